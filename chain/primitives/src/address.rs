@@ -1,0 +1,16 @@
+//! Fixed addresses of the system modules.
+//!
+//! A module is native code of the chain behind an address, called like a contract. The prefix
+//! `0x4d56` ("MV") keeps them clear of Ethereum's own precompiles, which grow from `0x01`.
+
+use alloy::primitives::{Address, address};
+
+/// The points token, MVP.
+pub const POINTS: Address = address!("4d56000000000000000000000000000000000001");
+/// The ERC-20 face of the native coin, MVC.
+pub const COIN: Address = address!("4d56000000000000000000000000000000000002");
+/// The bridge: outbox, inbox, Ethereum checkpoints.
+pub const BRIDGE: Address = address!("4d56000000000000000000000000000000000003");
+
+/// Every module, in order.
+pub const ALL: [Address; 3] = [POINTS, COIN, BRIDGE];

@@ -1,0 +1,17 @@
+//! What everybody who meets the native chain must agree on: packets, the outbox tree, headers,
+//! the genesis file, and the ABIs of the system modules.
+//!
+//! Nothing here does I/O or knows a database; validators, the relayer, wallets and the gateway
+//! all depend on it and on nothing deeper of the chain.
+
+pub mod abi;
+pub mod address;
+pub mod certificate;
+pub mod checkpoint;
+pub mod genesis;
+pub mod header;
+pub mod outbox;
+pub mod packet;
+pub mod rpc;
+
+pub use alloy::primitives::{Address, B256, Bytes, U256, address, b256, keccak256};

@@ -1,0 +1,98 @@
+//! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
+
+use crate::{checkpoint::Checkpoint, genesis::EthereumSide};
+use alloy::primitives::{B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+/// Most packets that one `mileverse_packets` call returns.
+pub const MAX_PACKETS: u64 = 256;
+
+/// `mileverse_chain`: what never changes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chain {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// keccak256 of the genesis block's header.
+    pub genesis_hash: B256,
+    /// Namespace of the certificates.
+    pub namespace: Bytes,
+    /// The committee's group key, G2 uncompressed (EIP-2537, 256 bytes).
+    pub group_key: Bytes,
+    /// The other side of the bridge.
+    pub ethereum: EthereumSide,
+}
+
+/// `mileverse_status`: where this node is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Newest final block.
+    pub height: u64,
+    /// Its digest.
+    pub digest: B256,
+    /// Its time, milliseconds since 1970.
+    pub timestamp_ms: u64,
+    /// Validators this node knows, itself left out.
+    pub peers: u64,
+    /// Newest Ethereum header the chain agreed on.
+    pub ethereum_checkpoint: Option<Checkpoint>,
+    /// This node's consensus key (ed25519).
+    pub validator: B256,
+}
+
+/// `mileverse_certificate`: a final block, opened as far as Ethereum needs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Certificate {
+    /// Block height.
+    pub height: u64,
+    /// Block digest: `keccak256(outbox_root ‖ rest_hash)`.
+    pub digest: B256,
+    /// Consensus epoch.
+    pub epoch: u64,
+    /// Consensus view.
+    pub view: u64,
+    /// View of the parent block.
+    pub parent_view: u64,
+    /// keccak256 of the header without its outbox root.
+    pub rest_hash: B256,
+    /// Leaves in the outbox tree.
+    pub outbox_size: u64,
+    /// `MTH(outbox_size)`.
+    pub outbox_tree: B256,
+    /// Root over both, as it stands in the header.
+    pub outbox_root: B256,
+    /// Threshold signature, G1 uncompressed (EIP-2537, 128 bytes).
+    pub signature: Bytes,
+}
+
+/// `mileverse_packets`: one leaf of the outbox.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxPacket {
+    /// Leaf index, from 0.
+    pub index: u64,
+    /// Sequence on its route, from 1.
+    pub sequence: u64,
+    /// keccak256 of the packet.
+    pub commitment: B256,
+    /// The packet's bytes.
+    pub packet: Bytes,
+    /// Block that sent it.
+    pub height: u64,
+}
+
+/// `mileverse_outboxProof`: the path of one leaf.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxProof {
+    /// Leaf index.
+    pub index: u64,
+    /// Size of the tree that the path is for.
+    pub size: u64,
+    /// The leaf's commitment.
+    pub commitment: B256,
+    /// Hashes from the leaf up.
+    pub path: Vec<B256>,
+}
