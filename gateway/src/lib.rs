@@ -1,1 +1,33 @@
-//! .
+//! The gateway: it takes a partner's mileage through an adapter and issues points on the chain.
+//!
+//! Money is never guessed. A conversion is a row whose state changes only along one table; before
+//! a call to anybody else its intent is committed, after it its answer; what is unknown stays
+//! unknown until it is known.
+//!
+//! ```txt
+//! command       the verb `mileverse gateway`
+//! config        the TOML file
+//! server        everything put together, started and stopped
+//! api/          HTTP: quotes, conversions, books, health; OpenAPI
+//! conversion/   states, the machine that moves them, the worker that resumes them
+//! issuer/       the chain's RPC and the issuer's key
+//! journal/      double entry
+//! store/        SQLite
+//! keys, problem, ids, units, clock
+//! ```
+
+pub mod api;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod conversion;
+pub mod ids;
+pub mod issuer;
+pub mod journal;
+pub mod keys;
+pub mod problem;
+pub mod server;
+pub mod store;
+pub mod units;
+
+pub use command::{Command, Error, run};

@@ -1,1 +1,28 @@
-//! .
+//! The relayer: carries packets between the native chain and Ethereum, both ways.
+//!
+//! It holds no power. Anybody may deliver any packet; the chains check the proofs, and delivering
+//! twice does nothing. What a relayer promises is that nothing is forgotten:
+//!
+//! ```txt
+//! worker::to_ethereum    outbox of the native chain  --certificate + paths-->  deliver on Ethereum
+//! worker::to_native      PacketSent on Ethereum      --storage proofs-------->  deliver on the native chain
+//! ```
+//!
+//! Each worker finds packets by counting (outbox index, sequence), so a gap shows and is never
+//! skipped. It sends one transaction at a time, a batch in each, written to the database before
+//! anybody sees it ([`transaction`]). A packet that is refused is set aside and tried again later
+//! while the others go on. A packet is done when its receipt is final at the destination.
+
+pub mod chain;
+pub mod clock;
+pub mod config;
+pub mod store;
+pub mod transaction;
+pub mod worker;
+
+mod command;
+mod error;
+mod status;
+
+pub use command::{Command, run};
+pub use error::Error;

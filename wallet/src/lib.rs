@@ -1,1 +1,15 @@
-//! .
+//! The member's wallet: keys, balances, transfers, the bridge.
+//!
+//! [`client`] does the work and is what other crates use; [`Command`] is `mileverse wallet`.
+//! [`units`] is the one place where decimal text becomes integers; [`keystore`] the one place
+//! where private keys are read and written.
+
+pub mod client;
+pub mod keystore;
+pub mod rpc;
+pub mod transaction;
+pub mod units;
+
+mod command;
+
+pub use command::{Command, Error, run};

@@ -1,1 +1,38 @@
-//! .
+//! The native chain's state transition: Ethereum transactions and the system modules.
+//!
+//! ```txt
+//! transactions ─┐
+//! block input  ─┼─► Executor ─► changes of the state, receipts, roots, outbox packets
+//! StateReader  ─┘
+//! ```
+//!
+//! Everything here is a pure function of the block before and the block's input: no I/O of its
+//! own, no clock, no threads, no randomness. State is read through [`StateReader`], which the
+//! node provides; what comes out is a map of changes, which the node commits.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `state` | keys and encodings of the state, and how it is read |
+//! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
+//! | `executor` | what a node calls: execute, build, call, estimate |
+//! | `session` | one block under way, and the reading of what it lacks |
+//! | `cache` | the state as the EVM sees it during one block |
+//! | `outcome` | receipts and roots |
+//! | `modules` | system modules: points, coin, bridge |
+
+mod cache;
+mod call;
+mod error;
+mod executor;
+mod modules;
+mod outcome;
+mod session;
+pub mod state;
+mod transaction;
+
+pub use call::{CallOutcome, CallRequest, EstimateOutcome};
+pub use error::BlockError;
+pub use executor::{BlockInput, BlockOutput, Executor};
+pub use outcome::{SentPacket, TransactionOutcome};
+pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
+pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

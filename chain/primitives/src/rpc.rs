@@ -1,6 +1,6 @@
 //! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
 
-use crate::{checkpoint::Checkpoint, genesis::EthereumSide};
+use crate::genesis::EthereumSide;
 use alloy::primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
 
@@ -35,8 +35,8 @@ pub struct Status {
     pub timestamp_ms: u64,
     /// Validators this node knows, itself left out.
     pub peers: u64,
-    /// Newest Ethereum header the chain agreed on.
-    pub ethereum_checkpoint: Option<Checkpoint>,
+    /// Number of the newest Ethereum block the chain agreed on; 0 if none.
+    pub ethereum_checkpoint: u64,
     /// This node's consensus key (ed25519).
     pub validator: B256,
 }

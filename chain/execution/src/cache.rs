@@ -1,0 +1,240 @@
+//! The state as the EVM sees it during one block.
+//!
+//! revm reads synchronously and the store does not. A read of something that is not here yet is
+//! noted and answered as if it were absent; whoever runs the EVM then throws the result away,
+//! fetches what was noted and runs again. Answering, instead of stopping, lets one attempt find
+//! many missing values. Each new attempt starts with at least one more value known, so the
+//! attempts end.
+//!
+//! For each place the cache keeps what is committed and what the block made of it; the block's
+//! changes are the difference, so they do not depend on what happened to be read.
+
+use crate::state::{
+    self, Account, Changes, ReadError, StateReader, account_key, code_key, encode_word, storage_key,
+};
+use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use revm::{
+    Database,
+    primitives::HashMap,
+    state::{AccountInfo, Bytecode, EvmState},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+};
+
+/// A place that was asked for and is not known yet.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Place {
+    Account(Address),
+    Slot(Address, U256),
+    Code(B256),
+}
+
+#[derive(Debug)]
+struct Entry<T> {
+    committed: T,
+    current: T,
+}
+
+impl<T: Copy> Entry<T> {
+    const fn new(committed: T) -> Self {
+        Self {
+            committed,
+            current: committed,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    accounts: HashMap<Address, Entry<Option<Account>>>,
+    slots: HashMap<(Address, U256), Entry<U256>>,
+    codes: HashMap<B256, Bytecode>,
+    created: BTreeMap<B256, Bytes>,
+    missing: BTreeSet<Place>,
+    /// The only block whose hash BLOCKHASH knows.
+    parent: Option<(u64, B256)>,
+}
+
+impl Cache {
+    /// An empty cache for the block that follows `parent` (height and digest).
+    pub(crate) fn new(parent: Option<(u64, B256)>) -> Self {
+        Self {
+            parent,
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything asked for so far was known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing.is_empty()
+    }
+
+    /// Notes a place to be fetched, unless it is known.
+    pub(crate) fn want(&mut self, place: Place) {
+        let known = match place {
+            Place::Account(address) => self.accounts.contains_key(&address),
+            Place::Slot(address, slot) => self.slots.contains_key(&(address, slot)),
+            Place::Code(hash) => hash == KECCAK256_EMPTY || self.codes.contains_key(&hash),
+        };
+        if !known {
+            self.missing.insert(place);
+        }
+    }
+
+    /// The code hash of an account, if the account is known.
+    pub(crate) fn code_hash(&self, address: Address) -> Option<B256> {
+        self.accounts
+            .get(&address)
+            .and_then(|entry| entry.current)
+            .map(|account| account.code_hash)
+    }
+
+    /// Reads all that is missing.
+    pub(crate) async fn fetch(&mut self, reader: &impl StateReader) -> Result<(), ReadError> {
+        while let Some(place) = self.missing.first().copied() {
+            match place {
+                Place::Account(address) => {
+                    let account = state::account(reader, address).await?;
+                    self.accounts.insert(address, Entry::new(account));
+                }
+                Place::Slot(address, slot) => {
+                    let word = state::storage(reader, address, slot).await?;
+                    self.slots.insert((address, slot), Entry::new(word));
+                }
+                Place::Code(hash) => {
+                    let code = state::code(reader, hash).await?;
+                    let code = Bytecode::new_raw_checked(code)
+                        .map_err(|error| ReadError(format!("code {hash}: {error}")))?;
+                    self.codes.insert(hash, code);
+                }
+            }
+            self.missing.remove(&place);
+        }
+        Ok(())
+    }
+
+    /// A word of storage, read if need be.
+    pub(crate) async fn load(
+        &mut self,
+        reader: &impl StateReader,
+        address: Address,
+        slot: U256,
+    ) -> Result<U256, ReadError> {
+        self.want(Place::Slot(address, slot));
+        self.fetch(reader).await?;
+        Ok(self
+            .slots
+            .get(&(address, slot))
+            .map_or(U256::ZERO, |entry| entry.current))
+    }
+
+    /// Changes a word of storage that was loaded before.
+    pub(crate) fn store(&mut self, address: Address, slot: U256, word: U256) {
+        self.slots
+            .entry((address, slot))
+            // Only the storage of a contract made in this block is written without being read;
+            // it holds nothing yet.
+            .or_insert_with(|| Entry::new(U256::ZERO))
+            .current = word;
+    }
+
+    /// Takes over what a transaction did.
+    pub(crate) fn commit(&mut self, state: EvmState) {
+        for (address, touched) in state {
+            if !touched.is_touched() {
+                continue;
+            }
+            let current = if touched.is_selfdestructed() {
+                None
+            } else {
+                for (slot, word) in touched.changed_storage_slots() {
+                    self.store(address, *slot, word.present_value);
+                }
+                let info = touched.info;
+                // Decided by the account alone, never by which code happens to be cached.
+                if let Some(code) = info.code
+                    && !code.is_empty()
+                    && self.code_hash(address) != Some(info.code_hash)
+                {
+                    self.created.insert(info.code_hash, code.original_bytes());
+                    self.codes.insert(info.code_hash, code);
+                }
+                Some(Account {
+                    nonce: info.nonce,
+                    balance: info.balance,
+                    code_hash: info.code_hash,
+                })
+                .filter(|account| !account.is_empty())
+            };
+            self.accounts
+                .entry(address)
+                .or_insert_with(|| Entry::new(None))
+                .current = current;
+        }
+    }
+
+    /// What the block changed.
+    pub(crate) fn changes(&self) -> Changes {
+        let mut changes = Changes::new();
+        for (address, entry) in &self.accounts {
+            if entry.committed != entry.current {
+                let value = entry.current.map(|account| account.encode());
+                changes.insert(account_key(*address), value);
+            }
+        }
+        for ((address, slot), entry) in &self.slots {
+            if entry.committed != entry.current {
+                changes.insert(storage_key(*address, *slot), encode_word(entry.current));
+            }
+        }
+        for (hash, code) in &self.created {
+            changes.insert(code_key(*hash), Some(code.to_vec()));
+        }
+        changes
+    }
+}
+
+impl Database for Cache {
+    type Error = Infallible;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
+        let Some(entry) = self.accounts.get(&address) else {
+            self.missing.insert(Place::Account(address));
+            return Ok(None);
+        };
+        Ok(entry.current.map(|account| AccountInfo {
+            balance: account.balance,
+            nonce: account.nonce,
+            code_hash: account.code_hash,
+            code: None,
+            ..AccountInfo::default()
+        }))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Infallible> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        Ok(self.codes.get(&hash).cloned().unwrap_or_else(|| {
+            self.missing.insert(Place::Code(hash));
+            Bytecode::default()
+        }))
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Infallible> {
+        let Some(entry) = self.slots.get(&(address, slot)) else {
+            self.missing.insert(Place::Slot(address, slot));
+            return Ok(U256::ZERO);
+        };
+        Ok(entry.current)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Infallible> {
+        Ok(match self.parent {
+            Some((height, digest)) if height == number => digest,
+            _ => B256::ZERO,
+        })
+    }
+}

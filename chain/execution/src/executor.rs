@@ -1,0 +1,322 @@
+//! What a node calls: execute a block, build one, try a call.
+//!
+//! Rules of a block, beside Ethereum's own (Osaka, base fee 0, no blobs, no withdrawals):
+//!
+//! - its Ethereum checkpoint, if any, is stored before the first transaction;
+//! - a transaction's gas limit must fit in what the block has left;
+//! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
+//! - TIMESTAMP is the block's time in whole seconds;
+//! - the whole price of gas goes to the beneficiary; a price of zero is valid.
+
+use crate::{
+    call::{CallOutcome, CallRequest, EstimateOutcome},
+    error::BlockError,
+    modules::{self, Config, bridge::{checkpoint, outbox}},
+    outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
+    session::{Refusal, Session},
+    state::{Changes, ReadError, StateReader},
+    transaction::Transaction,
+};
+use alloy::{
+    consensus::{Transaction as _, Typed2718},
+    primitives::{Address, B256, Bloom},
+};
+use alloy_evm::FromRecoveredTx;
+use mileverse_primitives::{
+    checkpoint::Checkpoint,
+    genesis::Genesis,
+    outbox::{Frontier, root},
+};
+use revm::context::TxEnv;
+use std::sync::Arc;
+
+/// Least gas that any transaction uses.
+const LEAST_GAS: u64 = 21_000;
+/// What a nested call may hold back when it sends value (EIP-150); geth's estimate adds it.
+const CALL_STIPEND: u64 = 2_300;
+
+/// What a block is executed with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BlockInput {
+    /// Its height.
+    pub height: u64,
+    /// Its time, milliseconds since 1970.
+    pub timestamp_ms: u64,
+    /// Gas it may use.
+    pub gas_limit: u64,
+    /// Digest of the block before.
+    pub parent: B256,
+    /// Who receives the tips.
+    pub beneficiary: Address,
+    /// The Ethereum header that its leader vouches for.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+/// What a block does.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BlockOutput {
+    /// What to commit to the state.
+    pub changes: Changes,
+    /// Gas used by all transactions.
+    pub gas_used: u64,
+    /// Root of the ordered trie of transactions.
+    pub transactions_root: B256,
+    /// Root of the ordered trie of receipts.
+    pub receipts_root: B256,
+    /// Union of the receipts' blooms.
+    pub logs_bloom: Bloom,
+    /// Root of the outbox after the block, as it stands in the header.
+    pub outbox_root: B256,
+    /// Leaves of the outbox tree after the block.
+    pub outbox_size: u64,
+    /// `MTH` of the outbox tree after the block.
+    pub outbox_tree: B256,
+    /// What became of each transaction, in order.
+    pub receipts: Vec<TransactionOutcome>,
+    /// What the block added to the outbox, in order.
+    pub packets: Vec<SentPacket>,
+}
+
+/// The chain's state transition. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    config: Arc<Config>,
+}
+
+impl Executor {
+    /// The transition of the chain that `genesis` begins.
+    pub fn new(genesis: &Genesis) -> Self {
+        Self {
+            config: Arc::new(Config::new(genesis)),
+        }
+    }
+
+    /// The state of block 0: the modules' accounts and what they start with.
+    pub fn genesis_changes(&self) -> Changes {
+        modules::genesis_changes(&self.config)
+    }
+
+    /// The outbox root of block 0: an empty outbox.
+    pub fn genesis_outbox_root(&self) -> B256 {
+        root(0, B256::ZERO)
+    }
+
+    /// Number of the newest Ethereum checkpoint that the chain agreed on; 0 if there is none.
+    pub async fn latest_checkpoint(&self, state: &impl StateReader) -> Result<u64, ReadError> {
+        checkpoint::newest(state).await
+    }
+
+    /// Executes a block as it stands. Any transaction or checkpoint that breaks a rule makes the
+    /// whole block [`BlockError::Invalid`], for ever.
+    pub async fn execute<R: StateReader>(
+        &self,
+        state: &R,
+        block: BlockInput,
+        transactions: &[Transaction],
+    ) -> Result<BlockOutput, BlockError> {
+        let mut work = Work::open(self, state, &block).await?;
+        for transaction in transactions {
+            if let Err(refusal) = work.include(transaction).await? {
+                return Err(BlockError::Invalid(format!(
+                    "transaction {}: {}",
+                    transaction.hash(),
+                    refusal.reason
+                )));
+            }
+        }
+        work.close(transactions).await
+    }
+
+    /// Builds a block from candidates, in their order, leaving out what is invalid or does not
+    /// fit. Answers the transactions taken, the block's output, and the hashes of candidates that
+    /// no later block can take either.
+    pub async fn build<R: StateReader>(
+        &self,
+        state: &R,
+        block: BlockInput,
+        candidates: Vec<Transaction>,
+    ) -> Result<(Vec<Transaction>, BlockOutput, Vec<B256>), BlockError> {
+        let mut work = Work::open(self, state, &block).await?;
+        let (mut taken, mut dead) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            if work.gas_left() < LEAST_GAS {
+                break;
+            }
+            match work.include(&candidate).await? {
+                Ok(()) => taken.push(candidate),
+                Err(refusal) if refusal.permanent => dead.push(candidate.hash()),
+                Err(_) => {}
+            }
+        }
+        let output = work.close(&taken).await?;
+        Ok((taken, output, dead))
+    }
+
+    /// Tries a call on top of `state`, as if in `block`, and keeps nothing.
+    pub async fn call<R: StateReader>(
+        &self,
+        state: &R,
+        block: BlockInput,
+        request: CallRequest,
+    ) -> Result<CallOutcome, BlockError> {
+        let mut session = self.open_call(state, &block).await?;
+        let gas = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
+        self.try_call(&mut session, &request, gas).await
+    }
+
+    /// A gas limit with which the call succeeds, by bisection.
+    pub async fn estimate_gas<R: StateReader>(
+        &self,
+        state: &R,
+        block: BlockInput,
+        request: CallRequest,
+    ) -> Result<EstimateOutcome, BlockError> {
+        let mut session = self.open_call(state, &block).await?;
+        let mut high = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
+        let used = match self.try_call(&mut session, &request, high).await? {
+            CallOutcome::Success { gas_used, .. } => gas_used,
+            failed => return Ok(EstimateOutcome::Failed(failed)),
+        };
+        let mut low = used.saturating_sub(1);
+        // Most calls need no more than this; a call keeps 1/64 of its gas back (EIP-150).
+        let guess = used
+            .saturating_add(CALL_STIPEND)
+            .saturating_add(used / 63)
+            .min(high);
+        let mut next = Some(guess);
+        while high.saturating_sub(low) > 1 && (high - low) > high / 66 {
+            let middle = next.take().unwrap_or(low + (high - low) / 2);
+            if middle <= low || middle >= high {
+                continue;
+            }
+            let succeeds = match self.try_call(&mut session, &request, middle).await {
+                Ok(outcome) => outcome.is_success(),
+                // Below the intrinsic gas a transaction is not even valid.
+                Err(BlockError::Invalid(_)) => false,
+                Err(error) => return Err(error),
+            };
+            if succeeds {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Ok(EstimateOutcome::Gas(high))
+    }
+
+    async fn open_call<'a, R: StateReader>(
+        &self,
+        state: &'a R,
+        block: &BlockInput,
+    ) -> Result<Session<'a, R>, BlockError> {
+        let mut session = Session::open(self.config.clone(), state, block).await?;
+        session.for_calls();
+        Ok(session)
+    }
+
+    async fn try_call<R: StateReader>(
+        &self,
+        session: &mut Session<'_, R>,
+        request: &CallRequest,
+        gas: u64,
+    ) -> Result<CallOutcome, BlockError> {
+        let transaction = request.transaction(self.config.chain_id, gas);
+        match session.run(&transaction).await? {
+            Ok(done) => Ok(done.result.into()),
+            Err(refusal) => Err(BlockError::Invalid(refusal.reason)),
+        }
+    }
+}
+
+/// A block being filled.
+struct Work<'a, R> {
+    session: Session<'a, R>,
+    gas_limit: u64,
+    gas_used: u64,
+    first_leaf: u64,
+    receipts: Vec<TransactionOutcome>,
+}
+
+impl<'a, R: StateReader> Work<'a, R> {
+    async fn open(
+        executor: &Executor,
+        state: &'a R,
+        block: &BlockInput,
+    ) -> Result<Self, BlockError> {
+        let mut session = Session::open(executor.config.clone(), state, block).await?;
+        let first_leaf = outbox::size(&mut session).await?;
+        Ok(Self {
+            session,
+            gas_limit: block.gas_limit,
+            gas_used: 0,
+            first_leaf,
+            receipts: Vec::new(),
+        })
+    }
+
+    const fn gas_left(&self) -> u64 {
+        self.gas_limit.saturating_sub(self.gas_used)
+    }
+
+    /// Runs one more transaction; a refused one leaves nothing behind.
+    async fn include(
+        &mut self,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Refusal>, BlockError> {
+        if transaction.gas_limit() > self.gas_left() {
+            return Ok(Err(Refusal {
+                reason: format!(
+                    "its gas limit is {}, the block has {} left",
+                    transaction.gas_limit(),
+                    self.gas_left()
+                ),
+                permanent: transaction.gas_limit() > self.gas_limit,
+            }));
+        }
+        let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
+        let done = match self.session.run(&envelope).await? {
+            Ok(done) => done,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        self.session.cache.commit(done.state);
+        let gas_used = done.result.tx_gas_used();
+        // Never more than its limit, which fits.
+        self.gas_used = self.gas_used.saturating_add(gas_used);
+        let success = done.result.is_success();
+        self.receipts.push(TransactionOutcome {
+            hash: transaction.hash(),
+            sender: transaction.sender(),
+            nonce: transaction.nonce(),
+            to: transaction.envelope().to(),
+            tx_type: transaction.envelope().ty(),
+            success,
+            gas_used,
+            cumulative_gas_used: self.gas_used,
+            contract_address: done.result.created_address(),
+            logs: if success {
+                done.result.into_logs()
+            } else {
+                Vec::new()
+            },
+            effective_gas_price: transaction.effective_gas_price(),
+        });
+        Ok(Ok(()))
+    }
+
+    async fn close(mut self, transactions: &[Transaction]) -> Result<BlockOutput, BlockError> {
+        let frontier: Frontier = outbox::frontier(&mut self.session).await?;
+        let (receipts_root, logs_bloom) = receipts_root(&self.receipts);
+        Ok(BlockOutput {
+            changes: self.session.cache.changes(),
+            gas_used: self.gas_used,
+            transactions_root: transactions_root(transactions),
+            receipts_root,
+            logs_bloom,
+            outbox_root: frontier.root(),
+            outbox_size: frontier.size(),
+            outbox_tree: frontier.tree(),
+            packets: sent_packets(self.first_leaf, &self.receipts),
+            receipts: self.receipts,
+        })
+    }
+}

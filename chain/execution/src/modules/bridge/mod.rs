@@ -1,0 +1,154 @@
+//! The bridge: packets out, packets in, and what the chain believes of Ethereum. `IBridge` at
+//! `0x4d56…0003`; `docs/protocol.md` is the specification.
+//!
+//! ```txt
+//! slot
+//! 0   mapping(uint64 => bytes32)      outbound: commitment by sequence; 0 never sent, 1 refunded
+//! 1   mapping(uint64 => uint8)        receipts by inbound sequence: 0 none, 1 received, 2 expired
+//! 2   mapping(address => Totals)      sent, received, refunded (three words), by token here
+//! 3   uint64                          next sequence
+//! 4   uint64                          outbox size
+//! 5   mapping(uint64 => bytes32)      outbox peaks, by height (peak k covers 2^k leaves)
+//! 6   uint64                          number of the newest Ethereum checkpoint
+//! 7   mapping(uint64 => Checkpoint)   checkpoints, by number modulo 8192:
+//!                                       +0  number (64 bits) | timestamp (64 bits) << 64
+//!                                       +1  state root
+//!                                       +2  block hash
+//! ```
+//!
+//! Tokens are named here by their addresses on this chain: the points module and the coin module.
+//! Points that leave are held in this module's points balance; coins that leave are destroyed.
+//!
+//! A transfer from Ethereum to the zero address or to a system module could never be used and
+//! would disturb the books, so it expires at once and is refunded.
+//!
+//! Limits: [`MAX_ITEMS`] packets per delivery, [`MAX_INPUT`] bytes of calldata, proofs as
+//! `proof` says.
+
+pub(crate) mod checkpoint;
+mod deliver;
+pub(crate) mod outbox;
+mod proof;
+mod send;
+mod token;
+
+use super::{
+    decode,
+    host::{Fault, Host},
+    slot::Slot,
+};
+use alloy::{
+    primitives::{Address, B256, U256},
+    sol_types::SolCall,
+};
+use mileverse_primitives::{
+    abi::IBridge::{self, IBridgeCalls as Call},
+    address::{BRIDGE, COIN, POINTS},
+};
+use token::Token;
+
+/// Longest calldata: as long as a transaction.
+pub(crate) const MAX_INPUT: usize = 128 * 1024;
+/// Most packets in one delivery.
+pub(crate) const MAX_ITEMS: usize = 256;
+
+const OUTBOUND: Slot = Slot::at(BRIDGE, 0);
+const RECEIPTS: Slot = Slot::at(BRIDGE, 1);
+const TOTALS: Slot = Slot::at(BRIDGE, 2);
+const NEXT_SEQUENCE: Slot = Slot::at(BRIDGE, 3);
+const OUTBOX_SIZE: Slot = Slot::at(BRIDGE, 4);
+const OUTBOX_PEAKS: Slot = Slot::at(BRIDGE, 5);
+const LATEST_CHECKPOINT: Slot = Slot::at(BRIDGE, 6);
+const CHECKPOINTS: Slot = Slot::at(BRIDGE, 7);
+
+/// An inbound packet took effect.
+const RECEIVED: u8 = 1;
+/// An inbound transfer came too late and never will take effect.
+const EXPIRED: u8 = 2;
+
+pub(crate) fn genesis_storage() -> Vec<(Slot, U256)> {
+    vec![(NEXT_SEQUENCE, U256::ONE)]
+}
+
+/// What every send and most deliveries touch.
+pub(crate) fn expected_slots(caller: Address) -> Vec<(Address, U256)> {
+    let mut slots = vec![NEXT_SEQUENCE, OUTBOX_SIZE, LATEST_CHECKPOINT];
+    for token in [POINTS, COIN] {
+        let totals = TOTALS.entry(token);
+        slots.extend([totals, totals.field(1), totals.field(2)]);
+    }
+    let mut places: Vec<_> = slots
+        .into_iter()
+        .map(|slot| (slot.module(), slot.key()))
+        .collect();
+    for holder in [caller, BRIDGE] {
+        places.push(super::points::balance_slot(holder));
+    }
+    places
+}
+
+pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    let call = decode::<Call>(data)?;
+    if !matches!(call, Call::send(_)) {
+        host.not_payable()?;
+    }
+    Ok(match call {
+        Call::send(call) => {
+            host.may_change()?;
+            let sequence = send::send(host, &call)?;
+            IBridge::sendCall::abi_encode_returns(&sequence)
+        }
+        Call::deliver(call) => {
+            host.may_change()?;
+            deliver::deliver(host, &call)?;
+            Vec::new()
+        }
+        Call::chainId(_) => IBridge::chainIdCall::abi_encode_returns(&host.config().chain_id),
+        Call::peerChainId(_) => {
+            IBridge::peerChainIdCall::abi_encode_returns(&host.config().ethereum.chain_id)
+        }
+        Call::nextSequence(_) => {
+            IBridge::nextSequenceCall::abi_encode_returns(&host.load_u64(NEXT_SEQUENCE)?)
+        }
+        Call::outbound(call) => {
+            let word = host.load(OUTBOUND.entry(call.sequence))?;
+            IBridge::outboundCall::abi_encode_returns(&B256::from(word))
+        }
+        Call::receipt(call) => {
+            let outcome = receipt(host, call.sequence)?;
+            IBridge::receiptCall::abi_encode_returns(&outcome)
+        }
+        Call::totals(call) => {
+            let totals = Token::here(call.token)?.totals(host)?;
+            IBridge::totalsCall::abi_encode_returns(&totals)
+        }
+        Call::latestCheckpoint(_) => {
+            IBridge::latestCheckpointCall::abi_encode_returns(&host.load_u64(LATEST_CHECKPOINT)?)
+        }
+        Call::checkpoint(call) => {
+            let found = checkpoint::find(host, call.number)?;
+            IBridge::checkpointCall::abi_encode_returns(&IBridge::checkpointReturn {
+                stateRoot: found.map_or(B256::ZERO, |found| found.state_root),
+                timestamp: found.map_or(0, |found| found.timestamp),
+            })
+        }
+        Call::outboxSize(_) => {
+            IBridge::outboxSizeCall::abi_encode_returns(&host.load_u64(OUTBOX_SIZE)?)
+        }
+        Call::backing(call) => {
+            let amount = Token::here(call.token)?.backing(host)?;
+            IBridge::backingCall::abi_encode_returns(&amount)
+        }
+        Call::solvent(call) => {
+            let solvent = Token::here(call.token)?.is_solvent(host)?;
+            IBridge::solventCall::abi_encode_returns(&solvent)
+        }
+    })
+}
+
+/// The outcome of an inbound packet.
+fn receipt(host: &mut Host<'_>, sequence: u64) -> Result<u8, Fault> {
+    host.load(RECEIPTS.entry(sequence))?
+        .try_into()
+        .map_err(|_| Fault::overflow())
+}

@@ -1,0 +1,71 @@
+//! Packets out: tokens locked here, a commitment stored, a leaf in the outbox.
+
+use super::{
+    NEXT_SEQUENCE, OUTBOUND, outbox,
+    token::{Sum, Token},
+};
+use crate::modules::host::{Fault, Host};
+use alloy::primitives::{B256, U256};
+use mileverse_primitives::{
+    abi::IBridge,
+    address::BRIDGE,
+    packet::{MAX_LIFETIME_SECONDS, Packet, PacketId, Transfer},
+};
+
+pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64, Fault> {
+    let token = Token::here(call.token)?;
+    if call.receiver.is_zero() {
+        return Err(Fault::revert("the receiver is the zero address"));
+    }
+    if call.amount.is_zero() {
+        return Err(Fault::revert("the amount is zero"));
+    }
+    let now = host.now();
+    if call.deadline <= now || call.deadline > now.saturating_add(MAX_LIFETIME_SECONDS) {
+        return Err(Fault::revert(
+            "the deadline must lie after this block's time and at most 30 days after it",
+        ));
+    }
+    token.take(host, call.amount)?;
+    token.count(host, Sum::Sent, call.amount)?;
+    let transfer = Transfer {
+        id: next_id(host)?,
+        deadline: call.deadline,
+        token: token.at_home(host),
+        sender: host.caller(),
+        receiver: call.receiver,
+        amount: call.amount,
+    };
+    let sequence = transfer.id.sequence;
+    let commitment = commit(host, &Packet::Transfer(transfer))?;
+    outbox::append(host, &[commitment])?;
+    Ok(sequence)
+}
+
+/// The name of the next packet from here.
+pub(super) fn next_id(host: &mut Host<'_>) -> Result<PacketId, Fault> {
+    Ok(PacketId {
+        source: host.config().chain_id,
+        destination: host.config().ethereum.chain_id,
+        sequence: host.load_u64(NEXT_SEQUENCE)?,
+    })
+}
+
+/// Stores a packet that has the next name, and tells relayers its bytes. Whoever calls this also
+/// appends the commitments to the outbox, in the same order.
+pub(super) fn commit(host: &mut Host<'_>, packet: &Packet) -> Result<B256, Fault> {
+    let sequence = packet.id().sequence;
+    let next = sequence.checked_add(1).ok_or_else(Fault::overflow)?;
+    let commitment = packet.commitment();
+    host.store(NEXT_SEQUENCE, U256::from(next))?;
+    host.store(OUTBOUND.entry(sequence), commitment.into())?;
+    host.log(
+        BRIDGE,
+        &IBridge::PacketSent {
+            sequence,
+            commitment,
+            packet: packet.encode(),
+        },
+    )?;
+    Ok(commitment)
+}

@@ -1,0 +1,70 @@
+//! The coin (MVC) as an ERC-20: the native balances, seen by wallets and contracts that know only
+//! tokens. `ICoin` at `0x4d56…0002`, 18 decimals.
+//!
+//! ```txt
+//! slot
+//! 0   mapping(address => mapping(address => uint256))   allowances [owner][spender]
+//! 1   uint256                                           total supply
+//! ```
+//!
+//! Balances are the accounts' own. Only the bridge makes and destroys coins, and only then does
+//! the supply change: it is what was brought over from Ethereum and not sent back. Plain transfers
+//! of value move coins without an event, as on Ethereum. A contract that destroys itself in
+//! favour of itself loses its coins; they stay in the supply, and stay locked on Ethereum.
+
+pub(crate) mod ledger;
+
+use super::{
+    decode, erc20,
+    host::{Fault, Host},
+    slot::Slot,
+};
+use alloy::sol_types::SolCall;
+use mileverse_primitives::{
+    abi::ICoin::{self, ICoinCalls as Call},
+    address::COIN,
+};
+
+/// Longest calldata: three words.
+pub(crate) const MAX_INPUT: usize = 4 + 3 * 32;
+
+const ALLOWANCES: Slot = Slot::at(COIN, 0);
+const TOTAL_SUPPLY: Slot = Slot::at(COIN, 1);
+
+const DECIMALS: u8 = 18;
+
+pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    host.not_payable()?;
+    Ok(match decode::<Call>(data)? {
+        Call::name(_) => ICoin::nameCall::abi_encode_returns(&"MileVerse Coin".to_owned()),
+        Call::symbol(_) => ICoin::symbolCall::abi_encode_returns(&"MVC".to_owned()),
+        Call::decimals(_) => ICoin::decimalsCall::abi_encode_returns(&DECIMALS),
+        Call::totalSupply(_) => ICoin::totalSupplyCall::abi_encode_returns(&ledger::supply(host)?),
+        Call::balanceOf(call) => {
+            let balance = host.balance(call.account)?;
+            ICoin::balanceOfCall::abi_encode_returns(&balance)
+        }
+        Call::allowance(call) => {
+            let allowance = host.load(ALLOWANCES.entry(call.owner).entry(call.spender))?;
+            ICoin::allowanceCall::abi_encode_returns(&allowance)
+        }
+        Call::transfer(call) => {
+            host.may_change()?;
+            erc20::check_receiver(call.to)?;
+            ledger::transfer(host, host.caller(), call.to, call.amount)?;
+            ICoin::transferCall::abi_encode_returns(&true)
+        }
+        Call::transferFrom(call) => {
+            host.may_change()?;
+            erc20::check_receiver(call.to)?;
+            erc20::spend_allowance(host, ALLOWANCES, call.from, call.amount)?;
+            ledger::transfer(host, call.from, call.to, call.amount)?;
+            ICoin::transferFromCall::abi_encode_returns(&true)
+        }
+        Call::approve(call) => {
+            host.may_change()?;
+            erc20::approve(host, ALLOWANCES, call.spender, call.amount)?;
+            ICoin::approveCall::abi_encode_returns(&true)
+        }
+    })
+}

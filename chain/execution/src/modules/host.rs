@@ -1,0 +1,280 @@
+//! A module's window on the EVM: metered storage, balances and logs.
+//!
+//! Gas, beside what the EVM charges for the call itself:
+//!
+//! | what | gas |
+//! |---|---|
+//! | any call | [`CALL_GAS`] |
+//! | each started word of calldata (reading it) | [`INPUT_WORD_GAS`] |
+//! | each started word of proof (hashing it) | [`HASH_WORD_GAS`] |
+//! | a word of storage read, or written without change | [`WARM_GAS`], and once per transaction [`COLD_SLOT_GAS`] |
+//! | a word of storage set from zero, otherwise changed | [`SET_GAS`], [`RESET_GAS`] instead of [`WARM_GAS`] |
+//! | an account's balance | [`WARM_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
+//! | an event | [`LOG_GAS`] + [`LOG_TOPIC_GAS`] per topic + [`LOG_BYTE_GAS`] per byte |
+//!
+//! These are Ethereum's prices (EIP-2929), plus the hash that finds a mapping's slot, minus refunds.
+
+use super::{Config, slot::Slot};
+use alloy::{
+    primitives::{Address, Log, U256},
+    sol_types::SolEvent,
+};
+use alloy_evm::{EvmInternals, EvmInternalsError, precompiles::PrecompileInput};
+use revm::context::journaled_state::{JournalLoadError, account::JournaledAccountTr};
+
+/// Entering a module.
+pub(crate) const CALL_GAS: u64 = 200;
+/// Reading one word of calldata.
+pub(crate) const INPUT_WORD_GAS: u64 = 6;
+/// Hashing one word of a proof.
+pub(crate) const HASH_WORD_GAS: u64 = 12;
+/// A word or a balance that the transaction touched before.
+pub(crate) const WARM_GAS: u64 = 200;
+/// A word that the transaction touches first.
+pub(crate) const COLD_SLOT_GAS: u64 = 2_100;
+/// An account that the transaction touches first.
+pub(crate) const COLD_ACCOUNT_GAS: u64 = 2_600;
+/// A word that was zero before the transaction and is not now.
+pub(crate) const SET_GAS: u64 = 20_000;
+/// A word that changes otherwise, for the first time in the transaction.
+pub(crate) const RESET_GAS: u64 = 2_900;
+/// An event.
+pub(crate) const LOG_GAS: u64 = 375;
+/// Each of its topics.
+pub(crate) const LOG_TOPIC_GAS: u64 = 375;
+/// Each byte of its data.
+pub(crate) const LOG_BYTE_GAS: u64 = 8;
+
+/// Why a module's call does not succeed.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It refuses, with a sentence.
+    Revert(String),
+    /// The gas does not suffice.
+    OutOfGas,
+    /// The EVM itself failed.
+    Fatal(String),
+}
+
+impl Fault {
+    pub(crate) fn revert(reason: impl Into<String>) -> Self {
+        Self::Revert(reason.into())
+    }
+
+    /// Sums that leave 256 bits: impossible while the books are right, never accepted.
+    pub(crate) fn overflow() -> Self {
+        Self::revert("the sum is out of range")
+    }
+}
+
+impl From<EvmInternalsError> for Fault {
+    fn from(error: EvmInternalsError) -> Self {
+        Self::Fatal(error.to_string())
+    }
+}
+
+impl<E: std::fmt::Display> From<JournalLoadError<E>> for Fault {
+    fn from(error: JournalLoadError<E>) -> Self {
+        match error {
+            // Loads are skipped only when the gas for a cold one is not there.
+            JournalLoadError::ColdLoadSkipped => Self::OutOfGas,
+            JournalLoadError::DBError(error) => Self::Fatal(error.to_string()),
+        }
+    }
+}
+
+/// One call of a module.
+pub(crate) struct Host<'a> {
+    internals: EvmInternals<'a>,
+    config: &'a Config,
+    caller: Address,
+    value: U256,
+    is_static: bool,
+    gas_left: u64,
+}
+
+impl<'a> Host<'a> {
+    pub(crate) fn new(config: &'a Config, input: PrecompileInput<'a>) -> Self {
+        Self {
+            config,
+            caller: input.caller,
+            value: input.value,
+            is_static: input.is_static,
+            gas_left: input.gas,
+            internals: input.internals,
+        }
+    }
+
+    pub(crate) const fn config(&self) -> &'a Config {
+        self.config
+    }
+
+    pub(crate) const fn caller(&self) -> Address {
+        self.caller
+    }
+
+    pub(crate) const fn value(&self) -> U256 {
+        self.value
+    }
+
+    pub(crate) const fn gas_left(&self) -> u64 {
+        self.gas_left
+    }
+
+    /// Block time in seconds.
+    pub(crate) fn now(&self) -> u64 {
+        self.internals.block_timestamp().saturating_to()
+    }
+
+    pub(crate) const fn charge(&mut self, gas: u64) -> Result<(), Fault> {
+        match self.gas_left.checked_sub(gas) {
+            Some(left) => {
+                self.gas_left = left;
+                Ok(())
+            }
+            None => {
+                self.gas_left = 0;
+                Err(Fault::OutOfGas)
+            }
+        }
+    }
+
+    /// `gas` for each started word of `bytes`.
+    pub(crate) const fn charge_words(&mut self, gas: u64, bytes: usize) -> Result<(), Fault> {
+        self.charge(gas.saturating_mul(bytes.div_ceil(32) as u64))
+    }
+
+    /// Refuses value.
+    pub(crate) fn not_payable(&self) -> Result<(), Fault> {
+        if self.value.is_zero() {
+            Ok(())
+        } else {
+            Err(Fault::revert("this function takes no MVC"))
+        }
+    }
+
+    /// Refuses a static call.
+    pub(crate) fn may_change(&self) -> Result<(), Fault> {
+        if self.is_static {
+            Err(Fault::revert("a static call changes nothing"))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(crate) fn load(&mut self, slot: Slot) -> Result<U256, Fault> {
+        self.charge(WARM_GAS)?;
+        let skip_cold = self.gas_left < COLD_SLOT_GAS;
+        let mut account = self.internals.load_account_mut(slot.module())?;
+        let word = account
+            .sload(slot.key(), skip_cold)?
+            .map(|slot| slot.present_value());
+        drop(account);
+        if word.is_cold {
+            self.charge(COLD_SLOT_GAS)?;
+        }
+        Ok(word.data)
+    }
+
+    pub(crate) fn store(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
+        self.may_change()?;
+        self.charge(WARM_GAS)?;
+        let skip_cold = self.gas_left < COLD_SLOT_GAS;
+        let mut account = self.internals.load_account_mut(slot.module())?;
+        // What is written and cannot be paid for below is reverted with the call.
+        account.touch();
+        let done = account.sstore(slot.key(), word, skip_cold)?;
+        drop(account);
+        if done.is_cold {
+            self.charge(COLD_SLOT_GAS)?;
+        }
+        let values = done.data;
+        let changed = values.new_value != values.present_value;
+        if changed && values.original_value == values.present_value {
+            self.charge(if values.original_value.is_zero() {
+                SET_GAS - WARM_GAS
+            } else {
+                RESET_GAS - WARM_GAS
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a word whose price is part of a flat charge made before.
+    pub(crate) fn load_prepaid(&mut self, slot: Slot) -> Result<U256, Fault> {
+        Ok(self.internals.sload(slot.module(), slot.key())?.data)
+    }
+
+    /// Writes a word whose price is part of a flat charge made before.
+    pub(crate) fn store_prepaid(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
+        self.may_change()?;
+        self.internals.touch_account(slot.module())?;
+        self.internals.sstore(slot.module(), slot.key(), word)?;
+        Ok(())
+    }
+
+    /// A word that holds a `uint64`.
+    pub(crate) fn load_u64(&mut self, slot: Slot) -> Result<u64, Fault> {
+        to_u64(self.load(slot)?)
+    }
+
+    /// Adds to a word.
+    pub(crate) fn add(&mut self, slot: Slot, amount: U256) -> Result<(), Fault> {
+        let word = self.load(slot)?;
+        let sum = word.checked_add(amount).ok_or_else(Fault::overflow)?;
+        self.store(slot, sum)
+    }
+
+    /// Takes from a word, which must hold enough.
+    pub(crate) fn subtract(
+        &mut self,
+        slot: Slot,
+        amount: U256,
+        refusal: &'static str,
+    ) -> Result<(), Fault> {
+        let word = self.load(slot)?;
+        let rest = word
+            .checked_sub(amount)
+            .ok_or_else(|| Fault::revert(refusal))?;
+        self.store(slot, rest)
+    }
+
+    /// Announces an event of module `address`.
+    pub(crate) fn log(&mut self, address: Address, event: &impl SolEvent) -> Result<(), Fault> {
+        self.may_change()?;
+        let data = event.encode_log_data();
+        let topics = LOG_TOPIC_GAS.saturating_mul(data.topics().len() as u64);
+        let bytes = LOG_BYTE_GAS.saturating_mul(data.data.len() as u64);
+        self.charge(LOG_GAS.saturating_add(topics).saturating_add(bytes))?;
+        self.internals.log(Log { address, data });
+        Ok(())
+    }
+
+    /// An account's MVC.
+    pub(crate) fn balance(&mut self, address: Address) -> Result<U256, Fault> {
+        self.charge(WARM_GAS)?;
+        let skip_cold = self.gas_left < COLD_ACCOUNT_GAS;
+        let loaded = self
+            .internals
+            .load_account_mut_skip_cold_load(address, skip_cold)?;
+        let (balance, is_cold) = (*loaded.data.balance(), loaded.is_cold);
+        drop(loaded);
+        if is_cold {
+            self.charge(COLD_ACCOUNT_GAS)?;
+        }
+        Ok(balance)
+    }
+
+    /// Sets an account's MVC, given what it holds now (which [`balance`](Self::balance) told).
+    pub(crate) fn set_balance(&mut self, address: Address, balance: U256) -> Result<(), Fault> {
+        self.may_change()?;
+        self.charge(RESET_GAS)?;
+        self.internals.set_balance(address, balance)?;
+        Ok(())
+    }
+}
+
+/// A word that holds a `uint64`.
+pub(crate) fn to_u64(word: U256) -> Result<u64, Fault> {
+    word.try_into().map_err(|_| Fault::overflow())
+}

@@ -1,0 +1,187 @@
+//! System modules: native code behind fixed addresses, called like contracts.
+//!
+//! A module keeps its state in its own account's storage, at the slots that the same Solidity
+//! contract would use, so `eth_getStorageAt` reads it. One folder each: interface and storage
+//! layout at the top of `mod.rs`, logic beside it.
+//!
+//! Every module
+//! - answers only to its own address: DELEGATECALL and CALLCODE are refused, and so is value
+//!   where a function is not payable, and any change in a static call;
+//! - takes calldata in its one canonical ABI encoding, up to a stated length;
+//! - charges gas before it works (`host` has the schedule) and gives none back;
+//! - refuses with `Error(string)`, and then leaves nothing behind: the EVM reverts its call frame.
+
+pub(crate) mod bridge;
+pub(crate) mod coin;
+mod erc20;
+mod host;
+pub(crate) mod points;
+mod slot;
+
+use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
+use alloy::{
+    primitives::{Address, Bytes, U256, keccak256},
+    sol_types::{Revert, SolError, SolInterface},
+};
+use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
+use host::{Fault, Host};
+use mileverse_primitives::{
+    address::{ALL, BRIDGE, COIN, POINTS},
+    genesis::{EthereumSide, Genesis, Issuer},
+};
+use revm::precompile::{
+    PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
+};
+use std::sync::Arc;
+
+/// Code of a module's account: an invalid instruction, so that Solidity sees a contract there.
+const MODULE_CODE: [u8; 1] = [0xef];
+
+/// What the modules take from the genesis file.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) chain_id: u64,
+    pub(crate) ethereum: EthereumSide,
+    pub(crate) issuers: Vec<Issuer>,
+}
+
+impl Config {
+    pub(crate) fn new(genesis: &Genesis) -> Self {
+        Self {
+            chain_id: genesis.chain_id,
+            ethereum: genesis.ethereum,
+            issuers: genesis.issuers.clone(),
+        }
+    }
+}
+
+/// One module's entry point.
+struct Module {
+    address: Address,
+    name: &'static str,
+    /// Longest calldata it reads.
+    max_input: usize,
+    call: fn(&mut Host<'_>, &[u8]) -> Result<Vec<u8>, Fault>,
+}
+
+const MODULES: [Module; 3] = [
+    Module {
+        address: POINTS,
+        name: "points",
+        max_input: points::MAX_INPUT,
+        call: points::call,
+    },
+    Module {
+        address: COIN,
+        name: "coin",
+        max_input: coin::MAX_INPUT,
+        call: coin::call,
+    },
+    Module {
+        address: BRIDGE,
+        name: "bridge",
+        max_input: bridge::MAX_INPUT,
+        call: bridge::call,
+    },
+];
+
+/// Puts the modules at their addresses.
+pub(crate) fn install(precompiles: &mut PrecompilesMap, config: &Arc<Config>) {
+    for module in MODULES {
+        let config = config.clone();
+        let address = module.address;
+        let precompile = DynPrecompile::new_stateful(
+            PrecompileId::custom(module.name),
+            move |input: PrecompileInput<'_>| run(&module, &config, input),
+        );
+        precompiles.apply_precompile(&address, |_| Some(precompile));
+    }
+}
+
+/// Slots that a call from `caller` is sure to touch, to be read ahead.
+pub(crate) fn expected_slots(to: Address, caller: Address, data: &[u8]) -> Vec<(Address, U256)> {
+    match to {
+        POINTS => points::expected_slots(caller, data),
+        BRIDGE => bridge::expected_slots(caller),
+        _ => Vec::new(),
+    }
+}
+
+/// The modules' accounts and their first storage.
+pub(crate) fn genesis_changes(config: &Config) -> Changes {
+    let code_hash = keccak256(MODULE_CODE);
+    let account = Account {
+        nonce: 1,
+        balance: U256::ZERO,
+        code_hash,
+    };
+    let mut changes = Changes::new();
+    changes.insert(code_key(code_hash), Some(MODULE_CODE.to_vec()));
+    for address in ALL {
+        changes.insert(account_key(address), Some(account.encode()));
+    }
+    let storage = points::genesis_storage(config)
+        .into_iter()
+        .chain(bridge::genesis_storage());
+    for (slot, word) in storage {
+        if let Some(value) = encode_word(word) {
+            changes.insert(storage_key(slot.module(), slot.key()), Some(value));
+        }
+    }
+    changes
+}
+
+fn run(module: &Module, config: &Config, input: PrecompileInput<'_>) -> PrecompileResult {
+    let (data, gas, reservoir) = (input.data, input.gas, input.reservoir);
+    let direct = input.is_direct_call();
+    let mut host = Host::new(config, input);
+    let result = enter(module, &mut host, data, direct);
+    let used = gas.saturating_sub(host.gas_left());
+    match result {
+        Ok(output) => Ok(PrecompileOutput::new(used, output.into(), reservoir)),
+        Err(Fault::Revert(reason)) => {
+            let output: Bytes = Revert::from(reason).abi_encode().into();
+            Ok(PrecompileOutput::revert(used, output, reservoir))
+        }
+        Err(Fault::OutOfGas) => Ok(PrecompileOutput::halt(PrecompileHalt::OutOfGas, reservoir)),
+        Err(Fault::Fatal(reason)) => Err(PrecompileError::Fatal(reason)),
+    }
+}
+
+fn enter(
+    module: &Module,
+    host: &mut Host<'_>,
+    data: &[u8],
+    direct: bool,
+) -> Result<Vec<u8>, Fault> {
+    host.charge(host::CALL_GAS)?;
+    if !direct {
+        return Err(Fault::revert(
+            "a system module can only be called, not delegated to",
+        ));
+    }
+    if data.len() > module.max_input {
+        return Err(Fault::revert(format!(
+            "calldata is longer than the {} bytes that this module reads",
+            module.max_input
+        )));
+    }
+    host.charge_words(host::INPUT_WORD_GAS, data.len())?;
+    (module.call)(host, data)
+}
+
+/// Reads a call from calldata that is exactly its canonical encoding.
+fn decode<C: SolInterface>(data: &[u8]) -> Result<C, Fault> {
+    let refuse = || Fault::revert("calldata is not a call that this module knows");
+    let call = C::abi_decode_validate(data).map_err(|_| refuse())?;
+    if call.abi_encode() == data {
+        Ok(call)
+    } else {
+        Err(refuse())
+    }
+}
+
+/// Whether an address is nobody's: tokens sent there could never move again.
+pub(crate) fn is_nobody(address: Address) -> bool {
+    address.is_zero() || ALL.contains(&address)
+}

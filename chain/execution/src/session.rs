@@ -1,0 +1,168 @@
+//! One block under way: the EVM's environment, the cache, and the reading of what is missing.
+
+use crate::{
+    cache::{Cache, Place},
+    error::BlockError,
+    executor::BlockInput,
+    modules::{self, Config, bridge::checkpoint},
+    state::StateReader,
+};
+use alloy::primitives::{Address, TxKind, U256};
+use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
+use revm::{
+    context::{
+        BlockEnv, CfgEnv, TxEnv,
+        result::{EVMError, InvalidTransaction, ResultAndState},
+    },
+    context_interface::block::BlobExcessGasAndPrice,
+    precompile::{PrecompileSpecId, Precompiles},
+    primitives::hardfork::SpecId,
+};
+use std::sync::Arc;
+
+/// Ethereum's rules that this chain follows.
+const SPEC: SpecId = SpecId::OSAKA;
+
+/// Why a transaction cannot be in this block.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// Whether no later block can take it either.
+    pub(crate) permanent: bool,
+}
+
+impl From<InvalidTransaction> for Refusal {
+    fn from(error: InvalidTransaction) -> Self {
+        let permanent = !matches!(
+            error,
+            InvalidTransaction::NonceTooHigh { .. }
+                | InvalidTransaction::LackOfFundForMaxFee { .. }
+        );
+        Self {
+            reason: error.to_string(),
+            permanent,
+        }
+    }
+}
+
+pub(crate) struct Session<'a, R> {
+    config: Arc<Config>,
+    reader: &'a R,
+    env: EvmEnv,
+    pub(crate) cache: Cache,
+}
+
+impl<'a, R: StateReader> Session<'a, R> {
+    /// Opens a block: stores its Ethereum checkpoint before anything else happens.
+    pub(crate) async fn open(
+        config: Arc<Config>,
+        reader: &'a R,
+        block: &BlockInput,
+    ) -> Result<Self, BlockError> {
+        let mut cache = Cache::new(
+            block
+                .height
+                .checked_sub(1)
+                .map(|height| (height, block.parent)),
+        );
+        if let Some(checkpoint) = &block.checkpoint {
+            checkpoint::apply(&mut cache, reader, checkpoint).await?;
+        }
+        cache.want(Place::Account(block.beneficiary));
+        let mut cfg_env = CfgEnv::new_with_spec(SPEC).with_chain_id(config.chain_id);
+        // The block's limit is the only one: a delivery of many proofs may need more than the
+        // 2^24 gas of EIP-7825.
+        cfg_env.tx_gas_limit_cap = Some(u64::MAX);
+        let block_env = BlockEnv {
+            number: U256::from(block.height),
+            beneficiary: block.beneficiary,
+            timestamp: U256::from(block.timestamp_ms / 1000),
+            gas_limit: block.gas_limit,
+            basefee: 0,
+            difficulty: U256::ZERO,
+            prevrandao: Some(block.parent),
+            blob_excess_gas_and_price: Some(BlobExcessGasAndPrice {
+                excess_blob_gas: 0,
+                blob_gasprice: 1,
+            }),
+            slot_num: 0,
+        };
+        Ok(Self {
+            config,
+            reader,
+            env: EvmEnv { cfg_env, block_env },
+            cache,
+        })
+    }
+
+    /// Leaves out the checks that a mere call does not need: nonce, and that callers have no code.
+    pub(crate) const fn for_calls(&mut self) {
+        self.env.cfg_env.disable_nonce_check = true;
+        self.env.cfg_env.disable_eip3607 = true;
+    }
+
+    /// Runs a transaction on the state so far, without keeping what it does.
+    pub(crate) async fn run(
+        &mut self,
+        transaction: &TxEnv,
+    ) -> Result<Result<ResultAndState, Refusal>, BlockError> {
+        self.prefetch(transaction).await?;
+        loop {
+            let result = self.attempt(transaction.clone());
+            if self.cache.is_complete() {
+                return Ok(result);
+            }
+            self.cache.fetch(self.reader).await?;
+        }
+    }
+
+    /// A word of storage.
+    pub(crate) async fn load(&mut self, address: Address, slot: U256) -> Result<U256, BlockError> {
+        Ok(self.cache.load(self.reader, address, slot).await?)
+    }
+
+    fn attempt(&mut self, transaction: TxEnv) -> Result<ResultAndState, Refusal> {
+        let mut precompiles =
+            PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(SPEC)));
+        modules::install(&mut precompiles, &self.config);
+        let mut evm = EthEvmBuilder::new(&mut self.cache, self.env.clone())
+            .precompiles(precompiles)
+            .build();
+        evm.transact_raw(transaction).map_err(|error| match error {
+            EVMError::Transaction(error) => error.into(),
+            // The cache answers every read, so nothing else can go wrong but by a rule.
+            other => Refusal {
+                reason: other.to_string(),
+                permanent: true,
+            },
+        })
+    }
+
+    /// Reads what a transaction needs for certain, so that most run once.
+    async fn prefetch(&mut self, transaction: &TxEnv) -> Result<(), BlockError> {
+        let cache = &mut self.cache;
+        cache.want(Place::Account(transaction.caller));
+        if let TxKind::Call(to) = transaction.kind {
+            cache.want(Place::Account(to));
+            for (address, slot) in
+                modules::expected_slots(to, transaction.caller, &transaction.data)
+            {
+                cache.want(Place::Slot(address, slot));
+            }
+        }
+        for item in &transaction.access_list.0 {
+            cache.want(Place::Account(item.address));
+            for slot in &item.storage_keys {
+                cache.want(Place::Slot(item.address, (*slot).into()));
+            }
+        }
+        cache.fetch(self.reader).await?;
+        if let TxKind::Call(to) = transaction.kind
+            && let Some(hash) = cache.code_hash(to)
+        {
+            cache.want(Place::Code(hash));
+            cache.fetch(self.reader).await?;
+        }
+        Ok(())
+    }
+}

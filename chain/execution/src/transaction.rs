@@ -1,0 +1,160 @@
+//! A signed transaction: decoded, checked, its sender recovered.
+//!
+//! Taken: legacy with a chain id (EIP-155), access lists (EIP-2930), dynamic fees (EIP-1559) and
+//! delegations (EIP-7702), in their one canonical EIP-2718 encoding. Refused: blobs and anything
+//! unknown, another chain's id, high-s signatures, more than [`MAX_TRANSACTION_LENGTH`] bytes.
+
+use alloy::{
+    consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable},
+    eips::eip2718::{Decodable2718, Encodable2718},
+    primitives::{Address, B256, Bytes, keccak256},
+};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Longest encoded transaction: 128 KiB, as Ethereum's pools have it.
+pub const MAX_TRANSACTION_LENGTH: usize = 128 * 1024;
+
+/// Why bytes are not a transaction of this chain.
+#[derive(Clone, Debug, Error, Eq, PartialEq)]
+pub enum TransactionError {
+    /// Over the limit.
+    #[error("the transaction has {0} bytes; at most {MAX_TRANSACTION_LENGTH} are allowed")]
+    TooLong(usize),
+    /// Not an EIP-2718 envelope, or not its canonical form.
+    #[error("the transaction cannot be read: {0}")]
+    Malformed(String),
+    /// A type this chain does not take.
+    #[error("transaction type {0} is not supported; send type 0, 1, 2 or 4")]
+    Type(u8),
+    /// A legacy transaction that any chain would take.
+    #[error("the transaction names no chain id (EIP-155); sign it for chain {0}")]
+    NoChainId(u64),
+    /// Signed for another chain.
+    #[error("the transaction is for chain {actual}; sign it for chain {expected}")]
+    ChainId {
+        /// This chain.
+        expected: u64,
+        /// What it was signed for.
+        actual: u64,
+    },
+    /// No key made this signature, or the malleable twin of a good one.
+    #[error("the transaction's signature is not valid")]
+    Signature,
+}
+
+/// A transaction and who sent it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hash: B256,
+    sender: Address,
+    raw: Bytes,
+    envelope: TxEnvelope,
+}
+
+impl PartialEq for Transaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner.hash == other.inner.hash
+    }
+}
+
+impl Eq for Transaction {}
+
+impl Transaction {
+    /// Reads exactly one transaction and recovers its sender.
+    pub fn decode(raw: &[u8], chain_id: u64) -> Result<Self, TransactionError> {
+        if raw.len() > MAX_TRANSACTION_LENGTH {
+            return Err(TransactionError::TooLong(raw.len()));
+        }
+        // Blobs come in two forms; refuse both before either is read.
+        if let Some(kind @ 0..=0x7f) = raw.first().copied()
+            && !matches!(kind, 1 | 2 | 4)
+        {
+            return Err(TransactionError::Type(kind));
+        }
+        let envelope = TxEnvelope::decode_2718_exact(raw)
+            .map_err(|error| TransactionError::Malformed(error.to_string()))?;
+        if matches!(envelope, TxEnvelope::Eip4844(_)) {
+            return Err(TransactionError::Type(3));
+        }
+        match envelope.chain_id() {
+            None => return Err(TransactionError::NoChainId(chain_id)),
+            Some(actual) if actual != chain_id => {
+                return Err(TransactionError::ChainId {
+                    expected: chain_id,
+                    actual,
+                });
+            }
+            Some(_) => {}
+        }
+        if envelope.encoded_2718() != raw {
+            return Err(TransactionError::Malformed(
+                "this is not its canonical encoding".into(),
+            ));
+        }
+        let sender = envelope
+            .recover_signer()
+            .map_err(|_| TransactionError::Signature)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                hash: keccak256(raw),
+                sender,
+                raw: Bytes::copy_from_slice(raw),
+                envelope,
+            }),
+        })
+    }
+
+    /// keccak256 of the encoding.
+    pub fn hash(&self) -> B256 {
+        self.inner.hash
+    }
+
+    /// Who signed it.
+    pub fn sender(&self) -> Address {
+        self.inner.sender
+    }
+
+    /// Its number among the sender's transactions, from 0.
+    pub fn nonce(&self) -> u64 {
+        self.inner.envelope.nonce()
+    }
+
+    /// The EIP-2718 encoding.
+    pub fn raw(&self) -> &Bytes {
+        &self.inner.raw
+    }
+
+    /// Most gas it may use.
+    pub fn gas_limit(&self) -> u64 {
+        self.inner.envelope.gas_limit()
+    }
+
+    /// Most it pays per gas.
+    pub fn max_fee_per_gas(&self) -> u128 {
+        self.inner.envelope.max_fee_per_gas()
+    }
+
+    /// Most it pays the block's beneficiary per gas.
+    pub fn max_priority_fee_per_gas(&self) -> u128 {
+        self.inner
+            .envelope
+            .max_priority_fee_per_gas()
+            .unwrap_or_else(|| self.max_fee_per_gas())
+    }
+
+    /// What it really pays per gas in a block with base fee zero.
+    pub fn effective_gas_price(&self) -> u128 {
+        self.max_fee_per_gas().min(self.max_priority_fee_per_gas())
+    }
+
+    /// The decoded envelope.
+    pub fn envelope(&self) -> &TxEnvelope {
+        &self.inner.envelope
+    }
+}

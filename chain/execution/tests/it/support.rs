@@ -1,0 +1,338 @@
+//! A chain in memory: executes blocks, checks that building and executing agree, commits.
+
+use alloy::{
+    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+    eips::eip2718::Encodable2718,
+    primitives::{Address, B256, Bytes, Log, TxKind, U256, keccak256},
+    signers::{SignerSync, local::PrivateKeySigner},
+    sol_types::{Revert, SolCall, SolError},
+};
+use futures::executor::block_on;
+use mileverse_execution::{
+    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, ReadError,
+    StateReader, Transaction, Value, state,
+};
+use mileverse_primitives::{
+    abi::IPoints,
+    address::POINTS,
+    checkpoint::Checkpoint,
+    genesis::{Committee, EthereumSide, Genesis, Issuer},
+};
+use std::{
+    collections::BTreeMap,
+    future::poll_fn,
+    sync::atomic::{AtomicU64, Ordering},
+    task::Poll,
+};
+
+pub const CHAIN_ID: u64 = 8217;
+pub const ETHEREUM_ID: u64 = 31337;
+pub const ETHEREUM_BRIDGE: Address = Address::repeat_byte(0xb1);
+pub const ETHEREUM_COIN: Address = Address::repeat_byte(0xc1);
+pub const ETHEREUM_POINTS: Address = Address::repeat_byte(0xd1);
+pub const BENEFICIARY: Address = Address::repeat_byte(0xfe);
+pub const GAS_LIMIT: u64 = 30_000_000;
+/// 2026-01-01 00:00:00 UTC.
+pub const START_SECONDS: u64 = 1_767_225_600;
+pub const DAILY_QUOTA: u64 = 1_000_000_000;
+
+/// The account that may issue points; the others may not.
+pub const ISSUER: usize = 0;
+
+/// State in memory whose reads stay pending a few times before they answer.
+#[derive(Debug, Default)]
+pub struct MemoryState {
+    pub values: BTreeMap<Key, Value>,
+    pub pending: u32,
+    pub reads: AtomicU64,
+}
+
+impl StateReader for MemoryState {
+    async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let mut left = self.pending;
+        poll_fn(|context| {
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            left -= 1;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        Ok(self.values.get(&key).cloned())
+    }
+}
+
+impl MemoryState {
+    pub fn apply(&mut self, changes: &Changes) {
+        for (key, value) in changes {
+            match value {
+                Some(value) => {
+                    assert!(value.len() <= state::MAX_VALUE_LENGTH);
+                    self.values.insert(*key, value.clone());
+                }
+                None => assert!(
+                    self.values.remove(key).is_some(),
+                    "deleted something that was not there"
+                ),
+            }
+        }
+    }
+
+    pub fn with_pending(&self, pending: u32) -> Self {
+        Self {
+            values: self.values.clone(),
+            pending,
+            reads: AtomicU64::new(0),
+        }
+    }
+}
+
+pub fn genesis(issuer: Address) -> Genesis {
+    Genesis {
+        chain_id: CHAIN_ID,
+        timestamp_ms: START_SECONDS * 1000,
+        gas_limit: GAS_LIMIT,
+        block_time_ms: 200,
+        idle_block_time_ms: 1000,
+        committee: Committee {
+            validators: vec![B256::repeat_byte(1)],
+            sharing: Bytes::from_static(&[1]),
+        },
+        issuers: vec![Issuer {
+            address: issuer,
+            daily_quota: U256::from(DAILY_QUOTA),
+        }],
+        ethereum: EthereumSide {
+            chain_id: ETHEREUM_ID,
+            bridge: ETHEREUM_BRIDGE,
+            coin: ETHEREUM_COIN,
+            points: ETHEREUM_POINTS,
+        },
+    }
+}
+
+/// One transaction to be sent.
+#[derive(Clone, Debug)]
+pub struct Send {
+    pub user: usize,
+    pub to: TxKind,
+    pub value: U256,
+    pub data: Bytes,
+    pub gas: u64,
+    pub gas_price: u128,
+}
+
+impl Send {
+    pub fn call(user: usize, to: Address, call: &impl SolCall) -> Self {
+        Self::data(user, to, call.abi_encode())
+    }
+
+    pub fn data(user: usize, to: Address, data: impl Into<Bytes>) -> Self {
+        Self {
+            user,
+            to: TxKind::Call(to),
+            value: U256::ZERO,
+            data: data.into(),
+            gas: 5_000_000,
+            gas_price: 0,
+        }
+    }
+
+    pub fn create(user: usize, code: impl Into<Bytes>) -> Self {
+        Self {
+            to: TxKind::Create,
+            ..Self::data(user, Address::ZERO, code)
+        }
+    }
+
+    pub fn value(mut self, value: U256) -> Self {
+        self.value = value;
+        self
+    }
+
+    pub fn gas(mut self, gas: u64) -> Self {
+        self.gas = gas;
+        self
+    }
+}
+
+pub struct Chain {
+    pub executor: Executor,
+    pub state: MemoryState,
+    pub height: u64,
+    pub now: u64,
+    pub parent: B256,
+    pub users: Vec<PrivateKeySigner>,
+    pub nonces: Vec<u64>,
+}
+
+impl Chain {
+    pub fn new() -> Self {
+        let users: Vec<_> = (1u8..=5)
+            .map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(n)).unwrap())
+            .collect();
+        let executor = Executor::new(&genesis(users[ISSUER].address()));
+        let mut state = MemoryState {
+            pending: 1,
+            ..MemoryState::default()
+        };
+        state.apply(&executor.genesis_changes());
+        Self {
+            executor,
+            state,
+            height: 0,
+            now: START_SECONDS,
+            parent: B256::repeat_byte(0xaa),
+            nonces: vec![0; users.len()],
+            users,
+        }
+    }
+
+    pub fn user(&self, user: usize) -> Address {
+        self.users[user].address()
+    }
+
+    /// Gives coins out of nowhere; the books of the coin do not count them.
+    pub fn fund(&mut self, address: Address, amount: U256) {
+        let mut account = self.account(address);
+        account.balance += amount;
+        self.state
+            .values
+            .insert(state::account_key(address), account.encode());
+    }
+
+    pub fn account(&self, address: Address) -> Account {
+        block_on(state::account(&self.state, address))
+            .unwrap()
+            .unwrap_or_default()
+    }
+
+    pub fn slot(&self, address: Address, slot: U256) -> U256 {
+        block_on(state::storage(&self.state, address, slot)).unwrap()
+    }
+
+    pub fn sign_with(&self, send: &Send, nonce: u64) -> Transaction {
+        let transaction = TxEip1559 {
+            chain_id: CHAIN_ID,
+            nonce,
+            gas_limit: send.gas,
+            max_fee_per_gas: send.gas_price,
+            max_priority_fee_per_gas: send.gas_price,
+            to: send.to,
+            value: send.value,
+            access_list: Default::default(),
+            input: send.data.clone(),
+        };
+        let signature = self.users[send.user]
+            .sign_hash_sync(&transaction.signature_hash())
+            .unwrap();
+        let envelope = TxEnvelope::from(transaction.into_signed(signature));
+        let decoded = Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap();
+        assert_eq!(decoded.sender(), self.user(send.user));
+        decoded
+    }
+
+    pub fn sign(&mut self, send: &Send) -> Transaction {
+        let nonce = self.nonces[send.user];
+        self.nonces[send.user] += 1;
+        self.sign_with(send, nonce)
+    }
+
+    pub fn input(&self, checkpoint: Option<Checkpoint>) -> BlockInput {
+        BlockInput {
+            height: self.height + 1,
+            timestamp_ms: self.now * 1000 + 999,
+            gas_limit: GAS_LIMIT,
+            parent: self.parent,
+            beneficiary: BENEFICIARY,
+            checkpoint,
+        }
+    }
+
+    /// Executes one block and commits it. Building it, and executing it over a state that answers
+    /// at once, must come to the same.
+    pub fn block_with(&mut self, sends: &[Send], checkpoint: Option<Checkpoint>) -> BlockOutput {
+        let transactions: Vec<_> = sends.iter().map(|send| self.sign(send)).collect();
+        let input = self.input(checkpoint);
+        let output = block_on(self.executor.execute(&self.state, input, &transactions)).unwrap();
+        let (taken, built, dead) = block_on(self.executor.build(
+            &self.state.with_pending(0),
+            input,
+            transactions.clone(),
+        ))
+        .unwrap();
+        assert_eq!(taken, transactions);
+        assert_eq!(built, output);
+        assert!(dead.is_empty());
+        self.state.apply(&output.changes);
+        self.height += 1;
+        self.now += 1;
+        self.parent = keccak256(self.parent);
+        output
+    }
+
+    pub fn block(&mut self, sends: &[Send]) -> BlockOutput {
+        self.block_with(sends, None)
+    }
+
+    /// One transaction in a block of its own, which must succeed.
+    pub fn send(&mut self, send: Send) -> Vec<Log> {
+        let [outcome] = self.block(&[send]).receipts.try_into().unwrap();
+        assert!(outcome.success);
+        outcome.logs
+    }
+
+    /// One transaction which must fail, and then leaves nothing but the sender's nonce.
+    pub fn refuse(&mut self, send: Send) -> String {
+        let reason = match self.try_call(&send) {
+            CallOutcome::Success { .. } => panic!("this should be refused"),
+            CallOutcome::Revert { output, .. } => Revert::abi_decode(&output).unwrap().reason,
+            CallOutcome::Halt { reason, .. } => reason,
+        };
+        let sender = state::account_key(self.user(send.user));
+        let output = self.block(&[send]);
+        assert!(!output.receipts[0].success);
+        assert!(output.receipts[0].logs.is_empty());
+        assert!(output.packets.is_empty());
+        assert_eq!(output.changes.keys().collect::<Vec<_>>(), [&sender]);
+        reason
+    }
+
+    pub fn try_call(&self, send: &Send) -> CallOutcome {
+        let request = CallRequest {
+            from: self.user(send.user),
+            to: send.to.to().copied(),
+            value: send.value,
+            gas: Some(send.gas),
+            data: send.data.clone(),
+            ..CallRequest::default()
+        };
+        block_on(self.executor.call(&self.state, self.input(None), request)).unwrap()
+    }
+
+    pub fn view<C: SolCall>(&self, to: Address, call: C) -> C::Return {
+        match self.try_call(&Send::call(1, to, &call)) {
+            CallOutcome::Success { output, logs, .. } => {
+                assert!(logs.is_empty());
+                C::abi_decode_returns_validate(&output).unwrap()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn points(&self, account: Address) -> U256 {
+        self.view(POINTS, IPoints::balanceOfCall { account })
+    }
+
+    /// Issues points to a user under a fresh conversion id.
+    pub fn issue(&mut self, user: usize, amount: u64) {
+        let call = IPoints::issueCall {
+            to: self.user(user),
+            amount: U256::from(amount),
+            conversionId: keccak256(self.height.to_be_bytes()),
+        };
+        self.send(Send::call(ISSUER, POINTS, &call));
+    }
+}

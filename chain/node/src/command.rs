@@ -1,0 +1,339 @@
+//! The verb `mileverse node`.
+
+use crate::{
+    application::{self, Application, Parts, Scheme, Tip},
+    block::{self, PublicKey},
+    bls,
+    config::Config,
+    consensus::{self, network},
+    dealer,
+    error::Error,
+    ethereum::Endpoint,
+    index::{Index, IndexError},
+    keys::ValidatorKeys,
+    mempool::{Mempool, gossip},
+    rpc::{self, Admission, Reads},
+    state::Databases,
+};
+use clap::{Args, Subcommand};
+use commonware_glue::stateful::db::DatabaseSet as _;
+use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
+use mileverse_execution::Executor;
+use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use tokio::sync::{mpsc, watch};
+
+/// Blocks of transactions waiting to be gossiped.
+const GOSSIP_QUEUE: usize = 4096;
+/// Added to the idle block time before a silent leader loses its turn.
+const LEADER_GRACE: Duration = Duration::from_millis(2000);
+
+/// Run a validator of the native chain, or make the keys of a new network.
+#[derive(Args, Debug)]
+pub struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a validator until it is stopped.
+    Run {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Deal the keys of a new network's first committee, on this machine.
+    Deal {
+        /// How many validators, 1 to 99.
+        #[arg(long, default_value_t = 4)]
+        validators: usize,
+        /// Directory to write committee.json and validator-N/keys.json to.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+/// Runs the verb; returns when the node has stopped.
+pub fn run(command: Command) -> Result<(), Error> {
+    match command.verb {
+        Verb::Run { config } => run_node(Config::read(&config)?),
+        Verb::Deal { validators, out } => deal(validators, out),
+    }
+}
+
+fn deal(validators: usize, out: PathBuf) -> Result<(), Error> {
+    let dealing = dealer::deal(validators)?;
+    let file = |path: PathBuf| move |source| Error::File { path, source };
+    for (number, keys) in dealing.keys.iter().enumerate() {
+        let directory = out.join(format!("validator-{number}"));
+        std::fs::create_dir_all(&directory).map_err(file(directory.clone()))?;
+        keys.write(&directory.join("keys.json"))?;
+    }
+    let path = out.join("committee.json");
+    let text = serde_json::to_string_pretty(&serde_json::json!({
+        "committee": dealing.committee,
+        "groupKey": dealing.group_key,
+    }))
+    .map_err(|error| Error::Committee(error.to_string()))?;
+    std::fs::write(&path, text).map_err(file(path.clone()))
+}
+
+/// A node's files, read and checked before anything starts.
+struct Ready {
+    config: Config,
+    genesis: Genesis,
+    genesis_hash: B256,
+    keys: ValidatorKeys,
+    scheme: Scheme,
+    peers: Vec<(PublicKey, SocketAddr)>,
+    group_key: mileverse_primitives::Bytes,
+    index: Index,
+    ethereum: Endpoint,
+}
+
+fn prepare(config: Config) -> Result<Ready, Error> {
+    let genesis = config.read_genesis()?;
+    let genesis_hash = genesis.hash().map_err(|source| Error::Genesis {
+        path: config.genesis.clone(),
+        source,
+    })?;
+    let keys = ValidatorKeys::read(&config.keys)?;
+    let (members, sharing) = dealer::read(&genesis.committee)?;
+    let mismatch = |message: &str| Error::Keys {
+        path: config.keys.clone(),
+        message: message.into(),
+    };
+    let me = keys.public_key();
+    if members.position(&me).is_none() {
+        return Err(mismatch("this identity is not in the genesis committee"));
+    }
+    let group_key =
+        bls::public_key(sharing.public()).map_err(|error| Error::Committee(error.to_string()))?;
+    let mut peers = vec![(me, config.listen)];
+    for member in members
+        .iter()
+        .filter(|member| **member != keys.public_key())
+    {
+        let peer = config
+            .peers
+            .iter()
+            .find(|peer| peer.public_key == B256::from_slice(member))
+            .ok_or_else(|| {
+                Error::Committee(format!(
+                    "the configuration has no [[peers]] entry for validator {}",
+                    B256::from_slice(member)
+                ))
+            })?;
+        peers.push((member.clone(), peer.address));
+    }
+    if keys.share.index.get() >= sharing.total().get() {
+        return Err(mismatch("the share is of another committee"));
+    }
+    let scheme = Scheme::signer(
+        &certificate::namespace(genesis.chain_id),
+        members,
+        sharing,
+        keys.share.clone(),
+    )
+    .ok_or_else(|| mismatch("the share is of another committee"))?;
+    let url = config
+        .ethereum_rpc
+        .parse()
+        .map_err(|_| Error::EthereumUrl(config.ethereum_rpc.clone()))?;
+    let ethereum = Endpoint::new(url, genesis.ethereum.chain_id);
+
+    std::fs::create_dir_all(&config.data_dir).map_err(|source| Error::File {
+        path: config.data_dir.clone(),
+        source,
+    })?;
+    let path = config.data_dir.join("index.redb");
+    let index = Index::open(&path, genesis_hash).map_err(|error| match error {
+        IndexError::OtherGenesis(found) => Error::OtherGenesis {
+            path: config.data_dir.clone(),
+            found: found.to_string(),
+            expected: genesis_hash.to_string(),
+        },
+        other => Error::Index {
+            path,
+            message: other.to_string(),
+        },
+    })?;
+    // The network's listener reports a taken port only by panicking, so it is tried here first.
+    std::net::TcpListener::bind(config.listen).map_err(|source| Error::Listen {
+        address: config.listen,
+        purpose: "other validators",
+        source,
+    })?;
+    Ok(Ready {
+        config,
+        genesis,
+        genesis_hash,
+        keys,
+        scheme,
+        peers,
+        group_key,
+        index,
+        ethereum,
+    })
+}
+
+fn run_node(config: Config) -> Result<(), Error> {
+    let ready = prepare(config)?;
+    let storage = ready.config.data_dir.join("consensus");
+    let runner = runtime::Runner::new(
+        runtime::Config::new()
+            .with_worker_threads(2)
+            .with_storage_directory(storage)
+            .with_tcp_nodelay(Some(true)),
+    );
+    runner.start(|context| serve(context, ready))
+}
+
+async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
+    let Ready {
+        config,
+        genesis,
+        genesis_hash,
+        keys,
+        scheme,
+        peers,
+        group_key,
+        index,
+        ethereum,
+    } = ready;
+    let me = keys.public_key();
+    let executor = Executor::new(&genesis);
+    let initial = Databases::<runtime::Context>::initial_sync_targets();
+    let first_leader = peers
+        .iter()
+        .map(|(key, _)| key)
+        .min()
+        .cloned()
+        .unwrap_or_else(|| me.clone());
+    let genesis_block = application::genesis_block(
+        &genesis,
+        &executor,
+        first_leader,
+        StateCommitment {
+            root: block::word(&initial.root),
+            start: *initial.range.start(),
+            end: *initial.range.end(),
+        },
+    )
+    .map_err(|source| Error::Genesis {
+        path: config.genesis.clone(),
+        source,
+    })?;
+    let newest = index
+        .newest()
+        .map_err(|error| Error::Stopped(error.to_string()))?
+        .unwrap_or_else(|| genesis_block.clone());
+    let (tip, tips) = watch::channel(Tip {
+        digest: newest.header.digest(),
+        header: newest.header,
+    });
+    let (fatal, mut failed) = mpsc::unbounded_channel();
+    let mempool = Mempool::new(genesis.gas_limit);
+    let following = tokio::spawn(ethereum.clone().follow());
+
+    let joined = network::join(
+        &context,
+        keys.identity,
+        &certificate::namespace(genesis.chain_id),
+        config.listen,
+        peers,
+    )?;
+    let running = consensus::start(
+        context.child("consensus"),
+        consensus::Config {
+            public_key: me.clone(),
+            scheme,
+            oracle: joined.oracle,
+            prefix: "chain".into(),
+            genesis: genesis_block.clone(),
+            application: Application::new(Parts {
+                executor: executor.clone(),
+                genesis: genesis.clone(),
+                genesis_block,
+                ethereum,
+                mempool: mempool.clone(),
+                index: index.clone(),
+                tip,
+                fatal,
+            }),
+            leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
+        },
+        joined.channels,
+    )
+    .await
+    .map_err(Error::Stopped)?;
+
+    let reads = Reads::new(executor, running.databases, tips);
+    let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
+    let admission = Admission {
+        reads: reads.clone(),
+        mempool,
+        chain_id: genesis.chain_id,
+        gossip,
+    };
+    let from_peers = admission.clone();
+    let gossiping = tokio::spawn(gossip::run(joined.gossip, outgoing, move |raw| {
+        let admission = from_peers.clone();
+        async move {
+            if let Err(refusal) = admission.admit(&raw).await {
+                tracing::debug!(
+                    reason = refusal.message(),
+                    "a gossiped transaction was not taken"
+                );
+            }
+        }
+    }));
+    let (address, server) = rpc::serve(
+        rpc::Context {
+            reads,
+            admission,
+            index,
+            marshal: running.marshal,
+            validator: B256::from_slice(&me),
+            genesis,
+            genesis_hash,
+            group_key,
+        },
+        config.rpc,
+    )
+    .await?;
+    announce(address)?;
+
+    let stopped = tokio::select! {
+        signal = stop_signal() => signal,
+        reason = failed.recv() => Err(Error::Stopped(reason.unwrap_or_else(|| "the application ended".into()))),
+        ended = running.engine => Err(Error::Stopped(format!("consensus ended: {ended:?}"))),
+        ended = joined.network => Err(Error::Stopped(format!("the network ended: {ended:?}"))),
+    };
+    let _ = server.stop();
+    gossiping.abort();
+    following.abort();
+    stopped
+}
+
+/// The one line on standard output that says where JSON-RPC is.
+fn announce(address: SocketAddr) -> Result<(), Error> {
+    let line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|source| Error::Stopped(format!("standard output: {source}")))
+}
+
+async fn stop_signal() -> Result<(), Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |source| Error::Stopped(format!("signals: {source}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! A node's configuration file (TOML). Paths are relative to the file.
+//!
+//! ```toml
+//! genesis = "../genesis.json"
+//! data_dir = "data"
+//! keys = "keys.json"
+//! listen = "127.0.0.1:9000"        # other validators
+//! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
+//! ethereum_rpc = "http://127.0.0.1:8546"
+//!
+//! [[peers]]                        # every other validator
+//! public_key = "0x…"               # ed25519, 32 bytes
+//! address = "127.0.0.1:9001"
+//! ```
+
+use crate::error::Error;
+use mileverse_primitives::{B256, genesis::Genesis};
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Largest configuration or genesis file, bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What a node is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Genesis file.
+    pub genesis: PathBuf,
+    /// Directory of this node's state.
+    pub data_dir: PathBuf,
+    /// Key file.
+    pub keys: PathBuf,
+    /// Where other validators connect.
+    pub listen: SocketAddr,
+    /// Where JSON-RPC listens.
+    pub rpc: SocketAddr,
+    /// This validator's own Ethereum endpoint.
+    pub ethereum_rpc: String,
+    /// The other validators.
+    #[serde(default)]
+    pub peers: Vec<Peer>,
+}
+
+/// Another validator.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Its ed25519 public key.
+    pub public_key: B256,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Config {
+    /// Reads a configuration file and makes its paths absolute to the file.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = read_limited(path)?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| Error::Config {
+            path: path.into(),
+            message: error.message().into(),
+        })?;
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        for relative in [&mut config.genesis, &mut config.data_dir, &mut config.keys] {
+            *relative = base.join(&relative);
+        }
+        Ok(config)
+    }
+
+    /// Reads and checks the genesis file.
+    pub fn read_genesis(&self) -> Result<Genesis, Error> {
+        let text = read_limited(&self.genesis)?;
+        Genesis::parse(&text).map_err(|source| Error::Genesis {
+            path: self.genesis.clone(),
+            source,
+        })
+    }
+}
+
+fn read_limited(path: &Path) -> Result<String, Error> {
+    let failed = |source| Error::File {
+        path: path.into(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_FILE_BYTES {
+        return Err(failed(std::io::Error::other("larger than 1 MiB")));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}

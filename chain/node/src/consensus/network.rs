@@ -1,0 +1,113 @@
+//! The validators' TCP network: authenticated, encrypted, with known addresses.
+//!
+//! Channel numbers are part of the protocol between validators. Each has a quota per peer and
+//! second; a message above the quota is dropped by the receiver.
+
+use super::{Channels, largest_message};
+use crate::{block::PublicKey, error::Error};
+use commonware_cryptography::{ChaCha20Poly1305, ed25519};
+use commonware_p2p::{
+    Address, AddressableManager as _,
+    authenticated::lookup::{self, Network, Oracle},
+};
+use commonware_runtime::{
+    Clock, Handle, Metrics, Network as RuntimeNetwork, Quota, Resolver, Spawner, Strategizer,
+};
+use commonware_stream::{
+    cups::{self, Cups},
+    sake::{self, Sake},
+};
+use commonware_utils::{NZU32, NZUsize, ordered::Map};
+use rand::CryptoRng;
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+/// How a connection is authenticated and encrypted.
+pub type Handshake = Cups<ed25519::PrivateKey, ChaCha20Poly1305>;
+type Sender<E> = lookup::Sender<PublicKey, E>;
+type Receiver = lookup::Receiver<PublicKey>;
+
+/// A network about to run.
+pub struct Joined<E: Clock> {
+    /// Consensus channels.
+    pub channels: Channels<Sender<E>, Receiver>,
+    /// Transactions.
+    pub gossip: (Sender<E>, Receiver),
+    /// Peers and the power to block them.
+    pub oracle: Oracle<PublicKey>,
+    /// Ends when the network does.
+    pub network: Handle<()>,
+}
+
+/// Joins the committee's network as `identity`; `peers` are all members, this one included.
+pub fn join<E>(
+    context: &E,
+    identity: ed25519::PrivateKey,
+    namespace: &[u8],
+    listen: SocketAddr,
+    peers: Vec<(PublicKey, SocketAddr)>,
+) -> Result<Joined<E>, Error>
+where
+    E: CryptoRng + Spawner + Metrics + Clock + RuntimeNetwork + Resolver + Strategizer,
+{
+    let members = u32::try_from(peers.len()).unwrap_or(u32::MAX);
+    let most = NonZeroUsize::new(peers.len()).unwrap_or(NonZeroUsize::MIN);
+    let handshake = Cups::<_, ChaCha20Poly1305>::new(
+        Sake {
+            signer: identity,
+            synchrony_bound: Duration::from_secs(5),
+            max_handshake_age: Duration::from_secs(10),
+            version: sake::Version::V1,
+        },
+        cups::Version::V1,
+    );
+    let private = peers.iter().all(|(_, address)| !is_public(address));
+    let config = if private {
+        lookup::Config::local(
+            handshake,
+            namespace,
+            listen,
+            most,
+            largest_message(members),
+            NZUsize!(1024),
+        )
+    } else {
+        lookup::Config::recommended(
+            handshake,
+            namespace,
+            listen,
+            most,
+            largest_message(members),
+            NZUsize!(1024),
+        )
+    };
+    let (mut network, mut oracle) = Network::new(context.child("network"), config);
+    let peers: Map<PublicKey, Address> = peers
+        .into_iter()
+        .map(|(key, address)| (key, address.into()))
+        .collect::<Vec<_>>()
+        .try_into()
+        .map_err(|_| Error::Committee("a validator stands in it twice".into()))?;
+    oracle.track(0, peers);
+    let per_second = |rate| Quota::per_second(rate);
+    let channels = Channels {
+        votes: network.register(0, per_second(NZU32!(512))),
+        certificates: network.register(1, per_second(NZU32!(512))),
+        resolver: network.register(2, per_second(NZU32!(128))),
+        backfill: network.register(3, per_second(NZU32!(128))),
+        broadcast: network.register(4, per_second(NZU32!(128))),
+    };
+    let gossip = network.register(5, per_second(NZU32!(1024)));
+    Ok(Joined {
+        channels,
+        gossip,
+        oracle,
+        network: network.start(),
+    })
+}
+
+fn is_public(address: &SocketAddr) -> bool {
+    match address {
+        SocketAddr::V4(v4) => !v4.ip().is_loopback() && !v4.ip().is_private(),
+        SocketAddr::V6(v6) => !v6.ip().is_loopback() && !v6.ip().is_unique_local(),
+    }
+}

@@ -1,0 +1,85 @@
+//! What can stop a node from starting, each said so that its operator knows what to do.
+
+use mileverse_primitives::genesis::GenesisError;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a node cannot start or had to stop.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A file that cannot be read or written.
+    #[error("cannot access {path}: {source}; check the path and its permissions")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A configuration file that says something else than expected.
+    #[error("{path} is not a valid node configuration: {message}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A key file that cannot be used.
+    #[error("{path} does not hold this network's validator keys: {message}")]
+    Keys {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// A genesis file that breaks a rule.
+    #[error("{path}: {source}")]
+    Genesis {
+        /// The file.
+        path: PathBuf,
+        /// The rule.
+        source: GenesisError,
+    },
+    /// The genesis file's committee cannot be read.
+    #[error(
+        "the genesis file's committee is damaged: {0}; deal a new one with `mileverse node deal`"
+    )]
+    Committee(String),
+    /// State of another network.
+    #[error(
+        "{path} belongs to the network with genesis {found}, not {expected}; use another data_dir or the right genesis file"
+    )]
+    OtherGenesis {
+        /// The data directory.
+        path: PathBuf,
+        /// Its genesis hash.
+        found: String,
+        /// The configured one.
+        expected: String,
+    },
+    /// A port that something else has.
+    #[error(
+        "cannot listen on {address} for {purpose}: {source}; free the port or choose another in the configuration"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What it is for.
+        purpose: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The index database failed.
+    #[error("the block index in {path} cannot be opened: {message}")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        message: String,
+    },
+    /// An Ethereum endpoint that cannot be one.
+    #[error("ethereum_rpc {0:?} is not a URL; give one such as http://127.0.0.1:8545")]
+    EthereumUrl(String),
+    /// A part of the node stopped.
+    #[error("the node stopped: {0}")]
+    Stopped(String),
+}

@@ -1,0 +1,23 @@
+//! JSON-RPC: Ethereum's methods as wallets and tools expect them, and the chain's own.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | listens, with its limits |
+//! | `eth` | `eth_`, `net_`, `web3_` |
+//! | `own` | `mileverse_`: certificates, outbox packets and paths, status |
+//! | `reads` | one consistent look at the newest state; admission of transactions |
+//! | `convert` | from the index to Ethereum's JSON shapes |
+//! | `failure` | error codes and words |
+//!
+//! A final block is final at once, so `latest`, `safe`, `finalized` and `pending` name the same
+//! block. Only the newest state is kept; a question about an older one is an error, not a guess.
+
+mod convert;
+mod eth;
+mod failure;
+mod own;
+mod reads;
+mod server;
+
+pub use reads::{Admission, Reads};
+pub use server::{Context, serve};

@@ -1,0 +1,125 @@
+//! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
+
+use super::{failure, server::Context};
+use crate::{bls, index::Results};
+use commonware_consensus::types::Height;
+use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
+use mileverse_primitives::{
+    certificate, outbox,
+    rpc::{Certificate, Chain, MAX_PACKETS, Status},
+};
+use std::sync::Arc;
+
+/// How far above a height its certificate is looked for: a certificate covers all blocks below.
+const MAX_SEARCH: u64 = 64;
+
+/// Adds the methods.
+pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
+    module.register_method("mileverse_chain", |_, context, _| {
+        Ok::<_, ErrorObjectOwned>(chain(context))
+    })?;
+    module.register_async_method("mileverse_status", |_, context, _| async move {
+        status(&context).await
+    })?;
+    module.register_async_method("mileverse_certificate", |params, context, _| async move {
+        let height: Option<u64> = params.sequence().optional_next()?;
+        certificate_at(&context, height).await
+    })?;
+    module.register_method("mileverse_packets", |params, context, _| {
+        let mut params = params.sequence();
+        let (from, limit): (u64, u64) = (params.next()?, params.next()?);
+        if limit > MAX_PACKETS {
+            return Err(failure::invalid(format!("limit is at most {MAX_PACKETS}")));
+        }
+        context.index.packets(from, limit).map_err(failure::index)
+    })?;
+    module.register_method("mileverse_outboxProof", |params, context, _| {
+        let mut params = params.sequence();
+        let (index, size): (u64, u64) = (params.next()?, params.next()?);
+        context
+            .index
+            .outbox_proof(index, size)
+            .map_err(failure::index)?
+            .ok_or_else(|| {
+                failure::invalid(format!(
+                    "there is no leaf {index} in an outbox of {size} here"
+                ))
+            })
+    })?;
+    Ok(())
+}
+
+fn chain(context: &Context) -> Chain {
+    Chain {
+        chain_id: context.genesis.chain_id,
+        genesis_hash: context.genesis_hash,
+        namespace: certificate::namespace(context.genesis.chain_id).into(),
+        group_key: context.group_key.clone(),
+        ethereum: context.genesis.ethereum,
+    }
+}
+
+async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
+    let tip = context.reads.tip();
+    Ok(Status {
+        height: tip.header.height,
+        digest: tip.digest,
+        timestamp_ms: tip.header.timestamp_ms,
+        peers: (context.genesis.committee.validators.len() as u64).saturating_sub(1),
+        ethereum_checkpoint: context.reads.latest_checkpoint().await?,
+        validator: context.validator,
+    })
+}
+
+async fn certificate_at(
+    context: &Arc<Context>,
+    height: Option<u64>,
+) -> Result<Certificate, ErrorObjectOwned> {
+    let tip = context.reads.tip().header.height;
+    let mut candidates: Box<dyn Iterator<Item = u64> + Send> = match height {
+        Some(height) => Box::new(height.max(1)..=tip.min(height.saturating_add(MAX_SEARCH))),
+        None => Box::new((tip.saturating_sub(MAX_SEARCH).max(1)..=tip).rev()),
+    };
+    let missing = || failure::refused("no certificate is at hand for that height yet; ask again");
+    let (height, finalization) = loop {
+        let height = candidates.next().ok_or_else(missing)?;
+        if let Some(found) = context.marshal.get_finalization(Height::new(height)).await {
+            break (height, found);
+        }
+    };
+    let block = context
+        .index
+        .block(height)
+        .map_err(failure::index)?
+        .ok_or_else(missing)?;
+    let Results {
+        outbox_size,
+        outbox_tree,
+        ..
+    } = context
+        .index
+        .results(height)
+        .map_err(failure::index)?
+        .ok_or_else(missing)?;
+    let proposal = &finalization.proposal;
+    let signature = finalization
+        .certificate
+        .get()
+        .ok_or_else(|| failure::internal(&"a stored certificate is damaged"))?;
+    debug_assert_eq!(
+        outbox::root(outbox_size, outbox_tree),
+        block.header.outbox_root
+    );
+    Ok(Certificate {
+        height,
+        digest: block.header.digest(),
+        epoch: proposal.round.epoch().get(),
+        view: proposal.round.view().get(),
+        parent_view: proposal.parent.get(),
+        rest_hash: block.header.rest_hash(),
+        outbox_size,
+        outbox_tree,
+        outbox_root: block.header.outbox_root,
+        signature: bls::signature(signature).map_err(|error| failure::internal(&error))?,
+    })
+}

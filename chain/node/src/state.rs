@@ -1,0 +1,155 @@
+//! The chain's state in QMDB: which database, how it is configured, and how execution reads it.
+//!
+//! Keys and values are those of `mileverse_execution::state`. The state root in a block's header
+//! is the database's operations root; it is also what state sync is verified against.
+
+use bytes::BufMut;
+use commonware_codec::{Buf, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
+use commonware_cryptography::{Sha256, sha256};
+use commonware_glue::stateful::db::{AttachableResolver, DatabaseSet, Shared};
+use commonware_parallel::Sequential;
+use commonware_runtime::{Spawner, buffer::paged::CacheRef};
+use commonware_storage::{
+    Context as StorageContext,
+    journal::contiguous::variable::Config as LogConfig,
+    mmr::{self, full::Config as MerkleConfig},
+    qmdb::{
+        any::{VariableConfig, unordered::variable},
+        sync::{Request, Source, source},
+    },
+    translator::EightCap,
+};
+use commonware_utils::{NZU64, NZUsize};
+use mileverse_execution::state::{Changes, Key, MAX_VALUE_LENGTH, ReadError, StateReader, Value};
+use std::{marker::PhantomData, num::NonZeroUsize};
+use thiserror::Error;
+
+/// The database.
+pub type StateDb<E> =
+    variable::Db<mmr::Family, E, sha256::Digest, StoredValue, Sha256, EightCap, Sequential>;
+/// The database as consensus shares it.
+pub type Databases<E> = Shared<StateDb<E>>;
+/// Uncommitted changes over it.
+pub type Batch<E> = <Databases<E> as DatabaseSet<E>>::Unmerkleized;
+/// Uncommitted changes with their root.
+pub type Merkleized<E> = <Databases<E> as DatabaseSet<E>>::Merkleized;
+
+/// A value with its limit built in, so that a peer's operations need no configuration to be read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredValue(pub Value);
+
+impl Write for StoredValue {
+    fn write(&self, buf: &mut impl BufMut) {
+        self.0.write(buf);
+    }
+}
+
+impl EncodeSize for StoredValue {
+    fn encode_size(&self) -> usize {
+        self.0.encode_size()
+    }
+}
+
+impl Read for StoredValue {
+    type Cfg = ();
+
+    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, CodecError> {
+        Vec::read_cfg(buf, &(RangeCfg::new(0..=MAX_VALUE_LENGTH), ())).map(Self)
+    }
+}
+
+const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
+
+/// The database's configuration under a partition prefix.
+pub fn config(prefix: &str, cache: CacheRef) -> VariableConfig<EightCap, ((), ()), Sequential> {
+    VariableConfig {
+        merkle_config: MerkleConfig {
+            journal_partition: format!("{prefix}-state-merkle"),
+            metadata_partition: format!("{prefix}-state-metadata"),
+            items_per_blob: NZU64!(65_536),
+            write_buffer: BUFFER,
+            replay_buffer: BUFFER,
+            strategy: Sequential,
+            page_cache: cache.clone(),
+        },
+        journal_config: LogConfig {
+            partition: format!("{prefix}-state-log"),
+            items_per_section: NZU64!(65_536),
+            compression: None,
+            codec_config: ((), ()),
+            page_cache: cache,
+            write_buffer: BUFFER,
+            replay_buffer: BUFFER,
+        },
+        translator: EightCap,
+        init_cache: Some(NZUsize!(1024)),
+        init_buffer: NZUsize!(1 << 21),
+        init_concurrency: (),
+    }
+}
+
+/// Where a database would fetch its operations from when it syncs from peers: nowhere.
+///
+/// Every node replays final blocks instead, which verifies each of them.
+pub struct Replay<E>(PhantomData<fn() -> E>);
+
+/// Nobody serves state.
+#[derive(Debug, Error)]
+#[error("this network serves blocks to replay, not state")]
+pub struct NotServed;
+
+impl<E> Default for Replay<E> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E> Clone for Replay<E> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl<E: StorageContext + Spawner> Source for Replay<E> {
+    type Family = mmr::Family;
+    type Digest = sha256::Digest;
+    type Op = variable::Operation<mmr::Family, sha256::Digest, StoredValue>;
+    type Error = NotServed;
+
+    async fn serve(&self, _request: Request<mmr::Family>) -> source::Result<Self> {
+        Err(NotServed)
+    }
+}
+
+impl<E: StorageContext + Spawner> AttachableResolver<StateDb<E>> for Replay<E> {
+    async fn attach_database(&self, _database: Databases<E>) {}
+}
+
+/// Reads through a batch, and before that through `overlay` (the genesis state under block 1).
+pub struct BatchReader<'a, E: StorageContext + Spawner> {
+    /// What the database knows.
+    pub batch: &'a Batch<E>,
+    /// What must be seen first.
+    pub overlay: Option<&'a Changes>,
+}
+
+impl<E: StorageContext + Spawner> StateReader for BatchReader<'_, E> {
+    async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        if let Some(found) = self.overlay.and_then(|overlay| overlay.get(&key)) {
+            return Ok(found.clone());
+        }
+        self.batch
+            .get(&sha256::Digest::from(key.0))
+            .await
+            .map(|found| found.map(|StoredValue(value)| value))
+            .map_err(|error| ReadError(error.to_string()))
+    }
+}
+
+/// Writes `changes` into a batch.
+pub fn write<E: StorageContext + Spawner>(mut batch: Batch<E>, changes: &Changes) -> Batch<E> {
+    for (key, value) in changes {
+        batch = batch.write(sha256::Digest::from(key.0), value.clone().map(StoredValue));
+    }
+    batch
+}

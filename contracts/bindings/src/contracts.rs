@@ -1,0 +1,54 @@
+//! Generated types, one module a contract. The Solidity source documents them.
+#![allow(missing_docs)]
+// `permit` has seven arguments of its own.
+#![allow(clippy::too_many_arguments)]
+
+/// The Ethereum end of the bridge.
+pub mod bridge {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        Bridge,
+        "artifacts/Bridge.json"
+    );
+}
+
+/// MVC.
+pub mod coin {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        MileVerseCoin,
+        "artifacts/MileVerseCoin.json"
+    );
+}
+
+/// What Ethereum knows of the native chain.
+pub mod light_client {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        LightClient,
+        "artifacts/LightClient.json"
+    );
+}
+
+/// A tranche under lock-up.
+pub mod lockup {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        Lockup,
+        "artifacts/Lockup.json"
+    );
+}
+
+/// MVP on Ethereum.
+pub mod points {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        WrappedPoints,
+        "artifacts/WrappedPoints.json"
+    );
+}

@@ -1,0 +1,207 @@
+//! Deploys everything on a real Ethereum node (anvil, as `contracts/package-lock.json` pins it) and
+//! checks a certificate there that another implementation signed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod kit;
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256, hex, keccak256},
+    providers::Provider,
+};
+use kit::Anvil;
+use mileverse_bindings::{
+    Bridge, LightClient, Lockup, MileVerseCoin, WrappedPoints,
+    deploy::{DeployError, Deployment, Tranches, deploy},
+    light_client::ILightClient,
+};
+
+const NATIVE: u64 = 46_226;
+const KEY: [u8; 256] = hex!(
+    "00000000000000000000000000000000172432bb1b5ea68b1d39976123198ed7d25e208593c89d346093152bf4440765d822c26b27b7dffe02e34d725a5d6072"
+    "00000000000000000000000000000000195feb2ba5d2c99373b36261e96d24aeb4e4608a9629fa2d2f2c9ddfb1843b28cf5575e1a406e895db60c0973625ee12"
+    "00000000000000000000000000000000147426433d08bd94daa0917d3b05e5daf5f44f3bdece3255c577cd7e4071dc7becca0b647d979e959bcee96c27fa8efb"
+    "000000000000000000000000000000000b9c23ab88008a94e6e87185de63382f23f8dd151ef775ec9b9c6ef4ac37f0528147e84d9182d4de4dd7a182f0039b05"
+);
+const SIGNATURE: [u8; 128] = hex!(
+    "0000000000000000000000000000000001bbe8917ad1382497987e0292a6bcb9bbb505a66ac379cf1e832b045ebafce91c09507946fca39553a386e632157da0"
+    "000000000000000000000000000000001562a3f6a8f99cffef304d1626d0b31017113e20c9fc2a6f0eb9c8dd5ebb1a0eb269fbd0f051146be4385df014b463f5"
+);
+
+fn tranches(sale: Address) -> Tranches {
+    let account = |n| Address::with_last_byte(n);
+    Tranches {
+        sale,
+        team: account(2),
+        partner: account(3),
+        advisor: account(4),
+        marketing: account(5),
+        reserved: account(6),
+        lockup_start: 1_900_000_000,
+    }
+}
+
+fn header() -> ILightClient::HeaderProof {
+    ILightClient::HeaderProof {
+        epoch: 3,
+        view_: 16_384,
+        parentView: 127,
+        restHash: keccak256("rest of the header"),
+        outboxSize: 300,
+        outboxTree: keccak256("tree"),
+        signature: Bytes::copy_from_slice(&SIGNATURE),
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_whole() {
+    let anvil = Anvil::start();
+    let provider = anvil.provider();
+    let all = deploy(&provider, &KEY, NATIVE, &tranches(anvil.account()))
+        .await
+        .unwrap();
+
+    let bridge = Bridge::new(all.bridge, &provider);
+    assert_eq!(bridge.chainId().call().await.unwrap(), 31_337);
+    assert_eq!(bridge.peerChainId().call().await.unwrap(), NATIVE);
+    assert_eq!(bridge.lightClient().call().await.unwrap(), all.light_client);
+    assert_eq!(bridge.coin().call().await.unwrap(), all.coin);
+    assert_eq!(bridge.points().call().await.unwrap(), all.points);
+    assert_eq!(bridge.nextSequence().call().await.unwrap(), 1);
+    let points = WrappedPoints::new(all.points, &provider);
+    assert_eq!(points.bridge().call().await.unwrap(), all.bridge);
+
+    check_tranches(&provider, &all, anvil.account()).await;
+    check_certificate(&provider, &all).await;
+    check_send(&provider, &all, anvil.account()).await;
+}
+
+async fn check_tranches(provider: impl Provider, all: &Deployment, sale: Address) {
+    let coin = MileVerseCoin::new(all.coin, &provider);
+    let whole = U256::from(10).pow(U256::from(18));
+    let account = |n| Address::with_last_byte(n);
+    let expected = [
+        (sale, 900_000_000u64),
+        (all.team_lockup, 450_000_000),
+        (account(3), 300_000_000),
+        (all.advisor_lockup, 90_000_000),
+        (account(5), 300_000_000),
+        (account(6), 960_000_000),
+    ];
+    for (owner, coins) in expected {
+        assert_eq!(
+            coin.balanceOf(owner).call().await.unwrap(),
+            U256::from(coins) * whole
+        );
+    }
+    assert_eq!(
+        coin.totalSupply().call().await.unwrap(),
+        U256::from(3_000_000_000u64) * whole
+    );
+    for (lockup, owner) in [
+        (all.team_lockup, account(2)),
+        (all.advisor_lockup, account(4)),
+    ] {
+        let lockup = Lockup::new(lockup, &provider);
+        assert_eq!(lockup.owner().call().await.unwrap(), owner);
+        assert_eq!(
+            lockup.start().call().await.unwrap(),
+            U256::from(1_900_000_000)
+        );
+    }
+}
+
+async fn check_certificate(provider: impl Provider, all: &Deployment) {
+    let client = LightClient::new(all.light_client, &provider);
+    client.verify(header()).call().await.unwrap();
+    let mut forged = header();
+    forged.view_ = 16_385;
+    let refused = client.verify(forged).call().await.unwrap_err();
+    assert!(
+        refused
+            .as_decoded_error::<LightClient::CertificateInvalid>()
+            .is_some(),
+        "{refused}"
+    );
+}
+
+async fn check_send(provider: impl Provider, all: &Deployment, sender: Address) {
+    let amount = U256::from(250);
+    let coin = MileVerseCoin::new(all.coin, &provider);
+    let approved = coin.approve(all.bridge, amount).send().await.unwrap();
+    assert!(approved.get_receipt().await.unwrap().status());
+    let now = provider
+        .get_block(Default::default())
+        .await
+        .unwrap()
+        .unwrap()
+        .header
+        .timestamp;
+    let bridge = Bridge::new(all.bridge, &provider);
+    let receiver = Address::with_last_byte(9);
+    let sent = bridge
+        .send(all.coin, receiver, amount, now + 3_600)
+        .send()
+        .await
+        .unwrap();
+    let receipt = sent.get_receipt().await.unwrap();
+    let event = receipt.decoded_log::<Bridge::PacketSent>().unwrap();
+    assert_eq!(event.sequence, 1);
+    assert_eq!(event.commitment, keccak256(&event.packet));
+    assert_eq!(
+        event.packet[62..82],
+        sender[..],
+        "the sender is in the packet"
+    );
+    // Where the native chain looks for it: keccak256(sequence as uint256 ‖ 0).
+    let slot = keccak256([U256::from(1).to_be_bytes::<32>(), [0; 32]].concat());
+    let stored = provider
+        .get_storage_at(all.bridge, slot.into())
+        .await
+        .unwrap();
+    assert_eq!(B256::from(stored), event.commitment);
+    assert!(bridge.solvent(all.coin).call().await.unwrap());
+    assert_eq!(bridge.locked(all.coin).call().await.unwrap(), amount);
+}
+
+#[tokio::test]
+async fn wrong_input_stops_before_anything_is_sent() {
+    let anvil = Anvil::start();
+    let provider = anvil.provider();
+    let good = tranches(anvil.account());
+
+    let short = deploy(&provider, &KEY[..255], NATIVE, &good)
+        .await
+        .unwrap_err();
+    assert!(matches!(short, DeployError::KeyLength(255)), "{short}");
+    let nobody = Tranches {
+        marketing: Address::ZERO,
+        ..good
+    };
+    let zero = deploy(&provider, &KEY, NATIVE, &nobody).await.unwrap_err();
+    assert!(
+        matches!(zero, DeployError::ZeroAccount("marketing")),
+        "{zero}"
+    );
+    assert_eq!(
+        provider
+            .get_transaction_count(anvil.account())
+            .await
+            .unwrap(),
+        0
+    );
+
+    // The identity is a well-formed key to Rust; the contract itself refuses it.
+    let identity = deploy(&provider, &[0; 256], NATIVE, &good)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            identity,
+            DeployError::Contract {
+                contract: "LightClient",
+                ..
+            }
+        ),
+        "{identity}"
+    );
+}

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
+import {BridgeErrors} from "../errors/BridgeErrors.sol";
+import {IBridge} from "../interfaces/IBridge.sol";
+import {ILightClient} from "../interfaces/ILightClient.sol";
+import {Outbox} from "../libraries/Outbox.sol";
+import {Packet} from "../libraries/Packet.sol";
+import {WrappedPoints} from "../tokens/WrappedPoints.sol";
+
+/// @title The Ethereum end of the bridge
+///
+///     slot 0   outbound      sequence => commitment; the native chain proves this slot
+///     slot 1   receipts      inbound sequence / 128 => 128 outcomes of two bits, lowest first:
+///                            0 none, 1 received, 2 expired
+///     slot 2   totals        token => sent, received, refunded
+///     slot 3   nextSequence
+///
+/// @notice Two tokens, fixed for ever: MVC is at home here and held, MVP is at home on the native
+/// chain and minted and burned here. No account has a right that another has not; nothing here can
+/// be changed after deployment. A batch with one bad packet reverts whole; packets settled before
+/// are passed over.
+contract Bridge is IBridge, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+
+    /// @dev The mark that replaces a stored commitment once its packet is refunded.
+    bytes32 private constant REFUNDED = bytes32(uint256(1));
+    uint256 private constant RECEIVED = 1;
+    uint256 private constant EXPIRED = 2;
+
+    /// @notice The most packets one call may carry.
+    uint256 public constant MAX_ITEMS = 128;
+
+    /// @notice How far ahead of this chain's clock a deadline may lie, in seconds.
+    uint64 public constant MAX_LIFETIME_SECONDS = 30 days;
+
+    /// @notice The points' contract at home: a module of the native chain.
+    address public constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
+
+    /// @inheritdoc IBridge
+    mapping(uint64 sequence => bytes32) public outbound;
+
+    /// @dev Packed, because neighbours in one batch then share the cost of their slot.
+    mapping(uint64 word => uint256) private _receipts;
+
+    mapping(address token => Totals) private _totals;
+
+    /// @inheritdoc IBridge
+    uint64 public nextSequence = 1;
+
+    /// @inheritdoc IBridge
+    uint64 public immutable chainId;
+
+    /// @inheritdoc IBridge
+    uint64 public immutable peerChainId;
+
+    /// @notice Says which blocks of the native chain are final.
+    ILightClient public immutable lightClient;
+
+    /// @notice MVC, at home here.
+    IERC20 public immutable coin;
+
+    /// @notice MVP as it exists here. This contract made it and is its only maker.
+    WrappedPoints public immutable points;
+
+    /// @param lightClient_ The client of the native chain; also names that chain.
+    /// @param coin_ MVC.
+    constructor(ILightClient lightClient_, IERC20 coin_) {
+        if (address(coin_).code.length == 0) {
+            revert BridgeErrors.TokenWithoutCode(address(coin_));
+        }
+        chainId = SafeCast.toUint64(block.chainid);
+        peerChainId = lightClient_.nativeChainId();
+        lightClient = lightClient_;
+        coin = coin_;
+        points = new WrappedPoints(address(this));
+    }
+
+    /// @inheritdoc IBridge
+    /// @dev MVC needs an allowance for this contract; MVP is burned from the caller without one.
+    function send(address token, address receiver, uint256 amount, uint64 deadline)
+        external
+        payable
+        nonReentrant
+        returns (uint64 sequence)
+    {
+        if (msg.value != 0) {
+            revert BridgeErrors.ValueRefused(msg.value);
+        }
+        if (receiver == address(0)) {
+            revert BridgeErrors.ReceiverZero();
+        }
+        if (amount == 0) {
+            revert BridgeErrors.AmountZero();
+        }
+        uint256 latest = block.timestamp + MAX_LIFETIME_SECONDS;
+        if (deadline <= block.timestamp || deadline > latest) {
+            revert BridgeErrors.DeadlineOutOfRange(
+                deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
+            );
+        }
+        if (lightClient.frozen()) {
+            revert BridgeErrors.BridgeStopped();
+        }
+        (uint64 home, address contract_) = _homeOf(token);
+        _lock(token, amount);
+        _totals[token].sent += amount;
+        sequence = _commit(
+            Packet.encode(
+                Packet.Transfer({
+                    source: chainId,
+                    destination: peerChainId,
+                    sequence: nextSequence,
+                    deadline: deadline,
+                    home: home,
+                    token: contract_,
+                    sender: msg.sender,
+                    receiver: receiver,
+                    amount: amount
+                })
+            )
+        );
+    }
+
+    /// @inheritdoc IBridge
+    function deliver(ILightClient.HeaderProof calldata header, OutboxItem[] calldata items)
+        external
+        nonReentrant
+    {
+        if (items.length == 0 || items.length > MAX_ITEMS) {
+            revert BridgeErrors.BatchSize(items.length);
+        }
+        lightClient.verify(header);
+        for (uint256 i = 0; i < items.length; ++i) {
+            OutboxItem calldata item = items[i];
+            bytes32 commitment = keccak256(item.packet);
+            if (!Outbox.verify(header.outboxTree, header.outboxSize, item.index, commitment, item.path)) {
+                revert BridgeErrors.PathInvalid(item.index);
+            }
+            _settle(item.packet, commitment);
+        }
+    }
+
+    /// @inheritdoc IBridge
+    function totals(address token) external view returns (Totals memory) {
+        _homeOf(token);
+        return _totals[token];
+    }
+
+    /// @inheritdoc IBridge
+    function receipt(uint64 sequence) public view returns (uint8) {
+        return uint8(_receipts[sequence >> 7] >> _shift(sequence) & 3);
+    }
+
+    /// @notice What this side holds of a token at home here: sent - received - refunded.
+    function locked(address token) public view returns (uint256) {
+        if (token != address(coin)) {
+            revert BridgeErrors.TokenUnknown(token);
+        }
+        Totals storage sums = _totals[token];
+        return sums.sent - sums.received - sums.refunded;
+    }
+
+    /// @notice What exists here of a token at home on the other side: received + refunded - sent.
+    function minted(address token) public view returns (uint256) {
+        if (token != address(points)) {
+            revert BridgeErrors.TokenUnknown(token);
+        }
+        Totals storage sums = _totals[token];
+        return sums.received + sums.refunded - sums.sent;
+    }
+
+    /// @notice Whether the books of a token agree with what is really here.
+    /// @dev Anybody may give MVC to this address unasked, so it may hold more than is locked.
+    function solvent(address token) external view returns (bool) {
+        if (token == address(coin)) {
+            return coin.balanceOf(address(this)) >= locked(token);
+        }
+        return points.totalSupply() == minted(token);
+    }
+
+    /// @dev The outcome of one proven packet; the order is the protocol's.
+    function _settle(bytes calldata packet, bytes32 commitment) private {
+        Packet.Header memory start = Packet.header(packet);
+        if (start.source != peerChainId) {
+            revert BridgeErrors.SourceChain(start.source);
+        }
+        if (start.destination != chainId) {
+            revert BridgeErrors.DestinationChain(start.destination);
+        }
+        if (receipt(start.sequence) != 0) {
+            return;
+        }
+        if (start.kind == Packet.EXPIRY) {
+            _refund(packet, start, commitment);
+            return;
+        }
+        Packet.Transfer memory transfer = Packet.transfer(packet, start);
+        if (block.timestamp <= transfer.deadline) {
+            _setReceipt(start.sequence, RECEIVED);
+            address token = _tokenOf(transfer);
+            _requireHeld(token, transfer.amount);
+            _totals[token].received += transfer.amount;
+            emit PacketReceived(start.sequence, commitment);
+            _release(token, transfer.receiver, transfer.amount);
+        } else {
+            _setReceipt(start.sequence, EXPIRED);
+            emit PacketExpired(start.sequence, commitment);
+            _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
+        }
+    }
+
+    /// @dev News that a packet from here expired: its tokens return to its sender, once.
+    function _refund(bytes calldata packet, Packet.Header memory start, bytes32 commitment) private {
+        (Packet.Transfer memory transfer, bytes calldata inner) = Packet.expired(packet, start);
+        bytes32 innerCommitment = keccak256(inner);
+        if (outbound[transfer.sequence] != innerCommitment) {
+            revert BridgeErrors.NotOutstanding(transfer.sequence);
+        }
+        _setReceipt(start.sequence, RECEIVED);
+        outbound[transfer.sequence] = REFUNDED;
+        address token = _tokenOf(transfer);
+        _requireHeld(token, transfer.amount);
+        _totals[token].refunded += transfer.amount;
+        emit PacketReceived(start.sequence, commitment);
+        emit PacketRefunded(transfer.sequence, innerCommitment);
+        _release(token, transfer.sender, transfer.amount);
+    }
+
+    /// @dev Once: only where `receipt` is still 0.
+    function _setReceipt(uint64 sequence, uint256 outcome) private {
+        _receipts[sequence >> 7] |= outcome << _shift(sequence);
+    }
+
+    /// @dev Where an outcome's two bits are in its word.
+    function _shift(uint64 sequence) private pure returns (uint256) {
+        return (sequence & 127) << 1;
+    }
+
+    /// @dev Stores a packet from here under its sequence, and tells relayers its bytes.
+    function _commit(bytes memory packet) private returns (uint64 sequence) {
+        sequence = nextSequence;
+        nextSequence = sequence + 1;
+        bytes32 commitment = keccak256(packet);
+        outbound[sequence] = commitment;
+        emit PacketSent(sequence, commitment, packet);
+    }
+
+    /// @dev Takes tokens from the caller: held if at home here, burned otherwise.
+    function _lock(address token, uint256 amount) private {
+        if (token != address(coin)) {
+            points.burn(msg.sender, amount);
+            return;
+        }
+        uint256 before = coin.balanceOf(address(this));
+        coin.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 moved = coin.balanceOf(address(this)) - before;
+        if (moved != amount) {
+            revert BridgeErrors.AmountMoved(amount, moved);
+        }
+    }
+
+    /// @dev A token at home here leaves only from what the books say is locked.
+    function _requireHeld(address token, uint256 amount) private view {
+        if (token != address(coin)) {
+            return;
+        }
+        uint256 held = locked(token);
+        if (amount > held) {
+            revert BridgeErrors.LockedTooLittle(token, amount, held);
+        }
+    }
+
+    /// @dev Gives tokens: from what is held if at home here, minted otherwise.
+    function _release(address token, address account, uint256 amount) private {
+        if (token == address(coin)) {
+            coin.safeTransfer(account, amount);
+        } else {
+            points.mint(account, amount);
+        }
+    }
+
+    /// @dev How a packet names a token of this bridge.
+    function _homeOf(address token) private view returns (uint64 home, address contract_) {
+        if (token == address(coin)) {
+            return (chainId, token);
+        }
+        if (token == address(points)) {
+            return (peerChainId, POINTS_HOME);
+        }
+        revert BridgeErrors.TokenUnknown(token);
+    }
+
+    /// @dev The token here that a packet names.
+    function _tokenOf(Packet.Transfer memory transfer) private view returns (address) {
+        if (transfer.home == chainId && transfer.token == address(coin)) {
+            return address(coin);
+        }
+        if (transfer.home == peerChainId && transfer.token == POINTS_HOME) {
+            return address(points);
+        }
+        revert BridgeErrors.PacketTokenUnknown(transfer.home, transfer.token);
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.30;
+
+import {Bridge} from "../../src/bridge/Bridge.sol";
+import {IBridge} from "../../src/interfaces/IBridge.sol";
+import {ILightClient} from "../../src/interfaces/ILightClient.sol";
+import {Packet} from "../../src/libraries/Packet.sol";
+import {LightClient} from "../../src/light-client/LightClient.sol";
+import {MileVerseCoin} from "../../src/tokens/MileVerseCoin.sol";
+import {WrappedPoints} from "../../src/tokens/WrappedPoints.sol";
+import {Signer} from "./Signer.sol";
+import {Test} from "./Test.sol";
+import {Tree} from "./Tree.sol";
+
+/// @notice Both sides of the bridge: the real contracts, and a native chain reduced to its outbox
+/// and its delegates' secret.
+abstract contract World is Test {
+    uint64 internal constant NATIVE = 46_226;
+    uint64 internal constant ETHEREUM = 31_337;
+    uint256 internal constant SECRET = 0x6d696c6576657273655f64656c656761746573;
+    address internal constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
+    address internal constant ALICE = address(0xa11ce);
+    address internal constant BOB = address(0xb0b);
+    uint256 internal constant NOW = 1_800_000_000;
+
+    MileVerseCoin internal coin;
+    LightClient internal client;
+    Bridge internal bridge;
+    WrappedPoints internal points;
+
+    /// @dev Every packet the native chain ever sent, and how many of them went to this chain.
+    bytes[] internal native;
+    uint64 internal nativeSequence = 1;
+    uint64 internal height = 1;
+
+    function setUp() public virtual {
+        vm.chainId(ETHEREUM);
+        vm.warp(NOW);
+        MileVerseCoin.Share[] memory shares = new MileVerseCoin.Share[](1);
+        shares[0] = MileVerseCoin.Share(ALICE, 3_000_000_000 ether);
+        coin = new MileVerseCoin(shares);
+        client = new LightClient(Signer.key(SECRET), NATIVE);
+        bridge = new Bridge(client, coin);
+        points = bridge.points();
+        vm.prank(ALICE);
+        coin.approve(address(bridge), type(uint256).max);
+    }
+
+    /// @dev A transfer from the native chain, as its bridge would make it.
+    function transferHere(uint64 home, address token, address receiver, uint256 amount, uint64 deadline)
+        internal
+        view
+        returns (Packet.Transfer memory)
+    {
+        return Packet.Transfer({
+            source: NATIVE,
+            destination: ETHEREUM,
+            sequence: nativeSequence,
+            deadline: deadline,
+            home: home,
+            token: token,
+            sender: BOB,
+            receiver: receiver,
+            amount: amount
+        });
+    }
+
+    /// @dev Appends any bytes to the native outbox; returns their index.
+    function append(bytes memory packet) internal returns (uint64) {
+        native.push(packet);
+        return uint64(native.length - 1);
+    }
+
+    /// @dev The native chain sends points to `receiver` here.
+    function sendPointsHere(address receiver, uint256 amount, uint64 deadline)
+        internal
+        returns (uint64 index)
+    {
+        index = append(Packet.encode(transferHere(NATIVE, POINTS_HOME, receiver, amount, deadline)));
+        ++nativeSequence;
+    }
+
+    /// @dev The native chain sends coins home to `receiver`.
+    function sendCoinHere(address receiver, uint256 amount, uint64 deadline) internal returns (uint64 index) {
+        index = append(Packet.encode(transferHere(ETHEREUM, address(coin), receiver, amount, deadline)));
+        ++nativeSequence;
+    }
+
+    /// @dev The native chain reports that a packet from here expired there.
+    function expireThere(bytes memory packet) internal returns (uint64 index) {
+        index = append(abi.encodePacked(uint8(1), uint8(2), NATIVE, ETHEREUM, nativeSequence, packet));
+        ++nativeSequence;
+    }
+
+    function leaves() internal view returns (bytes32[] memory) {
+        bytes32[] memory commitments = new bytes32[](native.length);
+        for (uint256 i = 0; i < native.length; ++i) {
+            commitments[i] = keccak256(native[i]);
+        }
+        return Tree.leaves(commitments);
+    }
+
+    /// @dev A header over the whole outbox, not signed yet.
+    function unsigned() internal view returns (ILightClient.HeaderProof memory header) {
+        header.epoch = 1;
+        header.view_ = height + 1;
+        header.parentView = height;
+        header.restHash = keccak256(abi.encode("rest", height));
+        header.outboxSize = uint64(native.length);
+        if (native.length != 0) {
+            header.outboxTree = Tree.hash(leaves(), 0, native.length);
+        }
+    }
+
+    /// @dev A final block over the whole outbox.
+    function certified() internal view returns (ILightClient.HeaderProof memory) {
+        return Signer.certify(SECRET, NATIVE, unsigned());
+    }
+
+    /// @dev The proof of one packet of the outbox.
+    function item(uint64 index) internal view returns (IBridge.OutboxItem memory) {
+        return IBridge.OutboxItem(native[index], index, Tree.path(leaves(), index));
+    }
+
+    /// @dev The proofs of packets `from` up to the end.
+    function itemsFrom(uint64 from) internal view returns (IBridge.OutboxItem[] memory items) {
+        bytes32[] memory hashes = leaves();
+        items = new IBridge.OutboxItem[](native.length - from);
+        for (uint64 i = 0; i < items.length; ++i) {
+            items[i] = IBridge.OutboxItem(native[from + i], from + i, Tree.path(hashes, from + i));
+        }
+    }
+
+    function one(uint64 index) internal view returns (IBridge.OutboxItem[] memory items) {
+        items = new IBridge.OutboxItem[](1);
+        items[0] = item(index);
+    }
+
+    function deliver(uint64 index) internal {
+        bridge.deliver(certified(), one(index));
+    }
+
+    /// @dev `account` sends a token away; returns the packet's bytes.
+    function sendAway(address account, address token, uint256 amount, uint64 deadline)
+        internal
+        returns (uint64 sequence, bytes memory packet)
+    {
+        vm.prank(account);
+        sequence = bridge.send(token, BOB, amount, deadline);
+        bool isCoin = token == address(coin);
+        packet = Packet.encode(
+            Packet.Transfer({
+                source: ETHEREUM,
+                destination: NATIVE,
+                sequence: sequence,
+                deadline: deadline,
+                home: isCoin ? ETHEREUM : NATIVE,
+                token: isCoin ? token : POINTS_HOME,
+                sender: account,
+                receiver: BOB,
+                amount: amount
+            })
+        );
+        vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
+    }
+
+    function assertSolvent() internal {
+        vm.assertTrue(bridge.solvent(address(coin)), "coin is solvent");
+        vm.assertTrue(bridge.solvent(address(points)), "points are solvent");
+        vm.assertEq(
+            bridge.locked(address(coin)), coin.balanceOf(address(bridge)), "all that is held is locked"
+        );
+    }
+}

@@ -1,0 +1,45 @@
+//! What every request passes: a request id, a limit on how many run, a limit on how long.
+
+use super::MAX_REQUEST;
+use crate::ids;
+use crate::problem::{self, Problem};
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use tokio::time::{self, Instant};
+use tracing::Instrument;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub async fn guard(
+    State(slots): State<Arc<Semaphore>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = ids::request();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let began = Instant::now();
+    let span = tracing::info_span!("request", id, %method, path);
+    let response = async {
+        let Ok(_slot) = slots.try_acquire() else {
+            let detail = "Too many requests run at once; send this one again in a moment.";
+            return Problem::new(problem::BUSY, detail)
+                .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+                .into_response();
+        };
+        time::timeout(MAX_REQUEST, next.run(request)).await.unwrap_or_else(|_| {
+            let detail = "The request took too long; look up what it began, or send it again with the same Idempotency-Key.";
+            Problem::new(problem::TIMEOUT, detail).into_response()
+        })
+    };
+    let mut response = response.instrument(span).await;
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(id, %method, path, status = response.status().as_u16(), ms, "answered");
+    response
+}

@@ -1,0 +1,113 @@
+//! One key, one effect, one answer; see [`crate::store::idempotency`].
+//!
+//! The work runs in a task of its own: a caller who hangs up does not stop it half way.
+
+use super::App;
+use crate::clock::now_ms;
+use crate::problem::{self, Problem};
+use crate::store::idempotency::{self, Claim, Key, Stored};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::future::Future;
+use std::sync::Arc;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What work came to.
+pub enum Done {
+    /// The answer was stored together with the effect.
+    Recorded(Stored),
+    /// The answer is still to be stored.
+    New(Stored),
+}
+
+/// An answer of JSON.
+pub fn stored(status: StatusCode, body: &impl Serialize) -> Result<Stored, sqlx::Error> {
+    let body = serde_json::to_vec(body).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(Stored { status: status.as_u16(), body })
+}
+
+/// Does `work` once per key. It is given what an interrupted predecessor made, if anything.
+pub async fn once<F, W>(app: &Arc<App>, key: Key, work: W) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<Done, Problem>> + Send + 'static,
+    W: FnOnce(Key, Option<String>) -> F,
+{
+    let store = &app.machine.store;
+    let resumed = match store.claim_key(&key, &app.machine.run, now_ms()).await? {
+        Claim::Answered(answer) => return Ok(respond(answer, true)),
+        Claim::Running => {
+            return Err(Problem::new(
+                problem::KEY_RUNNING,
+                "A request with this Idempotency-Key is still running; send it again in a moment.",
+            )
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1")));
+        }
+        Claim::Other => {
+            return Err(Problem::new(
+                problem::KEY_REUSED,
+                "This Idempotency-Key was used for another request; use a new one for a new request.",
+            ));
+        }
+        Claim::Begin => None,
+        Claim::Resume(resource) => Some(resource),
+    };
+    let work = work(key.clone(), resumed);
+    let machine = Arc::clone(&app.machine);
+    let task_key = key.clone();
+    let task = tokio::spawn(async move {
+        let outcome = work.await;
+        let answer = match outcome {
+            Ok(Done::Recorded(answer)) => return Ok(answer),
+            Ok(Done::New(answer)) => answer,
+            // The gateway or the partner failed: nothing is decided, so the key is given back.
+            Err(problem) if problem.kind.status.is_server_error() => {
+                machine.store.release_key(&task_key).await?;
+                return Err(problem);
+            }
+            Err(problem) => stored(problem.kind.status, &problem.body())?,
+        };
+        let mut transaction = machine.store.write().await?;
+        idempotency::answered(&mut transaction, &task_key, &answer).await?;
+        transaction.commit().await?;
+        Ok(answer)
+    });
+    match task.await {
+        Ok(Ok(answer)) => Ok(respond(answer, false)),
+        Ok(Err(problem)) => {
+            if problem.kind == problem::INTERNAL {
+                store.release_key(&key).await?;
+            }
+            Err(problem)
+        }
+        Err(error) => {
+            store.release_key(&key).await?;
+            Err(Problem::internal(&error))
+        }
+    }
+}
+
+/// An answer as it travels, the first time and every time.
+fn respond(answer: Stored, replayed: bool) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let media_type = if status.is_success() { "application/json" } else { problem::MEDIA_TYPE };
+    let location = status.is_success().then(|| location(&answer.body)).flatten();
+    let mut response = (status, answer.body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if let Some(location) = location {
+        headers.insert(header::LOCATION, location);
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// Where a conversion can be looked up.
+fn location(body: &[u8]) -> Option<HeaderValue> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let id = body.get("id")?.as_str().filter(|id| id.starts_with("conv_"))?;
+    HeaderValue::from_str(&format!("/v1/conversions/{id}")).ok()
+}

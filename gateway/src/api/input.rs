@@ -1,0 +1,142 @@
+//! Reading requests strictly, and saying what is wrong with them.
+
+use super::MAX_BODY_BYTES;
+use crate::conversion::ask::Member;
+use crate::problem::{self, Problem};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use axum::body::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use utoipa::ToSchema;
+
+const MAX_KEY_BYTES: usize = 255;
+const MAX_LOGIN_BYTES: usize = 254;
+const MAX_PASSWORD_BYTES: usize = 256;
+
+/// A JSON body of a known shape.
+pub struct Body<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let json = request
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
+        if !json {
+            return Err(Problem::new(
+                problem::MEDIA_TYPE_UNSUPPORTED,
+                "Send the body as JSON with \"Content-Type: application/json\".",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
+            Category::Data => Problem::new(
+                problem::INVALID,
+                format!("The body does not have the expected form: {error}; see /docs."),
+            ),
+            Category::Io | Category::Syntax | Category::Eof => {
+                Problem::new(problem::MALFORMED, format!("The body is not valid JSON: {error}."))
+            }
+        })
+    }
+}
+
+fn unread(rejection: BytesRejection) -> Problem {
+    if rejection.status() == problem::TOO_LARGE.status {
+        Problem::new(
+            problem::TOO_LARGE,
+            format!("The body is larger than {MAX_BODY_BYTES} bytes; send a smaller one."),
+        )
+    } else {
+        Problem::new(problem::MALFORMED, "The body could not be read; send it again.")
+    }
+}
+
+/// Path parameters.
+pub struct PathOf<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(value)| Self(value))
+            .map_err(|_| Problem::new(problem::MALFORMED, "The path is not well formed."))
+    }
+}
+
+/// Query parameters.
+pub struct QueryOf<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(value)| Self(value)).map_err(|error| {
+            let detail = format!("The query does not have the expected form: {}; see /docs.", error.body_text());
+            Problem::new(problem::MALFORMED, detail)
+        })
+    }
+}
+
+/// The caller's key for this effect.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let value = values.next().ok_or_else(|| {
+        Problem::new(
+            problem::KEY_MISSING,
+            "Send an Idempotency-Key header: a new random value for each effect, the same value when repeating a request.",
+        )
+    })?;
+    let usable = value
+        .to_str()
+        .ok()
+        .filter(|_| values.next().is_none())
+        .filter(|key| (1..=MAX_KEY_BYTES).contains(&key.len()))
+        .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
+    usable.map(ToOwned::to_owned).ok_or_else(|| {
+        Problem::new(
+            problem::KEY_INVALID,
+            format!("Send one Idempotency-Key of 1 to {MAX_KEY_BYTES} printable ASCII characters without spaces."),
+        )
+    })
+}
+
+/// The member, as the partner knows them. The gateway never stores the password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Member)]
+pub struct MemberInput {
+    /// Login at the partner.
+    #[schema(max_length = 254, examples("minji@sky.example"))]
+    login: String,
+    /// Password at the partner.
+    #[schema(value_type = String, format = Password, max_length = 256)]
+    password: SecretString,
+}
+
+impl MemberInput {
+    /// Checks lengths.
+    pub fn check(self) -> Result<Member, Problem> {
+        let fits = |length: usize, most: usize| (1..=most).contains(&length);
+        if !fits(self.login.len(), MAX_LOGIN_BYTES)
+            || !fits(self.password.expose_secret().len(), MAX_PASSWORD_BYTES)
+        {
+            return Err(Problem::new(
+                problem::INVALID,
+                format!("A member's login has 1 to {MAX_LOGIN_BYTES} bytes and a password 1 to {MAX_PASSWORD_BYTES}."),
+            ));
+        }
+        Ok(Member { login: self.login, password: self.password })
+    }
+}

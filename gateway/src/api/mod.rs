@@ -1,0 +1,119 @@
+//! The HTTP API. `openapi.json` beside the crate is generated from here.
+//!
+//! ```txt
+//! POST /v1/quotes              conversions:write, Idempotency-Key
+//! POST /v1/conversions         conversions:write, Idempotency-Key
+//! GET  /v1/conversions         conversions:read
+//! GET  /v1/conversions/{id}    conversions:read
+//! GET  /v1/books               books:read
+//! GET  /health  /ready         nobody's key
+//! GET  /openapi.json  /docs
+//! ```
+//!
+//! Limits: a body of 16 KiB, a request of 60 seconds, 256 requests at once.
+
+mod books;
+mod conversions;
+mod guard;
+mod health;
+mod idempotent;
+mod input;
+mod quotes;
+mod refusal;
+
+use crate::conversion::Machine;
+use crate::keys::Keys;
+use crate::problem::{self, Problem};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use utoipa::openapi::OpenApi as Specification;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+/// Largest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+/// Longest request.
+pub const MAX_REQUEST: Duration = Duration::from_secs(60);
+/// Most requests at once.
+pub const MAX_REQUESTS: usize = 256;
+
+/// What every handler sees.
+#[derive(Debug)]
+pub struct App {
+    /// Moves conversions.
+    pub machine: Arc<Machine>,
+    /// Who may call.
+    pub keys: Keys,
+    /// How long a quote holds.
+    pub quote_lifetime: Duration,
+    /// How long making a conversion waits for its end.
+    pub conversion_wait: Duration,
+}
+
+type Shared = axum::extract::State<Arc<App>>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "MileVerse gateway",
+        description = "Turns partners' miles into points (MVP) on the native chain. Amounts are decimal strings. Every error is problem+json (RFC 9457). Every POST needs an Idempotency-Key: the same key with the same body gives the same answer and moves nothing twice.",
+    ),
+    modifiers(&BearerKey),
+    tags(
+        (name = "conversions", description = "Quote, convert, look up"),
+        (name = "books", description = "The journal against the chain"),
+        (name = "health", description = "For whoever runs the gateway"),
+    )
+)]
+struct Document;
+
+struct BearerKey;
+
+impl Modify for BearerKey {
+    fn modify(&self, document: &mut Specification) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("api_key", scheme);
+    }
+}
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(quotes::create))
+        .routes(routes!(conversions::create, conversions::list))
+        .routes(routes!(conversions::look_up))
+        .routes(routes!(books::read))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+}
+
+/// The OpenAPI document.
+pub fn specification() -> Specification {
+    routes().split_for_parts().1
+}
+
+/// The whole API.
+pub fn router(app: App) -> Router {
+    let (router, specification) = routes().split_for_parts();
+    let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    router
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", specification))
+        .fallback(|| async {
+            Problem::new(problem::NOT_FOUND, "There is nothing at this path; see /docs.")
+        })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(
+                problem::METHOD_NOT_ALLOWED,
+                "This path does not take this method; see the Allow header and /docs.",
+            )
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(slots, guard::guard))
+        .with_state(Arc::new(app))
+}

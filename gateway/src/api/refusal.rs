@@ -1,0 +1,107 @@
+//! How refusals read to a caller.
+
+use crate::conversion::ask::Refused;
+use crate::problem::{self, Problem};
+use crate::units::MilesError;
+use axum::http::{HeaderValue, header};
+use mileverse_adapters::AskError;
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Programme(name) => Self::new(
+                problem::PROGRAMME_UNKNOWN,
+                format!("There is no programme {name:?}; use one that the gateway is configured for."),
+            ),
+            Refused::Miles(error) => miles(error),
+            Refused::BelowMinimum(minimum) => Self::new(
+                problem::AMOUNT_BELOW_MINIMUM,
+                format!("This programme converts at least {minimum} miles at once; ask for more."),
+            )
+            .with("minimum_miles", minimum.to_string()),
+            Refused::AboveMaximum(maximum) => Self::new(
+                problem::AMOUNT_ABOVE_MAXIMUM,
+                format!("This programme converts at most {maximum} miles at once; ask for fewer."),
+            )
+            .with("maximum_miles", maximum.to_string()),
+            Refused::AboveBalance(balance) => Self::new(
+                problem::AMOUNT_ABOVE_BALANCE,
+                format!("The member has {balance} miles; ask for at most that many."),
+            )
+            .with("balance", balance.to_string()),
+            Refused::WholeOnly(balance) => Self::new(
+                problem::AMOUNT_BELOW_MINIMUM,
+                format!("This partner converts only whole balances; ask for all {balance} miles."),
+            )
+            .with("balance", balance.to_string()),
+            Refused::Partner(error) => partner(&error),
+            Refused::QuoteUnknown => Self::new(
+                problem::QUOTE_UNKNOWN,
+                "There is no such quote of yours; make one with POST /v1/quotes.",
+            ),
+            Refused::QuoteExpired => Self::new(
+                problem::QUOTE_EXPIRED,
+                "The quote has expired; make a new one with POST /v1/quotes.",
+            ),
+            Refused::QuoteUsed(conversion) => Self::new(
+                problem::QUOTE_USED,
+                format!("The quote was used by {conversion}; look that up, or make a new quote."),
+            )
+            .with("conversion_id", conversion),
+            Refused::MemberMismatch => Self::new(
+                problem::MEMBER_MISMATCH,
+                "The quote was made for another member; send that member's login and password, or make a new quote.",
+            ),
+            Refused::Receiver(why) => Self::new(
+                problem::RECEIVER_INVALID,
+                format!("The receiver cannot be used: {why}; send the member's own address."),
+            ),
+            Refused::Store(error) => Self::internal(&error),
+        }
+    }
+}
+
+fn miles(error: MilesError) -> Problem {
+    let (kind, detail) = match error {
+        MilesError::Zero => {
+            (problem::AMOUNT_ZERO, "The amount is zero; ask for at least one mile.")
+        }
+        MilesError::Negative => {
+            (problem::AMOUNT_NEGATIVE, "The amount is negative; ask for at least one mile.")
+        }
+        MilesError::Fractional => (
+            problem::AMOUNT_FRACTIONAL,
+            "Miles have no fractions; send a whole number without a decimal point.",
+        ),
+        MilesError::Malformed | MilesError::TooLarge => (
+            problem::AMOUNT_MALFORMED,
+            "The amount is not a number of miles; send digits only, such as \"10000\".",
+        ),
+    };
+    Problem::new(kind, detail)
+}
+
+fn partner(error: &AskError) -> Problem {
+    let unavailable = |detail: &str| {
+        Problem::new(problem::PARTNER_UNAVAILABLE, detail)
+            .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
+    };
+    match error {
+        AskError::MemberRefused => Problem::new(
+            problem::MEMBER_REFUSED,
+            "The partner does not accept this login and password; ask the member to check them.",
+        ),
+        AskError::MemberBlocked => Problem::new(
+            problem::MEMBER_REFUSED,
+            "The partner has blocked this member's account; the member must ask the partner.",
+        ),
+        AskError::GatewayRefused => {
+            tracing::error!("a partner refuses the gateway's own credentials");
+            unavailable("The partner does not accept the gateway at the moment; nothing has moved, try again later.")
+        }
+        AskError::Unavailable(why) => {
+            tracing::warn!(%why, "a partner gave no usable answer");
+            unavailable("The partner gave no usable answer; nothing has moved, try again later.")
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! The configuration file: TOML, read once at the start. Paths are relative to the file.
+//!
+//! ```toml
+//! listen = "127.0.0.1:8080"              # port 0 takes a free one
+//! database = "gateway.sqlite"            # made if missing
+//! quote_lifetime_seconds = 300           # optional
+//! conversion_wait_seconds = 20           # optional: how long POST /v1/conversions waits
+//!
+//! [chain]
+//! rpc_url = "http://127.0.0.1:8545"
+//! issuer_keystore = "issuer.json"        # V3 keystore
+//! issuer_password_file = "issuer.password"
+//!
+//! [retry]                                # optional, as is each of its fields
+//! first_milliseconds = 250               # doubled after each try …
+//! longest_milliseconds = 60000           # … up to this
+//! inquiries = 20                         # unanswered inquiries before the debit is reversed
+//! absent_reads = 3                       # "not found" answers in a row before it is believed
+//! reversals = 100                        # unanswered reversals before an operator is needed
+//!
+//! [[programmes]]
+//! name = "airline"
+//! adapter = "airline"
+//! base_url = "http://127.0.0.1:9001"
+//! client_id = "mileverse-gateway"
+//! client_secret_file = "airline.secret"
+//! points_per_mile = "12"                 # exact, at most six decimals
+//! minimum_miles = 1
+//! maximum_miles = 1000000
+//! timeout_milliseconds = 5000            # optional: one call to the partner
+//! visibility_milliseconds = 30000        # optional: how long "not found" proves nothing
+//!
+//! [[api_keys]]
+//! name = "demo"                          # the partner; several keys may share a name
+//! sha256 = "…64 hex digits…"             # printf %s "$KEY" | sha256sum
+//! scopes = ["conversions:write", "conversions:read", "books:read"]
+//! ```
+
+use crate::keys::{ApiKey, Scope};
+use crate::units::{MAX_AMOUNT, Rate, RateError, parse_rate};
+use mileverse_adapters::airline::AirlineConfig;
+use secrecy::SecretString;
+use serde::Deserialize;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use thiserror::Error;
+use url::Url;
+
+/// Largest configuration or secret file, in bytes.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+const MAX_NAME_BYTES: usize = 64;
+/// No configured wait is longer than a day.
+const MAX_SECONDS: u64 = 24 * 60 * 60;
+
+/// Everything the gateway runs on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address of the API.
+    pub listen: SocketAddr,
+    /// The SQLite file.
+    pub database: PathBuf,
+    /// How long a quote holds.
+    pub quote_lifetime: Duration,
+    /// How long making a conversion waits for its end.
+    pub conversion_wait: Duration,
+    /// The chain.
+    pub chain: ChainConfig,
+    /// When to try again.
+    pub retry: Retry,
+    /// What can be converted.
+    pub programmes: Vec<ProgrammeConfig>,
+    /// Who may call.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// The chain and the issuer's key.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// JSON-RPC endpoint.
+    pub rpc_url: Url,
+    /// V3 keystore.
+    pub issuer_keystore: PathBuf,
+    /// Its password.
+    pub issuer_password: SecretString,
+}
+
+/// When to try again, and when to stop.
+#[derive(Clone, Debug)]
+pub struct Retry {
+    /// After the first failure.
+    pub first: Duration,
+    /// Never longer than this.
+    pub longest: Duration,
+    /// Unanswered inquiries before the debit is reversed.
+    pub inquiries: u32,
+    /// "Not found" answers in a row, after the visibility window, before it is believed.
+    pub absent_reads: u32,
+    /// Unanswered reversals before an operator is needed.
+    pub reversals: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_millis(250),
+            longest: Duration::from_secs(60),
+            inquiries: 20,
+            absent_reads: 3,
+            reversals: 100,
+        }
+    }
+}
+
+/// One programme whose miles can be converted.
+#[derive(Clone, Debug)]
+pub struct ProgrammeConfig {
+    /// Its name in the API.
+    pub name: String,
+    /// Points per mile.
+    pub rate: Rate,
+    /// Fewest miles in one conversion.
+    pub minimum_miles: u64,
+    /// Most miles in one conversion.
+    pub maximum_miles: u64,
+    /// How its partner is spoken to.
+    pub adapter: AdapterConfig,
+}
+
+/// The adapters there are.
+#[derive(Clone, Debug)]
+pub enum AdapterConfig {
+    /// JSON over OAuth 2.0.
+    Airline(AirlineConfig),
+}
+
+/// Why there is no configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file.
+    #[error("{what} {path} cannot be read ({source}); give the path of a readable file", path = path.display())]
+    Read {
+        /// What it was to be.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A file that cannot be what it should.
+    #[error("{what} {path} is larger than {MAX_FILE_BYTES} bytes; give the right file", path = path.display())]
+    Size {
+        /// What it was to be.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+    },
+    /// Not the TOML that is expected.
+    #[error("the configuration {path} is not right: {why}", path = path.display())]
+    Form {
+        /// Where.
+        path: PathBuf,
+        /// What is wrong, with its place.
+        why: String,
+    },
+    /// A value.
+    #[error("in the configuration, {what} {why}")]
+    Value {
+        /// Which.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads the file and every file it names, except the keystore and the database.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_text("the configuration", path)?;
+        let file: File = toml::from_str(&text).map_err(|error| ConfigError::Form {
+            path: path.to_owned(),
+            why: one_line(&error.to_string()),
+        })?;
+        file.check(path.parent().unwrap_or(Path::new("")))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: SocketAddr,
+    database: PathBuf,
+    quote_lifetime_seconds: Option<u64>,
+    conversion_wait_seconds: Option<u64>,
+    chain: ChainFile,
+    #[serde(default)]
+    retry: RetryFile,
+    programmes: Vec<ProgrammeFile>,
+    api_keys: Vec<ApiKeyFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChainFile {
+    rpc_url: Url,
+    issuer_keystore: PathBuf,
+    issuer_password_file: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetryFile {
+    first_milliseconds: Option<u64>,
+    longest_milliseconds: Option<u64>,
+    inquiries: Option<u32>,
+    absent_reads: Option<u32>,
+    reversals: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProgrammeFile {
+    name: String,
+    adapter: String,
+    base_url: Url,
+    client_id: String,
+    client_secret_file: PathBuf,
+    points_per_mile: String,
+    minimum_miles: u64,
+    maximum_miles: u64,
+    timeout_milliseconds: Option<u64>,
+    visibility_milliseconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiKeyFile {
+    name: String,
+    sha256: String,
+    scopes: Vec<Scope>,
+}
+
+fn wrong(what: impl Into<String>, why: impl Into<String>) -> ConfigError {
+    ConfigError::Value { what: what.into(), why: why.into() }
+}
+
+fn milliseconds(what: &str, given: Option<u64>, default: Duration) -> Result<Duration, ConfigError> {
+    let Some(given) = given else { return Ok(default) };
+    if !(1..=MAX_SECONDS * 1000).contains(&given) {
+        return Err(wrong(what, "must be between 1 millisecond and one day"));
+    }
+    Ok(Duration::from_millis(given))
+}
+
+fn seconds(what: &str, given: Option<u64>, default: u64) -> Result<Duration, ConfigError> {
+    let given = given.unwrap_or(default);
+    if !(1..=MAX_SECONDS).contains(&given) {
+        return Err(wrong(what, "must be between 1 second and one day"));
+    }
+    Ok(Duration::from_secs(given))
+}
+
+fn count(what: &str, given: Option<u32>, default: u32) -> Result<u32, ConfigError> {
+    let given = given.unwrap_or(default);
+    if given == 0 {
+        return Err(wrong(what, "must be at least 1"));
+    }
+    Ok(given)
+}
+
+fn http_url(what: String, url: Url) -> Result<Url, ConfigError> {
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong(what, "must be an http or https URL"));
+    }
+    Ok(url)
+}
+
+impl File {
+    fn check(self, folder: &Path) -> Result<Config, ConfigError> {
+        let default = Retry::default();
+        let retry = Retry {
+            first: milliseconds("retry.first_milliseconds", self.retry.first_milliseconds, default.first)?,
+            longest: milliseconds("retry.longest_milliseconds", self.retry.longest_milliseconds, default.longest)?,
+            inquiries: count("retry.inquiries", self.retry.inquiries, default.inquiries)?,
+            absent_reads: count("retry.absent_reads", self.retry.absent_reads, default.absent_reads)?,
+            reversals: count("retry.reversals", self.retry.reversals, default.reversals)?,
+        };
+        let password_file = folder.join(self.chain.issuer_password_file);
+        let chain = ChainConfig {
+            rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
+            issuer_keystore: folder.join(self.chain.issuer_keystore),
+            issuer_password: read_secret("the issuer's password file", &password_file)?,
+        };
+        if self.programmes.is_empty() {
+            return Err(wrong("programmes", "is empty; add at least one [[programmes]]"));
+        }
+        let mut names = HashSet::new();
+        let mut programmes = Vec::new();
+        for programme in self.programmes {
+            if !names.insert(programme.name.clone()) {
+                return Err(wrong(format!("programme {:?}", programme.name), "appears twice"));
+            }
+            programmes.push(programme.check(folder)?);
+        }
+        if self.api_keys.is_empty() {
+            return Err(wrong("api_keys", "is empty; add at least one [[api_keys]]"));
+        }
+        let mut digests = HashSet::new();
+        let mut api_keys = Vec::new();
+        for key in self.api_keys {
+            let name = key.name.clone();
+            let key = key.check()?;
+            if !digests.insert(key.digest) {
+                return Err(wrong(format!("the key of {name:?}"), "appears twice"));
+            }
+            api_keys.push(key);
+        }
+        Ok(Config {
+            listen: self.listen,
+            database: folder.join(self.database),
+            quote_lifetime: seconds("quote_lifetime_seconds", self.quote_lifetime_seconds, 300)?,
+            conversion_wait: seconds("conversion_wait_seconds", self.conversion_wait_seconds, 20)?,
+            chain,
+            retry,
+            programmes,
+            api_keys,
+        })
+    }
+}
+
+/// Names are parts of account names and of rows: short and plain.
+fn plain_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+}
+
+impl ProgrammeFile {
+    fn check(self, folder: &Path) -> Result<ProgrammeConfig, ConfigError> {
+        let what = |field: &str| format!("{field} of programme {:?}", self.name);
+        if !plain_name(&self.name) {
+            return Err(wrong(what("the name"), "must be 1 to 64 letters, digits, '-' or '_'"));
+        }
+        let rate = parse_rate(&self.points_per_mile).map_err(|error: RateError| {
+            wrong(what("points_per_mile"), format!("cannot be used: {error}"))
+        })?;
+        if self.minimum_miles == 0 || self.minimum_miles > self.maximum_miles {
+            return Err(wrong(
+                what("minimum_miles"),
+                "must be at least 1 and not above maximum_miles",
+            ));
+        }
+        if self.maximum_miles > MAX_AMOUNT || rate.points(self.maximum_miles).is_none() {
+            return Err(wrong(
+                what("maximum_miles"),
+                "is more than can be counted at this rate; lower it",
+            ));
+        }
+        if self.adapter != "airline" {
+            return Err(wrong(
+                what("adapter"),
+                format!("is {:?}, which there is not; use \"airline\"", self.adapter),
+            ));
+        }
+        let secret_file = folder.join(&self.client_secret_file);
+        let adapter = AdapterConfig::Airline(AirlineConfig {
+            base_url: http_url(what("base_url"), self.base_url.clone())?,
+            client_id: self.client_id.clone(),
+            client_secret: read_secret("the client secret file", &secret_file)?,
+            timeout: milliseconds(
+                &what("timeout_milliseconds"),
+                self.timeout_milliseconds,
+                Duration::from_secs(5),
+            )?,
+            visibility_window: milliseconds(
+                &what("visibility_milliseconds"),
+                self.visibility_milliseconds,
+                Duration::from_secs(30),
+            )?,
+        });
+        Ok(ProgrammeConfig {
+            rate,
+            minimum_miles: self.minimum_miles,
+            maximum_miles: self.maximum_miles,
+            adapter,
+            name: self.name,
+        })
+    }
+}
+
+impl ApiKeyFile {
+    fn check(self) -> Result<ApiKey, ConfigError> {
+        let what = |field: &str| format!("{field} of API key {:?}", self.name);
+        if !plain_name(&self.name) {
+            return Err(wrong(what("the name"), "must be 1 to 64 letters, digits, '-' or '_'"));
+        }
+        let digest = unhex(&self.sha256)
+            .ok_or_else(|| wrong(what("sha256"), "must be the 64 hex digits of a SHA-256"))?;
+        if self.scopes.is_empty() {
+            return Err(wrong(what("scopes"), "is empty; name at least one"));
+        }
+        Ok(ApiKey { name: self.name.into(), digest, scopes: self.scopes })
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0u8; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+fn read_text(what: &'static str, path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Read { what, path: path.to_owned(), source };
+    let file = fs::File::open(path).map_err(unreadable)?;
+    let mut text = String::new();
+    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
+        return Err(ConfigError::Size { what, path: path.to_owned() });
+    }
+    Ok(text)
+}
+
+/// A secret file: its text without the newline editors add.
+fn read_secret(what: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
+    let text = read_text(what, path)?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,274 @@
+//! What a caller may ask for: a quote, and a conversion to begin from it. Everything that can be
+//! refused without the partner is refused before the partner is asked, and everything the partner
+//! can refuse by a question is asked before any row is written.
+
+use super::machine::{Lease, Machine};
+use super::programme::Programme;
+use super::state::State;
+use crate::clock::now_ms;
+use crate::ids;
+use crate::store::conversions::{self, Conversion};
+use crate::store::idempotency::{self, Key, Stored};
+use crate::store::quotes::{self, Quote};
+use crate::units::{MilesError, parse_miles};
+use alloy::primitives::Address;
+use mileverse_adapters::{AskError, Miles, Session};
+use mileverse_primitives::address;
+use secrecy::SecretString;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// A member as the caller names them. Forgotten when the request ends.
+#[derive(Debug)]
+pub struct Member {
+    /// Login at the partner.
+    pub login: String,
+    /// Password at the partner.
+    pub password: SecretString,
+}
+
+/// Why a request is refused. Nothing has moved.
+#[derive(Debug, Error)]
+pub enum Refused {
+    /// No such programme.
+    #[error("there is no programme {0:?}")]
+    Programme(String),
+    /// Not an amount of miles.
+    #[error("{0:?} is not an amount of miles")]
+    Miles(MilesError),
+    /// Too few.
+    #[error("the programme converts at least {0} miles at once")]
+    BelowMinimum(u64),
+    /// Too many.
+    #[error("the programme converts at most {0} miles at once")]
+    AboveMaximum(u64),
+    /// More than the member has.
+    #[error("the member has {0} miles")]
+    AboveBalance(Miles),
+    /// The partner converts only whole balances.
+    #[error("the partner converts only the whole balance of {0} miles")]
+    WholeOnly(Miles),
+    /// The partner did not confirm the member, or cannot be asked.
+    #[error(transparent)]
+    Partner(#[from] AskError),
+    /// No such quote of this caller.
+    #[error("there is no such quote")]
+    QuoteUnknown,
+    /// Too late.
+    #[error("the quote has expired")]
+    QuoteExpired,
+    /// Used by this conversion.
+    #[error("the quote was used by {0}")]
+    QuoteUsed(String),
+    /// Somebody else's quote.
+    #[error("the quote is for another member")]
+    MemberMismatch,
+    /// Not an address that can hold points.
+    #[error("{0}")]
+    Receiver(&'static str),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] sqlx::Error),
+}
+
+/// Reads a receiver: 20 bytes in hex, with a right checksum if it has one, neither zero nor one
+/// of the chain's own modules.
+pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
+    let digits = text
+        .strip_prefix("0x")
+        .filter(|digits| digits.len() == 40 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+        .ok_or(Refused::Receiver("it must be \"0x\" and 40 hex digits"))?;
+    let upper = digits.bytes().any(|byte| byte.is_ascii_uppercase());
+    let lower = digits.bytes().any(|byte| byte.is_ascii_lowercase());
+    let receiver: Address = if upper && lower {
+        Address::parse_checksummed(text, None)
+            .map_err(|_| Refused::Receiver("its checksum (EIP-55) is wrong: a digit was mistyped"))?
+    } else {
+        text.parse().map_err(|_| Refused::Receiver("it must be \"0x\" and 40 hex digits"))?
+    };
+    if receiver.is_zero() {
+        return Err(Refused::Receiver("it is the zero address, which nobody owns"));
+    }
+    if address::ALL.contains(&receiver) {
+        return Err(Refused::Receiver("it is one of the chain's own modules"));
+    }
+    Ok(receiver)
+}
+
+impl Machine {
+    fn asked_programme(&self, name: &str) -> Result<&Programme, Refused> {
+        self.programmes.get(name).ok_or_else(|| Refused::Programme(name.to_owned()))
+    }
+
+    /// Authenticates a member and checks that the balance allows this.
+    async fn check_member(
+        programme: &Programme,
+        member: &Member,
+        miles: u64,
+    ) -> Result<(Session, Miles), Refused> {
+        let session = programme.adapter.authenticate(&member.login, &member.password).await?;
+        let balance = programme.adapter.balance(&session).await?;
+        if balance.get() < miles {
+            return Err(Refused::AboveBalance(balance));
+        }
+        if !programme.adapter.capabilities().part_conversion && balance.get() != miles {
+            return Err(Refused::WholeOnly(balance));
+        }
+        Ok((session, balance))
+    }
+
+    /// Makes a quote and stores it together with the answer that `answer` makes of it.
+    pub async fn quote(
+        &self,
+        key: &Key,
+        programme: &str,
+        member: &Member,
+        miles: &str,
+        lifetime: Duration,
+        answer: impl FnOnce(&Quote, Miles) -> Result<Stored, sqlx::Error>,
+    ) -> Result<Stored, Refused> {
+        let programme = self.asked_programme(programme)?;
+        let miles = parse_miles(miles).map_err(|error| match error {
+            MilesError::TooLarge => Refused::AboveMaximum(programme.maximum_miles),
+            other => Refused::Miles(other),
+        })?;
+        if miles < programme.minimum_miles {
+            return Err(Refused::BelowMinimum(programme.minimum_miles));
+        }
+        if miles > programme.maximum_miles {
+            return Err(Refused::AboveMaximum(programme.maximum_miles));
+        }
+        let points =
+            programme.rate.points(miles).ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        let (session, balance) = Self::check_member(programme, member, miles).await?;
+        let now = now_ms();
+        let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        let quote = Quote {
+            id: ids::quote(),
+            partner: key.partner.clone(),
+            programme: programme.name.clone(),
+            member_id: session.member.to_string(),
+            miles,
+            rate: programme.rate,
+            points,
+            created_at: now,
+            expires_at: now.saturating_add(lifetime),
+            used_by: None,
+        };
+        let stored = answer(&quote, balance)?;
+        let mut transaction = self.store.write().await?;
+        quotes::insert(&mut transaction, &quote).await?;
+        idempotency::made(&mut transaction, key, &quote.id).await?;
+        idempotency::answered(&mut transaction, key, &stored).await?;
+        transaction.commit().await?;
+        Ok(stored)
+    }
+
+    /// Begins a conversion and leaves it moving. Gives its id; what becomes of it is in its row.
+    pub async fn begin(
+        self: &Arc<Self>,
+        key: &Key,
+        quote_id: &str,
+        member: &Member,
+        receiver: &str,
+    ) -> Result<String, Refused> {
+        let receiver = parse_receiver(receiver)?;
+        let quote = self.usable_quote(key, quote_id).await?;
+        let programme = self.asked_programme(&quote.programme)?;
+        let (session, _) = Self::check_member(programme, member, quote.miles).await?;
+        if session.member.as_str() != quote.member_id {
+            return Err(Refused::MemberMismatch);
+        }
+        let now = now_ms();
+        let id = ids::conversion();
+        let conversion = Conversion {
+            // Our name for the debit is the conversion's own: one conversion, one debit.
+            debit_reference: id.clone(),
+            id,
+            partner: key.partner.clone(),
+            quote_id: quote.id.clone(),
+            programme: quote.programme,
+            member_id: quote.member_id,
+            receiver: receiver.to_string(),
+            miles: quote.miles,
+            rate: quote.rate,
+            points: quote.points,
+            state: State::Created,
+            debit_sent_at: None,
+            partner_reference: None,
+            absent_reads: 0,
+            issue_hash: None,
+            issue_block: None,
+            reason_code: None,
+            reason: None,
+            attempts: 0,
+            due_at: now,
+            created_at: now,
+            updated_at: now,
+        };
+        // Taken before the row can be seen, so that the worker does not think it abandoned.
+        let lease = self.lease(&conversion.id).ok_or(Refused::QuoteUnknown)?;
+        let mut transaction = self.store.write().await?;
+        conversions::insert(&mut transaction, &conversion).await?;
+        if !quotes::claim(&mut transaction, &quote.id, &conversion.id, now).await? {
+            drop(transaction);
+            self.usable_quote(key, quote_id).await?;
+            return Err(Refused::QuoteExpired);
+        }
+        idempotency::made(&mut transaction, key, &conversion.id).await?;
+        transaction.commit().await?;
+        let id = conversion.id.clone();
+        let machine = Arc::clone(self);
+        tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });
+        Ok(id)
+    }
+
+    async fn carry_out(&self, lease: &Lease, conversion: &Conversion, session: &Session) {
+        if let Err(error) = self.debit(conversion, session).await {
+            tracing::error!(id = conversion.id, %error, "the debit was interrupted; it is resumed from its row");
+        }
+        self.drive(lease).await;
+    }
+
+    async fn usable_quote(&self, key: &Key, id: &str) -> Result<Quote, Refused> {
+        if !ids::plausible(id, "quote") {
+            return Err(Refused::QuoteUnknown);
+        }
+        let quote = self.store.quote(&key.partner, id).await?.ok_or(Refused::QuoteUnknown)?;
+        if let Some(conversion) = quote.used_by {
+            return Err(Refused::QuoteUsed(conversion));
+        }
+        if quote.expires_at <= now_ms() {
+            return Err(Refused::QuoteExpired);
+        }
+        Ok(quote)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers_are_addresses_that_can_hold_points() {
+        let good = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+        for text in [good.to_owned(), good.to_lowercase(), format!("0x{}", good[2..].to_uppercase())] {
+            assert!(parse_receiver(&text).is_ok_and(|address| address.to_string() == good), "{text}");
+        }
+        for bad in [
+            "",
+            "0x",
+            "5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",
+            "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beae",
+            "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaedd",
+            "0xg aeb6053f3e94c9b9a09f33669435e7ef1beae",
+            "0x0000000000000000000000000000000000000000",
+            "0x4d56000000000000000000000000000000000001",
+            "0X5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
+        ] {
+            assert!(matches!(parse_receiver(bad), Err(Refused::Receiver(_))), "{bad}");
+        }
+    }
+}

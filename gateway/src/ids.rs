@@ -1,0 +1,44 @@
+//! Names of things: a readable prefix and a UUIDv7, so that they sort by when they were made.
+
+use uuid::Uuid;
+
+/// Longest id that is looked up, in bytes.
+pub const MAX_ID_BYTES: usize = 64;
+
+/// `quote_…`
+pub fn quote() -> String {
+    new("quote")
+}
+
+/// `conv_…`
+pub fn conversion() -> String {
+    new("conv")
+}
+
+/// `req_…`
+pub fn request() -> String {
+    new("req")
+}
+
+/// `run_…`: one run of the gateway.
+pub fn run() -> String {
+    new("run")
+}
+
+/// `jrn_…`
+pub fn journal() -> String {
+    new("jrn")
+}
+
+fn new(prefix: &str) -> String {
+    format!("{prefix}_{}", Uuid::now_v7().simple())
+}
+
+/// Whether a string could be an id with this prefix; says nothing about whether it exists.
+pub fn plausible(text: &str, prefix: &str) -> bool {
+    text.len() <= MAX_ID_BYTES
+        && text
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}

@@ -1,0 +1,201 @@
+//! The native chain over its public JSON-RPC: read what is final, broadcast what is signed.
+//!
+//! The chain is final at one confirmation, so `latest` is final. Nothing here retries: every
+//! failure is one answer that is missing, and the worker comes again.
+
+use alloy::eips::BlockNumberOrTag;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::{Provider, ProviderBuilder, RootProvider};
+use alloy::sol_types::SolCall;
+use alloy::transports::{RpcError, TransportErrorKind};
+use mileverse_primitives::abi::IPoints;
+use mileverse_primitives::address::POINTS;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time;
+use url::Url;
+
+/// How long one call may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// An error message from the node is quoted up to here.
+const MAX_MESSAGE: usize = 200;
+
+/// Why the chain gave no answer.
+#[derive(Debug, Error)]
+pub enum ChainError {
+    /// Set-up.
+    #[error("the HTTP client for the chain cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
+    /// No answer in time.
+    #[error("the chain did not answer {0} in time")]
+    Timeout(&'static str),
+    /// The node answered an error.
+    #[error("the chain answered {method} with an error: {message}")]
+    Refused {
+        /// Method.
+        method: &'static str,
+        /// What the node said.
+        message: String,
+    },
+    /// The call failed on its way, or the answer is not one.
+    #[error("the call {method} to the chain failed: {message}")]
+    Transport {
+        /// Method.
+        method: &'static str,
+        /// What happened.
+        message: String,
+    },
+    /// The answer is not what the method promises.
+    #[error("the chain's answer to {0} makes no sense")]
+    Nonsense(&'static str),
+}
+
+/// What names a chain.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// Chain id.
+    pub chain_id: u64,
+    /// Hash of its genesis.
+    pub genesis: String,
+}
+
+/// A transaction that is in a final block.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Receipt {
+    /// Whether it did what it says.
+    pub succeeded: bool,
+    /// Its block.
+    pub block: u64,
+}
+
+/// The chain.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    provider: RootProvider,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChainAnswer {
+    chain_id: u64,
+    genesis_hash: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReceiptAnswer {
+    status: U256,
+    block_number: U256,
+    transaction_hash: B256,
+}
+
+impl Chain {
+    /// Sets the client up; nothing is sent yet.
+    pub fn new(url: Url) -> Result<Self, ChainError> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        let provider = ProviderBuilder::new()
+            .disable_recommended_fillers()
+            .connect_reqwest(client, url);
+        Ok(Self { provider })
+    }
+
+    async fn ask<T>(&self, method: &'static str, parameters: Value) -> Result<T, ChainError>
+    where
+        T: serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static,
+    {
+        let call = self.provider.client().request::<Value, T>(method, parameters);
+        match time::timeout(TIMEOUT, call).await {
+            Err(_) => Err(ChainError::Timeout(method)),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(describe(method, &error)),
+        }
+    }
+
+    /// What names this chain.
+    pub async fn identity(&self) -> Result<Identity, ChainError> {
+        const CHAIN: &str = "mileverse_chain";
+        let answer: Value = self.ask(CHAIN, json!([])).await?;
+        let answer: ChainAnswer =
+            serde_json::from_value(answer).map_err(|_| ChainError::Nonsense(CHAIN))?;
+        let ethereum: U256 = self.ask("eth_chainId", json!([])).await?;
+        // Signatures are bound to what eth_chainId says; both must mean the same chain.
+        if ethereum != U256::from(answer.chain_id) {
+            return Err(ChainError::Nonsense("eth_chainId"));
+        }
+        Ok(Identity { chain_id: answer.chain_id, genesis: answer.genesis_hash.to_lowercase() })
+    }
+
+    /// The nonce after the last final transaction of an account.
+    pub async fn next_nonce(&self, account: Address) -> Result<u64, ChainError> {
+        const METHOD: &str = "eth_getTransactionCount";
+        let nonce: U256 = self.ask(METHOD, json!([account, BlockNumberOrTag::Latest])).await?;
+        nonce.try_into().map_err(|_| ChainError::Nonsense(METHOD))
+    }
+
+    /// The receipt of a transaction, once it is final.
+    pub async fn receipt(&self, hash: &str) -> Result<Option<Receipt>, ChainError> {
+        const METHOD: &str = "eth_getTransactionReceipt";
+        let answer: Value = self.ask(METHOD, json!([hash])).await?;
+        if answer.is_null() {
+            return Ok(None);
+        }
+        let nonsense = || ChainError::Nonsense(METHOD);
+        let answer: ReceiptAnswer = serde_json::from_value(answer).map_err(|_| nonsense())?;
+        if answer.transaction_hash.to_string() != hash || answer.status > U256::from(1) {
+            return Err(nonsense());
+        }
+        let block = answer.block_number.try_into().map_err(|_| nonsense())?;
+        Ok(Some(Receipt { succeeded: answer.status == U256::from(1), block }))
+    }
+
+    /// Hands a signed transaction to the network. An error proves nothing: it may have gone out.
+    pub async fn broadcast(&self, raw: &[u8]) -> Result<(), ChainError> {
+        let raw = Bytes::copy_from_slice(raw);
+        self.ask::<Value>("eth_sendRawTransaction", json!([raw])).await.map(|_| ())
+    }
+
+    /// What was issued under a name; zero if nothing was.
+    pub async fn issued(&self, name: B256) -> Result<U256, ChainError> {
+        self.view(&IPoints::issuedCall { conversionId: name }).await
+    }
+
+    /// All that was ever issued.
+    pub async fn total_issued(&self) -> Result<U256, ChainError> {
+        self.view(&IPoints::totalIssuedCall {}).await
+    }
+
+    /// All points there are.
+    pub async fn total_supply(&self) -> Result<U256, ChainError> {
+        self.view(&IPoints::totalSupplyCall {}).await
+    }
+
+    async fn view<C: SolCall<Return = U256>>(&self, call: &C) -> Result<U256, ChainError> {
+        const METHOD: &str = "eth_call";
+        let request = json!({ "to": POINTS, "data": Bytes::from(call.abi_encode()) });
+        let answer: Bytes = self.ask(METHOD, json!([request, BlockNumberOrTag::Latest])).await?;
+        // An account without the module answers nothing, which must not be read as zero.
+        if answer.len() != 32 {
+            return Err(ChainError::Nonsense(METHOD));
+        }
+        C::abi_decode_returns(&answer).map_err(|_| ChainError::Nonsense(METHOD))
+    }
+}
+
+fn describe(method: &'static str, error: &RpcError<TransportErrorKind>) -> ChainError {
+    match error.as_error_resp() {
+        Some(answer) => {
+            let message = answer.message.chars().take(MAX_MESSAGE).collect();
+            ChainError::Refused { method, message }
+        }
+        None => {
+            let message = error.to_string().chars().take(MAX_MESSAGE).collect();
+            ChainError::Transport { method, message }
+        }
+    }
+}

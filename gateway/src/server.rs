@@ -1,0 +1,160 @@
+//! The gateway put together: started, and stopped by its handle.
+
+use crate::api::{self, App};
+use crate::config::Config;
+use crate::conversion::programme::Programme;
+use crate::conversion::{Machine, worker};
+use crate::issuer::chain::{Chain, ChainError, Identity};
+use crate::issuer::signer::{Issuer, SignerError};
+use crate::keys::Keys;
+use crate::store::{OpenError, Store};
+use mileverse_adapters::airline::SetupError;
+use mileverse_primitives::address::POINTS;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{self, JoinHandle};
+use tokio::time::{self, Instant};
+use url::Url;
+
+/// How long the start waits for the chain.
+const CHAIN_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stop waits for what is going on. Whatever it leaves is resumed from its row.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why the gateway did not start, or stopped badly.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The address.
+    #[error("the gateway cannot listen on {address} ({source}); set \"listen\" to a free address")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The key.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// A partner.
+    #[error(transparent)]
+    Partner(#[from] SetupError),
+    /// The chain.
+    #[error("the native chain at {url} cannot be used ({source}); check \"chain.rpc_url\" and that the node runs")]
+    Chain {
+        /// Where.
+        url: Url,
+        /// Why.
+        source: ChainError,
+    },
+    /// The server itself.
+    #[error("the gateway stopped: {0}")]
+    Serve(io::Error),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    machine: Arc<Machine>,
+    stop: watch::Sender<bool>,
+    http: JoinHandle<io::Result<()>>,
+    worker: JoinHandle<()>,
+}
+
+impl Server {
+    /// Opens everything, binds the database to the chain, resumes what was left, and listens.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let listen = |source| ServerError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let store = Store::open(&config.database).await?;
+        let (keystore, password) =
+            (config.chain.issuer_keystore.clone(), config.chain.issuer_password.clone());
+        let issuer = task::spawn_blocking(move || Issuer::open(&keystore, &password))
+            .await
+            .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
+        let programmes =
+            config.programmes.into_iter().map(Programme::new).collect::<Result<Vec<_>, _>>()?;
+        let url = config.chain.rpc_url;
+        let chain = Chain::new(url.clone())
+            .map_err(|source| ServerError::Chain { url: url.clone(), source })?;
+        let identity = identify(&chain, &url).await?;
+        store
+            .bind(&[
+                ("chain id", identity.chain_id.to_string()),
+                ("genesis", identity.genesis),
+                ("points module", POINTS.to_string()),
+            ])
+            .await?;
+        let chain_id = identity.chain_id;
+        let machine =
+            Arc::new(Machine::new(store, chain, chain_id, issuer, programmes, config.retry));
+        let (stop, stopped) = watch::channel(false);
+        let app = api::router(App {
+            machine: Arc::clone(&machine),
+            keys: Keys::new(config.api_keys),
+            quote_lifetime: config.quote_lifetime,
+            conversion_wait: config.conversion_wait,
+        });
+        let worker = tokio::spawn(worker::run(Arc::clone(&machine), stopped.clone()));
+        let mut ended = stopped;
+        let http = tokio::spawn(async move {
+            axum::serve(listener, app)
+                .with_graceful_shutdown(async move {
+                    let _ = ended.wait_for(|stop| *stop).await;
+                })
+                .await
+        });
+        Ok(Self { address, machine, stop, http, worker })
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops: no new requests, what is going on is finished or left to its row.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        self.stop.send_replace(true);
+        let until = Instant::now() + STOP_PATIENCE;
+        let (mut http, mut worker) = (self.http, self.worker);
+        let served = time::timeout_at(until, &mut http).await;
+        let worked = time::timeout_at(until, &mut worker).await;
+        while !self.machine.is_quiet() && Instant::now() < until {
+            time::sleep(LOOK).await;
+        }
+        if served.is_err() || worked.is_err() {
+            http.abort();
+            worker.abort();
+        }
+        self.machine.store.close().await;
+        match served {
+            Ok(Ok(served)) => served.map_err(ServerError::Serve),
+            Ok(Err(error)) => Err(ServerError::Serve(io::Error::other(error))),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Asks the chain who it is, for a while: it may be starting too.
+async fn identify(chain: &Chain, url: &Url) -> Result<Identity, ServerError> {
+    let until = Instant::now() + CHAIN_PATIENCE;
+    loop {
+        match chain.identity().await {
+            Ok(identity) => return Ok(identity),
+            Err(source) if Instant::now() >= until => {
+                return Err(ServerError::Chain { url: url.clone(), source });
+            }
+            Err(_) => time::sleep(Duration::from_millis(250)).await,
+        }
+    }
+}

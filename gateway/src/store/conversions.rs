@@ -1,0 +1,286 @@
+//! Conversions: rows, transitions, and what is due.
+
+use super::{Store, from_sql, to_sql};
+use crate::conversion::state::State;
+use crate::units::{MicroPoints, Rate};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+/// One conversion.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    /// `conv_…`
+    pub id: String,
+    /// Whose API key asked.
+    pub partner: String,
+    /// The quote it used.
+    pub quote_id: String,
+    /// Programme.
+    pub programme: String,
+    /// The partner's id of the member.
+    pub member_id: String,
+    /// Who gets the points, `0x…` with checksum.
+    pub receiver: String,
+    /// Whole miles.
+    pub miles: u64,
+    /// The agreed rate.
+    pub rate: Rate,
+    /// Miles times rate.
+    pub points: MicroPoints,
+    /// Where it stands.
+    pub state: State,
+    /// Our name for the debit.
+    pub debit_reference: String,
+    /// When the debit's intent was committed.
+    pub debit_sent_at: Option<i64>,
+    /// The partner's name for the debit.
+    pub partner_reference: Option<String>,
+    /// "Not found" answers in a row that count.
+    pub absent_reads: u32,
+    /// The transaction that issued.
+    pub issue_hash: Option<String>,
+    /// Its block.
+    pub issue_block: Option<u64>,
+    /// Why it was refused, reversed or needs attention: a stable code …
+    pub reason_code: Option<String>,
+    /// … and a sentence.
+    pub reason: Option<String>,
+    /// Steps tried in this state.
+    pub attempts: u32,
+    /// When the next step is due.
+    pub due_at: i64,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it last changed state.
+    pub updated_at: i64,
+}
+
+/// What changes together with a state. `None` leaves a column as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The debit's intent was committed now.
+    pub debit_sent: bool,
+    /// The partner's name for the debit.
+    pub partner_reference: Option<String>,
+    /// The transaction that issued.
+    pub issue_hash: Option<String>,
+    /// Its block.
+    pub issue_block: Option<u64>,
+    /// A stable code and a sentence.
+    pub reason: Option<(&'static str, String)>,
+}
+
+fn read(row: &SqliteRow) -> Result<Conversion, sqlx::Error> {
+    let state: String = row.try_get("state")?;
+    let state = State::parse(&state)
+        .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {state}").into()))?;
+    let block: Option<i64> = row.try_get("issue_block")?;
+    Ok(Conversion {
+        id: row.try_get("id")?,
+        partner: row.try_get("partner")?,
+        quote_id: row.try_get("quote_id")?,
+        programme: row.try_get("programme")?,
+        member_id: row.try_get("member_id")?,
+        receiver: row.try_get("receiver")?,
+        miles: from_sql(row.try_get("miles")?)?,
+        rate: Rate(from_sql(row.try_get("micro_points_per_mile")?)?),
+        points: MicroPoints(from_sql(row.try_get("micro_points")?)?),
+        state,
+        debit_reference: row.try_get("debit_reference")?,
+        debit_sent_at: row.try_get("debit_sent_at")?,
+        partner_reference: row.try_get("partner_reference")?,
+        absent_reads: row.try_get("absent_reads")?,
+        issue_hash: row.try_get("issue_hash")?,
+        issue_block: block.map(from_sql).transpose()?,
+        reason_code: row.try_get("reason_code")?,
+        reason: row.try_get("reason")?,
+        attempts: row.try_get("attempts")?,
+        due_at: row.try_get("due_at")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+/// Stores a new conversion, in state `created`.
+pub async fn insert(
+    connection: &mut SqliteConnection,
+    conversion: &Conversion,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
+             micro_points_per_mile, micro_points, state, debit_reference, due_at, created_at, updated_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'created', ?, ?, ?, ?)",
+    )
+    .bind(&conversion.id)
+    .bind(&conversion.partner)
+    .bind(&conversion.quote_id)
+    .bind(&conversion.programme)
+    .bind(&conversion.member_id)
+    .bind(&conversion.receiver)
+    .bind(to_sql(conversion.miles)?)
+    .bind(to_sql(conversion.rate.0)?)
+    .bind(to_sql(conversion.points.0)?)
+    .bind(&conversion.debit_reference)
+    .bind(conversion.created_at)
+    .bind(conversion.created_at)
+    .bind(conversion.created_at)
+    .execute(&mut *connection)
+    .await?;
+    event(connection, &conversion.id, None, State::Created, None, conversion.created_at).await
+}
+
+/// Moves a conversion from one state to another, if it is still in the first. Whether it was.
+pub async fn transition(
+    connection: &mut SqliteConnection,
+    id: &str,
+    from: State,
+    to: State,
+    change: &Change,
+    now: i64,
+) -> Result<bool, sqlx::Error> {
+    let block = change.issue_block.map(to_sql).transpose()?;
+    let (code, reason) = match &change.reason {
+        Some((code, reason)) => (Some(*code), Some(reason.as_str())),
+        None => (None, None),
+    };
+    let done = sqlx::query(
+        "UPDATE conversions SET
+             state = ?3,
+             debit_sent_at = CASE WHEN ?4 THEN ?10 ELSE debit_sent_at END,
+             partner_reference = COALESCE(?5, partner_reference),
+             issue_hash = COALESCE(?6, issue_hash),
+             issue_block = COALESCE(?7, issue_block),
+             reason_code = COALESCE(?8, reason_code),
+             reason = COALESCE(?9, reason),
+             attempts = 0, absent_reads = 0, due_at = ?10, updated_at = ?10
+         WHERE id = ?1 AND state = ?2",
+    )
+    .bind(id)
+    .bind(from.name())
+    .bind(to.name())
+    .bind(change.debit_sent)
+    .bind(&change.partner_reference)
+    .bind(&change.issue_hash)
+    .bind(block)
+    .bind(code)
+    .bind(reason)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    event(connection, id, Some(from), to, reason, now).await?;
+    Ok(true)
+}
+
+async fn event(
+    connection: &mut SqliteConnection,
+    id: &str,
+    from: Option<State>,
+    to: State,
+    note: Option<&str>,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
+         VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(id)
+    .bind(from.map(State::name))
+    .bind(to.name())
+    .bind(note)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// Any conversion.
+    pub async fn conversion(&self, id: &str) -> Result<Option<Conversion>, sqlx::Error> {
+        let row = sqlx::query("SELECT * FROM conversions WHERE id = ?")
+            .bind(id)
+            .fetch_optional(self.read())
+            .await?;
+        row.map(|row| read(&row)).transpose()
+    }
+
+    /// A page of a partner's conversions, newest first, older than `before`.
+    pub async fn conversions_of(
+        &self,
+        partner: &str,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Conversion>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM conversions WHERE partner = ?1 AND (?2 IS NULL OR id < ?2)
+             ORDER BY id DESC LIMIT ?3",
+        )
+        .bind(partner)
+        .bind(before)
+        .bind(limit)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Conversions that something can be done for by now, longest due first.
+    pub async fn due(&self, now: i64, limit: u32) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT id FROM conversions
+             WHERE state NOT IN ('completed', 'refused', 'reversed', 'attention') AND due_at <= ?
+             ORDER BY due_at LIMIT ?",
+        )
+        .bind(now)
+        .bind(limit)
+        .fetch_all(self.read())
+        .await
+    }
+
+    /// Notes a try that led nowhere yet, and when the next is due.
+    pub async fn defer(
+        &self,
+        conversion: &Conversion,
+        absent_reads: u32,
+        due_at: i64,
+    ) -> Result<(), sqlx::Error> {
+        let mut transaction = self.write().await?;
+        sqlx::query(
+            "UPDATE conversions SET attempts = ?, absent_reads = ?, due_at = ? WHERE id = ? AND state = ?",
+        )
+        .bind(conversion.attempts.saturating_add(1))
+        .bind(absent_reads)
+        .bind(due_at)
+        .bind(&conversion.id)
+        .bind(conversion.state.name())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+
+    /// How many conversions are in each state.
+    pub async fn counts(&self) -> Result<Vec<(State, u64)>, sqlx::Error> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS many FROM conversions GROUP BY state")
+            .fetch_all(self.read())
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let name: String = row.try_get("state")?;
+                let state = State::parse(&name)
+                    .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {name}").into()))?;
+                Ok((state, from_sql(row.try_get("many")?)?))
+            })
+            .collect()
+    }
+
+    /// Conversions with a signed issue whose end is not recorded yet.
+    pub async fn issuing(&self, limit: u32) -> Result<Vec<Conversion>, sqlx::Error> {
+        let rows =
+            sqlx::query("SELECT * FROM conversions WHERE state = 'issuing' ORDER BY id LIMIT ?")
+                .bind(limit)
+                .fetch_all(self.read())
+                .await?;
+        rows.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! Amounts and how they are written.
+//!
+//! Points are counted in millionths (micro-points): 1 MVP = 1,000,000. A rate is a whole number of
+//! micro-points per mile, so that miles times rate is exact and nothing is ever rounded.
+
+use std::fmt;
+use thiserror::Error;
+
+/// Micro-points in one MVP.
+pub const MICRO_PER_POINT: u64 = 1_000_000;
+const DECIMALS: usize = 6;
+/// The database's integers are signed; no amount may exceed them.
+pub const MAX_AMOUNT: u64 = i64::MAX.cast_unsigned();
+
+/// Points in millionths.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct MicroPoints(pub u64);
+
+impl fmt::Display for MicroPoints {
+    /// MVP as a decimal without needless zeros: `120000`, `0.5`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / MICRO_PER_POINT, self.0 % MICRO_PER_POINT);
+        if fraction == 0 {
+            return write!(formatter, "{whole}");
+        }
+        let digits = format!("{fraction:06}");
+        write!(formatter, "{whole}.{}", digits.trim_end_matches('0'))
+    }
+}
+
+/// Micro-points per mile: an exact rate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rate(pub u64);
+
+impl Rate {
+    /// Points for this many miles; `None` if more than can be counted.
+    pub fn points(self, whole_miles: u64) -> Option<MicroPoints> {
+        let amount = self.0.checked_mul(whole_miles)?;
+        (amount <= MAX_AMOUNT).then_some(MicroPoints(amount))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        MicroPoints(self.0).fmt(formatter)
+    }
+}
+
+/// Why a rate is not one.
+#[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
+pub enum RateError {
+    /// Not a plain decimal.
+    #[error("it is not a decimal number such as \"12\" or \"0.5\"")]
+    Form,
+    /// More decimals than a micro-point has.
+    #[error("it has more than {DECIMALS} decimals, so that miles could not be converted exactly")]
+    Decimals,
+    /// Zero, or too large to count with.
+    #[error("it is zero or too large")]
+    Range,
+}
+
+/// Reads points per mile, such as `12` or `0.5`.
+pub fn parse_rate(text: &str) -> Result<Rate, RateError> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let dot_without_digits = text.contains('.') && fraction.is_empty();
+    if whole.is_empty() || dot_without_digits || !digits(whole) || !digits(fraction) {
+        return Err(RateError::Form);
+    }
+    if fraction.len() > DECIMALS {
+        return Err(RateError::Decimals);
+    }
+    let whole: u64 = whole.parse().map_err(|_| RateError::Range)?;
+    let fraction: u64 = format!("{fraction:0<DECIMALS$}").parse().map_err(|_| RateError::Form)?;
+    whole
+        .checked_mul(MICRO_PER_POINT)
+        .and_then(|micro| micro.checked_add(fraction))
+        .filter(|micro| (1..=MAX_AMOUNT).contains(micro))
+        .map(Rate)
+        .ok_or(RateError::Range)
+}
+
+/// Why a string is not an amount of miles.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MilesError {
+    /// Not a number at all.
+    Malformed,
+    /// Below zero.
+    Negative,
+    /// A fraction.
+    Fractional,
+    /// Nothing.
+    Zero,
+    /// More than can be counted.
+    TooLarge,
+}
+
+/// Reads whole miles written as a plain decimal string: digits only, no leading zeros.
+pub fn parse_miles(text: &str) -> Result<u64, MilesError> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    if let Some((whole, fraction)) = number.split_once('.') {
+        return Err(if digits(whole) && digits(fraction) {
+            if negative { MilesError::Negative } else { MilesError::Fractional }
+        } else {
+            MilesError::Malformed
+        });
+    }
+    if !digits(number) {
+        return Err(MilesError::Malformed);
+    }
+    if number.bytes().all(|byte| byte == b'0') {
+        return Err(MilesError::Zero);
+    }
+    if negative {
+        return Err(MilesError::Negative);
+    }
+    if number.starts_with('0') {
+        return Err(MilesError::Malformed);
+    }
+    number.parse().ok().filter(|miles| *miles <= MAX_AMOUNT).ok_or(MilesError::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn miles_are_read_strictly() {
+        assert_eq!(parse_miles("10000"), Ok(10_000));
+        assert_eq!(parse_miles("9223372036854775807"), Ok(MAX_AMOUNT));
+        for (text, error) in [
+            ("0", MilesError::Zero),
+            ("000", MilesError::Zero),
+            ("-0", MilesError::Zero),
+            ("-5", MilesError::Negative),
+            ("-5.5", MilesError::Negative),
+            ("1.5", MilesError::Fractional),
+            ("1.0", MilesError::Fractional),
+            ("1.", MilesError::Malformed),
+            (".5", MilesError::Malformed),
+            ("", MilesError::Malformed),
+            ("+1", MilesError::Malformed),
+            ("007", MilesError::Malformed),
+            ("1e3", MilesError::Malformed),
+            ("1,000", MilesError::Malformed),
+            (" 1", MilesError::Malformed),
+            ("１", MilesError::Malformed),
+            ("9223372036854775808", MilesError::TooLarge),
+            ("99999999999999999999999", MilesError::TooLarge),
+        ] {
+            assert_eq!(parse_miles(text), Err(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_are_exact_or_refused() {
+        assert_eq!(parse_rate("12"), Ok(Rate(12_000_000)));
+        assert_eq!(parse_rate("0.5"), Ok(Rate(500_000)));
+        assert_eq!(parse_rate("0.000001"), Ok(Rate(1)));
+        assert_eq!(parse_rate("0.0000001"), Err(RateError::Decimals));
+        assert_eq!(parse_rate("0"), Err(RateError::Range));
+        assert_eq!(parse_rate("99999999999999999999"), Err(RateError::Range));
+        for bad in ["", "1.", ".5", "-1", "1/3", "1e2", "1.2.3"] {
+            assert_eq!(parse_rate(bad), Err(RateError::Form), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(micro in 1u64..=MAX_AMOUNT) {
+            prop_assert_eq!(parse_rate(&Rate(micro).to_string()), Ok(Rate(micro)));
+        }
+
+        #[test]
+        fn points_divide_back_to_miles(rate in 1u64..1_000_000_000, miles in 1u64..1_000_000_000) {
+            let points = Rate(rate).points(miles).unwrap();
+            prop_assert_eq!(points.0 / rate, miles);
+            prop_assert_eq!(points.0 % rate, 0);
+        }
+
+        #[test]
+        fn miles_never_panic(text in ".{0,40}") {
+            let _ = parse_miles(&text);
+            let _ = parse_rate(&text);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! A chain that speaks just enough JSON-RPC, in memory: issues once per name, takes nonces in
+//! order, and does what it is told to go wrong.
+
+use super::gate::{Gate, Pass};
+use alloy::consensus::{Transaction, TxEnvelope};
+use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::SolCall;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing::post};
+use mileverse_primitives::abi::IPoints;
+use mileverse_primitives::address::POINTS;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub const CHAIN_ID: u64 = 9_473;
+
+/// What goes wrong with the next broadcasts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Trouble {
+    /// Takes the transaction, answers an error.
+    TakeButRefuse,
+    /// Takes the transaction, answers 500.
+    TakeButFail,
+    /// Loses the transaction, answers its hash.
+    Lose,
+    /// Does not take it, answers an error.
+    Refuse,
+    /// Runs it and reverts.
+    Revert,
+}
+
+#[derive(Default)]
+pub struct Ledger {
+    pub nonces: HashMap<Address, u64>,
+    /// Waiting for an earlier nonce.
+    pool: BTreeMap<(Address, u64), TxEnvelope>,
+    receipts: HashMap<B256, (bool, u64)>,
+    pub issued: HashMap<B256, U256>,
+    pub balances: HashMap<Address, U256>,
+    /// Issues asked for a second time.
+    pub refused_repeats: u32,
+    /// Different transactions seen per name.
+    pub signatures: HashMap<B256, std::collections::HashSet<B256>>,
+    pub broadcasts: u32,
+    pub trouble: Vec<Trouble>,
+    block: u64,
+    pub genesis: u8,
+}
+
+impl Ledger {
+    fn run_pool(&mut self, revert: bool) {
+        loop {
+            let next = self.pool.iter().find_map(|((from, nonce), transaction)| {
+                let due = self.nonces.get(from).copied().unwrap_or(0) == *nonce;
+                due.then(|| (*from, *nonce, transaction.clone()))
+            });
+            let Some((from, nonce, transaction)) = next else { return };
+            self.pool.remove(&(from, nonce));
+            self.nonces.insert(from, nonce + 1);
+            self.block += 1;
+            let call = IPoints::issueCall::abi_decode(transaction.input()).unwrap();
+            let known = self.issued.contains_key(&call.conversionId);
+            if known {
+                self.refused_repeats += 1;
+            }
+            let succeeded = !known && !revert && transaction.to() == Some(POINTS);
+            if succeeded {
+                self.issued.insert(call.conversionId, call.amount);
+                *self.balances.entry(call.to).or_default() += call.amount;
+            }
+            self.receipts.insert(*transaction.tx_hash(), (succeeded, self.block));
+        }
+    }
+
+    fn take(&mut self, raw: &[u8], revert: bool) -> Result<B256, &'static str> {
+        let transaction = TxEnvelope::decode_2718(&mut &*raw).map_err(|_| "undecodable")?;
+        if transaction.chain_id() != Some(CHAIN_ID) {
+            return Err("wrong chain id");
+        }
+        let signed = transaction.signature_hash();
+        let from = transaction
+            .signature()
+            .recover_address_from_prehash(&signed)
+            .map_err(|_| "bad signature")?;
+        let hash = *transaction.tx_hash();
+        let call = IPoints::issueCall::abi_decode(transaction.input()).map_err(|_| "not an issue")?;
+        self.signatures.entry(call.conversionId).or_default().insert(hash);
+        if self.receipts.contains_key(&hash) {
+            return Err("already known");
+        }
+        if transaction.nonce() < self.nonces.get(&from).copied().unwrap_or(0) {
+            return Err("nonce too low");
+        }
+        self.pool.insert((from, transaction.nonce()), transaction);
+        self.run_pool(revert);
+        Ok(hash)
+    }
+
+    pub fn total(&self) -> U256 {
+        self.issued.values().fold(U256::ZERO, |sum, amount| sum + amount)
+    }
+}
+
+pub struct Chain {
+    pub url: String,
+    pub ledger: Arc<Mutex<Ledger>>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Chain {
+    pub async fn start(gate: Arc<Gate>) -> Self {
+        let ledger = Arc::new(Mutex::new(Ledger::default()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().route("/", post(rpc)).with_state((Arc::clone(&ledger), gate));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, ledger, server }
+    }
+
+    pub fn trouble(&self, trouble: impl IntoIterator<Item = Trouble>) {
+        self.ledger.lock().unwrap().trouble.extend(trouble);
+    }
+}
+
+async fn rpc(
+    State((ledger, gate)): State<(Arc<Mutex<Ledger>>, Arc<Gate>)>,
+    Json(request): Json<Value>,
+) -> Response {
+    let pass = gate.arrive().await;
+    let id = request["id"].clone();
+    let method = request["method"].as_str().unwrap().to_owned();
+    let outcome = answer(&mut ledger.lock().unwrap(), &method, &request["params"]);
+    if pass == Pass::DieAfter {
+        gate.die().await;
+    }
+    match outcome {
+        Ok(result) => Json(json!({ "jsonrpc": "2.0", "id": id, "result": result })).into_response(),
+        Err(None) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(Some(message)) => Json(json!({
+            "jsonrpc": "2.0", "id": id, "error": { "code": -32000, "message": message },
+        }))
+        .into_response(),
+    }
+}
+
+fn answer(ledger: &mut Ledger, method: &str, params: &Value) -> Result<Value, Option<&'static str>> {
+    let text = |at: usize| params[at].as_str().unwrap().to_owned();
+    Ok(match method {
+        "eth_chainId" => json!(format!("{CHAIN_ID:#x}")),
+        "mileverse_chain" => json!({
+            "chainId": CHAIN_ID,
+            "genesisHash": B256::repeat_byte(ledger.genesis),
+            "namespace": "0x00",
+            "groupKey": "0x00",
+        }),
+        "eth_getTransactionCount" => {
+            let account: Address = text(0).parse().unwrap();
+            json!(format!("{:#x}", ledger.nonces.get(&account).copied().unwrap_or(0)))
+        }
+        "eth_sendRawTransaction" => {
+            ledger.broadcasts += 1;
+            let raw: Bytes = text(0).parse().unwrap();
+            let trouble = if ledger.trouble.is_empty() { None } else { Some(ledger.trouble.remove(0)) };
+            match trouble {
+                None => json!(ledger.take(&raw, false).map_err(Some)?),
+                Some(Trouble::Refuse) => return Err(Some("out of order")),
+                Some(Trouble::Lose) => {
+                    json!(*TxEnvelope::decode_2718(&mut raw.as_ref()).unwrap().tx_hash())
+                }
+                Some(Trouble::Revert) => json!(ledger.take(&raw, true).map_err(Some)?),
+                Some(Trouble::TakeButRefuse) => {
+                    ledger.take(&raw, false).map_err(Some)?;
+                    return Err(Some("something odd"));
+                }
+                Some(Trouble::TakeButFail) => {
+                    ledger.take(&raw, false).map_err(Some)?;
+                    return Err(None);
+                }
+            }
+        }
+        "eth_getTransactionReceipt" => {
+            let hash: B256 = text(0).parse().unwrap();
+            match ledger.receipts.get(&hash) {
+                None => Value::Null,
+                Some((succeeded, block)) => json!({
+                    "transactionHash": hash,
+                    "blockNumber": format!("{block:#x}"),
+                    "status": if *succeeded { "0x1" } else { "0x0" },
+                }),
+            }
+        }
+        "eth_call" => {
+            let data: Bytes = params[0]["data"].as_str().unwrap().parse().unwrap();
+            let value = if let Ok(call) = IPoints::issuedCall::abi_decode(&data) {
+                ledger.issued.get(&call.conversionId).copied().unwrap_or_default()
+            } else {
+                ledger.total()
+            };
+            json!(B256::from(value))
+        }
+        other => panic!("the fake chain does not know {other}"),
+    })
+}

@@ -1,0 +1,256 @@
+//! A whole world on loopback: the real sandbox airline behind a proxy, a fake chain, the gateway
+//! in a runtime of its own so that it can be killed like a process.
+
+pub mod chain;
+pub mod gate;
+pub mod proxy;
+
+use alloy::primitives::U256;
+use alloy::signers::local::PrivateKeySigner;
+use chain::Chain;
+use gate::Gate;
+use mileverse_adapters::airline::AirlineConfig as AdapterSettings;
+use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
+use mileverse_gateway::config::{AdapterConfig, ChainConfig, Config, ProgrammeConfig, Retry};
+use mileverse_gateway::keys::{ApiKey, Scope};
+use mileverse_gateway::server::Server;
+use mileverse_gateway::units::parse_rate;
+use proxy::Proxy;
+use reqwest::{RequestBuilder, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio::time::{self, Instant};
+
+pub const KEY: &str = "test-key-with-all-scopes-0123456789";
+pub const READER: &str = "test-key-that-only-reads-0123456789";
+pub const STRANGER: &str = "test-key-of-another-partner-0123456";
+pub const RECEIVER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+/// No test waits longer for a condition; reaching it fails the test.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct World {
+    pub directory: TempDir,
+    pub gate: Arc<Gate>,
+    pub chain: Chain,
+    pub proxy: Proxy,
+    pub airline: Airline,
+    pub client: reqwest::Client,
+    pub settings: Settings,
+}
+
+#[derive(Clone)]
+pub struct Settings {
+    pub wait: Duration,
+    pub quote_lifetime: Duration,
+    pub visibility: Duration,
+    pub timeout: Duration,
+    pub retry: Retry,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(20),
+            quote_lifetime: Duration::from_secs(300),
+            visibility: Duration::from_millis(50),
+            timeout: Duration::from_secs(5),
+            retry: Retry {
+                first: Duration::from_millis(20),
+                longest: Duration::from_millis(100),
+                inquiries: 5,
+                absent_reads: 3,
+                reversals: 5,
+            },
+        }
+    }
+}
+
+/// A running gateway that can be stopped in order or killed.
+pub struct Gateway {
+    pub url: String,
+    server: Option<Server>,
+    runtime: Option<Runtime>,
+}
+
+impl Gateway {
+    /// As a crash: nothing is finished, nothing is said.
+    pub async fn kill(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        let server = self.server.take();
+        tokio::task::spawn_blocking(move || {
+            runtime.shutdown_timeout(PATIENCE);
+            drop(server);
+        })
+        .await
+        .unwrap();
+    }
+
+    pub async fn stop(mut self) {
+        let runtime = self.runtime.take().unwrap();
+        let server = self.server.take().unwrap();
+        runtime.spawn(server.stop()).await.unwrap().unwrap();
+        runtime.shutdown_background();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn api_key(name: &str, key: &str, scopes: &[Scope]) -> ApiKey {
+    ApiKey {
+        name: name.into(),
+        digest: Sha256::digest(key.as_bytes()).into(),
+        scopes: scopes.to_vec(),
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
+        let directory = TempDir::new().unwrap();
+        let gate = Arc::new(Gate::default());
+        let chain = Chain::start(Arc::clone(&gate)).await;
+        let airline = Airline::start(AirlineConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            data_dir: directory.path().join("airline"),
+            members: None,
+        })
+        .await
+        .unwrap();
+        let proxy = Proxy::start(airline.url(), Arc::clone(&gate)).await;
+        PrivateKeySigner::encrypt_keystore(
+            directory.path(),
+            &mut rand_keystore::thread_rng(),
+            [7u8; 32],
+            "secret",
+            Some("issuer.json"),
+        )
+        .unwrap();
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        Self { directory, gate, chain, proxy, airline, client, settings }
+    }
+
+    pub fn config(&self) -> Config {
+        let all = [Scope::ConversionsWrite, Scope::ConversionsRead, Scope::BooksRead];
+        let settings = &self.settings;
+        Config {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            database: self.directory.path().join("gateway.sqlite"),
+            quote_lifetime: settings.quote_lifetime,
+            conversion_wait: settings.wait,
+            chain: ChainConfig {
+                rpc_url: self.chain.url.parse().unwrap(),
+                issuer_keystore: self.directory.path().join("issuer.json"),
+                issuer_password: SecretString::from("secret"),
+            },
+            retry: settings.retry.clone(),
+            programmes: vec![ProgrammeConfig {
+                name: "airline".to_owned(),
+                rate: parse_rate("12").unwrap(),
+                minimum_miles: 1,
+                maximum_miles: 100_000,
+                adapter: AdapterConfig::Airline(AdapterSettings {
+                    base_url: self.proxy.url.parse().unwrap(),
+                    client_id: "mileverse-gateway".to_owned(),
+                    client_secret: SecretString::from("sandbox-airline-secret"),
+                    timeout: settings.timeout,
+                    visibility_window: settings.visibility,
+                }),
+            }],
+            api_keys: vec![
+                api_key("demo", KEY, &all),
+                api_key("demo", READER, &[Scope::ConversionsRead]),
+                api_key("stranger", STRANGER, &all),
+            ],
+        }
+    }
+
+    /// Starts the gateway, on the database that is there.
+    pub async fn gateway(&self) -> Gateway {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let server = runtime.spawn(Server::start(self.config())).await.unwrap().unwrap();
+        Gateway { url: server.url(), server: Some(server), runtime: Some(runtime) }
+    }
+
+    pub fn post(&self, gateway: &Gateway, path: &str, key: &str, body: &Value) -> RequestBuilder {
+        self.client
+            .post(format!("{}{path}", gateway.url))
+            .bearer_auth(KEY)
+            .header("idempotency-key", key)
+            .json(body)
+    }
+
+    pub async fn get(&self, gateway: &Gateway, path: &str) -> Value {
+        let url = format!("{}{path}", gateway.url);
+        let answer = self.client.get(url).bearer_auth(KEY).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.json().await.unwrap()
+    }
+
+    /// A quote, and the body that converts it.
+    pub async fn quoted(&self, gateway: &Gateway, login: &str, password: &str, miles: &str) -> Value {
+        let member = json!({ "login": login, "password": password });
+        let body = json!({ "programme": "airline", "member": member, "miles": miles });
+        let key = format!("quote-{}", uuid::Uuid::now_v7());
+        let answer = self.post(gateway, "/v1/quotes", &key, &body).send().await.unwrap();
+        let status = answer.status();
+        let quote: Value = answer.json().await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{quote}");
+        json!({ "quote_id": quote["id"], "member": member, "receiver": RECEIVER })
+    }
+
+    pub async fn miles(&self, member: &str) -> u64 {
+        let url = format!("{}/sandbox/members/{member}", self.airline.url());
+        let view: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+        view["miles"].as_u64().unwrap()
+    }
+
+    pub async fn miles_taken(&self) -> u64 {
+        let url = format!("{}/sandbox/totals", self.airline.url());
+        let view: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+        view["miles_taken"].as_u64().unwrap()
+    }
+
+    /// Waits until a conversion is in one of these states.
+    pub async fn until(&self, gateway: &Gateway, id: &str, states: &[&str]) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let view = self.get(gateway, &format!("/v1/conversions/{id}")).await;
+            if states.contains(&view["state"].as_str().unwrap()) {
+                return view;
+            }
+            assert!(Instant::now() < deadline, "still {view}");
+            time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The books hold: miles taken at the airline, journal and chain say the same.
+    pub async fn assert_books(&self, gateway: &Gateway) -> Value {
+        let books = self.get(gateway, "/v1/books").await;
+        assert_eq!(books["agrees"], json!(true), "{books}");
+        assert_eq!(books["journal"]["balanced"], json!(true), "{books}");
+        let taken = self.miles_taken().await;
+        let issued = self.chain.ledger.lock().unwrap().total();
+        assert_eq!(issued, U256::from(taken) * U256::from(12_000_000u64), "{books}");
+        assert_eq!(books["journal"]["points_issued_micro"], json!(issued.to_string()), "{books}");
+        assert_eq!(self.chain.ledger.lock().unwrap().refused_repeats, 0, "issued twice");
+        books
+    }
+}

@@ -1,0 +1,124 @@
+//! Stands between the gateway and the sandbox airline, so that calls pass the gate and can be
+//! answered wrongly.
+
+use super::gate::{Gate, Pass};
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What goes wrong with calls whose path starts with `path` and whose method is `method`.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub times: u32,
+    pub what: Wrong,
+}
+
+#[derive(Clone, Debug)]
+pub enum Wrong {
+    /// Answer this without asking the airline.
+    Instead(u16, &'static str),
+    /// Ask the airline, then answer this.
+    After(u16, &'static str),
+}
+
+struct Shared {
+    upstream: String,
+    client: reqwest::Client,
+    gate: Arc<Gate>,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+pub struct Proxy {
+    pub url: String,
+    pub faults: Arc<Mutex<Vec<Fault>>>,
+    pub seen: Arc<Mutex<Vec<String>>>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Proxy {
+    pub async fn start(upstream: String, gate: Arc<Gate>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (faults, seen) = (Arc::default(), Arc::default());
+        let shared = Arc::new(Shared {
+            upstream,
+            client: reqwest::Client::new(),
+            gate,
+            faults: Arc::clone(&faults),
+            seen: Arc::clone(&seen),
+        });
+        let app = Router::new().fallback(forward).with_state(shared);
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, faults, seen, server }
+    }
+
+    pub fn fault(&self, method: &'static str, path: &'static str, times: u32, what: Wrong) {
+        self.faults.lock().unwrap().push(Fault { method, path, times, what });
+    }
+
+    pub fn count(&self, start: &str) -> usize {
+        self.seen.lock().unwrap().iter().filter(|call| call.starts_with(start)).count()
+    }
+}
+
+async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let method = parts.method.as_str().to_owned();
+    shared.seen.lock().unwrap().push(format!("{method} {path}"));
+    let fault = {
+        let mut faults = shared.faults.lock().unwrap();
+        let found = faults
+            .iter_mut()
+            .find(|fault| fault.times > 0 && fault.method == method && path.starts_with(fault.path));
+        found.map(|fault| {
+            fault.times -= 1;
+            fault.what.clone()
+        })
+    };
+    let pass = shared.gate.arrive().await;
+    let say = |status: u16, body: &'static str| {
+        (StatusCode::from_u16(status).unwrap(), body).into_response()
+    };
+    if let Some(Wrong::Instead(status, body)) = fault {
+        return say(status, body);
+    }
+    let body: Bytes = to_bytes(body, 1 << 20).await.unwrap();
+    let mut headers = parts.headers;
+    headers.remove("host");
+    let answer = shared
+        .client
+        .request(parts.method, format!("{}{path}", shared.upstream))
+        .headers(headers)
+        .body(body)
+        .send()
+        .await;
+    if pass == Pass::DieAfter {
+        shared.gate.die().await;
+    }
+    if let Some(Wrong::After(status, body)) = fault {
+        return say(status, body);
+    }
+    match answer {
+        Ok(answer) => {
+            let status = answer.status();
+            let body = answer.bytes().await.unwrap();
+            (status, [("content-type", "application/json")], body).into_response()
+        }
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}

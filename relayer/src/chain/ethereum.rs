@@ -1,0 +1,146 @@
+//! Ethereum over its JSON-RPC.
+
+use super::{Account, EthereumChain, Proof, SentLog, slot};
+use alloy::{
+    eips::{BlockId, BlockNumberOrTag},
+    providers::Provider,
+    rpc::types::Filter,
+    sol_types::SolEvent,
+};
+use mileverse_primitives::{Address, abi::IBridge, keccak256};
+use mileverse_wallet::rpc::{Chain, RpcError};
+
+/// Most logs that one search may answer.
+const MAX_LOGS: usize = 100_000;
+
+/// Ethereum.
+#[derive(Clone, Debug)]
+pub struct Ethereum {
+    account: Account,
+}
+
+impl Ethereum {
+    /// Prepares; nothing is sent yet.
+    pub fn new(url: &str, bridge: Address) -> Result<Self, RpcError> {
+        Ok(Self {
+            account: Account::new(Chain::Ethereum, url, bridge)?,
+        })
+    }
+
+    /// The chain that the bridge contract thinks is on the other side.
+    pub async fn peer_chain_id(&self, bridge: Address) -> Result<u64, RpcError> {
+        self.account
+            .endpoint()
+            .view(bridge, &IBridge::peerChainIdCall {})
+            .await
+    }
+}
+
+impl EthereumChain for Ethereum {
+    type Ledger = Account;
+
+    fn ledger(&self) -> &Account {
+        &self.account
+    }
+
+    async fn finalized(&self) -> Result<u64, RpcError> {
+        let endpoint = self.account.endpoint();
+        let block = endpoint
+            .provider()
+            .get_block_by_number(BlockNumberOrTag::Finalized)
+            .await
+            .map_err(|fault| endpoint.fault(fault))?;
+        // A chain younger than its first finalized epoch has none.
+        Ok(block.map_or(0, |block| block.header.number))
+    }
+
+    async fn next_sequence(&self) -> Result<u64, RpcError> {
+        let endpoint = self.account.endpoint();
+        let bridge = super::Ledger::bridge(&self.account);
+        let code = endpoint
+            .provider()
+            .get_code_at(bridge)
+            .finalized()
+            .await
+            .map_err(|fault| endpoint.fault(fault))?;
+        if code.is_empty() {
+            // The bridge's deployment is not final yet, so nothing was sent, finally.
+            return Ok(1);
+        }
+        let next = endpoint
+            .view_finalized(bridge, &IBridge::nextSequenceCall {})
+            .await?;
+        if next == 0 {
+            return Err(endpoint.nonsense("next sequence 0"));
+        }
+        Ok(next)
+    }
+
+    async fn sent(&self, from: u64, to: u64) -> Result<Vec<SentLog>, RpcError> {
+        let endpoint = self.account.endpoint();
+        let bridge = super::Ledger::bridge(&self.account);
+        let filter = Filter::new()
+            .address(bridge)
+            .event_signature(IBridge::PacketSent::SIGNATURE_HASH)
+            .from_block(BlockNumberOrTag::Number(from))
+            .to_block(BlockNumberOrTag::Number(to));
+        let logs = endpoint
+            .provider()
+            .get_logs(&filter)
+            .await
+            .map_err(|fault| endpoint.fault(fault))?;
+        if logs.len() > MAX_LOGS {
+            return Err(endpoint.nonsense("too many logs; lower ethereum.log_range"));
+        }
+        let mut found = Vec::with_capacity(logs.len());
+        for log in logs {
+            let event = IBridge::PacketSent::decode_log(&log.inner)
+                .map_err(|error| endpoint.nonsense(&error.to_string()))?;
+            let block = log
+                .block_number
+                .filter(|block| (from..=to).contains(block))
+                .ok_or_else(|| endpoint.nonsense("a log from another block"))?;
+            if log.address() != bridge || keccak256(&event.packet) != event.commitment {
+                return Err(endpoint.nonsense("a packet that does not fit its commitment"));
+            }
+            found.push(SentLog {
+                sequence: event.sequence,
+                commitment: event.commitment,
+                packet: event.data.packet,
+                block,
+            });
+        }
+        found.sort_by_key(|log| log.sequence);
+        Ok(found)
+    }
+
+    async fn proof(&self, block: u64, sequences: &[u64]) -> Result<Proof, RpcError> {
+        let endpoint = self.account.endpoint();
+        let bridge = super::Ledger::bridge(&self.account);
+        let slots: Vec<_> = sequences.iter().map(|sequence| slot(*sequence)).collect();
+        let answer = endpoint
+            .provider()
+            .get_proof(bridge, slots.clone())
+            .block_id(BlockId::number(block))
+            .await
+            .map_err(|fault| endpoint.fault(fault))?;
+        let fits = answer.address == bridge
+            && answer.storage_proof.len() == slots.len()
+            && answer
+                .storage_proof
+                .iter()
+                .zip(&slots)
+                .all(|(proof, slot)| proof.key.as_b256() == *slot);
+        if !fits {
+            return Err(endpoint.nonsense("proofs of other slots"));
+        }
+        Ok(Proof {
+            account: answer.account_proof,
+            slots: answer
+                .storage_proof
+                .into_iter()
+                .map(|slot| (slot.value, slot.proof))
+                .collect(),
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! The two chains as the workers need them, behind traits.
+//!
+//! ```txt
+//! Ledger          what both offer: nonces, simulation, gas, broadcast, receipts of packets
+//!  ├ NativeChain    outbox, certificates, paths, checkpoints       native::Native
+//!  └ EthereumChain  finalized blocks, logs, storage proofs         ethereum::Ethereum
+//! ```
+//!
+//! An answer that cannot be right is an error here, so that the workers reason about facts only.
+//! Tests put a simulated world behind the same traits.
+
+mod account;
+pub mod ethereum;
+pub mod native;
+
+pub use account::Account;
+
+use mileverse_primitives::{
+    Address, B256, Bytes, U256, keccak256,
+    rpc::{Certificate, OutboxPacket, OutboxProof},
+};
+use mileverse_wallet::{
+    rpc::{Chain, RpcError},
+    transaction::Fees,
+};
+use std::future::Future;
+
+/// At which block something is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum At {
+    /// The newest.
+    Latest,
+    /// The newest that can never change. On the native chain this is the newest.
+    Finalized,
+}
+
+/// Where a transaction ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Inclusion {
+    /// The block.
+    pub block: u64,
+    /// Whether it took effect.
+    pub success: bool,
+}
+
+/// A packet that Ethereum's bridge announced.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SentLog {
+    /// Its sequence.
+    pub sequence: u64,
+    /// Its hash, which the bytes below have been checked against.
+    pub commitment: B256,
+    /// The packet.
+    pub packet: Bytes,
+    /// The block of the log.
+    pub block: u64,
+}
+
+/// Proofs of the bridge's account and of some of its slots, at one block (EIP-1186).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Proof {
+    /// Nodes from the state root to the account.
+    pub account: Vec<Bytes>,
+    /// For each slot asked for: its value, and the nodes from the storage root to it.
+    pub slots: Vec<(U256, Vec<Bytes>)>,
+}
+
+/// What both chains offer.
+pub trait Ledger: Send + Sync {
+    /// Which one.
+    fn chain(&self) -> Chain;
+    /// EIP-155 id.
+    fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// The bridge, to which all transactions go.
+    fn bridge(&self) -> Address;
+    /// Transactions that an account has had in blocks.
+    fn nonce(
+        &self,
+        account: Address,
+        at: At,
+    ) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// Calls the bridge without a transaction; an error if it would refuse.
+    fn simulate(
+        &self,
+        from: Address,
+        input: Bytes,
+    ) -> impl Future<Output = Result<(), RpcError>> + Send;
+    /// Gas that a call of the bridge would use.
+    fn estimate(
+        &self,
+        from: Address,
+        input: Bytes,
+    ) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// What gas costs now.
+    fn fees(&self) -> impl Future<Output = Result<Fees, RpcError>> + Send;
+    /// Gives a signed transaction to the network. Having it already is a success.
+    fn broadcast(&self, raw: Bytes) -> impl Future<Output = Result<(), RpcError>> + Send;
+    /// The block of a transaction, if it is in one.
+    fn inclusion(
+        &self,
+        hash: B256,
+    ) -> impl Future<Output = Result<Option<Inclusion>, RpcError>> + Send;
+    /// The bridge's receipt of an inbound packet: 0 none, 1 received, 2 expired.
+    fn receipt(
+        &self,
+        sequence: u64,
+        at: At,
+    ) -> impl Future<Output = Result<u8, RpcError>> + Send;
+}
+
+/// The native chain.
+pub trait NativeChain: Send + Sync {
+    /// Its common part.
+    type Ledger: Ledger;
+    /// The common part.
+    fn ledger(&self) -> &Self::Ledger;
+    /// Leaves of the outbox from an index on, in order.
+    fn packets(
+        &self,
+        from: u64,
+        limit: u64,
+    ) -> impl Future<Output = Result<Vec<OutboxPacket>, RpcError>> + Send;
+    /// The newest certificate.
+    fn certificate(&self) -> impl Future<Output = Result<Certificate, RpcError>> + Send;
+    /// The path of a leaf in the tree of a size.
+    fn path(
+        &self,
+        index: u64,
+        size: u64,
+    ) -> impl Future<Output = Result<OutboxProof, RpcError>> + Send;
+    /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
+    fn latest_checkpoint(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
+}
+
+/// Ethereum.
+pub trait EthereumChain: Send + Sync {
+    /// Its common part.
+    type Ledger: Ledger;
+    /// The common part.
+    fn ledger(&self) -> &Self::Ledger;
+    /// Number of the newest finalized block.
+    fn finalized(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// What the next packet gets, as of the newest finalized block.
+    fn next_sequence(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// Packets announced in these blocks, both included, in order.
+    fn sent(
+        &self,
+        from: u64,
+        to: u64,
+    ) -> impl Future<Output = Result<Vec<SentLog>, RpcError>> + Send;
+    /// Proofs of the commitments of these sequences at a block.
+    fn proof(
+        &self,
+        block: u64,
+        sequences: &[u64],
+    ) -> impl Future<Output = Result<Proof, RpcError>> + Send;
+}
+
+/// Where Ethereum's bridge stores the commitment of a packet: the mapping at slot 0.
+pub fn slot(sequence: u64) -> B256 {
+    let mut key = [0u8; 64];
+    key[24..32].copy_from_slice(&sequence.to_be_bytes());
+    keccak256(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::sol_types::SolValue;
+
+    #[test]
+    fn slots_are_soliditys() {
+        for sequence in [0, 1, 77, u64::MAX] {
+            assert_eq!(slot(sequence), keccak256((sequence, 0u64).abi_encode()));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The native chain over its JSON-RPC.
+
+use super::{Account, NativeChain};
+use mileverse_primitives::{
+    abi::IBridge,
+    address, keccak256,
+    outbox::root,
+    rpc::{self, Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
+};
+use mileverse_wallet::rpc::{Chain, RpcError};
+
+/// The native chain.
+#[derive(Clone, Debug)]
+pub struct Native {
+    account: Account,
+}
+
+impl Native {
+    /// Prepares; nothing is sent yet.
+    pub fn new(url: &str) -> Result<Self, RpcError> {
+        Ok(Self {
+            account: Account::new(Chain::Native, url, address::BRIDGE)?,
+        })
+    }
+
+    /// What the chain says of itself.
+    pub async fn facts(&self) -> Result<rpc::Chain, RpcError> {
+        self.account.endpoint().method("mileverse_chain", ()).await
+    }
+}
+
+impl NativeChain for Native {
+    type Ledger = Account;
+
+    fn ledger(&self) -> &Account {
+        &self.account
+    }
+
+    async fn packets(&self, from: u64, limit: u64) -> Result<Vec<OutboxPacket>, RpcError> {
+        let limit = limit.min(MAX_PACKETS);
+        let page: Vec<OutboxPacket> = self
+            .account
+            .endpoint()
+            .method("mileverse_packets", (from, limit))
+            .await?;
+        if u64::try_from(page.len()).unwrap_or(u64::MAX) > limit {
+            return Err(self.account.endpoint().nonsense("more packets than asked for"));
+        }
+        Ok(page)
+    }
+
+    async fn certificate(&self) -> Result<Certificate, RpcError> {
+        let certificate: Certificate = self
+            .account
+            .endpoint()
+            .method("mileverse_certificate", ())
+            .await?;
+        // The signature is Ethereum's to check; these two hashes only tell a mixed-up answer.
+        let outbox_root = root(certificate.outbox_size, certificate.outbox_tree);
+        let digest = keccak256([outbox_root, certificate.rest_hash].concat());
+        if outbox_root != certificate.outbox_root || digest != certificate.digest {
+            return Err(self
+                .account
+                .endpoint()
+                .nonsense("a certificate whose hashes do not fit together"));
+        }
+        Ok(certificate)
+    }
+
+    async fn path(&self, index: u64, size: u64) -> Result<OutboxProof, RpcError> {
+        self.account
+            .endpoint()
+            .method("mileverse_outboxProof", (index, size))
+            .await
+    }
+
+    async fn latest_checkpoint(&self) -> Result<u64, RpcError> {
+        self.account
+            .endpoint()
+            .view(address::BRIDGE, &IBridge::latestCheckpointCall {})
+            .await
+    }
+}

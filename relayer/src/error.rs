@@ -1,0 +1,90 @@
+//! What ends the relayer, and what it only waits out.
+
+use mileverse_primitives::Address;
+use mileverse_wallet::{keystore::KeystoreError, rpc::RpcError, transaction::SignError};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Any failure of the relayer.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The configuration file cannot be used.
+    #[error("the configuration {path} cannot be used: {reason}")]
+    Config {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// A key.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// The database cannot be opened.
+    #[error("the database {path} cannot be opened ({reason}); check the path and its permissions")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another relayer has it.
+    #[error("another relayer is running on the database {0}; stop it first, or use another database")]
+    Locked(PathBuf),
+    /// The database failed while running.
+    #[error("the relayer's database failed: {0}; check the disk, then start the relayer again")]
+    Store(#[from] sqlx::Error),
+    /// The database holds something it never should.
+    #[error("the relayer's database is damaged ({0}); move it away and start again, nothing is lost but time")]
+    Damaged(String),
+    /// The database was made on other chains.
+    #[error("the database belongs to another network; use another database path, or move the old file away")]
+    OtherNetwork,
+    /// The two ends of the bridge do not know each other.
+    #[error("{0}; check the endpoints and the bridge address in the configuration")]
+    Mismatch(String),
+    /// An endpoint; passes.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The chain's gas costs more than allowed; passes.
+    #[error("gas on Ethereum costs {needed} wei, more than max_fee_gwei allows ({allowed} wei); waiting for it to fall")]
+    TooDear {
+        /// Now.
+        needed: u128,
+        /// Allowed.
+        allowed: u128,
+    },
+    /// An answer of an endpoint leaves out a packet that must be there; passes.
+    #[error("the endpoint of {chain} leaves out packet {sequence}; asking again (if this goes on, check ethereum.start_block)")]
+    Gap {
+        /// Which chain.
+        chain: mileverse_wallet::rpc::Chain,
+        /// The first missing sequence or index.
+        sequence: u64,
+    },
+    /// A signature.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// The runtime or the signal handlers.
+    #[error("the relayer could not start: {0}")]
+    Start(std::io::Error),
+    /// Standard output is closed.
+    #[error("the answer could not be written to standard output: {0}")]
+    Output(std::io::Error),
+}
+
+impl Error {
+    /// Whether waiting may help. What does not pass ends the process.
+    pub const fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::Rpc(_) | Self::TooDear { .. } | Self::Gap { .. }
+        )
+    }
+
+    /// The bridge in the configuration is not the one that the native chain names.
+    pub(crate) fn bridge(configured: Address, named: Address) -> Self {
+        Self::Mismatch(format!(
+            "the native chain's bridge on Ethereum is {named}, the configuration says {configured}"
+        ))
+    }
+}

@@ -1,0 +1,176 @@
+//! What a relayer has done and what it waits for, from its database.
+
+use crate::{
+    Error,
+    clock::Clock,
+    config::Config,
+    store::{Counts, Direction, Health, Position, SetAside, Store},
+};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use mileverse_primitives::B256;
+use serde::Serialize;
+use std::io::Write as _;
+
+/// Most refused packets that are listed.
+const MAX_SET_ASIDE: usize = 20;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    directions: Vec<DirectionStatus>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DirectionStatus {
+    direction: &'static str,
+    /// Packets found so far.
+    found: u64,
+    counts: Counts,
+    set_aside: Vec<SetAside>,
+    transactions: Vec<TransactionStatus>,
+    health: Health,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TransactionStatus {
+    hash: B256,
+    nonce: u64,
+    packets: usize,
+    outcome: &'static str,
+}
+
+/// Prints it, as a table or as one JSON object.
+pub(crate) async fn show(config: &Config, json: bool) -> Result<(), Error> {
+    let store = Store::look(&config.database).await?;
+    let mut directions = Vec::new();
+    for direction in Direction::ALL {
+        directions.push(of(&store, direction).await?);
+    }
+    store.close().await;
+    let status = Status { directions };
+    let text = if json {
+        serde_json::to_string(&status).map_err(|error| Error::Damaged(error.to_string()))?
+    } else {
+        table(&status, Clock::system().now_ms())
+    };
+    writeln!(std::io::stdout(), "{text}").map_err(Error::Output)
+}
+
+async fn of(store: &Store, direction: Direction) -> Result<DirectionStatus, Error> {
+    let counts = store.counts(direction).await?;
+    let first = Position {
+        next: 0,
+        search_block: 0,
+        packet_block: 0,
+    };
+    let position = store.position(direction, first).await?;
+    let transactions = store
+        .signed(direction)
+        .await?
+        .into_iter()
+        .map(|row| TransactionStatus {
+            hash: row.hash,
+            nonce: row.nonce,
+            packets: row.packets.len(),
+            outcome: match row.outcome {
+                None => "waiting for a block",
+                Some(crate::store::Outcome::Included) => "in a block, not final yet",
+                Some(crate::store::Outcome::Reverted) => "refused in its block",
+                Some(crate::store::Outcome::Gone) => "overtaken by another",
+            },
+        })
+        .collect();
+    Ok(DirectionStatus {
+        direction: direction.word(),
+        found: match direction {
+            Direction::ToEthereum => position.next,
+            Direction::ToNative => position.next.saturating_sub(1),
+        },
+        counts,
+        set_aside: store.set_asides(direction, MAX_SET_ASIDE).await?,
+        transactions,
+        health: store.health(direction).await?,
+    })
+}
+
+fn table(status: &Status, now_ms: u64) -> String {
+    let mut overview = Table::new();
+    overview.load_preset(UTF8_FULL_CONDENSED);
+    overview.set_header([
+        "direction",
+        "found",
+        "waiting",
+        "landed",
+        "received",
+        "expired",
+        "last well",
+        "trouble",
+    ]);
+    let mut details = Table::new();
+    details.load_preset(UTF8_FULL_CONDENSED);
+    details.set_header(["direction", "what", "state"]);
+    for one in &status.directions {
+        let Counts {
+            waiting,
+            landed,
+            received,
+            expired,
+        } = one.counts;
+        overview.add_row([
+            one.direction.to_owned(),
+            one.found.to_string(),
+            waiting.to_string(),
+            landed.to_string(),
+            received.to_string(),
+            expired.to_string(),
+            ago(one.health.ok_ms, now_ms),
+            match &one.health.error {
+                Some(error) => format!("{error} (since {})", ago(one.health.error_ms, now_ms)),
+                None => "none".to_owned(),
+            },
+        ]);
+        for transaction in &one.transactions {
+            details.add_row([
+                one.direction.to_owned(),
+                format!(
+                    "transaction {}, {} packets",
+                    transaction.hash, transaction.packets
+                ),
+                transaction.outcome.to_owned(),
+            ]);
+        }
+        for packet in &one.set_aside {
+            details.add_row([
+                one.direction.to_owned(),
+                format!("packet {}", packet.sequence),
+                format!(
+                    "refused {} times: {}; tried again {}",
+                    packet.attempts,
+                    packet.reason,
+                    ahead(packet.not_before_ms, now_ms)
+                ),
+            ]);
+        }
+    }
+    if details.is_empty() {
+        overview.to_string()
+    } else {
+        format!("{overview}\n{details}")
+    }
+}
+
+fn ago(then_ms: u64, now_ms: u64) -> String {
+    if then_ms == 0 {
+        return "never".to_owned();
+    }
+    format!("{} s ago", now_ms.saturating_sub(then_ms) / 1_000)
+}
+
+fn ahead(then_ms: u64, now_ms: u64) -> String {
+    match then_ms.checked_sub(now_ms) {
+        Some(left) => format!("in {} s", left / 1_000),
+        None => "now".to_owned(),
+    }
+}

@@ -1,0 +1,160 @@
+//! Signed transactions, kept from before their broadcast until their nonce is used up for ever.
+
+use super::{Direction, Store, from_sql, hash_from_sql, to_sql};
+use crate::Error;
+use mileverse_primitives::{B256, Bytes};
+use mileverse_wallet::transaction::Fees;
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+/// What became of a transaction whose nonce is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// In a block, with success.
+    Included,
+    /// In a block, and refused there.
+    Reverted,
+    /// Another transaction used its nonce.
+    Gone,
+}
+
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Included => "included",
+            Self::Reverted => "reverted",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// A stored transaction.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignedRow {
+    /// Its hash.
+    pub hash: B256,
+    /// Its nonce.
+    pub nonce: u64,
+    /// Its exact bytes.
+    pub raw: Bytes,
+    /// Its call data.
+    pub input: Bytes,
+    /// Its gas limit.
+    pub gas_limit: u64,
+    /// What it offers for gas.
+    pub fees: Fees,
+    /// The packets in it.
+    pub packets: Vec<u64>,
+    /// When it was signed.
+    pub created_ms: u64,
+    /// When it was last broadcast; 0 = not yet.
+    pub broadcast_ms: u64,
+    /// What became of it, once its nonce is used.
+    pub outcome: Option<Outcome>,
+}
+
+impl Store {
+    /// Stores a transaction that nobody has seen yet.
+    pub async fn store_signed(&self, direction: Direction, row: &SignedRow) -> Result<(), Error> {
+        let (max, tip) = match row.fees {
+            Fees::Legacy { price } => (price, None),
+            Fees::Dynamic { max, tip } => (max, Some(tip)),
+        };
+        let packets = serde_json::to_string(&row.packets)
+            .map_err(|error| Error::Damaged(error.to_string()))?;
+        sqlx::query(
+            "INSERT INTO signed (hash, direction, nonce, raw, input, gas_limit, max_fee, tip,
+                 packets, created_ms, broadcast_ms)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (hash) DO NOTHING",
+        )
+        .bind(row.hash.to_vec())
+        .bind(direction.word())
+        .bind(to_sql(row.nonce)?)
+        .bind(row.raw.to_vec())
+        .bind(row.input.to_vec())
+        .bind(to_sql(row.gas_limit)?)
+        .bind(max.to_string())
+        .bind(tip.map(|tip| tip.to_string()).unwrap_or_default())
+        .bind(packets)
+        .bind(to_sql(row.created_ms)?)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// All that is stored, by nonce, then by age.
+    pub async fn signed(&self, direction: Direction) -> Result<Vec<SignedRow>, Error> {
+        let rows = sqlx::query(
+            "SELECT hash, nonce, raw, input, gas_limit, max_fee, tip, packets, created_ms,
+                 broadcast_ms, outcome
+             FROM signed WHERE direction = ? ORDER BY nonce, created_ms, rowid",
+        )
+        .bind(direction.word())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(signed_row).collect()
+    }
+
+    /// Notes a broadcast.
+    pub async fn note_broadcast(&self, hash: B256, now_ms: u64) -> Result<(), Error> {
+        sqlx::query("UPDATE signed SET broadcast_ms = ? WHERE hash = ?")
+            .bind(to_sql(now_ms)?)
+            .bind(hash.to_vec())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Notes what became of a transaction.
+    pub async fn note_outcome(&self, hash: B256, outcome: Outcome) -> Result<(), Error> {
+        sqlx::query("UPDATE signed SET outcome = ? WHERE hash = ?")
+            .bind(outcome.word())
+            .bind(hash.to_vec())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets the transactions below a nonce that is used up for ever.
+    pub async fn forget_signed(&self, direction: Direction, below: u64) -> Result<(), Error> {
+        sqlx::query("DELETE FROM signed WHERE direction = ? AND nonce < ?")
+            .bind(direction.word())
+            .bind(to_sql(below)?)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}
+
+fn signed_row(row: &SqliteRow) -> Result<SignedRow, Error> {
+    let damaged = |what: &str| Error::Damaged(format!("a transaction's {what} cannot be read"));
+    let number = |column: usize| -> Result<Option<u128>, Error> {
+        let text: &str = row.try_get(column)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.parse().map(Some).map_err(|_| damaged("fee"))
+    };
+    let max = number(5)?.ok_or_else(|| damaged("fee"))?;
+    let fees = match number(6)? {
+        Some(tip) => Fees::Dynamic { max, tip },
+        None => Fees::Legacy { price: max },
+    };
+    let outcome = match row.try_get::<Option<&str>, _>(10)? {
+        None => None,
+        Some("included") => Some(Outcome::Included),
+        Some("reverted") => Some(Outcome::Reverted),
+        Some(_) => Some(Outcome::Gone),
+    };
+    Ok(SignedRow {
+        hash: hash_from_sql(row.try_get(0)?)?,
+        nonce: from_sql(row.try_get(1)?)?,
+        raw: row.try_get::<Vec<u8>, _>(2)?.into(),
+        input: row.try_get::<Vec<u8>, _>(3)?.into(),
+        gas_limit: from_sql(row.try_get(4)?)?,
+        fees,
+        packets: serde_json::from_str(row.try_get(7)?).map_err(|_| damaged("list of packets"))?,
+        created_ms: from_sql(row.try_get(8)?)?,
+        broadcast_ms: from_sql(row.try_get(9)?)?,
+        outcome,
+    })
+}

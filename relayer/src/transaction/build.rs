@@ -1,0 +1,133 @@
+//! Building: from call data to stored, signed bytes.
+
+use super::Sender;
+use crate::{
+    Error,
+    chain::{At, Ledger},
+    store::SignedRow,
+};
+use mileverse_primitives::{B256, Bytes, U256};
+use mileverse_wallet::{
+    rpc::RpcError,
+    transaction::{Fees, Unsigned, gas_limit, sign},
+};
+
+/// What became of an attempt to build and send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Built {
+    /// Stored, and on its way.
+    Sent(B256),
+    /// The chain would refuse it; nothing was signed.
+    Refused(String),
+    /// It would use too much gas; nothing was signed.
+    TooLarge {
+        /// What it would use.
+        gas: u64,
+    },
+    /// Another transaction has the nonce; nothing was signed.
+    Busy,
+}
+
+impl Sender {
+    /// Signs a call of the bridge, stores it, and broadcasts it.
+    pub async fn send(
+        &self,
+        ledger: &impl Ledger,
+        input: Bytes,
+        packets: Vec<u64>,
+    ) -> Result<Built, Error> {
+        let account = self.account();
+        let estimate = match ledger.estimate(account, input.clone()).await {
+            Ok(estimate) => estimate,
+            Err(RpcError::Reverted { reason, .. }) => return Ok(Built::Refused(reason)),
+            Err(RpcError::Refused { message, .. }) if about_gas(&message) => {
+                return Ok(Built::TooLarge { gas: u64::MAX });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(gas_limit) = gas_limit(estimate, self.limits.max_gas) else {
+            return Ok(Built::TooLarge { gas: estimate });
+        };
+        let fees = self.affordable(ledger.fees().await?)?;
+        let nonce = ledger.nonce(account, At::Latest).await?;
+        let rows = self.store.signed(self.direction).await?;
+        if rows.iter().any(|row| row.nonce == nonce) {
+            return Ok(Built::Busy);
+        }
+        let row = self.sign(ledger, nonce, gas_limit, fees, input, packets)?;
+        self.store.store_signed(self.direction, &row).await?;
+        tracing::info!(
+            direction = %self.direction, hash = %row.hash, nonce, gas_limit,
+            packets = row.packets.len(), first = ?row.packets.first(), "transaction signed"
+        );
+        self.broadcast(ledger, &row).await?;
+        Ok(Built::Sent(row.hash))
+    }
+
+    pub(super) fn sign(
+        &self,
+        ledger: &impl Ledger,
+        nonce: u64,
+        gas_limit: u64,
+        fees: Fees,
+        input: Bytes,
+        packets: Vec<u64>,
+    ) -> Result<SignedRow, Error> {
+        let signed = sign(
+            &self.signer,
+            &Unsigned {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                fees,
+                to: ledger.bridge(),
+                value: U256::ZERO,
+                input: input.clone(),
+            },
+        )?;
+        Ok(SignedRow {
+            hash: signed.hash,
+            nonce,
+            raw: signed.raw,
+            input,
+            gas_limit,
+            fees,
+            packets,
+            created_ms: self.clock.now_ms(),
+            broadcast_ms: 0,
+            outcome: None,
+        })
+    }
+
+    fn affordable(&self, fees: Fees) -> Result<Fees, Error> {
+        if fees.most() > self.limits.max_fee {
+            return Err(Error::TooDear {
+                needed: fees.most(),
+                allowed: self.limits.max_fee,
+            });
+        }
+        Ok(fees)
+    }
+}
+
+/// Whether a node refuses a call for its gas alone.
+pub(crate) fn about_gas(message: &str) -> bool {
+    let message = message.to_lowercase();
+    !message.contains("insufficient funds")
+        && ["out of gas", "outofgas", "gas required exceeds", "exceeds block gas limit", "intrinsic gas too high", "gas limit", "gas cap"]
+            .iter()
+            .any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_gas_is_about_gas() {
+        assert!(about_gas("gas required exceeds allowance (30000000)"));
+        assert!(about_gas("Out of gas: gas required exceeds allowance: 5"));
+        assert!(!about_gas("insufficient funds for gas * price + value"));
+        assert!(!about_gas("header not found"));
+    }
+}

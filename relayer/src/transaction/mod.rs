@@ -1,0 +1,114 @@
+//! Sending transactions so that none is lost and none is doubled by accident.
+//!
+//! ```txt
+//! build      estimate, fees, nonce, signature; stored before anybody sees it
+//! nonce      the state machine: what stored transactions and the chain's nonce say together
+//! broadcast  the same bytes again while the outcome is unknown; a higher fee after long waiting
+//! confirm    what became of it, once its nonce is used; forgotten when it is used for ever
+//! ```
+//!
+//! One sender has one account on one chain and at most one undecided nonce: a new transaction is
+//! built only for the chain's own next nonce, and only when nothing stored has that nonce. The
+//! chain's nonce is asked, never remembered, so a lost database or a foreign transaction of the
+//! same account confuses nothing. If bytes of ours are out that the database forgot, one of the
+//! two transactions with that nonce takes effect, and delivering twice does nothing anyway.
+
+mod broadcast;
+mod build;
+mod confirm;
+pub mod nonce;
+
+pub use build::Built;
+pub(crate) use build::about_gas;
+
+use crate::{
+    Error,
+    chain::{At, Ledger},
+    clock::Clock,
+    store::{Direction, Outcome, Store},
+};
+use alloy::signers::local::PrivateKeySigner;
+use mileverse_primitives::{Address, B256};
+use std::time::Duration;
+
+/// Limits of one sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most gas for one transaction.
+    pub max_gas: u64,
+    /// Most wei for a unit of gas.
+    pub max_fee: u128,
+    /// Between two broadcasts of the same bytes.
+    pub rebroadcast: Duration,
+    /// Waiting for a block before more is offered.
+    pub replace: Duration,
+}
+
+/// One account that sends in one direction.
+pub struct Sender {
+    store: Store,
+    direction: Direction,
+    signer: PrivateKeySigner,
+    chain_id: u64,
+    limits: Limits,
+    clock: Clock,
+}
+
+/// What [`Sender::drive`] found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Driven {
+    /// A transaction is out whose outcome is unknown; nothing new may be sent.
+    pub pending: bool,
+    /// Transactions whose outcome is known since this look, with their packets.
+    pub settled: Vec<Settled>,
+}
+
+/// A transaction whose outcome is known.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Settled {
+    /// Which.
+    pub hash: B256,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its packets.
+    pub packets: Vec<u64>,
+}
+
+impl Sender {
+    /// A sender for the account of `signer`.
+    pub const fn new(
+        store: Store,
+        direction: Direction,
+        signer: PrivateKeySigner,
+        chain_id: u64,
+        limits: Limits,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            store,
+            direction,
+            signer,
+            chain_id,
+            limits,
+            clock,
+        }
+    }
+
+    /// The account.
+    pub const fn account(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// Moves what was sent before one step further: notes outcomes, broadcasts again, offers more.
+    pub async fn drive(&self, ledger: &impl Ledger) -> Result<Driven, Error> {
+        let rows = self.store.signed(self.direction).await?;
+        if rows.is_empty() {
+            return Ok(Driven::default());
+        }
+        let next = ledger.nonce(self.account(), At::Latest).await?;
+        let (used, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.nonce < next);
+        let settled = self.confirm(ledger, &used).await?;
+        let pending = self.push(ledger, next, &open).await?;
+        Ok(Driven { pending, settled })
+    }
+}

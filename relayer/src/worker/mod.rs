@@ -1,0 +1,75 @@
+//! The two workers, and the loop that keeps each going.
+//!
+//! A worker does its work in *ticks*: look at both chains and at the database, do what can be
+//! done now, and return. Nothing that matters lives between two ticks outside the database and
+//! the chains, so a tick may be cut off anywhere and the next one carries on. An endpoint that is
+//! down makes ticks fail; the loop waits, longer each time, and goes on.
+
+mod delivery;
+mod isolate;
+pub mod to_ethereum;
+pub mod to_native;
+
+pub use delivery::Delivery;
+pub use to_ethereum::ToEthereum;
+pub use to_native::ToNative;
+
+use crate::{
+    Error,
+    clock::{Clock, back_off_ms},
+    store::{Direction, Store},
+};
+use std::{future::Future, time::Duration};
+
+/// Longest wait after failures.
+const LONGEST_WAIT_MS: u64 = 30_000;
+/// Between two notes that all is well.
+const NOTE_OK_MS: u64 = 5_000;
+
+/// One direction's work.
+pub trait Worker {
+    /// Which one.
+    fn direction(&self) -> Direction;
+    /// Does what can be done now; `true` if there may be more to do at once.
+    fn tick(&mut self) -> impl Future<Output = Result<bool, Error>>;
+}
+
+/// Ticks for ever; returns only what waiting cannot cure.
+pub async fn run(worker: &mut impl Worker, store: &Store, clock: &Clock, poll: Duration) -> Error {
+    let direction = worker.direction();
+    let poll_ms = u64::try_from(poll.as_millis()).unwrap_or(u64::MAX);
+    let mut failures = 0u32;
+    let mut noted_ok_ms = 0u64;
+    loop {
+        let wait_ms = match worker.tick().await {
+            Ok(more) => {
+                if failures > 0 {
+                    tracing::info!(%direction, "going on");
+                }
+                let now = clock.now_ms();
+                if failures > 0 || now.saturating_sub(noted_ok_ms) >= NOTE_OK_MS {
+                    if let Err(error) = store.note_ok(direction, now).await {
+                        return error;
+                    }
+                    noted_ok_ms = now;
+                }
+                failures = 0;
+                if more { 0 } else { poll_ms }
+            }
+            Err(error) if error.passes() => {
+                tracing::warn!(%direction, %error, "trying again");
+                let noted = store
+                    .note_error(direction, clock.now_ms(), &error.to_string())
+                    .await;
+                if let Err(error) = noted {
+                    return error;
+                }
+                let wait = back_off_ms(failures, poll_ms, LONGEST_WAIT_MS, clock.now_ms());
+                failures = failures.saturating_add(1);
+                wait
+            }
+            Err(error) => return error,
+        };
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+    }
+}

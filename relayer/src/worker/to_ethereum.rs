@@ -1,0 +1,207 @@
+//! Native chain to Ethereum.
+//!
+//! ```txt
+//! find      mileverse_packets from the next outbox index on, every index in turn
+//! prove     the newest certificate; a path for each leaf in a tree of exactly its size
+//! deliver   Bridge.deliver(header, items), at most 128 items
+//! done      receipt(sequence) at Ethereum's finalized block
+//! ```
+
+use super::{
+    Worker,
+    delivery::{CONCURRENCY, Delivery, Proven},
+};
+use crate::{
+    Error,
+    chain::{EthereumChain, NativeChain},
+    store::{Direction, NewPacket, Position, Row},
+};
+use alloy::sol_types::SolCall;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use mileverse_bindings::{Bridge, IBridge, ILightClient};
+use mileverse_primitives::{
+    Bytes, outbox,
+    packet::Packet,
+    rpc::{Certificate, MAX_PACKETS, OutboxPacket},
+};
+use mileverse_wallet::rpc::{Chain, RpcError};
+
+/// Most pages of the outbox in one tick.
+const MAX_PAGES: usize = 16;
+
+/// The worker.
+pub struct ToEthereum<N, E> {
+    native: N,
+    ethereum: E,
+    delivery: Delivery,
+    native_chain: u64,
+    ethereum_chain: u64,
+}
+
+impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
+    /// A worker between these two chains.
+    pub const fn new(
+        native: N,
+        ethereum: E,
+        delivery: Delivery,
+        native_chain: u64,
+        ethereum_chain: u64,
+    ) -> Self {
+        Self {
+            native,
+            ethereum,
+            delivery,
+            native_chain,
+            ethereum_chain,
+        }
+    }
+
+    /// Stores packets that are new. `true` if there may be more.
+    async fn find(&self) -> Result<bool, Error> {
+        let direction = self.delivery.direction();
+        let mut position = self
+            .delivery
+            .store()
+            .position(
+                direction,
+                Position {
+                    next: 0,
+                    search_block: 0,
+                    packet_block: 0,
+                },
+            )
+            .await?;
+        for _ in 0..MAX_PAGES {
+            let page = self.native.packets(position.next, MAX_PACKETS).await?;
+            if page.is_empty() {
+                return Ok(false);
+            }
+            let mut found = Vec::with_capacity(page.len());
+            for leaf in page {
+                if leaf.index != position.next {
+                    return Err(Error::Gap {
+                        chain: Chain::Native,
+                        sequence: position.next,
+                    });
+                }
+                position.next = position.next.saturating_add(1);
+                found.extend(self.ours(leaf)?);
+            }
+            tracing::info!(%direction, count = found.len(), next = position.next, "packets found");
+            self.delivery
+                .store()
+                .advance(direction, position, &found)
+                .await?;
+        }
+        Ok(true)
+    }
+
+    /// A leaf as a packet of this route; `None` if it goes elsewhere.
+    fn ours(&self, leaf: OutboxPacket) -> Result<Option<NewPacket>, Error> {
+        let packet = Packet::decode(&leaf.packet).map_err(|error| nonsense(&error.to_string()))?;
+        let id = packet.id();
+        if id.source != self.native_chain
+            || id.sequence != leaf.sequence
+            || packet.commitment() != leaf.commitment
+        {
+            return Err(nonsense("an outbox leaf that does not fit its packet"));
+        }
+        Ok((id.destination == self.ethereum_chain).then_some(NewPacket {
+            sequence: id.sequence,
+            place: leaf.index,
+            commitment: leaf.commitment,
+            bytes: leaf.packet,
+        }))
+    }
+
+    async fn prove(
+        &self,
+        certificate: &Certificate,
+        rows: Vec<Row>,
+    ) -> Result<Vec<Proven<IBridge::OutboxItem>>, Error> {
+        let (size, tree) = (certificate.outbox_size, certificate.outbox_tree);
+        stream::iter(rows)
+            .map(|row| async move {
+                let proof = self.native.path(row.place, size).await?;
+                if !outbox::verify(tree, size, row.place, row.commitment, &proof.path) {
+                    return Err(nonsense("an outbox path that does not lead to its root"));
+                }
+                Ok(Proven {
+                    sequence: row.sequence,
+                    item: IBridge::OutboxItem {
+                        packet: row.bytes,
+                        index: row.place,
+                        path: proof.path,
+                    },
+                })
+            })
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await
+    }
+}
+
+impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
+    fn direction(&self) -> Direction {
+        self.delivery.direction()
+    }
+
+    async fn tick(&mut self) -> Result<bool, Error> {
+        let pending = self.delivery.drive(self.ethereum.ledger()).await?;
+        if self.delivery.has_landed().await? {
+            let finalized = self.ethereum.finalized().await?;
+            self.delivery
+                .settle(self.ethereum.ledger(), finalized)
+                .await?;
+        }
+        let more = self.find().await?;
+        if pending || !self.delivery.has_ready().await? {
+            return Ok(more);
+        }
+        let certificate = self.native.certificate().await?;
+        let Some(last) = certificate.outbox_size.checked_sub(1) else {
+            return Ok(more);
+        };
+        let ledger = self.ethereum.ledger();
+        let (rows, found) = self.delivery.ready(ledger, last).await?;
+        let items = self.prove(&certificate, rows).await?;
+        let header = header(&certificate);
+        let moved = self
+            .delivery
+            .deliver(ledger, items, |items| deliver_call(&header, items))
+            .await?;
+        Ok(more || found || moved)
+    }
+}
+
+fn header(certificate: &Certificate) -> ILightClient::HeaderProof {
+    ILightClient::HeaderProof {
+        epoch: certificate.epoch,
+        view_: certificate.view,
+        parentView: certificate.parent_view,
+        restHash: certificate.rest_hash,
+        outboxSize: certificate.outbox_size,
+        outboxTree: certificate.outbox_tree,
+        signature: certificate.signature.clone(),
+    }
+}
+
+fn deliver_call(
+    header: &ILightClient::HeaderProof,
+    items: &[Proven<IBridge::OutboxItem>],
+) -> Bytes {
+    Bridge::deliverCall {
+        header: header.clone(),
+        items: items.iter().map(|proven| proven.item.clone()).collect(),
+    }
+    .abi_encode()
+    .into()
+}
+
+fn nonsense(what: &str) -> Error {
+    RpcError::Nonsense {
+        chain: Chain::Native,
+        what: what.to_owned(),
+    }
+    .into()
+}

@@ -1,0 +1,69 @@
+//! The sample accounts' keys: keystores in the data directory, made at the first start.
+
+use super::{error::Error, files, layout::Layout};
+use alloy::{primitives::hex, signers::local::PrivateKeySigner};
+use mileverse_wallet::keystore;
+
+/// Every account that the journey and the services use, opened.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// The member whose mile travels.
+    pub member: PrivateKeySigner,
+    /// A shop that the member pays.
+    pub shop: PrivateKeySigner,
+    /// The gateway's issuer of points.
+    pub issuer: PrivateKeySigner,
+    /// The relayer's, on both chains.
+    pub relayer: PrivateKeySigner,
+}
+
+/// Keystore names.
+pub const MEMBER: &str = "member";
+/// See [`MEMBER`].
+pub const SHOP: &str = "shop";
+/// See [`MEMBER`].
+pub const ISSUER: &str = "issuer";
+/// See [`MEMBER`].
+pub const RELAYER: &str = "relayer";
+
+impl Keys {
+    /// Opens the keystores, and makes those that are not there yet.
+    pub fn open_or_make(layout: &Layout) -> Result<Self, Error> {
+        let password = password(layout)?;
+        let key = |name| key(layout, name, &password);
+        Ok(Self {
+            member: key(MEMBER)?,
+            shop: key(SHOP)?,
+            issuer: key(ISSUER)?,
+            relayer: key(RELAYER)?,
+        })
+    }
+}
+
+fn password(layout: &Layout) -> Result<String, Error> {
+    let path = layout.password();
+    if let Some(text) = files::read(&path)? {
+        return Ok(text.trim().to_owned());
+    }
+    let password = random();
+    files::write(&path, &format!("{password}\n"))?;
+    Ok(password)
+}
+
+fn key(layout: &Layout, name: &str, password: &str) -> Result<PrivateKeySigner, Error> {
+    let path = layout.keystore(name);
+    let opened = if path.exists() {
+        keystore::open(&path, password)
+    } else {
+        keystore::create(&path, password)
+    };
+    opened.map_err(|error| Error::Key {
+        reason: error.to_string(),
+        path,
+    })
+}
+
+/// 32 random bytes in hex: passwords, client secrets, API keys.
+pub fn random() -> String {
+    hex::encode(rand::random::<[u8; 32]>())
+}

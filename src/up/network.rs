@@ -1,0 +1,187 @@
+//! The native network: its keys, its genesis, and its validators as processes.
+
+use super::{
+    error::Error,
+    ethereum::Contracts,
+    files,
+    keys::Keys,
+    layout::Layout,
+    process::Recipe,
+    settings::{NATIVE_CHAIN_ID, Settings},
+};
+use alloy::primitives::{B256, Bytes, U256};
+use mileverse_node::dealer::deal;
+use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
+use serde::{Deserialize, Serialize};
+use std::{env, path::PathBuf};
+use url::Url;
+
+/// Gas of one native block.
+const GAS_LIMIT: u64 = 60_000_000;
+/// Least time between two blocks.
+const BLOCK_TIME_MS: u64 = 200;
+/// Longest time without a block.
+const IDLE_BLOCK_TIME_MS: u64 = 1_000;
+/// What the gateway may issue in a day, in micro-MVP: 100 million MVP.
+const DAILY_QUOTA: u64 = 100_000_000_000_000;
+
+/// What the dealing told everybody.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Dealt {
+    /// For the genesis.
+    pub committee: Committee,
+    /// The committee's one key, as the Ethereum contract takes it.
+    pub group_key: Bytes,
+}
+
+/// A validator's configuration file.
+#[derive(Debug, Serialize)]
+struct NodeConfig {
+    genesis: &'static str,
+    data_dir: &'static str,
+    keys: &'static str,
+    listen: String,
+    rpc: String,
+    ethereum_rpc: Url,
+    peers: Vec<Peer>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Peer {
+    public_key: B256,
+    address: String,
+}
+
+/// The committee of this directory; deals new keys if there is none yet.
+pub fn committee(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
+    if let Some(dealt) = files::read_json::<Dealt>(&layout.committee())? {
+        return Ok(dealt);
+    }
+    let dealing = deal(settings.validators).map_err(|error| Error::Genesis(error.to_string()))?;
+    for (index, keys) in dealing.keys.iter().enumerate() {
+        let path = layout.validator(index).join("keys.json");
+        files::directory(&layout.validator(index))?;
+        files::remove(&path)?;
+        keys.write(&path)
+            .map_err(|error| Error::Genesis(error.to_string()))?;
+    }
+    let dealt = Dealt {
+        committee: dealing.committee,
+        group_key: dealing.group_key,
+    };
+    // Last: a dealing that stopped halfway is dealt again.
+    files::write_json(&layout.committee(), &dealt)?;
+    Ok(dealt)
+}
+
+/// The genesis of this directory; writes it if there is none yet.
+pub fn genesis(
+    layout: &Layout,
+    dealt: &Dealt,
+    contracts: &Contracts,
+    keys: &Keys,
+    now_ms: u64,
+) -> Result<Genesis, Error> {
+    if let Some(text) = files::read(&layout.genesis())? {
+        return Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()));
+    }
+    let genesis = Genesis {
+        chain_id: NATIVE_CHAIN_ID,
+        timestamp_ms: now_ms,
+        gas_limit: GAS_LIMIT,
+        block_time_ms: BLOCK_TIME_MS,
+        idle_block_time_ms: IDLE_BLOCK_TIME_MS,
+        committee: dealt.committee.clone(),
+        issuers: vec![Issuer {
+            address: keys.issuer.address(),
+            daily_quota: U256::from(DAILY_QUOTA),
+        }],
+        ethereum: EthereumSide {
+            chain_id: contracts.chain_id,
+            bridge: contracts.bridge,
+            coin: contracts.coin,
+            points: contracts.points,
+        },
+    };
+    genesis
+        .check()
+        .map_err(|error| Error::Genesis(error.to_string()))?;
+    files::write_json(&layout.genesis(), &genesis)?;
+    Ok(genesis)
+}
+
+/// Writes the validators' configuration files and says how to start each.
+pub fn validators(
+    layout: &Layout,
+    settings: &Settings,
+    dealt: &Dealt,
+    ethereum: &Url,
+) -> Result<Vec<Recipe>, Error> {
+    let program = this_program()?;
+    let ports = settings.ports.consensus.iter().zip(&settings.ports.rpc);
+    let everyone: Vec<Peer> = peers(dealt, settings);
+    ports
+        .enumerate()
+        .map(|(index, (consensus, rpc))| {
+            let directory = layout.validator(index);
+            let mut peers = everyone.clone();
+            if index < peers.len() {
+                peers.remove(index);
+            }
+            let config = NodeConfig {
+                genesis: "../../genesis.json",
+                data_dir: "data",
+                keys: "keys.json",
+                listen: format!("127.0.0.1:{consensus}"),
+                rpc: format!("127.0.0.1:{rpc}"),
+                ethereum_rpc: ethereum.clone(),
+                peers,
+            };
+            let path = directory.join("node.toml");
+            write_toml(&path, &config)?;
+            let name = format!("validator-{index}");
+            Ok(Recipe {
+                log: layout.log(&name),
+                name,
+                program: program.clone(),
+                arguments: vec![
+                    "--exit-with-stdin".into(),
+                    "node".into(),
+                    "run".into(),
+                    "--config".into(),
+                    path.into(),
+                ],
+                directory,
+            })
+        })
+        .collect()
+}
+
+/// The committee's keys are in ascending order, and so are the validators' directories.
+fn peers(dealt: &Dealt, settings: &Settings) -> Vec<Peer> {
+    let keys = dealt.committee.validators.iter();
+    keys.zip(&settings.ports.consensus)
+        .map(|(public_key, port)| Peer {
+            public_key: *public_key,
+            address: format!("127.0.0.1:{port}"),
+        })
+        .collect()
+}
+
+/// This program, to be started again as a child.
+pub fn this_program() -> Result<PathBuf, Error> {
+    env::current_exe().map_err(|source| Error::System {
+        what: "the path of this program",
+        source,
+    })
+}
+
+/// Writes a configuration file.
+pub fn write_toml<T: Serialize>(path: &std::path::Path, value: &T) -> Result<(), Error> {
+    let text = toml::to_string(value).map_err(|error| Error::Content {
+        path: path.into(),
+        reason: error.to_string(),
+    })?;
+    files::write(path, &text)
+}

@@ -1,0 +1,162 @@
+//! What a data directory was made as: its shape and its ports, chosen once and kept.
+
+use super::{command::Command, error::Error, files, layout::Layout};
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, TcpListener};
+
+/// Chain id of the native network that `up` makes.
+pub const NATIVE_CHAIN_ID: u64 = 77_771;
+/// The only format of this file.
+const VERSION: u32 = 1;
+
+/// Which Ethereum a directory belongs to.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EthereumKind {
+    /// Anvil, started by `up`.
+    Anvil,
+    /// A node of somebody else's.
+    External,
+}
+
+impl EthereumKind {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Anvil => "its own Ethereum (no --ethereum-rpc)",
+            Self::External => "an Ethereum node of yours (--ethereum-rpc)",
+        }
+    }
+}
+
+/// Ports on 127.0.0.1.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ports {
+    /// Anvil's JSON-RPC.
+    pub ethereum: u16,
+    /// The sandbox airline.
+    pub airline: u16,
+    /// The gateway.
+    pub gateway: u16,
+    /// One for each validator: consensus.
+    pub consensus: Vec<u16>,
+    /// One for each validator: JSON-RPC.
+    pub rpc: Vec<u16>,
+}
+
+/// A data directory's shape.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    version: u32,
+    /// How many validators.
+    pub validators: usize,
+    /// Which Ethereum.
+    pub ethereum: EthereumKind,
+    /// The ports.
+    pub ports: Ports,
+}
+
+impl Settings {
+    /// The directory's own settings if it has any, else new ones that are kept from now on.
+    /// Refuses a directory of another shape, and ports that somebody else took.
+    pub fn resume_or_new(layout: &Layout, command: &Command) -> Result<Self, Error> {
+        let validators = usize::from(command.validators);
+        let ethereum = match command.ethereum_rpc {
+            Some(_) => EthereumKind::External,
+            None => EthereumKind::Anvil,
+        };
+        let Some(settings) = files::read_json::<Self>(&layout.settings())? else {
+            let settings = Self {
+                version: VERSION,
+                validators,
+                ethereum,
+                ports: Ports::choose(validators)?,
+            };
+            files::write_json(&layout.settings(), &settings)?;
+            return Ok(settings);
+        };
+        let mismatch = |made: String, asked: String| Error::Mismatch {
+            path: layout.root().into(),
+            made,
+            asked,
+        };
+        if settings.version != VERSION {
+            return Err(mismatch(
+                format!("format {}", settings.version),
+                format!("format {VERSION}"),
+            ));
+        }
+        if settings.validators != validators {
+            return Err(mismatch(
+                format!("--validators {}", settings.validators),
+                format!("--validators {validators}"),
+            ));
+        }
+        if settings.ethereum != ethereum {
+            return Err(mismatch(
+                settings.ethereum.words().into(),
+                ethereum.words().into(),
+            ));
+        }
+        if settings.ports.consensus.len() != validators || settings.ports.rpc.len() != validators {
+            return Err(Error::Content {
+                path: layout.settings(),
+                reason: "it needs two ports for each validator".into(),
+            });
+        }
+        settings.check_ports(layout)?;
+        Ok(settings)
+    }
+
+    fn check_ports(&self, layout: &Layout) -> Result<(), Error> {
+        let ports = &self.ports;
+        let mut owners = vec![
+            (ports.airline, "the sandbox airline".to_owned()),
+            (ports.gateway, "the gateway".to_owned()),
+        ];
+        if self.ethereum == EthereumKind::Anvil {
+            owners.push((ports.ethereum, "anvil".to_owned()));
+        }
+        for (index, port) in ports.consensus.iter().enumerate() {
+            owners.push((*port, format!("validator {index}'s consensus")));
+        }
+        for (index, port) in ports.rpc.iter().enumerate() {
+            owners.push((*port, format!("validator {index}'s JSON-RPC")));
+        }
+        for (port, owner) in owners {
+            if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err() {
+                return Err(Error::PortTaken {
+                    port,
+                    owner,
+                    path: layout.root().into(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ports {
+    /// Free ones, all different: each is held until the last is chosen.
+    fn choose(validators: usize) -> Result<Self, Error> {
+        let mut held = Vec::new();
+        let mut next = || -> Result<u16, Error> {
+            let failed = |source| Error::System {
+                what: "a free port",
+                source,
+            };
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+            let port = listener.local_addr().map_err(failed)?.port();
+            held.push(listener);
+            Ok(port)
+        };
+        Ok(Self {
+            ethereum: next()?,
+            airline: next()?,
+            gateway: next()?,
+            consensus: (0..validators).map(|_| next()).collect::<Result<_, _>>()?,
+            rpc: (0..validators).map(|_| next()).collect::<Result<_, _>>()?,
+        })
+    }
+}

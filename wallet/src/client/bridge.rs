@@ -1,0 +1,154 @@
+//! Sending over the bridge, and what the bridge's books say on one side.
+
+use super::{Chains, Client, ClientError, Sent, send::sent};
+use crate::{
+    rpc::Chain,
+    units::{Amount, Token},
+};
+use alloy::{
+    primitives::{Address, B256, U256},
+    rpc::types::TransactionReceipt,
+    sol_types::{SolCall, SolEvent},
+};
+use mileverse_primitives::{
+    abi::IBridge,
+    packet::{MAX_LIFETIME_SECONDS, Packet, PacketId},
+};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A packet on its way.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BridgeSent {
+    /// The transaction that sent it.
+    pub sent: Sent,
+    /// The packet's name.
+    pub id: PacketId,
+    /// Its hash, as both sides store it.
+    pub commitment: B256,
+    /// The packet itself.
+    pub packet: Packet,
+}
+
+/// Totals of one token on one side; they only grow. `docs/protocol.md` says what they prove.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+pub struct Totals {
+    /// Left this side.
+    pub sent: U256,
+    /// Came from the other side.
+    pub received: U256,
+    /// Returned to senders here.
+    pub refunded: U256,
+}
+
+impl Client {
+    /// Sends tokens to `receiver` on the other chain, to be received there until `deadline`
+    /// (seconds since 1970, in the other chain's block time). Grants the bridge its allowance
+    /// first where one is needed.
+    pub async fn bridge_send(
+        &self,
+        receiver: Address,
+        amount: Amount,
+        deadline: u64,
+    ) -> Result<BridgeSent, ClientError> {
+        self.check(receiver, amount).await?;
+        let token = self.token_address(amount.token())?;
+        let value = match (self.chain(), amount.token()) {
+            (Chain::Native, Token::Mvc) => amount.units(),
+            _ => U256::ZERO,
+        };
+        if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
+            self.approve(token, amount.units()).await?;
+        }
+        let call = IBridge::sendCall {
+            token,
+            receiver,
+            amount: amount.units(),
+            deadline,
+        };
+        let receipt = self
+            .execute(self.bridge, value, call.abi_encode().into())
+            .await?;
+        let (packet, commitment) =
+            self.packet_in(&receipt)
+                .ok_or_else(|| ClientError::NoPacket {
+                    chain: self.chain(),
+                    hash: receipt.transaction_hash,
+                })?;
+        Ok(BridgeSent {
+            sent: sent(&receipt),
+            id: packet.id(),
+            commitment,
+            packet,
+        })
+    }
+
+    /// The first packet that this transaction sent.
+    pub(super) fn packet_in(&self, receipt: &TransactionReceipt) -> Option<(Packet, B256)> {
+        receipt
+            .logs()
+            .iter()
+            .filter(|log| log.address() == self.bridge)
+            .filter_map(|log| IBridge::PacketSent::decode_log(&log.inner).ok())
+            .find_map(|event| {
+                let packet = Packet::decode(&event.packet).ok()?;
+                (packet.commitment() == event.commitment).then_some((packet, event.commitment))
+            })
+    }
+
+    /// A token's totals on this side.
+    pub async fn totals(&self, token: Token) -> Result<Totals, ClientError> {
+        let token = self.token_address(token)?;
+        let totals = self
+            .endpoint
+            .view(self.bridge, &IBridge::totalsCall { token })
+            .await?;
+        Ok(Totals {
+            sent: totals.sent,
+            received: totals.received,
+            refunded: totals.refunded,
+        })
+    }
+
+    /// Whether the totals of a token agree with what is really there, says the bridge itself.
+    pub async fn solvent(&self, token: Token) -> Result<bool, ClientError> {
+        let token = self.token_address(token)?;
+        let call = IBridge::solventCall { token };
+        Ok(self.endpoint.view(self.bridge, &call).await?)
+    }
+
+    /// What the next packet sent from here gets.
+    pub async fn next_sequence(&self) -> Result<u64, ClientError> {
+        let call = IBridge::nextSequenceCall {};
+        Ok(self.endpoint.view(self.bridge, &call).await?)
+    }
+
+    /// Commitment of a packet sent from here: zero = never sent, one = refunded.
+    pub async fn outbound(&self, sequence: u64) -> Result<B256, ClientError> {
+        let call = IBridge::outboundCall { sequence };
+        Ok(self.endpoint.view(self.bridge, &call).await?)
+    }
+
+    /// Outcome of a packet that came in: 0 none, 1 received, 2 expired.
+    pub async fn receipt(&self, sequence: u64) -> Result<u8, ClientError> {
+        let call = IBridge::receiptCall { sequence };
+        Ok(self.endpoint.view(self.bridge, &call).await?)
+    }
+}
+
+impl Chains {
+    /// A deadline so many minutes ahead of both chains' clocks and of this machine's.
+    pub async fn deadline(&self, minutes: u64) -> Result<u64, ClientError> {
+        let seconds = minutes.saturating_mul(60);
+        // A minute of room below the bridge's own limit, for clocks that differ.
+        if seconds == 0 || seconds > MAX_LIFETIME_SECONDS {
+            return Err(ClientError::Deadline(minutes));
+        }
+        let here = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map(|elapsed| elapsed.as_secs())
+            .unwrap_or_default();
+        let native = self.native.head().await?.timestamp;
+        let ethereum = self.ethereum.head().await?.timestamp;
+        Ok(here.max(native).max(ethereum).saturating_add(seconds))
+    }
+}

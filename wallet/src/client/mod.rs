@@ -1,0 +1,351 @@
+//! A member's access to the two chains: balances, transfers, the bridge. The command line and the
+//! journey of `mileverse up` both go through here.
+//!
+//! [`Client`] is one account's view of one chain (or nobody's, to look only). [`Chains`] holds one
+//! client for each chain and answers what needs both. Addresses come from the native chain
+//! (`mileverse_chain`), and the Ethereum endpoint must be of the network named there.
+//!
+//! Limits: one transaction at a time for each client; a call ends within
+//! [`TIMEOUT`](crate::rpc::TIMEOUT); waiting for a block ends within [`Patience`].
+
+mod bridge;
+mod packet;
+mod send;
+
+pub use bridge::{BridgeSent, Totals};
+pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError};
+pub use send::{Patience, Sent, is_known};
+
+use crate::{
+    rpc::{Chain, Endpoint, RpcError},
+    transaction::SignError,
+    units::{Amount, Token},
+};
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, B256},
+    providers::Provider,
+    signers::local::PrivateKeySigner,
+};
+use mileverse_primitives::{abi::ICoin, address, rpc};
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::sync::Mutex;
+
+/// Why something did not happen, or why it is not known whether it did.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// An endpoint.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The endpoint serves another network.
+    #[error("the Ethereum node at {url} is of chain {actual}, and the native chain's bridge ends on chain {expected}; use a node of that network")]
+    WrongNetwork {
+        /// The endpoint.
+        url: String,
+        /// What the native chain names.
+        expected: u64,
+        /// What answered.
+        actual: u64,
+    },
+    /// A client that may only look.
+    #[error("this needs a key; name a keystore file with --keystore")]
+    NoKey,
+    /// This token is not on this chain.
+    #[error("{token} does not exist on {chain}")]
+    NoSuchToken {
+        /// The token.
+        token: Token,
+        /// The chain.
+        chain: Chain,
+    },
+    /// Not enough to send.
+    #[error("{account} has {balance} on {chain}, which is less than {needed}; nothing was sent")]
+    Balance {
+        /// Whose.
+        account: Address,
+        /// Where.
+        chain: Chain,
+        /// What there is.
+        balance: Amount,
+        /// What was asked.
+        needed: Amount,
+    },
+    /// Not enough ether for gas.
+    #[error("{account} has {balance} on Ethereum, and gas may cost {needed}; give it some ether, nothing was sent")]
+    Gas {
+        /// Whose.
+        account: Address,
+        /// What there is.
+        balance: Amount,
+        /// Most that the transaction may cost.
+        needed: Amount,
+    },
+    /// Tokens must go somewhere.
+    #[error("the receiver is the zero address; name an account")]
+    ZeroReceiver,
+    /// Sending nothing.
+    #[error("the amount is zero; give an amount above zero")]
+    ZeroAmount,
+    /// A deadline that the bridge refuses.
+    #[error("the deadline must lie 1 minute to 30 days ahead, {0} minutes do not")]
+    Deadline(u64),
+    /// Another transaction of the account waits.
+    #[error("another transaction of {account} is not confirmed yet on {chain}; wait for it, then try again")]
+    Busy {
+        /// Whose.
+        account: Address,
+        /// Where.
+        chain: Chain,
+    },
+    /// In a block, and refused there.
+    #[error("{chain} refused transaction {hash} in block {block}; nothing moved")]
+    Failed {
+        /// Where.
+        chain: Chain,
+        /// Which.
+        hash: B256,
+        /// The block that holds it.
+        block: u64,
+    },
+    /// Sent, and not heard of. It may still happen.
+    #[error("transaction {hash} was sent to {chain} and is not confirmed yet; it may still happen, so look it up before sending again")]
+    Unknown {
+        /// Where.
+        chain: Chain,
+        /// Which.
+        hash: B256,
+    },
+    /// The bridge sent no packet, although the transaction succeeded.
+    #[error("transaction {hash} on {chain} sent no packet")]
+    NoPacket {
+        /// Where.
+        chain: Chain,
+        /// Which.
+        hash: B256,
+    },
+    /// No transaction of this hash on either chain.
+    #[error("neither chain knows a confirmed transaction {0}; check the hash, or wait until it is confirmed")]
+    TransactionUnknown(B256),
+    /// Never sent.
+    #[error("{chain} has not sent a packet {sequence}; its next one will be {next}")]
+    PacketUnknown {
+        /// The source.
+        chain: Chain,
+        /// The number asked for.
+        sequence: u64,
+        /// The next that will be given.
+        next: u64,
+    },
+    /// The signature.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+/// Newest block of a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its time, seconds since 1970.
+    pub timestamp: u64,
+}
+
+/// One account's view of one chain.
+#[derive(Clone, Debug)]
+pub struct Client {
+    endpoint: Endpoint,
+    chain_id: u64,
+    bridge: Address,
+    points: Address,
+    coin: Address,
+    signer: Option<PrivateKeySigner>,
+    patience: Patience,
+    /// Held from the choice of a nonce until the transaction is in a block.
+    sending: Arc<Mutex<()>>,
+}
+
+impl Client {
+    /// The native chain at `url`, and what it says of itself.
+    pub async fn native(
+        url: &str,
+        signer: Option<PrivateKeySigner>,
+    ) -> Result<(Self, rpc::Chain), ClientError> {
+        let endpoint = Endpoint::new(Chain::Native, url)?;
+        let facts: rpc::Chain = endpoint.method("mileverse_chain", ()).await?;
+        let client = Self {
+            endpoint,
+            chain_id: facts.chain_id,
+            bridge: address::BRIDGE,
+            points: address::POINTS,
+            coin: address::COIN,
+            signer,
+            patience: Patience::NATIVE,
+            sending: Arc::default(),
+        };
+        Ok((client, facts))
+    }
+
+    /// Ethereum at `url`, which must be the network that the native chain names.
+    pub async fn ethereum(
+        url: &str,
+        facts: &rpc::Chain,
+        signer: Option<PrivateKeySigner>,
+    ) -> Result<Self, ClientError> {
+        let endpoint = Endpoint::new(Chain::Ethereum, url)?;
+        let side = facts.ethereum;
+        let actual = endpoint
+            .provider()
+            .get_chain_id()
+            .await
+            .map_err(|fault| endpoint.fault(fault))?;
+        if actual != side.chain_id {
+            return Err(ClientError::WrongNetwork {
+                url: url.to_owned(),
+                expected: side.chain_id,
+                actual,
+            });
+        }
+        Ok(Self {
+            endpoint,
+            chain_id: side.chain_id,
+            bridge: side.bridge,
+            points: side.points,
+            coin: side.coin,
+            signer,
+            patience: Patience::ETHEREUM,
+            sending: Arc::default(),
+        })
+    }
+
+    /// The same access with another key, or none.
+    pub fn with_signer(&self, signer: Option<PrivateKeySigner>) -> Self {
+        Self {
+            signer,
+            sending: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Which chain.
+    pub const fn chain(&self) -> Chain {
+        self.endpoint.chain()
+    }
+
+    /// Its EIP-155 id.
+    pub const fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// The endpoint.
+    pub const fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The account, if there is a key.
+    pub fn account(&self) -> Option<Address> {
+        self.signer.as_ref().map(PrivateKeySigner::address)
+    }
+
+    /// The bridge on this chain.
+    pub const fn bridge_address(&self) -> Address {
+        self.bridge
+    }
+
+    /// The contract or module that is a token here.
+    pub fn token_address(&self, token: Token) -> Result<Address, ClientError> {
+        match token {
+            Token::Mvp => Ok(self.points),
+            Token::Mvc => Ok(self.coin),
+            Token::Eth => Err(ClientError::NoSuchToken {
+                token,
+                chain: self.chain(),
+            }),
+        }
+    }
+
+    /// What an account has here. Ether exists on Ethereum only.
+    pub async fn balance(&self, account: Address, token: Token) -> Result<Amount, ClientError> {
+        let units = if token == Token::Eth && self.chain() == Chain::Ethereum {
+            self.endpoint
+                .provider()
+                .get_balance(account)
+                .latest()
+                .await
+                .map_err(|fault| self.endpoint.fault(fault))?
+        } else {
+            let to = self.token_address(token)?;
+            self.endpoint
+                .view(to, &ICoin::balanceOfCall { account })
+                .await?
+        };
+        Ok(Amount::from_units(token, units))
+    }
+
+    /// All of a token that exists here.
+    pub async fn supply(&self, token: Token) -> Result<Amount, ClientError> {
+        let to = self.token_address(token)?;
+        let units = self.endpoint.view(to, &ICoin::totalSupplyCall {}).await?;
+        Ok(Amount::from_units(token, units))
+    }
+
+    /// The newest block.
+    pub async fn head(&self) -> Result<Head, ClientError> {
+        let block = self
+            .endpoint
+            .provider()
+            .get_block_by_number(BlockNumberOrTag::Latest)
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?
+            .ok_or_else(|| self.endpoint.nonsense("no newest block"))?;
+        Ok(Head {
+            number: block.header.number,
+            timestamp: block.header.timestamp,
+        })
+    }
+
+    fn signer(&self) -> Result<&PrivateKeySigner, ClientError> {
+        self.signer.as_ref().ok_or(ClientError::NoKey)
+    }
+}
+
+/// Both chains.
+#[derive(Clone, Debug)]
+pub struct Chains {
+    /// What the native chain says of itself.
+    pub facts: rpc::Chain,
+    /// The native chain.
+    pub native: Client,
+    /// Ethereum.
+    pub ethereum: Client,
+}
+
+impl Chains {
+    /// Connects to both; the same key signs on both.
+    pub async fn connect(
+        native_url: &str,
+        ethereum_url: &str,
+        signer: Option<PrivateKeySigner>,
+    ) -> Result<Self, ClientError> {
+        let (native, facts) = Client::native(native_url, signer.clone()).await?;
+        let ethereum = Client::ethereum(ethereum_url, &facts, signer).await?;
+        Ok(Self {
+            facts,
+            native,
+            ethereum,
+        })
+    }
+
+    /// The client of one chain.
+    pub const fn on(&self, chain: Chain) -> &Client {
+        match chain {
+            Chain::Native => &self.native,
+            Chain::Ethereum => &self.ethereum,
+        }
+    }
+
+    /// The node's own word on where the native chain is.
+    pub async fn native_status(&self) -> Result<rpc::Status, ClientError> {
+        Ok(self.native.endpoint.method("mileverse_status", ()).await?)
+    }
+}

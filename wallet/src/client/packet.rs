@@ -1,0 +1,325 @@
+//! Where a packet is: sent, received, expired or refunded, and what it waits for.
+
+use super::{Chains, Client, ClientError};
+use crate::{
+    rpc::Chain,
+    units::{Amount, Token},
+};
+use alloy::{
+    eips::BlockNumberOrTag,
+    primitives::{Address, B256},
+    providers::Provider,
+    rpc::types::Filter,
+    sol_types::SolEvent,
+};
+use mileverse_primitives::{
+    abi::IBridge,
+    address,
+    packet::{Packet, REFUNDED},
+    rpc::{MAX_PACKETS, OutboxPacket},
+};
+use serde::Serialize;
+use std::{fmt, str::FromStr};
+use thiserror::Error;
+
+/// Blocks that one search for a log covers.
+const LOG_RANGE: u64 = 10_000;
+/// Most searches for one packet's log.
+const MAX_LOG_SEARCHES: u64 = 1_000;
+/// Most pages of the outbox that are read for one packet.
+const MAX_PAGES: u64 = 16;
+
+/// A packet by its source and its number there: `native:7`, `ethereum:3`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Serialize)]
+pub struct PacketReference {
+    /// Where it was sent.
+    pub chain: Chain,
+    /// Its sequence, from 1.
+    pub sequence: u64,
+}
+
+/// A text that is not a packet's name.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[error("{0:?} names no packet; give native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it")]
+pub struct ReferenceError(pub String);
+
+impl FromStr for PacketReference {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || ReferenceError(text.chars().take(80).collect());
+        let (chain, number) = text.split_once(':').ok_or_else(bad)?;
+        let chain = match chain {
+            "native" => Chain::Native,
+            "ethereum" => Chain::Ethereum,
+            _ => return Err(bad()),
+        };
+        if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(bad());
+        }
+        match number.parse() {
+            Ok(sequence) if sequence > 0 => Ok(Self { chain, sequence }),
+            _ => Err(bad()),
+        }
+    }
+}
+
+impl fmt::Display for PacketReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.chain.word(), self.sequence)
+    }
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PacketState {
+    /// On its way.
+    Sent,
+    /// Took effect at its destination. Final.
+    Received,
+    /// Came too late; the refund is on its way.
+    Expired,
+    /// Came too late, and its tokens are back with the sender. Final.
+    Refunded,
+}
+
+impl fmt::Display for PacketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+            Self::Expired => "expired",
+            Self::Refunded => "refunded",
+        })
+    }
+}
+
+/// Everything there is to say about a packet.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PacketStatus {
+    /// Its name.
+    pub packet: PacketReference,
+    /// What became of it.
+    pub state: PacketState,
+    /// What it waits for; nothing when its state is final.
+    pub waits_for: Option<String>,
+    /// `transfer` or `expiry`.
+    pub kind: &'static str,
+    /// What moves, or what is refunded.
+    pub amount: Option<Amount>,
+    /// Who locked it.
+    pub sender: Address,
+    /// Who receives it.
+    pub receiver: Address,
+    /// Last second at which it may be received.
+    pub deadline: u64,
+    /// Its hash.
+    pub commitment: B256,
+}
+
+impl Chains {
+    /// The packet that a transaction sent, whichever chain the transaction is on.
+    pub async fn packet_of(&self, hash: B256) -> Result<PacketReference, ClientError> {
+        for client in [&self.native, &self.ethereum] {
+            let receipt = client
+                .endpoint
+                .provider()
+                .get_transaction_receipt(hash)
+                .await
+                .map_err(|fault| client.endpoint.fault(fault))?;
+            let Some(receipt) = receipt else { continue };
+            let chain = client.chain();
+            let (packet, _) = client
+                .packet_in(&receipt)
+                .ok_or(ClientError::NoPacket { chain, hash })?;
+            return Ok(PacketReference {
+                chain,
+                sequence: packet.id().sequence,
+            });
+        }
+        Err(ClientError::TransactionUnknown(hash))
+    }
+
+    /// Where a packet is.
+    pub async fn packet_status(
+        &self,
+        reference: PacketReference,
+    ) -> Result<PacketStatus, ClientError> {
+        let PacketReference { chain, sequence } = reference;
+        let source = self.on(chain);
+        let destination = self.on(chain.other());
+        // The receipt first: read the other way round, a refund between the two reads would look
+        // like a packet that is refunded and never expired.
+        let receipt = destination.receipt(sequence).await?;
+        let stored = source.outbound(sequence).await?;
+        if stored.is_zero() {
+            return Err(ClientError::PacketUnknown {
+                chain,
+                sequence,
+                next: source.next_sequence().await?,
+            });
+        }
+        let (packet, block) = match chain {
+            Chain::Native => source.packet_from_outbox(sequence).await?,
+            Chain::Ethereum => source.packet_from_logs(sequence).await?,
+        };
+        let commitment = packet.commitment();
+        if stored != REFUNDED && stored != commitment {
+            return Err(source.endpoint.nonsense("packet bytes of another packet").into());
+        }
+        let state = match (receipt, stored == REFUNDED) {
+            (_, true) => PacketState::Refunded,
+            (0, _) => PacketState::Sent,
+            (1, _) => PacketState::Received,
+            (_, _) => PacketState::Expired,
+        };
+        let (kind, transfer) = match &packet {
+            Packet::Transfer(transfer) => ("transfer", transfer),
+            Packet::Expiry(expiry) => ("expiry", &expiry.expired),
+        };
+        let waits_for = match state {
+            PacketState::Received | PacketState::Refunded => None,
+            PacketState::Expired => Some(format!(
+                "a relayer to carry the news home to {chain}, which then refunds {}",
+                transfer.sender
+            )),
+            PacketState::Sent => {
+                let late = kind == "transfer"
+                    && destination.head().await?.timestamp > transfer.deadline;
+                Some(self.waiting_for(chain, block, late).await?)
+            }
+        };
+        Ok(PacketStatus {
+            packet: reference,
+            state,
+            waits_for,
+            kind,
+            amount: self.amount_of(transfer.token, transfer.amount),
+            sender: transfer.sender,
+            receiver: transfer.receiver,
+            deadline: transfer.deadline,
+            commitment,
+        })
+    }
+
+    async fn waiting_for(
+        &self,
+        source: Chain,
+        block: u64,
+        late: bool,
+    ) -> Result<String, ClientError> {
+        let destination = source.other();
+        let what = if late {
+            format!("a relayer to carry it to {destination}; its deadline is over, so it will expire there and be refunded")
+        } else {
+            format!("a relayer to carry it to {destination}")
+        };
+        if source == Chain::Ethereum {
+            let checkpoint = self
+                .native
+                .endpoint
+                .view(self.native.bridge, &IBridge::latestCheckpointCall {})
+                .await?;
+            if checkpoint < block {
+                return Ok(format!(
+                    "Ethereum's block {block} to be final and known on the native chain (now {checkpoint}), then {what}"
+                ));
+            }
+        }
+        Ok(what)
+    }
+
+    fn amount_of(
+        &self,
+        token: mileverse_primitives::packet::Token,
+        units: alloy::primitives::U256,
+    ) -> Option<Amount> {
+        let known = if token.home == self.native.chain_id && token.contract == address::POINTS {
+            Token::Mvp
+        } else if token.home == self.ethereum.chain_id && token.contract == self.ethereum.coin {
+            Token::Mvc
+        } else {
+            return None;
+        };
+        Some(Amount::from_units(known, units))
+    }
+}
+
+impl Client {
+    /// A packet's bytes and block from the native chain's outbox.
+    async fn packet_from_outbox(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+        // A leaf's index is at least its sequence less one; more only if packets also go elsewhere.
+        let mut from = sequence.saturating_sub(1);
+        for _ in 0..MAX_PAGES {
+            let page: Vec<OutboxPacket> = self
+                .endpoint
+                .method("mileverse_packets", (from, MAX_PACKETS))
+                .await?;
+            let Some(last) = page.last() else { break };
+            from = last.index.saturating_add(1);
+            for leaf in page {
+                if leaf.sequence != sequence {
+                    continue;
+                }
+                let packet = Packet::decode(&leaf.packet)
+                    .map_err(|error| self.endpoint.nonsense(&error.to_string()))?;
+                return Ok((packet, leaf.height));
+            }
+        }
+        Err(self.endpoint.nonsense("a packet that is missing in its outbox").into())
+    }
+
+    /// A packet's bytes and block from Ethereum's logs, searched backwards.
+    async fn packet_from_logs(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+        let mut to = self.head().await?.number;
+        for _ in 0..MAX_LOG_SEARCHES {
+            let from = to.saturating_sub(LOG_RANGE.saturating_sub(1));
+            let filter = Filter::new()
+                .address(self.bridge)
+                .event_signature(IBridge::PacketSent::SIGNATURE_HASH)
+                .topic1(B256::from(alloy::primitives::U256::from(sequence)))
+                .from_block(BlockNumberOrTag::Number(from))
+                .to_block(BlockNumberOrTag::Number(to));
+            let logs = self
+                .endpoint
+                .provider()
+                .get_logs(&filter)
+                .await
+                .map_err(|fault| self.endpoint.fault(fault))?;
+            for log in logs {
+                let Ok(event) = IBridge::PacketSent::decode_log(&log.inner) else {
+                    continue;
+                };
+                if let (Ok(packet), Some(block)) = (Packet::decode(&event.packet), log.block_number)
+                {
+                    return Ok((packet, block));
+                }
+            }
+            match from.checked_sub(1) {
+                Some(earlier) => to = earlier,
+                None => break,
+            }
+        }
+        Err(self.endpoint.nonsense("no log of a packet that was sent").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_of_packets_are_read_strictly() {
+        let good: PacketReference = "native:7".parse().unwrap();
+        assert_eq!(good.to_string(), "native:7");
+        for bad in [
+            "", "7", "native:", "native:0", "native:-1", "native:+1", "solana:1", "native:1:2",
+            "ethereum:99999999999999999999999",
+        ] {
+            assert!(bad.parse::<PacketReference>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Sending: look at the balance, estimate, sign, broadcast, wait for the block.
+//!
+//! Until the bytes are broadcast, nothing moves and every error says so. Afterwards a lost answer
+//! is not a failure: the same bytes are broadcast again and the receipt is asked for until
+//! [`Patience`] ends, and then the error names the hash to look up.
+
+use super::{Client, ClientError};
+use crate::{
+    rpc::{Chain, RpcError, request},
+    transaction::{Fees, Signed, Unsigned, gas_limit, sign},
+    units::{Amount, Token},
+};
+use alloy::{
+    network::ReceiptResponse,
+    primitives::{Address, B256, Bytes, U256},
+    providers::Provider,
+    rpc::types::TransactionReceipt,
+    sol_types::SolCall,
+};
+use mileverse_primitives::abi::{ICoin, IPoints};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Most gas that one transaction of a member may use.
+const GAS_CAP: u64 = 10_000_000;
+
+/// How long to wait for a block.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Patience {
+    /// Between two looks.
+    pub poll: Duration,
+    /// Between two broadcasts of the same bytes.
+    pub rebroadcast: Duration,
+    /// In all.
+    pub total: Duration,
+}
+
+impl Patience {
+    /// Blocks come several times a second.
+    pub const NATIVE: Self = Self {
+        poll: Duration::from_millis(100),
+        rebroadcast: Duration::from_secs(3),
+        total: Duration::from_secs(60),
+    };
+    /// Blocks come every 12 seconds.
+    pub const ETHEREUM: Self = Self {
+        poll: Duration::from_millis(250),
+        rebroadcast: Duration::from_secs(15),
+        total: Duration::from_secs(300),
+    };
+}
+
+/// A confirmed transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sent {
+    /// Its hash.
+    pub hash: B256,
+    /// The block that holds it.
+    pub block: u64,
+    /// Gas used.
+    pub gas_used: u64,
+}
+
+impl Client {
+    /// How long this client waits.
+    pub const fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// The same client with another patience.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sends points (MVP), coins (MVC) or, on Ethereum, ether to somebody on the same chain.
+    pub async fn transfer(&self, to: Address, amount: Amount) -> Result<Sent, ClientError> {
+        self.check(to, amount).await?;
+        let token = amount.token();
+        let native_coin = match self.chain() {
+            Chain::Native => Token::Mvc,
+            Chain::Ethereum => Token::Eth,
+        };
+        let receipt = if token == native_coin {
+            self.execute(to, amount.units(), Bytes::new()).await?
+        } else {
+            let call = IPoints::transferCall {
+                to,
+                amount: amount.units(),
+            };
+            let token = self.token_address(token)?;
+            self.execute(token, U256::ZERO, call.abi_encode().into())
+                .await?
+        };
+        Ok(sent(&receipt))
+    }
+
+    /// Refuses what cannot succeed, before anything is signed.
+    pub(super) async fn check(&self, to: Address, amount: Amount) -> Result<(), ClientError> {
+        if to.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if amount.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        let account = self.signer()?.address();
+        let balance = self.balance(account, amount.token()).await?;
+        if balance.units() < amount.units() {
+            return Err(ClientError::Balance {
+                account,
+                chain: self.chain(),
+                balance,
+                needed: amount,
+            });
+        }
+        Ok(())
+    }
+
+    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
+    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
+        let owner = self.signer()?.address();
+        let spender = self.bridge;
+        let allowance = ICoin::allowanceCall { owner, spender };
+        if self.endpoint.view(token, &allowance).await? >= amount {
+            return Ok(());
+        }
+        let call = ICoin::approveCall { spender, amount };
+        self.execute(token, U256::ZERO, call.abi_encode().into())
+            .await
+            .map(|_| ())
+    }
+
+    /// One transaction, from its estimate to its receipt. A receipt that comes back is a success.
+    pub async fn execute(
+        &self,
+        to: Address,
+        value: U256,
+        input: Bytes,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let signer = self.signer()?;
+        let account = signer.address();
+        let _alone = self.sending.lock().await;
+        let nonce = self.nonce(account).await?;
+        let provider = self.endpoint.provider();
+        let estimate = provider
+            .estimate_gas(request(account, to, value, input.clone()))
+            .latest()
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?;
+        let gas_limit = gas_limit(estimate, GAS_CAP).ok_or_else(|| RpcError::Refused {
+            chain: self.chain(),
+            message: format!("{estimate} gas is more than a transaction may use"),
+        })?;
+        let fees = self.fees().await?;
+        self.check_gas(account, value, gas_limit, fees).await?;
+        let signed = sign(
+            signer,
+            &Unsigned {
+                chain_id: self.chain_id,
+                nonce,
+                gas_limit,
+                fees,
+                to,
+                value,
+                input,
+            },
+        )?;
+        let receipt = self.settle(&signed).await?;
+        if !receipt.status() {
+            return Err(ClientError::Failed {
+                chain: self.chain(),
+                hash: signed.hash,
+                block: receipt.block_number.unwrap_or_default(),
+            });
+        }
+        Ok(receipt)
+    }
+
+    /// The next nonce, once no earlier transaction of the account waits any more.
+    async fn nonce(&self, account: Address) -> Result<u64, ClientError> {
+        let provider = self.endpoint.provider();
+        let end = Instant::now() + self.patience.total;
+        loop {
+            let fault = |fault| self.endpoint.fault(fault);
+            let confirmed = provider
+                .get_transaction_count(account)
+                .latest()
+                .await
+                .map_err(fault)?;
+            let pending = provider
+                .get_transaction_count(account)
+                .pending()
+                .await
+                .map_err(fault)?;
+            if pending <= confirmed {
+                return Ok(confirmed);
+            }
+            if Instant::now() >= end {
+                return Err(ClientError::Busy {
+                    account,
+                    chain: self.chain(),
+                });
+            }
+            sleep(self.patience.poll).await;
+        }
+    }
+
+    async fn fees(&self) -> Result<Fees, ClientError> {
+        match self.chain() {
+            Chain::Native => Ok(Fees::Legacy { price: 0 }),
+            Chain::Ethereum => {
+                let estimate = self
+                    .endpoint
+                    .provider()
+                    .estimate_eip1559_fees()
+                    .await
+                    .map_err(|fault| self.endpoint.fault(fault))?;
+                Ok(Fees::Dynamic {
+                    max: estimate.max_fee_per_gas,
+                    tip: estimate.max_priority_fee_per_gas,
+                })
+            }
+        }
+    }
+
+    async fn check_gas(
+        &self,
+        account: Address,
+        value: U256,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> Result<(), ClientError> {
+        if self.chain() == Chain::Native {
+            return Ok(());
+        }
+        let balance = self.balance(account, Token::Eth).await?;
+        let needed = U256::from(gas_limit)
+            .saturating_mul(U256::from(fees.most()))
+            .saturating_add(value);
+        if balance.units() < needed {
+            return Err(ClientError::Gas {
+                account,
+                balance,
+                needed: Amount::from_units(Token::Eth, needed),
+            });
+        }
+        Ok(())
+    }
+
+    /// Broadcasts until the receipt is there or patience ends.
+    async fn settle(&self, signed: &Signed) -> Result<TransactionReceipt, ClientError> {
+        let unknown = || ClientError::Unknown {
+            chain: self.chain(),
+            hash: signed.hash,
+        };
+        let end = Instant::now() + self.patience.total;
+        let mut accepted = false;
+        let mut next_broadcast = Instant::now();
+        loop {
+            if Instant::now() >= next_broadcast {
+                match self.broadcast(signed).await {
+                    Ok(()) => accepted = true,
+                    // Refused at the very first attempt: the node has it not, nobody has.
+                    Err(error @ RpcError::Refused { .. }) if !accepted => return Err(error.into()),
+                    // Whether it arrived is unknown; the receipt will tell.
+                    Err(_) => accepted = true,
+                }
+                next_broadcast = Instant::now() + self.patience.rebroadcast;
+            }
+            let receipt = self
+                .endpoint
+                .provider()
+                .get_transaction_receipt(signed.hash)
+                .await;
+            if let Ok(Some(receipt)) = receipt {
+                return Ok(receipt);
+            }
+            if Instant::now() >= end {
+                return Err(unknown());
+            }
+            sleep(self.patience.poll).await;
+        }
+    }
+
+    async fn broadcast(&self, signed: &Signed) -> Result<(), RpcError> {
+        match self
+            .endpoint
+            .provider()
+            .send_raw_transaction(&signed.raw)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(fault) => match self.endpoint.fault(fault) {
+                RpcError::Refused { message, .. } if is_known(&message) => Ok(()),
+                other => Err(other),
+            },
+        }
+    }
+}
+
+/// Whether a node's refusal says that it has these very bytes, or had them.
+pub fn is_known(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["already known", "already imported", "already exists", "nonce too low"]
+        .iter()
+        .any(|known| message.contains(known))
+}
+
+pub(super) fn sent(receipt: &TransactionReceipt) -> Sent {
+    Sent {
+        hash: receipt.transaction_hash(),
+        block: receipt.block_number.unwrap_or_default(),
+        gas_used: receipt.gas_used,
+    }
+}

@@ -1,0 +1,136 @@
+//! The bridge: sending, and where a packet is.
+
+use super::{Answer, Error, Options, TokenName, parse_address};
+use crate::{
+    client::{PacketReference, ReferenceError},
+    rpc::Chain,
+    units::{Amount, Token},
+};
+use alloy::primitives::{Address, B256};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Sends tokens to the other chain.
+    Send(Send),
+    /// Says where a packet is, and what it waits for.
+    Status {
+        /// native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it.
+        packet: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Send {
+    /// What to send.
+    #[arg(long)]
+    token: TokenName,
+    /// Which way.
+    #[arg(long)]
+    direction: Direction,
+    /// How much, as a decimal number.
+    #[arg(long, allow_hyphen_values = true)]
+    amount: String,
+    /// Who receives it on the other chain; the sender's own account if left out.
+    #[arg(long, value_parser = parse_address)]
+    to: Option<Address>,
+    /// Minutes in which it must arrive; afterwards it is refunded. At most 30 days.
+    #[arg(long, default_value_t = 60, value_name = "MINUTES")]
+    deadline: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Direction {
+    ToEthereum,
+    ToNative,
+}
+
+pub(super) async fn run(options: &Options, verb: Verb) -> Result<Answer, Error> {
+    match verb {
+        Verb::Send(arguments) => send(options, arguments).await,
+        Verb::Status { packet } => status(options, &packet).await,
+    }
+}
+
+async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
+    let token = Token::from(arguments.token);
+    let amount = Amount::parse_positive(token, &arguments.amount)?;
+    let chain = match arguments.direction {
+        Direction::ToEthereum => Chain::Native,
+        Direction::ToNative => Chain::Ethereum,
+    };
+    let signer = options.key()?;
+    let receiver = arguments.to.unwrap_or(signer.address());
+    let chains = options.chains(Some(signer)).await?;
+    let deadline = chains.deadline(arguments.deadline).await?;
+    let sent = chains
+        .on(chain)
+        .bridge_send(receiver, amount, deadline)
+        .await?;
+    let packet = PacketReference {
+        chain,
+        sequence: sent.id.sequence,
+    };
+    let json = json!({
+        "packet": packet.to_string(),
+        "sent": amount,
+        "receiver": receiver,
+        "deadline": deadline,
+        "commitment": sent.commitment,
+        "transaction": sent.sent,
+    });
+    Ok(Answer::facts(
+        vec![
+            ("packet", packet.to_string()),
+            ("sent", amount.to_string()),
+            ("to", format!("{receiver} on {}", chain.other())),
+            ("deadline", format!("in {} minutes", arguments.deadline)),
+            ("transaction", sent.sent.hash.to_string()),
+            ("next", format!("mileverse wallet bridge status {packet}")),
+        ],
+        json,
+    ))
+}
+
+async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
+    let hash = packet
+        .strip_prefix("0x")
+        .map(|_| packet.parse::<B256>())
+        .transpose()
+        .map_err(|_| ReferenceError(packet.chars().take(80).collect()))?;
+    let reference = match hash {
+        Some(_) => None,
+        None => Some(packet.parse::<PacketReference>()?),
+    };
+    let chains = options.chains(None).await?;
+    let reference = match (reference, hash) {
+        (Some(reference), _) => reference,
+        (None, Some(hash)) => chains.packet_of(hash).await?,
+        (None, None) => return Err(ReferenceError(packet.to_owned()).into()),
+    };
+    let status = chains.packet_status(reference).await?;
+    let json = json!(status);
+    Ok(Answer::facts(
+        vec![
+            ("packet", status.packet.to_string()),
+            ("state", status.state.to_string()),
+            (
+                "waits for",
+                status.waits_for.unwrap_or_else(|| "nothing".to_owned()),
+            ),
+            ("kind", status.kind.to_owned()),
+            (
+                "amount",
+                status
+                    .amount
+                    .map_or_else(|| "an unknown token".to_owned(), |amount| amount.to_string()),
+            ),
+            ("sender", status.sender.to_string()),
+            ("receiver", status.receiver.to_string()),
+            ("deadline", format!("{} (seconds since 1970)", status.deadline)),
+            ("commitment", status.commitment.to_string()),
+        ],
+        json,
+    ))
+}

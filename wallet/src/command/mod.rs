@@ -1,0 +1,250 @@
+//! `mileverse wallet`: one file for each subject.
+//!
+//! Every subcommand answers with a small [`Answer`]: rows for people, or the same facts as one
+//! JSON object on one line with `--json`. What is wrong comes as one sentence, and then nothing
+//! has moved, unless the sentence says that this is not known.
+
+mod account;
+mod balance;
+mod bridge;
+mod output;
+mod transfer;
+
+use crate::{
+    client::{Chains, ClientError, ReferenceError},
+    keystore::{self, KeystoreError},
+    units::{AmountError, Token},
+};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner};
+use clap::{Args, Subcommand, ValueEnum};
+use output::Answer;
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// A wallet: keys, balances, transfers, the bridge.
+#[derive(Args, Debug)]
+pub struct Command {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// JSON-RPC endpoint of the native chain.
+    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
+    native_rpc: Option<String>,
+    /// JSON-RPC endpoint of Ethereum.
+    #[arg(long, env = "MILEVERSE_ETHEREUM_RPC", global = true, value_name = "URL")]
+    ethereum_rpc: Option<String>,
+    /// Keystore file (eth-keystore, version 3).
+    #[arg(long, env = "MILEVERSE_KEYSTORE", global = true, value_name = "FILE", default_value = "mileverse.json")]
+    keystore: PathBuf,
+    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Makes a new key and stores it, encrypted, in the keystore file.
+    New,
+    /// Stores an existing private key, encrypted, in the keystore file.
+    Import {
+        /// File that holds the private key: 64 hex digits.
+        #[arg(long, value_name = "FILE")]
+        private_key_file: PathBuf,
+    },
+    /// Shows the account of the keystore file.
+    Address,
+    /// Shows what an account has on both chains.
+    Balance {
+        /// The account; the keystore's own if left out.
+        #[arg(long, value_parser = parse_address)]
+        account: Option<Address>,
+    },
+    /// Sends tokens to somebody on the same chain.
+    Transfer(transfer::Arguments),
+    /// Sends tokens to the other chain, and says where a packet is.
+    #[command(subcommand)]
+    Bridge(bridge::Verb),
+}
+
+/// A token, as an argument.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TokenName {
+    /// Points.
+    Mvp,
+    /// The coin.
+    Mvc,
+    /// Ether.
+    Eth,
+}
+
+impl From<TokenName> for Token {
+    fn from(name: TokenName) -> Self {
+        match name {
+            TokenName::Mvp => Self::Mvp,
+            TokenName::Mvc => Self::Mvc,
+            TokenName::Eth => Self::Eth,
+        }
+    }
+}
+
+/// Any failure of the wallet.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A key or its password.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// An amount.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// A chain, or what it refuses.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A packet's name.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// An endpoint that nobody named.
+    #[error("no endpoint of {chain} is known; use {option} or set {variable}")]
+    NoEndpoint {
+        /// Which chain.
+        chain: crate::rpc::Chain,
+        /// The option.
+        option: &'static str,
+        /// The environment variable.
+        variable: &'static str,
+    },
+    /// The runtime.
+    #[error("the wallet could not start: {0}")]
+    Start(std::io::Error),
+    /// Standard output is closed.
+    #[error("the answer could not be written to standard output: {0}")]
+    Output(std::io::Error),
+}
+
+/// Runs the verb.
+pub fn run(command: Command) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?;
+    let Command { options, verb } = command;
+    let answer = runtime.block_on(async {
+        match verb {
+            Verb::New => account::create(&options),
+            Verb::Import { private_key_file } => account::import(&options, &private_key_file),
+            Verb::Address => account::show(&options),
+            Verb::Balance { account } => balance::show(&options, account).await,
+            Verb::Transfer(arguments) => transfer::send(&options, arguments).await,
+            Verb::Bridge(verb) => bridge::run(&options, verb).await,
+        }
+    })?;
+    answer.print(options.json).map_err(Error::Output)
+}
+
+impl Options {
+    fn password(&self) -> Result<String, Error> {
+        Ok(keystore::password(self.password_file.as_deref())?)
+    }
+
+    fn key(&self) -> Result<PrivateKeySigner, Error> {
+        Ok(keystore::open(&self.keystore, &self.password()?)?)
+    }
+
+    fn native_rpc(&self) -> Result<&str, Error> {
+        self.native_rpc.as_deref().ok_or(Error::NoEndpoint {
+            chain: crate::rpc::Chain::Native,
+            option: "--native-rpc",
+            variable: "MILEVERSE_NATIVE_RPC",
+        })
+    }
+
+    fn ethereum_rpc(&self) -> Result<&str, Error> {
+        self.ethereum_rpc.as_deref().ok_or(Error::NoEndpoint {
+            chain: crate::rpc::Chain::Ethereum,
+            option: "--ethereum-rpc",
+            variable: "MILEVERSE_ETHEREUM_RPC",
+        })
+    }
+
+    async fn chains(&self, signer: Option<PrivateKeySigner>) -> Result<Chains, Error> {
+        let (native, ethereum) = (self.native_rpc()?, self.ethereum_rpc()?);
+        Ok(Chains::connect(native, ethereum, signer).await?)
+    }
+}
+
+/// Twenty bytes in hex; a mixed-case address must carry the right checksum.
+fn parse_address(text: &str) -> Result<Address, String> {
+    let advice = "an address is 0x and 40 hex digits";
+    let address: Address = text
+        .strip_prefix("0x")
+        .filter(|digits| digits.len() == 40)
+        .and_then(|_| text.parse().ok())
+        .ok_or(advice)?;
+    let digits = || text.chars().skip(2).filter(char::is_ascii_alphabetic);
+    let mixed = digits().any(|c| c.is_ascii_lowercase()) && digits().any(|c| c.is_ascii_uppercase());
+    if mixed && address.to_checksum(None) != text {
+        return Err("the address is mistyped: its upper and lower case letters do not fit".into());
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        command: Command,
+    }
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        let words = std::iter::once("wallet").chain(line.split(' '));
+        Line::try_parse_from(words).map(|line| line.command)
+    }
+
+    #[test]
+    fn addresses_with_a_wrong_checksum_are_refused() {
+        let good = "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045";
+        assert!(parse_address(good).is_ok());
+        assert!(parse_address(&good.to_lowercase()).is_ok());
+        for bad in [
+            "", "0x", "d8dA6BF26964aF9D7eEd9e03E53415D37aA96045",
+            "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "0xzzdA6BF26964aF9D7eEd9e03E53415D37aA96045",
+        ] {
+            assert!(parse_address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_what_the_readme_says() {
+        for good in [
+            "new --keystore a.json",
+            "import --private-key-file key",
+            "address --json",
+            "balance --account 0x0000000000000000000000000000000000000001",
+            "transfer --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001",
+            "bridge send --token mvc --direction to-native --amount 1 --deadline 5",
+            "bridge status native:7",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "transfer --token mvp --amount 1.5",
+            "transfer --token doge --amount 1 --to 0x0000000000000000000000000000000000000001",
+            "bridge send --token mvc --direction up --amount 1",
+            "balance --account 0x1",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
