@@ -32,6 +32,8 @@ enum Verb {
     Gateway(mileverse_gateway::Command),
     /// Run a partner's sandbox server.
     Sandbox(mileverse_fixtures::Command),
+    /// Hold keys; see, send and bridge tokens.
+    Wallet(mileverse_wallet::Command),
     /// Run another program and stop it in order.
     #[command(hide = true)]
     Guard(guard::Command),
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Verb::Relayer(command) => told(mileverse_relayer::run(command)),
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
+        Verb::Wallet(command) => told(mileverse_wallet::run(command)),
         Verb::Guard(command) => told(guard::run(command)),
     };
     match outcome {
@@ -68,7 +71,7 @@ fn told<E: Error>(outcome: Result<(), E>) -> Result<(), String> {
 fn log_to_stderr(verb: &Verb) {
     let default = match verb {
         Verb::Node(_) | Verb::Relayer(_) | Verb::Gateway(_) | Verb::Sandbox(_) => "info",
-        Verb::Up(_) | Verb::Guard(_) => "warn",
+        Verb::Up(_) | Verb::Wallet(_) | Verb::Guard(_) => "warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -4,7 +4,9 @@
 //! members that behave in known ways) and calls [`run`]. Each scenario uses references of its own,
 //! so all can run against one partner, again and again.
 
-use crate::{Adapter, AskError, Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session};
+use crate::{
+    Adapter, AskError, Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session,
+};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use std::fmt::Write as _;
@@ -71,15 +73,37 @@ pub async fn run(bench: &dyn Bench) -> Result<(), Vec<Failure>> {
             failures.push(Failure { scenario, what });
         }
     };
-    note("a member proves who they are, others do not", authentication(bench).await);
+    note(
+        "a member proves who they are, others do not",
+        authentication(bench).await,
+    );
     note("a debit takes the miles once", debit_once(bench).await);
-    note("more than the balance is refused", above_balance(bench).await);
+    note(
+        "more than the balance is refused",
+        above_balance(bench).await,
+    );
     note("refusals are told apart", refusals(bench).await);
-    note("an unheard answer is unknown until asked for", unheard(bench).await);
-    note("a debit that never arrived is not found", never_arrived(bench).await);
-    note("a reversal gives the miles back once", reversal(bench).await);
-    note("a reversal before its debit refuses the debit", tombstone(bench).await);
-    if failures.is_empty() { Ok(()) } else { Err(failures) }
+    note(
+        "an unheard answer is unknown until asked for",
+        unheard(bench).await,
+    );
+    note(
+        "a debit that never arrived is not found",
+        never_arrived(bench).await,
+    );
+    note(
+        "a reversal gives the miles back once",
+        reversal(bench).await,
+    );
+    note(
+        "a reversal before its debit refuses the debit",
+        tombstone(bench).await,
+    );
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures)
+    }
 }
 
 /// All failures as text.
@@ -91,32 +115,56 @@ pub fn describe(failures: &[Failure]) -> String {
 }
 
 fn expect<T: std::fmt::Debug + PartialEq>(what: &str, got: &T, wanted: &T) -> Outcome {
-    if got == wanted { Ok(()) } else { Err(format!("{what}: got {got:?}, wanted {wanted:?}")) }
+    if got == wanted {
+        Ok(())
+    } else {
+        Err(format!("{what}: got {got:?}, wanted {wanted:?}"))
+    }
 }
 
 async fn session(bench: &dyn Bench, login: &Login) -> Result<Session, String> {
-    let session = bench.adapter().authenticate(&login.login, &login.secret).await;
+    let session = bench
+        .adapter()
+        .authenticate(&login.login, &login.secret)
+        .await;
     session.map_err(|error| format!("{} cannot log in: {error}", login.login))
 }
 
 async fn seen(bench: &dyn Bench, session: &Session) -> Result<u64, String> {
-    bench.balance_seen_by_operator(session.member.as_str()).await.map(Miles::get)
+    bench
+        .balance_seen_by_operator(session.member.as_str())
+        .await
+        .map(Miles::get)
 }
 
 fn less(before: u64, miles: u64) -> Result<u64, String> {
-    before.checked_sub(miles).ok_or_else(|| format!("the member has only {before} miles"))
+    before
+        .checked_sub(miles)
+        .ok_or_else(|| format!("the member has only {before} miles"))
 }
 
 async fn authentication(bench: &dyn Bench) -> Outcome {
     let member = bench.member();
     let session = session(bench, &member).await?;
-    let balance = bench.adapter().balance(&session).await.map_err(|error| error.to_string())?;
+    let balance = bench
+        .adapter()
+        .balance(&session)
+        .await
+        .map_err(|error| error.to_string())?;
     expect("balance", &balance.get(), &seen(bench, &session).await?)?;
     let refused = Err(AskError::MemberRefused);
     let wrong = SecretString::from("certainly-not-the-password");
-    let outcome = bench.adapter().authenticate(&member.login, &wrong).await.map(|_| ());
+    let outcome = bench
+        .adapter()
+        .authenticate(&member.login, &wrong)
+        .await
+        .map(|_| ());
     expect("a wrong password", &outcome, &refused)?;
-    let outcome = bench.adapter().authenticate("nobody@nowhere.example", &wrong).await.map(|_| ());
+    let outcome = bench
+        .adapter()
+        .authenticate("nobody@nowhere.example", &wrong)
+        .await
+        .map(|_| ());
     expect("a stranger", &outcome, &refused)
 }
 
@@ -129,12 +177,22 @@ async fn debit_once(bench: &dyn Bench) -> Outcome {
     let Debit::Applied { partner_reference } = &first else {
         return Err(format!("the debit came to {first:?}"));
     };
-    expect("the same again", &adapter.debit(&session, &reference, miles).await, &first)?;
+    expect(
+        "the same again",
+        &adapter.debit(&session, &reference, miles).await,
+        &first,
+    )?;
     let other = adapter.debit(&session, &reference, Miles::new(8)).await;
     if !matches!(other, Debit::Unknown(_)) {
-        return Err(format!("another debit under the same reference came to {other:?}"));
+        return Err(format!(
+            "another debit under the same reference came to {other:?}"
+        ));
     }
-    expect("balance after", &seen(bench, &session).await?, &less(before, 7)?)?;
+    expect(
+        "balance after",
+        &seen(bench, &session).await?,
+        &less(before, 7)?,
+    )?;
     let known = Known::Applied {
         partner_reference: partner_reference.clone(),
         member: session.member.clone(),
@@ -167,7 +225,11 @@ async fn above_balance(bench: &dyn Bench) -> Outcome {
     let before = seen(bench, &session).await?;
     let too_many = Miles::new(before.saturating_add(1));
     let outcome = bench.adapter().debit(&session, &reference, too_many).await;
-    expect("the debit", &outcome, &Debit::Refused(Refusal::InsufficientMiles))?;
+    expect(
+        "the debit",
+        &outcome,
+        &Debit::Refused(Refusal::InsufficientMiles),
+    )?;
     expect("balance after", &seen(bench, &session).await?, &before)
 }
 
@@ -176,7 +238,10 @@ async fn refusals(bench: &dyn Bench) -> Outcome {
         let reference = bench.reference();
         let session = session(bench, &login).await?;
         let before = seen(bench, &session).await?;
-        let outcome = bench.adapter().debit(&session, &reference, Miles::new(1)).await;
+        let outcome = bench
+            .adapter()
+            .debit(&session, &reference, Miles::new(1))
+            .await;
         expect(&login.login, &outcome, &Debit::Refused(refusal))?;
         expect("balance after", &seen(bench, &session).await?, &before)?;
     }
@@ -193,10 +258,17 @@ async fn unheard(bench: &dyn Bench) -> Outcome {
         if !matches!(outcome, Debit::Unknown(_)) {
             return Err(format!("the debit of {} came to {outcome:?}", login.login));
         }
-        expect("balance after", &seen(bench, &session).await?, &less(before, 3)?)?;
+        expect(
+            "balance after",
+            &seen(bench, &session).await?,
+            &less(before, 3)?,
+        )?;
         match found(bench, &reference).await? {
-            Known::Applied { member, miles: taken, .. }
-                if member == session.member && taken == miles => {}
+            Known::Applied {
+                member,
+                miles: taken,
+                ..
+            } if member == session.member && taken == miles => {}
             other => return Err(format!("the inquiry for {} came to {other:?}", login.login)),
         }
     }
@@ -208,11 +280,18 @@ async fn never_arrived(bench: &dyn Bench) -> Outcome {
         let reference = bench.reference();
         let session = session(bench, &login).await?;
         let before = seen(bench, &session).await?;
-        let outcome = bench.adapter().debit(&session, &reference, Miles::new(3)).await;
+        let outcome = bench
+            .adapter()
+            .debit(&session, &reference, Miles::new(3))
+            .await;
         if !matches!(outcome, Debit::Unknown(_)) {
             return Err(format!("the debit of {} came to {outcome:?}", login.login));
         }
-        expect("inquiry", &bench.adapter().inquire(&reference).await, &Inquiry::NotFound)?;
+        expect(
+            "inquiry",
+            &bench.adapter().inquire(&reference).await,
+            &Inquiry::NotFound,
+        )?;
         expect("balance after", &seen(bench, &session).await?, &before)?;
     }
     Ok(())
@@ -227,10 +306,18 @@ async fn reversal(bench: &dyn Bench) -> Outcome {
         return Err(format!("the debit came to {outcome:?}"));
     }
     for _ in 0..2 {
-        expect("reversal", &adapter.reverse(&reference).await, &Reversal::Acknowledged)?;
+        expect(
+            "reversal",
+            &adapter.reverse(&reference).await,
+            &Reversal::Acknowledged,
+        )?;
         expect("balance after", &seen(bench, &session).await?, &before)?;
     }
-    expect("inquiry", &found(bench, &reference).await?, &Known::Reversed)?;
+    expect(
+        "inquiry",
+        &found(bench, &reference).await?,
+        &Known::Reversed,
+    )?;
     let late = adapter.debit(&session, &reference, Miles::new(5)).await;
     expect("the debit again", &late, &Debit::Refused(Refusal::Reversed))
 }
@@ -239,7 +326,11 @@ async fn tombstone(bench: &dyn Bench) -> Outcome {
     let (adapter, reference) = (bench.adapter(), bench.reference());
     let session = session(bench, &bench.member()).await?;
     let before = seen(bench, &session).await?;
-    expect("reversal", &adapter.reverse(&reference).await, &Reversal::Acknowledged)?;
+    expect(
+        "reversal",
+        &adapter.reverse(&reference).await,
+        &Reversal::Acknowledged,
+    )?;
     let late = adapter.debit(&session, &reference, Miles::new(5)).await;
     expect("the late debit", &late, &Debit::Refused(Refusal::Reversed))?;
     expect("balance after", &seen(bench, &session).await?, &before)

@@ -18,7 +18,10 @@ struct Sandbox {
 }
 
 fn login(login: &str, secret: &str) -> Login {
-    Login { login: login.to_owned(), secret: SecretString::from(secret) }
+    Login {
+        login: login.to_owned(),
+        secret: SecretString::from(secret),
+    }
 }
 
 #[async_trait]
@@ -43,9 +46,18 @@ impl Bench for Sandbox {
 
     fn refused(&self) -> Vec<(Login, Refusal)> {
         vec![
-            (login("blocked@sky.example", "fault"), Refusal::AccountBlocked),
-            (login("refuse@sky.example", "fault"), Refusal::InsufficientMiles),
-            (login("newcomer@sky.example", "first-flight-0"), Refusal::InsufficientMiles),
+            (
+                login("blocked@sky.example", "fault"),
+                Refusal::AccountBlocked,
+            ),
+            (
+                login("refuse@sky.example", "fault"),
+                Refusal::InsufficientMiles,
+            ),
+            (
+                login("newcomer@sky.example", "first-flight-0"),
+                Refusal::InsufficientMiles,
+            ),
         ]
     }
 
@@ -53,11 +65,18 @@ impl Bench for Sandbox {
         let url = format!("{}/sandbox/members/{member}", self.url);
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let view: serde_json::Value = answer.json().await.map_err(|error| error.to_string())?;
-        view["miles"].as_u64().map(Miles::new).ok_or_else(|| view.to_string())
+        view["miles"]
+            .as_u64()
+            .map(Miles::new)
+            .ok_or_else(|| view.to_string())
     }
 
     fn reference(&self) -> Reference {
-        Reference::new(format!("test-{}", self.next.fetch_add(1, Ordering::Relaxed))).unwrap()
+        Reference::new(format!(
+            "test-{}",
+            self.next.fetch_add(1, Ordering::Relaxed)
+        ))
+        .unwrap()
     }
 }
 
@@ -87,7 +106,11 @@ async fn every_scenario_of_the_testkit() {
     let directory = tempfile::tempdir().unwrap();
     let airline = airline(directory.path()).await;
     let adapter = adapter(&airline.url(), "sandbox-airline-secret");
-    let bench = Sandbox { url: airline.url(), adapter, next: AtomicU64::new(0) };
+    let bench = Sandbox {
+        url: airline.url(),
+        adapter,
+        next: AtomicU64::new(0),
+    };
     if let Err(failures) = testkit::run(&bench).await {
         panic!("{}", testkit::describe(&failures));
     }
@@ -100,7 +123,10 @@ async fn the_airline_remembers_debits_and_forgets_tokens_when_it_restarts() {
     let first = airline(directory.path()).await;
     let before = adapter(&first.url(), "sandbox-airline-secret");
     let secret = SecretString::from("blue-heron-41");
-    let session = before.authenticate("minji@sky.example", &secret).await.unwrap();
+    let session = before
+        .authenticate("minji@sky.example", &secret)
+        .await
+        .unwrap();
     let reference = Reference::new("kept").unwrap();
     before.debit(&session, &reference, Miles::new(345)).await;
     first.stop().await.unwrap();
@@ -114,7 +140,10 @@ async fn the_airline_remembers_debits_and_forgets_tokens_when_it_restarts() {
     let balance = bench.balance_seen_by_operator("SKY-1001").await.unwrap();
     assert_eq!(balance, Miles::new(12_000));
     let inquiry = bench.adapter.inquire(&reference).await;
-    assert!(matches!(inquiry, mileverse_adapters::Inquiry::Found(_)), "{inquiry:?}");
+    assert!(
+        matches!(inquiry, mileverse_adapters::Inquiry::Found(_)),
+        "{inquiry:?}"
+    );
     second.stop().await.unwrap();
 }
 
@@ -123,7 +152,12 @@ async fn a_wrong_client_secret_is_the_gateways_fault() {
     let directory = tempfile::tempdir().unwrap();
     let airline = airline(directory.path()).await;
     let adapter = adapter(&airline.url(), "wrong");
-    let outcome = adapter.authenticate("minji@sky.example", &SecretString::from("x")).await;
-    assert_eq!(outcome.unwrap_err(), mileverse_adapters::AskError::GatewayRefused);
+    let outcome = adapter
+        .authenticate("minji@sky.example", &SecretString::from("x"))
+        .await;
+    assert_eq!(
+        outcome.unwrap_err(),
+        mileverse_adapters::AskError::GatewayRefused
+    );
     airline.stop().await.unwrap();
 }

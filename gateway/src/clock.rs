@@ -9,6 +9,5 @@ pub fn now_ms() -> i64 {
 
 /// RFC 3339 with milliseconds, for people and APIs.
 pub fn rfc3339(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms)
-        .map_or_else(|_| at_ms.to_string(), |at| format!("{at:.3}"))
+    Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| format!("{at:.3}"))
 }

@@ -244,11 +244,20 @@ struct ApiKeyFile {
 }
 
 fn wrong(what: impl Into<String>, why: impl Into<String>) -> ConfigError {
-    ConfigError::Value { what: what.into(), why: why.into() }
+    ConfigError::Value {
+        what: what.into(),
+        why: why.into(),
+    }
 }
 
-fn milliseconds(what: &str, given: Option<u64>, default: Duration) -> Result<Duration, ConfigError> {
-    let Some(given) = given else { return Ok(default) };
+fn milliseconds(
+    what: &str,
+    given: Option<u64>,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
+    let Some(given) = given else {
+        return Ok(default);
+    };
     if !(1..=MAX_SECONDS * 1000).contains(&given) {
         return Err(wrong(what, "must be between 1 millisecond and one day"));
     }
@@ -282,10 +291,22 @@ impl File {
     fn check(self, folder: &Path) -> Result<Config, ConfigError> {
         let default = Retry::default();
         let retry = Retry {
-            first: milliseconds("retry.first_milliseconds", self.retry.first_milliseconds, default.first)?,
-            longest: milliseconds("retry.longest_milliseconds", self.retry.longest_milliseconds, default.longest)?,
+            first: milliseconds(
+                "retry.first_milliseconds",
+                self.retry.first_milliseconds,
+                default.first,
+            )?,
+            longest: milliseconds(
+                "retry.longest_milliseconds",
+                self.retry.longest_milliseconds,
+                default.longest,
+            )?,
             inquiries: count("retry.inquiries", self.retry.inquiries, default.inquiries)?,
-            absent_reads: count("retry.absent_reads", self.retry.absent_reads, default.absent_reads)?,
+            absent_reads: count(
+                "retry.absent_reads",
+                self.retry.absent_reads,
+                default.absent_reads,
+            )?,
             reversals: count("retry.reversals", self.retry.reversals, default.reversals)?,
         };
         let password_file = folder.join(self.chain.issuer_password_file);
@@ -295,13 +316,19 @@ impl File {
             issuer_password: read_secret("the issuer's password file", &password_file)?,
         };
         if self.programmes.is_empty() {
-            return Err(wrong("programmes", "is empty; add at least one [[programmes]]"));
+            return Err(wrong(
+                "programmes",
+                "is empty; add at least one [[programmes]]",
+            ));
         }
         let mut names = HashSet::new();
         let mut programmes = Vec::new();
         for programme in self.programmes {
             if !names.insert(programme.name.clone()) {
-                return Err(wrong(format!("programme {:?}", programme.name), "appears twice"));
+                return Err(wrong(
+                    format!("programme {:?}", programme.name),
+                    "appears twice",
+                ));
             }
             programmes.push(programme.check(folder)?);
         }
@@ -334,14 +361,19 @@ impl File {
 /// Names are parts of account names and of rows: short and plain.
 fn plain_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 impl ProgrammeFile {
     fn check(self, folder: &Path) -> Result<ProgrammeConfig, ConfigError> {
         let what = |field: &str| format!("{field} of programme {:?}", self.name);
         if !plain_name(&self.name) {
-            return Err(wrong(what("the name"), "must be 1 to 64 letters, digits, '-' or '_'"));
+            return Err(wrong(
+                what("the name"),
+                "must be 1 to 64 letters, digits, '-' or '_'",
+            ));
         }
         let rate = parse_rate(&self.points_per_mile).map_err(|error: RateError| {
             wrong(what("points_per_mile"), format!("cannot be used: {error}"))
@@ -394,14 +426,21 @@ impl ApiKeyFile {
     fn check(self) -> Result<ApiKey, ConfigError> {
         let what = |field: &str| format!("{field} of API key {:?}", self.name);
         if !plain_name(&self.name) {
-            return Err(wrong(what("the name"), "must be 1 to 64 letters, digits, '-' or '_'"));
+            return Err(wrong(
+                what("the name"),
+                "must be 1 to 64 letters, digits, '-' or '_'",
+            ));
         }
         let digest = unhex(&self.sha256)
             .ok_or_else(|| wrong(what("sha256"), "must be the 64 hex digits of a SHA-256"))?;
         if self.scopes.is_empty() {
             return Err(wrong(what("scopes"), "is empty; name at least one"));
         }
-        Ok(ApiKey { name: self.name.into(), digest, scopes: self.scopes })
+        Ok(ApiKey {
+            name: self.name.into(),
+            digest,
+            scopes: self.scopes,
+        })
     }
 }
 
@@ -417,12 +456,21 @@ fn unhex(text: &str) -> Option<[u8; 32]> {
 }
 
 fn read_text(what: &'static str, path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Read { what, path: path.to_owned(), source };
+    let unreadable = |source| ConfigError::Read {
+        what,
+        path: path.to_owned(),
+        source,
+    };
     let file = fs::File::open(path).map_err(unreadable)?;
     let mut text = String::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
     if u64::try_from(text.len()).is_ok_and(|length| length > MAX_FILE_BYTES) {
-        return Err(ConfigError::Size { what, path: path.to_owned() });
+        return Err(ConfigError::Size {
+            what,
+            path: path.to_owned(),
+        });
     }
     Ok(text)
 }
@@ -430,7 +478,9 @@ fn read_text(what: &'static str, path: &Path) -> Result<String, ConfigError> {
 /// A secret file: its text without the newline editors add.
 fn read_secret(what: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
     let text = read_text(what, path)?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+    Ok(SecretString::from(
+        text.trim_end_matches(['\r', '\n']).to_owned(),
+    ))
 }
 
 fn one_line(text: &str) -> String {

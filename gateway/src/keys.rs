@@ -109,7 +109,10 @@ impl Keys {
                 format!("This API key lacks the scope {scope}; use one that has it."),
             ));
         }
-        Ok(Caller { partner: Arc::clone(&key.name), token: token.into() })
+        Ok(Caller {
+            partner: Arc::clone(&key.name),
+            token: token.into(),
+        })
     }
 }
 

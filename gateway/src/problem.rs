@@ -110,7 +110,12 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem with a sentence that says what to do.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), more: Map::new(), headers: Vec::new() }
+        Self {
+            kind,
+            detail: detail.into(),
+            more: Map::new(),
+            headers: Vec::new(),
+        }
     }
 
     /// Adds a member.
@@ -171,8 +176,17 @@ mod tests {
     #[test]
     fn kinds_have_names_of_their_own() {
         for (at, kind) in KINDS.iter().enumerate() {
-            assert!(KINDS.iter().skip(at + 1).all(|other| other.name != kind.name), "{kind:?}");
-            assert!(kind.status.is_client_error() || kind.status.is_server_error(), "{kind:?}");
+            assert!(
+                KINDS
+                    .iter()
+                    .skip(at + 1)
+                    .all(|other| other.name != kind.name),
+                "{kind:?}"
+            );
+            assert!(
+                kind.status.is_client_error() || kind.status.is_server_error(),
+                "{kind:?}"
+            );
         }
     }
 }

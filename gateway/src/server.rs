@@ -22,7 +22,7 @@ use tokio::time::{self, Instant};
 use url::Url;
 
 /// How long the start waits for the chain.
-const CHAIN_PATIENCE: Duration = Duration::from_secs(15);
+const CHAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stop waits for what is going on. Whatever it leaves is resumed from its row.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 const LOOK: Duration = Duration::from_millis(20);
@@ -48,10 +48,12 @@ pub enum ServerError {
     #[error(transparent)]
     Partner(#[from] SetupError),
     /// The chain.
-    #[error("the native chain at {url} cannot be used ({source}); check \"chain.rpc_url\" and that the node runs")]
+    #[error(
+        "the native chain at {url} cannot be used ({source}); check \"chain.rpc_url\" and that the node runs"
+    )]
     Chain {
         /// Where.
-        url: Url,
+        url: String,
         /// Why.
         source: ChainError,
     },
@@ -73,20 +75,30 @@ pub struct Server {
 impl Server {
     /// Opens everything, binds the database to the chain, resumes what was left, and listens.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let listen = |source| ServerError::Listen { address: config.listen, source };
+        let listen = |source| ServerError::Listen {
+            address: config.listen,
+            source,
+        };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let store = Store::open(&config.database).await?;
-        let (keystore, password) =
-            (config.chain.issuer_keystore.clone(), config.chain.issuer_password.clone());
+        let (keystore, password) = (
+            config.chain.issuer_keystore.clone(),
+            config.chain.issuer_password.clone(),
+        );
         let issuer = task::spawn_blocking(move || Issuer::open(&keystore, &password))
             .await
             .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
-        let programmes =
-            config.programmes.into_iter().map(Programme::new).collect::<Result<Vec<_>, _>>()?;
+        let programmes = config
+            .programmes
+            .into_iter()
+            .map(Programme::new)
+            .collect::<Result<Vec<_>, _>>()?;
         let url = config.chain.rpc_url;
-        let chain = Chain::new(url.clone())
-            .map_err(|source| ServerError::Chain { url: url.clone(), source })?;
+        let chain = Chain::new(url.clone()).map_err(|source| ServerError::Chain {
+            url: url.to_string(),
+            source,
+        })?;
         let identity = identify(&chain, &url).await?;
         store
             .bind(&[
@@ -96,8 +108,14 @@ impl Server {
             ])
             .await?;
         let chain_id = identity.chain_id;
-        let machine =
-            Arc::new(Machine::new(store, chain, chain_id, issuer, programmes, config.retry));
+        let machine = Arc::new(Machine::new(
+            store,
+            chain,
+            chain_id,
+            issuer,
+            programmes,
+            config.retry,
+        ));
         let (stop, stopped) = watch::channel(false);
         let app = api::router(App {
             machine: Arc::clone(&machine),
@@ -114,7 +132,13 @@ impl Server {
                 })
                 .await
         });
-        Ok(Self { address, machine, stop, http, worker })
+        Ok(Self {
+            address,
+            machine,
+            stop,
+            http,
+            worker,
+        })
     }
 
     /// Where it listens.
@@ -152,7 +176,10 @@ async fn identify(chain: &Chain, url: &Url) -> Result<Identity, ServerError> {
         match chain.identity().await {
             Ok(identity) => return Ok(identity),
             Err(source) if Instant::now() >= until => {
-                return Err(ServerError::Chain { url: url.clone(), source });
+                return Err(ServerError::Chain {
+                    url: url.to_string(),
+                    source,
+                });
             }
             Err(_) => time::sleep(Duration::from_millis(250)).await,
         }

@@ -72,7 +72,9 @@ pub fn parse_rate(text: &str) -> Result<Rate, RateError> {
         return Err(RateError::Decimals);
     }
     let whole: u64 = whole.parse().map_err(|_| RateError::Range)?;
-    let fraction: u64 = format!("{fraction:0<DECIMALS$}").parse().map_err(|_| RateError::Form)?;
+    let fraction: u64 = format!("{fraction:0<DECIMALS$}")
+        .parse()
+        .map_err(|_| RateError::Form)?;
     whole
         .checked_mul(MICRO_PER_POINT)
         .and_then(|micro| micro.checked_add(fraction))
@@ -99,10 +101,16 @@ pub enum MilesError {
 /// Reads whole miles written as a plain decimal string: digits only, no leading zeros.
 pub fn parse_miles(text: &str) -> Result<u64, MilesError> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let (negative, number) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (negative, number) = text
+        .strip_prefix('-')
+        .map_or((false, text), |rest| (true, rest));
     if let Some((whole, fraction)) = number.split_once('.') {
         return Err(if digits(whole) && digits(fraction) {
-            if negative { MilesError::Negative } else { MilesError::Fractional }
+            if negative {
+                MilesError::Negative
+            } else {
+                MilesError::Fractional
+            }
         } else {
             MilesError::Malformed
         });
@@ -119,7 +127,11 @@ pub fn parse_miles(text: &str) -> Result<u64, MilesError> {
     if number.starts_with('0') {
         return Err(MilesError::Malformed);
     }
-    number.parse().ok().filter(|miles| *miles <= MAX_AMOUNT).ok_or(MilesError::TooLarge)
+    number
+        .parse()
+        .ok()
+        .filter(|miles| *miles <= MAX_AMOUNT)
+        .ok_or(MilesError::TooLarge)
 }
 
 #[cfg(test)]

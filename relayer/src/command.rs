@@ -2,7 +2,9 @@
 
 use crate::{
     Error,
-    chain::{EthereumChain as _, Ledger as _, NativeChain as _, ethereum::Ethereum, native::Native},
+    chain::{
+        EthereumChain as _, Ledger as _, NativeChain as _, ethereum::Ethereum, native::Native,
+    },
     clock::{Clock, back_off_ms},
     config::Config,
     status,
@@ -195,11 +197,7 @@ async fn identify(
     }
 }
 
-async fn network(
-    config: &Config,
-    native: &Native,
-    ethereum: &Ethereum,
-) -> Result<Network, Error> {
+async fn network(config: &Config, native: &Native, ethereum: &Ethereum) -> Result<Network, Error> {
     let facts = native.facts().await?;
     let bridge = config.ethereum.bridge;
     if facts.ethereum.bridge != bridge {

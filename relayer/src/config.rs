@@ -178,12 +178,42 @@ impl Config {
         };
         let count = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         range("poll_interval_ms", config.poll_interval_ms, 50, 60_000)?;
-        range("native.batch", count(config.native.batch), 1, count(MAX_BATCH_TO_NATIVE))?;
-        range("ethereum.batch", count(config.ethereum.batch), 1, count(MAX_BATCH_TO_ETHEREUM))?;
-        range("native.max_gas", config.native.max_gas, 100_000, 1_000_000_000)?;
-        range("ethereum.max_gas", config.ethereum.max_gas, 500_000, 1_000_000_000)?;
-        range("ethereum.max_fee_gwei", config.ethereum.max_fee_gwei, 1, 1_000_000)?;
-        range("ethereum.replace_after_s", config.ethereum.replace_after_s, 5, 86_400)?;
+        range(
+            "native.batch",
+            count(config.native.batch),
+            1,
+            count(MAX_BATCH_TO_NATIVE),
+        )?;
+        range(
+            "ethereum.batch",
+            count(config.ethereum.batch),
+            1,
+            count(MAX_BATCH_TO_ETHEREUM),
+        )?;
+        range(
+            "native.max_gas",
+            config.native.max_gas,
+            100_000,
+            1_000_000_000,
+        )?;
+        range(
+            "ethereum.max_gas",
+            config.ethereum.max_gas,
+            500_000,
+            1_000_000_000,
+        )?;
+        range(
+            "ethereum.max_fee_gwei",
+            config.ethereum.max_fee_gwei,
+            1,
+            1_000_000,
+        )?;
+        range(
+            "ethereum.replace_after_s",
+            config.ethereum.replace_after_s,
+            5,
+            86_400,
+        )?;
         range("ethereum.log_range", config.ethereum.log_range, 1, 100_000)?;
         if config.ethereum.bridge.is_zero() {
             return Err("ethereum.bridge is the zero address; give the bridge contract's".into());
@@ -227,10 +257,26 @@ mod tests {
     fn bad_files_say_what_is_wrong() {
         for (from, to, sentence) in [
             ("database", "databse", "unknown field"),
-            ("[ethereum]", "[ethereum]\nbatch = 129", "ethereum.batch must be 1 to 128"),
-            ("[native]", "[native]\nbatch = 0", "native.batch must be 1 to 256"),
-            ("0x0404040404040404040404040404040404040404", "0x0000000000000000000000000000000000000000", "zero address"),
-            ("0x0404040404040404040404040404040404040404", "0x04", "invalid"),
+            (
+                "[ethereum]",
+                "[ethereum]\nbatch = 129",
+                "ethereum.batch must be 1 to 128",
+            ),
+            (
+                "[native]",
+                "[native]\nbatch = 0",
+                "native.batch must be 1 to 256",
+            ),
+            (
+                "0x0404040404040404040404040404040404040404",
+                "0x0000000000000000000000000000000000000000",
+                "zero address",
+            ),
+            (
+                "0x0404040404040404040404040404040404040404",
+                "0x04",
+                "invalid",
+            ),
             ("[native]", "[native", "near line"),
         ] {
             let error = Config::parse(&SMALL.replacen(from, to, 1)).unwrap_err();

@@ -28,16 +28,22 @@ pub enum Error {
         reason: String,
     },
     /// Another relayer has it.
-    #[error("another relayer is running on the database {0}; stop it first, or use another database")]
+    #[error(
+        "another relayer is running on the database {0}; stop it first, or use another database"
+    )]
     Locked(PathBuf),
     /// The database failed while running.
     #[error("the relayer's database failed: {0}; check the disk, then start the relayer again")]
     Store(#[from] sqlx::Error),
     /// The database holds something it never should.
-    #[error("the relayer's database is damaged ({0}); move it away and start again, nothing is lost but time")]
+    #[error(
+        "the relayer's database is damaged ({0}); move it away and start again, nothing is lost but time"
+    )]
     Damaged(String),
     /// The database was made on other chains.
-    #[error("the database belongs to another network; use another database path, or move the old file away")]
+    #[error(
+        "the database belongs to another network; use another database path, or move the old file away"
+    )]
     OtherNetwork,
     /// The two ends of the bridge do not know each other.
     #[error("{0}; check the endpoints and the bridge address in the configuration")]
@@ -46,7 +52,9 @@ pub enum Error {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The chain's gas costs more than allowed; passes.
-    #[error("gas on Ethereum costs {needed} wei, more than max_fee_gwei allows ({allowed} wei); waiting for it to fall")]
+    #[error(
+        "gas on Ethereum costs {needed} wei, more than max_fee_gwei allows ({allowed} wei); waiting for it to fall"
+    )]
     TooDear {
         /// Now.
         needed: u128,
@@ -54,7 +62,9 @@ pub enum Error {
         allowed: u128,
     },
     /// An answer of an endpoint leaves out a packet that must be there; passes.
-    #[error("the endpoint of {chain} leaves out packet {sequence}; asking again (if this goes on, check ethereum.start_block)")]
+    #[error(
+        "the endpoint of {chain} leaves out packet {sequence}; asking again (if this goes on, check ethereum.start_block)"
+    )]
     Gap {
         /// Which chain.
         chain: mileverse_wallet::rpc::Chain,
@@ -75,10 +85,7 @@ pub enum Error {
 impl Error {
     /// Whether waiting may help. What does not pass ends the process.
     pub const fn passes(&self) -> bool {
-        matches!(
-            self,
-            Self::Rpc(_) | Self::TooDear { .. } | Self::Gap { .. }
-        )
+        matches!(self, Self::Rpc(_) | Self::TooDear { .. } | Self::Gap { .. })
     }
 
     /// The bridge in the configuration is not the one that the native chain names.

@@ -14,6 +14,7 @@ use super::{
     journey::{asked, points, require},
     report::Facts,
     system::System,
+    wait::Look,
 };
 use alloy::{
     primitives::{B256, U256},
@@ -55,6 +56,20 @@ pub async fn play(system: &System, solvent: &mut bool) -> Result<Facts, Error> {
     Ok(facts)
 }
 
+/// Waits until nothing is on its way: an earlier run may have been stopped in the middle of a
+/// transfer, which the relayer now brings to its end.
+pub async fn settle(system: &System) -> Result<(), Error> {
+    system
+        .patience
+        .until("transfers of an earlier run to end", async || {
+            let flying = in_flight(system).await?;
+            Ok(Look::when(flying.is_empty(), || {
+                format!("{} in flight", flying.len())
+            }))
+        })
+        .await
+}
+
 /// One token, on both chains.
 #[derive(Debug)]
 struct Book {
@@ -79,7 +94,11 @@ impl Book {
 
     fn check(&self) -> Result<(), Error> {
         require(self.balanced(), || {
-            format!("the books of {} do not balance: {}", self.token, self.facts())
+            format!(
+                "the books of {} do not balance: {}",
+                self.token,
+                self.facts()
+            )
         })
     }
 
@@ -261,7 +280,14 @@ async fn gateway(system: &System, facts: &mut Facts) -> Result<(), Error> {
         .map_err(|error| Error::refused("the points issued", error))?;
     facts.add("milesTaken", taken);
     facts.add("pointsIssued", Amount::from_units(Token::Mvp, issued));
-    facts.add("gateway", &books);
+    facts.add(
+        "gateway",
+        json!({
+            "journal": said(&books, "/journal/points_issued"),
+            "chain": said(&books, "/chain/points_issued"),
+            "agrees": said(&books, "/agrees"),
+        }),
+    );
     require(wanted.units() == issued, || {
         format!(
             "the airline took {taken} miles, worth {wanted}, but {} were issued",
@@ -271,4 +297,9 @@ async fn gateway(system: &System, facts: &mut Facts) -> Result<(), Error> {
     require(books.get("agrees") == Some(&Value::Bool(true)), || {
         format!("the gateway's books do not agree with the chain: {books}")
     })
+}
+
+/// One figure of the gateway's books.
+fn said(books: &Value, pointer: &str) -> Value {
+    books.pointer(pointer).cloned().unwrap_or(Value::Null)
 }

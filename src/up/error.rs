@@ -7,7 +7,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// A file or directory of the data directory cannot be used.
-    #[error("{path} could not be {action}: {source}; check that the data directory is yours to write")]
+    #[error(
+        "{path} could not be {action}: {source}; check that the data directory is yours to write"
+    )]
     File {
         /// Which.
         path: PathBuf,
@@ -28,7 +30,9 @@ pub enum Error {
     #[error("{0} is in use by another `mileverse up`; stop that one, or give another --data-dir")]
     InUse(PathBuf),
     /// The directory belongs to a system of another shape.
-    #[error("{path} was made with {made}, not with {asked}; use the same again, or give another --data-dir")]
+    #[error(
+        "{path} was made with {made}, not with {asked}; use the same again, or give another --data-dir"
+    )]
     Mismatch {
         /// The data directory.
         path: PathBuf,
@@ -38,7 +42,9 @@ pub enum Error {
         asked: String,
     },
     /// A remembered port is taken.
-    #[error("port {port}, which {path} uses for {owner}, is taken by another program; stop that program, or give another --data-dir")]
+    #[error(
+        "port {port}, which {path} uses for {owner}, is taken by another program; stop that program, or give another --data-dir"
+    )]
     PortTaken {
         /// The port.
         port: u16,
@@ -56,10 +62,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The contracts' folder is not there.
-    #[error("the folder contracts/ with its package-lock.json was not found; run `up` inside the project's checkout, or use --ethereum-rpc")]
+    #[error(
+        "the folder contracts/ with its package-lock.json was not found; run `up` inside the project's checkout, or use --ethereum-rpc"
+    )]
     NoContracts,
     /// Node.js is not there.
-    #[error("Node.js with npm is needed to install anvil and was not found on the PATH; install Node.js 20 or newer, or use --ethereum-rpc")]
+    #[error(
+        "Node.js with npm is needed to install anvil and was not found on the PATH; install Node.js 20 or newer, or use --ethereum-rpc"
+    )]
     NoNode,
     /// npm failed.
     #[error("`npm ci` in {path} failed ({reason}); run it there yourself to see why")]
@@ -70,7 +80,9 @@ pub enum Error {
         reason: String,
     },
     /// Ethereum does not answer.
-    #[error("no Ethereum node answers at {url} ({reason}); start one there, or correct --ethereum-rpc")]
+    #[error(
+        "no Ethereum node answers at {url} ({reason}); start one there, or correct --ethereum-rpc"
+    )]
     EthereumUnreachable {
         /// Where.
         url: String,
@@ -78,7 +90,9 @@ pub enum Error {
         reason: String,
     },
     /// Ethereum answers, but is not the chain that was used before.
-    #[error("the Ethereum node at {url} does not know what this data directory deployed ({what}); give the node that was used before, or another --data-dir")]
+    #[error(
+        "the Ethereum node at {url} does not know what this data directory deployed ({what}); give the node that was used before, or another --data-dir"
+    )]
     OtherEthereum {
         /// Where.
         url: String,
@@ -86,7 +100,9 @@ pub enum Error {
         what: String,
     },
     /// The deployer's key file.
-    #[error("{path} does not hold a private key of 32 bytes in hex; write one there for --deployer-key-file")]
+    #[error(
+        "{path} does not hold a private key of 32 bytes in hex; write one there for --deployer-key-file"
+    )]
     DeployerKey {
         /// Which file.
         path: PathBuf,
@@ -95,7 +111,9 @@ pub enum Error {
     #[error("{0}")]
     Deploy(String),
     /// A key could not be made or read.
-    #[error("the key file {path} could not be used ({reason}); give another --data-dir, or restore the file")]
+    #[error(
+        "the key file {path} could not be used ({reason}); give another --data-dir, or restore the file"
+    )]
     Key {
         /// Which.
         path: PathBuf,
@@ -105,6 +123,16 @@ pub enum Error {
     /// The genesis could not be made.
     #[error("the native chain's genesis could not be made: {0}")]
     Genesis(String),
+    /// The genesis file belongs to another network.
+    #[error(
+        "{path} is of another network ({what} differs); put the right file back, or give another --data-dir"
+    )]
+    OtherGenesis {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        what: &'static str,
+    },
     /// A child did not start.
     #[error("{name} could not be started: {source}")]
     Spawn {
@@ -124,7 +152,7 @@ pub enum Error {
         log: PathBuf,
     },
     /// A child ended on its own.
-    #[error("{name} ended by itself ({}); its log is {log} and ends with:\n{tail}", ended(*status))]
+    #[error("{name} ended by itself ({}); its log is {log} and ends with: {last}", ended(*status))]
     Died {
         /// Which.
         name: String,
@@ -132,8 +160,8 @@ pub enum Error {
         status: Option<ExitStatus>,
         /// Its log.
         log: PathBuf,
-        /// The log's last lines.
-        tail: String,
+        /// Its own sentence, or else the log's last lines.
+        last: String,
     },
     /// A condition did not come true in time.
     #[error("waited {} seconds for {awaited}, last saw {seen}; the logs are in {logs}", limit.as_secs())]
@@ -166,9 +194,6 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
-    /// Steps came true, but the sums do not balance.
-    #[error("the books do not balance; the table says where")]
-    Insolvent,
     /// Ctrl-C or SIGTERM before the end.
     #[error("interrupted before the journey ended; start again with the same --data-dir to resume")]
     Interrupted,

@@ -8,9 +8,9 @@ use super::{
     command::Command,
     error::Error,
     files,
+    fleet::Fleet,
     keys::Keys,
     layout::Layout,
-    fleet::Fleet,
     network::this_program,
     process::Recipe,
     progress::Progress,
@@ -78,29 +78,66 @@ pub struct Ethereum {
     deployer: PrivateKeySigner,
 }
 
-impl Ethereum {
-    /// Starts anvil, or asks the given node for its chain id.
-    pub async fn start(
+/// Where Ethereum is to come from: found before anything is written.
+#[derive(Debug)]
+pub enum Source {
+    /// The anvil program.
+    Anvil(PathBuf),
+    /// A node that answered.
+    Node {
+        /// Where.
+        url: Url,
+        /// Its chain id.
+        chain_id: u64,
+        /// Who deploys and pays there.
+        deployer: PrivateKeySigner,
+    },
+}
+
+impl Source {
+    /// Asks the node that was given, or finds (and if need be installs) anvil.
+    pub async fn find(
         layout: &Layout,
         command: &Command,
-        settings: &Settings,
-        fleet: &mut Fleet,
         progress: &Progress,
     ) -> Result<Self, Error> {
-        if let (Some(url), Some(key)) = (&command.ethereum_rpc, &command.deployer_key_file) {
-            let endpoint = endpoint(url)?;
-            let chain_id = chain_id(&endpoint).await?;
-            let deployer = keystore::read_private_key(key)
-                .map_err(|_| Error::DeployerKey { path: key.clone() })?;
-            return Ok(Self {
-                url: url.clone(),
+        let (Some(url), Some(key)) = (&command.ethereum_rpc, &command.deployer_key_file) else {
+            return tools::anvil(layout, progress).map(Self::Anvil);
+        };
+        let deployer = keystore::read_private_key(key)
+            .map_err(|_| Error::DeployerKey { path: key.clone() })?;
+        Ok(Self::Node {
+            url: url.clone(),
+            chain_id: chain_id(&endpoint(url)?).await?,
+            deployer,
+        })
+    }
+}
+
+impl Ethereum {
+    /// Starts anvil, or takes the node.
+    pub async fn start(
+        layout: &Layout,
+        source: Source,
+        settings: &Settings,
+        fleet: &mut Fleet,
+    ) -> Result<Self, Error> {
+        let program = match source {
+            Source::Anvil(program) => program,
+            Source::Node {
+                url,
                 chain_id,
-                endpoint,
-                kind: settings.ethereum,
                 deployer,
-            });
-        }
-        let program = tools::anvil(layout, progress)?;
+            } => {
+                return Ok(Self {
+                    endpoint: endpoint(&url)?,
+                    url,
+                    chain_id,
+                    kind: EthereumKind::External,
+                    deployer,
+                });
+            }
+        };
         let url = local(settings.ports.ethereum)?;
         let endpoint = endpoint(&url)?;
         fleet.launch_silent(recipe(layout, settings, program)?)?;
@@ -108,12 +145,12 @@ impl Ethereum {
             limit: START,
             logs: layout.logs(),
         };
-        let death = fleet.watcher();
+        let watcher = fleet.watcher();
         let chain_id = tokio::select! {
             answer = patience.until("anvil to answer", async || {
                 chain_id(&endpoint).await.map(Look::Now)
             }) => answer?,
-            error = death.death() => return Err(error),
+            error = watcher.death() => return Err(error),
         };
         let deployer = PrivateKeySigner::from_bytes(&ANVIL_DEPLOYER)
             .map_err(|error| Error::refused("anvil's development key", error))?;
@@ -121,7 +158,7 @@ impl Ethereum {
             url,
             chain_id,
             endpoint,
-            kind: settings.ethereum,
+            kind: EthereumKind::Anvil,
             deployer,
         })
     }
@@ -175,11 +212,6 @@ impl Ethereum {
             self.give_ether(account).await?;
         }
         self.give_coin(keys.member.address(), contracts.coin).await
-    }
-
-    /// Read access.
-    pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
     }
 
     async fn check(&self, contracts: &Contracts) -> Result<(), Error> {
@@ -239,11 +271,7 @@ impl Ethereum {
         if balance >= gift / U256::from(2) {
             return Ok(());
         }
-        let pending = coin
-            .transfer(account, gift)
-            .send()
-            .await
-            .map_err(failed)?;
+        let pending = coin.transfer(account, gift).send().await.map_err(failed)?;
         confirmed(pending).await
     }
 
@@ -275,7 +303,10 @@ async fn confirmed(
     if receipt.status() {
         Ok(())
     } else {
-        Err(Error::refused(format!("Ethereum ran {hash}"), "it reverted"))
+        Err(Error::refused(
+            format!("Ethereum ran {hash}"),
+            "it reverted",
+        ))
     }
 }
 

@@ -100,23 +100,40 @@ pub fn directory(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// The last lines of a log, as far as they can be read.
-pub fn tail(path: &Path) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
-        file.seek(SeekFrom::Start(start))?;
-        let mut bytes = Vec::new();
-        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+/// Sets a file of an earlier run aside, as `NAME.old`.
+pub fn set_aside(path: &Path) -> Result<(), Error> {
+    match fs::rename(path, path.with_extension("old")) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::File {
+            path: path.into(),
+            action: "set aside",
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// How a log ends: the sentence with which the program gave up, or else its last lines.
+pub fn end_of_log(path: &Path) -> String {
+    let text = match end(path) {
+        Ok(text) => text,
+        Err(error) => return format!("(not readable: {error})"),
     };
-    let text = read().unwrap_or_else(|error| format!("(not readable: {error})"));
     let lines: Vec<_> = text.lines().collect();
-    let first = lines.len().saturating_sub(TAIL_LINES);
+    if let Some(sentence) = lines.last().and_then(|line| line.strip_prefix("error: ")) {
+        return sentence.to_owned();
+    }
     lines
         .iter()
-        .skip(first)
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+        .skip(lines.len().saturating_sub(TAIL_LINES))
+        .map(|line| format!("\n  {line}"))
+        .collect()
+}
+
+fn end(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,6 +3,7 @@
 
 use super::{
     error::Error,
+    files,
     process::{Process, Recipe, Watcher},
 };
 use std::time::Duration;
@@ -37,8 +38,9 @@ impl Fleet {
         self.watcher.clone()
     }
 
-    /// Starts a new child that says nothing when it is ready.
+    /// Starts a new child, with a new log, that says nothing when it is ready.
     pub fn launch_silent(&mut self, recipe: Recipe) -> Result<(), Error> {
+        files::set_aside(&recipe.log)?;
         let mut process = Process::start(&recipe, &self.watcher)?;
         process.detach_output();
         self.members.push(Member {
@@ -48,10 +50,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// Starts new children together and waits until all are ready.
+    /// Starts new children, with new logs, together and waits until all are ready.
     pub async fn launch(&mut self, recipes: Vec<Recipe>) -> Result<(), Error> {
         let mut names = Vec::new();
         for recipe in recipes {
+            files::set_aside(&recipe.log)?;
             let process = Process::start(&recipe, &self.watcher)?;
             names.push(recipe.name.clone());
             self.members.push(Member {

@@ -88,25 +88,45 @@ async fn play_and_stay(
     report.print(command.json)?;
     outcome?;
     if !command.once {
-        invite(&system, progress);
+        invite(&system, progress)?;
     }
     Ok(())
 }
 
 /// Where a person can go on from here.
-fn invite(system: &System, progress: &Progress) {
+fn invite(system: &System, progress: &Progress) -> Result<(), Error> {
     let urls = &system.urls;
-    progress.say("");
-    progress.say(&format!("gateway       {}   API key in {}", urls.gateway_docs, services::api_key_file(&system.layout).display()));
+    let layout = &system.layout;
+    let key = layout.keystore(keys::MEMBER);
+    let mut lines = vec![
+        ("gateway".to_owned(), urls.gateway_docs.to_string()),
+        (
+            "its API key".to_owned(),
+            services::api_key_file(layout).display().to_string(),
+        ),
+    ];
     for (index, url) in urls.native.iter().enumerate() {
-        progress.say(&format!("validator {index}   {url}"));
+        lines.push((format!("validator {index}"), url.to_string()));
     }
-    progress.say(&format!("Ethereum      {}", urls.ethereum));
-    progress.say(&format!("airline       {}", urls.airline));
-    progress.say(&format!("member's key  {}   password in {}", system.layout.keystore(keys::MEMBER).display(), system.layout.password().display()));
-    progress.say(&format!("logs          {}", system.layout.logs().display()));
+    lines.push(("Ethereum".to_owned(), urls.ethereum.to_string()));
+    lines.push(("airline".to_owned(), urls.airline.to_string()));
+    lines.push(("logs".to_owned(), layout.logs().display().to_string()));
     progress.say("");
-    progress.say("Ctrl-C stops every process; starting again with the same --data-dir resumes.");
+    for (what, place) in lines {
+        progress.say(&format!("{what:<13} {place}"));
+    }
+    if let Some(native) = urls.native.first() {
+        progress.say("\nThe member's wallet:\n");
+        progress.say(&format!(
+            "{} wallet --keystore {} --password-file {} --native-rpc {native} --ethereum-rpc {} balance",
+            network::this_program()?.display(),
+            key.display(),
+            layout.password().display(),
+            urls.ethereum,
+        ));
+    }
+    progress.say("\nCtrl-C stops every process; starting again with the same --data-dir resumes.");
+    Ok(())
 }
 
 /// SIGINT and SIGTERM.

@@ -83,8 +83,25 @@ pub fn genesis(
     keys: &Keys,
     now_ms: u64,
 ) -> Result<Genesis, Error> {
+    let ethereum = EthereumSide {
+        chain_id: contracts.chain_id,
+        bridge: contracts.bridge,
+        coin: contracts.coin,
+        points: contracts.points,
+    };
     if let Some(text) = files::read(&layout.genesis())? {
-        return Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()));
+        let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
+        let other = |what| Error::OtherGenesis {
+            path: layout.genesis(),
+            what,
+        };
+        if genesis.committee != dealt.committee {
+            return Err(other("its committee"));
+        }
+        if genesis.ethereum != ethereum {
+            return Err(other("its side of Ethereum"));
+        }
+        return Ok(genesis);
     }
     let genesis = Genesis {
         chain_id: NATIVE_CHAIN_ID,
@@ -97,12 +114,7 @@ pub fn genesis(
             address: keys.issuer.address(),
             daily_quota: U256::from(DAILY_QUOTA),
         }],
-        ethereum: EthereumSide {
-            chain_id: contracts.chain_id,
-            bridge: contracts.bridge,
-            coin: contracts.coin,
-            points: contracts.points,
-        },
+        ethereum,
     };
     genesis
         .check()

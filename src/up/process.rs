@@ -99,7 +99,7 @@ impl Watcher {
         loop {
             if let Some(death) = receiver.borrow_and_update().clone() {
                 return Error::Died {
-                    tail: files::tail(&death.log),
+                    last: files::end_of_log(&death.log),
                     name: death.name,
                     status: death.status,
                     log: death.log,
@@ -182,7 +182,7 @@ impl Process {
                     name: self.name.clone(),
                     status: *status,
                     log: self.log.clone(),
-                    tail: files::tail(&self.log),
+                    last: files::end_of_log(&self.log),
                 },
                 _ => Error::NotReady {
                     name: self.name.clone(),

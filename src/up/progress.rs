@@ -74,6 +74,9 @@ impl Task {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!("{sign} {what} ({:.1} s)", self.start.elapsed().as_secs_f64());
+        eprintln!(
+            "{sign} {what} ({:.1} s)",
+            self.start.elapsed().as_secs_f64()
+        );
     }
 }

@@ -9,6 +9,11 @@ use std::{
     path::PathBuf,
 };
 
+/// Widest table where there is no terminal to measure.
+const WIDTH: u16 = 120;
+/// Fields that the table leaves to the JSON, or tells in another way.
+const UNTOLD: [&str; 4] = ["amount", "token", "units", "commitment"];
+
 /// What one step found out, in the order it did.
 #[derive(Clone, Debug, Default)]
 pub struct Facts(Vec<(&'static str, Value)>);
@@ -101,8 +106,8 @@ impl Report {
         let table = self.table();
         if json {
             writeln!(stderr(), "{table}").map_err(failed)?;
-            let line = serde_json::to_string(self)
-                .map_err(|error| Error::refused("the report", error))?;
+            let line =
+                serde_json::to_string(self).map_err(|error| Error::refused("the report", error))?;
             writeln!(stdout(), "{line}").map_err(failed)
         } else {
             writeln!(stdout(), "{table}").map_err(failed)
@@ -115,6 +120,9 @@ impl Report {
             .load_preset(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(["", "step", "what happened", "time"]);
+        if !table.is_tty() {
+            table.set_width(WIDTH);
+        }
         for (index, step) in self.steps.iter().enumerate() {
             let mut lines = vec![step.title.to_owned()];
             lines.extend(
@@ -150,16 +158,19 @@ fn words(name: &str) -> String {
 fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Object(fields) => match (fields.get("amount"), fields.get("token")) {
-            (Some(Value::String(amount)), Some(Value::String(token))) => {
-                format!("{amount} {token}")
+        Value::Object(fields) => {
+            let mut parts = Vec::new();
+            if let (Some(amount), Some(token)) = (fields.get("amount"), fields.get("token")) {
+                parts.push(format!("{} {}", plain(amount), plain(token)));
             }
-            _ => fields
-                .iter()
-                .map(|(name, value)| format!("{} {}", words(name), plain(value)))
-                .collect::<Vec<_>>()
-                .join(", "),
-        },
+            for (name, value) in fields {
+                if !UNTOLD.contains(&name.as_str()) {
+                    parts.push(format!("{} {}", words(name), plain(value)));
+                }
+            }
+            parts.join(", ")
+        }
+        Value::Null => "none".into(),
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }

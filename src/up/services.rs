@@ -143,7 +143,12 @@ pub fn gateway(
         layout,
         "gateway",
         directory,
-        ["gateway".into(), "run".into(), "--config".into(), path.into()],
+        [
+            "gateway".into(),
+            "run".into(),
+            "--config".into(),
+            path.into(),
+        ],
     )?;
     Ok((recipe, api_key))
 }
@@ -178,7 +183,12 @@ pub fn relayer(
         layout,
         "relayer",
         directory,
-        ["relayer".into(), "run".into(), "--config".into(), path.into()],
+        [
+            "relayer".into(),
+            "run".into(),
+            "--config".into(),
+            path.into(),
+        ],
     )
 }
 

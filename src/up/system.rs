@@ -3,7 +3,7 @@
 use super::{
     command::Command,
     error::Error,
-    ethereum::{Contracts, Ethereum, local},
+    ethereum::{Contracts, Ethereum, Source, local},
     fleet::Fleet,
     keys::Keys,
     layout::Layout,
@@ -82,12 +82,13 @@ impl System {
         fleet: &mut Fleet,
         progress: &Progress,
     ) -> Result<Self, Error> {
+        let source = Source::find(&layout, command, progress).await?;
         let settings = Settings::resume_or_new(&layout, command)?;
         let keys = Keys::open_or_make(&layout)?;
         let dealt = network::committee(&layout, &settings)?;
 
         let task = progress.begin("starting Ethereum");
-        let ethereum = Ethereum::start(&layout, command, &settings, fleet, progress).await?;
+        let ethereum = Ethereum::start(&layout, source, &settings, fleet).await?;
         task.done("Ethereum answers");
 
         let task = progress.begin("contracts and sample accounts on Ethereum");
@@ -113,10 +114,7 @@ impl System {
         fleet.launch(recipes).await?;
         let validators = endpoints(&urls)?;
         blocks_come(&validators, &patience, fleet).await?;
-        task.done(&format!(
-            "{} validators make blocks",
-            validators.len()
-        ));
+        task.done(&format!("{} validators make blocks", validators.len()));
 
         let task = progress.begin("starting airline, gateway and relayer");
         let native = urls

@@ -49,7 +49,9 @@ pub enum KeystoreError {
     #[error("the file {0} is there already; choose another name, keys are never overwritten")]
     Exists(PathBuf),
     /// Not a keystore of this kind.
-    #[error("{path} is not a version 3 keystore file ({reason}); make one with `mileverse wallet new`")]
+    #[error(
+        "{path} is not a version 3 keystore file ({reason}); make one with `mileverse wallet new`"
+    )]
     Format {
         /// Which file.
         path: PathBuf,
@@ -153,7 +155,6 @@ pub fn password(file: Option<&Path>) -> Result<String, KeystoreError> {
     Ok(text)
 }
 
-
 fn check_password(password: &str) -> Result<(), KeystoreError> {
     let length = u64::try_from(password.len()).unwrap_or(u64::MAX);
     if length == 0 || length > MAX_PASSWORD_LENGTH {
@@ -220,7 +221,6 @@ fn check_format(path: &Path, text: &str) -> Result<(), KeystoreError> {
     Ok(())
 }
 
-
 /// Creates the directory that a new key file goes into.
 pub fn create_directory(path: &Path) -> Result<(), KeystoreError> {
     match path.parent() {
@@ -245,13 +245,22 @@ mod tests {
         let path = directory.path().join("key.json");
         let signer = create(&path, "secret").unwrap();
         assert_eq!(open(&path, "secret").unwrap().address(), signer.address());
-        assert!(matches!(open(&path, "other"), Err(KeystoreError::Password(_))));
-        assert!(matches!(create(&path, "secret"), Err(KeystoreError::Exists(_))));
+        assert!(matches!(
+            open(&path, "other"),
+            Err(KeystoreError::Password(_))
+        ));
+        assert!(matches!(
+            create(&path, "secret"),
+            Err(KeystoreError::Exists(_))
+        ));
         assert_eq!(open(&path, "secret").unwrap().address(), signer.address());
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 
@@ -279,23 +288,40 @@ mod tests {
             );
         }
         fs::write(&path, "{").unwrap();
-        assert!(matches!(open(&path, "secret"), Err(KeystoreError::Format { .. })));
+        assert!(matches!(
+            open(&path, "secret"),
+            Err(KeystoreError::Format { .. })
+        ));
         fs::write(&path, " ".repeat(20_000)).unwrap();
-        assert!(matches!(open(&path, "secret"), Err(KeystoreError::Read { .. })));
+        assert!(matches!(
+            open(&path, "secret"),
+            Err(KeystoreError::Read { .. })
+        ));
         let missing = directory.path().join("none.json");
-        assert!(matches!(open(&missing, "secret"), Err(KeystoreError::Read { .. })));
+        assert!(matches!(
+            open(&missing, "secret"),
+            Err(KeystoreError::Read { .. })
+        ));
     }
 
     #[test]
     fn a_password_file_loses_one_line_break_only() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("password");
-        for (text, expected) in [("a\n", "a"), ("a\r\n", "a"), ("a b", "a b"), ("a\n\n", "a\n")] {
+        for (text, expected) in [
+            ("a\n", "a"),
+            ("a\r\n", "a"),
+            ("a b", "a b"),
+            ("a\n\n", "a\n"),
+        ] {
             fs::write(&path, text).unwrap();
             assert_eq!(password(Some(&path)).unwrap(), expected);
         }
         fs::write(&path, "\n").unwrap();
-        assert!(matches!(password(Some(&path)), Err(KeystoreError::PasswordLength)));
+        assert!(matches!(
+            password(Some(&path)),
+            Err(KeystoreError::PasswordLength)
+        ));
     }
 
     #[test]
@@ -303,13 +329,19 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("raw");
         let signer = PrivateKeySigner::random();
-        for text in [format!("{}\n", signer.to_bytes()), alloy::hex::encode(signer.to_bytes())] {
+        for text in [
+            format!("{}\n", signer.to_bytes()),
+            alloy::hex::encode(signer.to_bytes()),
+        ] {
             fs::write(&path, text).unwrap();
             assert_eq!(read_private_key(&path).unwrap().address(), signer.address());
         }
         for bad in ["", "zz", "0x1234", &"0".repeat(64)] {
             fs::write(&path, bad).unwrap();
-            assert!(matches!(read_private_key(&path), Err(KeystoreError::PrivateKey(_))), "{bad}");
+            assert!(
+                matches!(read_private_key(&path), Err(KeystoreError::PrivateKey(_))),
+                "{bad}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use alloy::{
     primitives::{Address, Bytes, U256},
     providers::{DynProvider, Provider, ProviderBuilder},
     rpc::types::TransactionRequest,
-    sol_types::{SolCall, SolInterface, decode_revert_reason},
+    sol_types::{Panic, Revert, SolCall, SolError, SolInterface},
     transports::{RpcError as TransportFault, TransportErrorKind},
 };
 use mileverse_bindings::{Bridge, LightClient, WrappedPoints};
@@ -62,7 +62,9 @@ impl fmt::Display for Chain {
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 pub enum RpcError {
     /// Not an address of an endpoint.
-    #[error("{url:?} is not the URL of an endpoint of {chain}; give one such as http://127.0.0.1:8545")]
+    #[error(
+        "{url:?} is not the URL of an endpoint of {chain}; give one such as http://127.0.0.1:8545"
+    )]
     Url {
         /// The chain.
         chain: Chain,
@@ -228,6 +230,15 @@ impl Endpoint {
         C::abi_decode_returns(&output).map_err(|_| self.nonsense(&no_contract(to)))
     }
 
+    /// What the native chain says of itself. A node that does not know the question is of another
+    /// chain.
+    pub async fn facts(&self) -> Result<mileverse_primitives::rpc::Chain, RpcError> {
+        match self.method("mileverse_chain", ()).await {
+            Err(RpcError::Refused { .. }) => Err(self.nonsense("it does not know mileverse_chain")),
+            other => other,
+        }
+    }
+
     /// Calls a method of the node by name.
     pub async fn method<P, R>(&self, name: &'static str, parameters: P) -> Result<R, RpcError>
     where
@@ -254,15 +265,16 @@ pub fn request(from: Address, to: Address, value: U256, input: Bytes) -> Transac
 
 /// What a refusing contract said, in words; `None` if it said nothing that is known here.
 pub fn reason(data: &[u8]) -> Option<String> {
-    if let Some(text) = decode_revert_reason(data) {
-        // alloy prefixes the sentence with its kind.
-        let text = text.strip_prefix("revert: ").unwrap_or(&text);
-        return Some(shorten(text));
-    }
-    Bridge::BridgeErrors::abi_decode(data)
-        .map(|error| format!("{error:?}"))
-        .or_else(|_| LightClient::LightClientErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .or_else(|_| WrappedPoints::WrappedPointsErrors::abi_decode(data).map(|error| format!("{error:?}")))
+    Revert::abi_decode(data)
+        .map(|revert| revert.reason)
+        .or_else(|_| Panic::abi_decode(data).map(|panic| panic.to_string()))
+        .or_else(|_| Bridge::BridgeErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| {
+            LightClient::LightClientErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
+        .or_else(|_| {
+            WrappedPoints::WrappedPointsErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
         .map(|text| shorten(&text))
         .ok()
 }
@@ -294,7 +306,6 @@ fn shorten(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use alloy::sol_types::{Revert, SolError};
 
     #[test]
     fn reasons_are_words() {
@@ -309,10 +320,10 @@ mod tests {
     #[test]
     fn only_urls_of_endpoints_are_taken() {
         for bad in ["", "localhost", "ftp://x", "http://", "127.0.0.1:8545"] {
-            assert!(matches!(
-                Endpoint::new(Chain::Native, bad),
-                Err(RpcError::Url { .. })
-            ), "{bad}");
+            assert!(
+                matches!(Endpoint::new(Chain::Native, bad), Err(RpcError::Url { .. })),
+                "{bad}"
+            );
         }
         assert!(Endpoint::new(Chain::Native, "http://127.0.0.1:8545").is_ok());
     }

@@ -123,7 +123,10 @@ pub const fn gas_limit(estimate: u64, cap: u64) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use alloy::{consensus::Transaction, eips::eip2718::Decodable2718};
+    use alloy::{
+        consensus::{Transaction, transaction::SignerRecoverable},
+        eips::eip2718::Decodable2718,
+    };
 
     #[test]
     fn what_is_signed_is_what_was_meant() {

@@ -69,7 +69,9 @@ pub enum AmountError {
     #[error("the amount is missing; give a decimal number such as 12.5")]
     Empty,
     /// Longer than any amount.
-    #[error("the amount has more than {MAX_TEXT_LENGTH} characters; give a decimal number such as 12.5")]
+    #[error(
+        "the amount has more than {MAX_TEXT_LENGTH} characters; give a decimal number such as 12.5"
+    )]
     TooLong,
     /// A minus sign.
     #[error("the amount {0} is negative; give an amount above zero")]
@@ -287,13 +289,17 @@ mod tests {
         assert_eq!(refused("0.000000"), AmountError::Zero);
         assert_eq!(refused("-1"), AmountError::Negative("-1".into()));
         assert_eq!(refused(&"1".repeat(101)), AmountError::TooLong);
-        assert_eq!(refused(&"9".repeat(90)), AmountError::TooLarge("9".repeat(90)));
+        assert_eq!(
+            refused(&"9".repeat(90)),
+            AmountError::TooLarge("9".repeat(90))
+        );
         assert_eq!(
             refused("1.0000001").to_string(),
             "1.0000001 has 7 decimals, and MVP has 6 at most"
         );
         for text in [
-            ".", "1.", ".5", "1.2.3", "+1", "1e3", " 1", "1 ", "1,000", "0x10", "--1", "-", "１", "NaN",
+            ".", "1.", ".5", "1.2.3", "+1", "1e3", " 1", "1 ", "1,000", "0x10", "--1", "-", "１",
+            "NaN",
         ] {
             assert_eq!(refused(text), AmountError::Malformed(text.into()), "{text}");
         }
@@ -306,6 +312,9 @@ mod tests {
         assert_eq!(points.checked_add(coins), None);
         assert_eq!(coins.checked_sub(points), None);
         assert_eq!(points.to_string(), "1 MVP");
-        assert_eq!(Amount::from_units(Token::Mvc, U256::from(1)).decimal(), "0.000000000000000001");
+        assert_eq!(
+            Amount::from_units(Token::Mvc, U256::from(1)).decimal(),
+            "0.000000000000000001"
+        );
     }
 }

@@ -15,10 +15,17 @@ pub struct Answer {
 
 /// Sends a request and reads its answer, at most [`MAX_ANSWER_BYTES`] of it.
 pub async fn send(request: RequestBuilder) -> Result<Answer, Unknown> {
-    let mut response = request.send().await.map_err(|error| Unknown(describe(&error)))?;
+    let mut response = request
+        .send()
+        .await
+        .map_err(|error| Unknown(describe(&error)))?;
     let status = response.status();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Unknown(describe(&error)))? {
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Unknown(describe(&error)))?
+    {
         if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
             return Err(Unknown(format!(
                 "the answer is longer than {MAX_ANSWER_BYTES} bytes"
@@ -33,7 +40,10 @@ impl Answer {
     /// The body as JSON of a known shape.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Unknown> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Unknown(format!("status {} with a body that makes no sense: {error}", self.status))
+            Unknown(format!(
+                "status {} with a body that makes no sense: {error}",
+                self.status
+            ))
         })
     }
 

@@ -30,8 +30,8 @@ use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::time;
 use token::Tokens;
+use tokio::time;
 use url::Url;
 use wire::{BalanceAnswer, DebitAnswer, DebitRequest, ErrorAnswer, LoginAnswer, LoginRequest};
 
@@ -56,7 +56,9 @@ pub struct AirlineConfig {
 #[derive(Debug, Error)]
 pub enum SetupError {
     /// The URL cannot carry paths.
-    #[error("the airline's base URL {0} is not an http or https URL; write one such as https://airline.example")]
+    #[error(
+        "the airline's base URL {0} is not an http or https URL; write one such as https://airline.example"
+    )]
     BaseUrl(Url),
     /// The HTTP client did not start.
     #[error("the HTTP client cannot be set up: {0}")]
@@ -89,8 +91,9 @@ impl Airline {
             .connect_timeout(config.timeout)
             .redirect(redirect::Policy::none())
             .build()?;
-        let endpoint =
-            base_url.join("oauth/token").map_err(|_| SetupError::BaseUrl(base_url.clone()))?;
+        let endpoint = base_url
+            .join("oauth/token")
+            .map_err(|_| SetupError::BaseUrl(base_url.clone()))?;
         Ok(Self {
             tokens: Tokens::new(endpoint, config.client_id, config.client_secret),
             base_url,
@@ -112,13 +115,15 @@ impl Airline {
         build: impl Fn(&Client, Url) -> RequestBuilder + Send + Sync,
     ) -> Result<Answer, AskError> {
         let unavailable = |why: &str| AskError::Unavailable(Unknown(why.to_owned()));
-        let url = self.base_url.join(path).map_err(|_| unavailable("the path is not one"))?;
+        let url = self
+            .base_url
+            .join(path)
+            .map_err(|_| unavailable("the path is not one"))?;
         let work = async {
             let mut refused: Option<SecretString> = None;
             loop {
                 let token = self.tokens.get(&self.client, refused.as_ref()).await?;
-                let request =
-                    build(&self.client, url.clone()).bearer_auth(token.expose_secret());
+                let request = build(&self.client, url.clone()).bearer_auth(token.expose_secret());
                 let answer = http::send(request).await.map_err(AskError::Unavailable)?;
                 if answer.status == StatusCode::UNAUTHORIZED {
                     if refused.is_some() {
@@ -132,13 +137,18 @@ impl Airline {
         };
         // Tokens and a second try share the time one call has twice over, never more.
         let limit = self.capabilities.timeout.saturating_mul(2);
-        time::timeout(limit, work).await.unwrap_or_else(|_| Err(unavailable("no answer in time")))
+        time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(unavailable("no answer in time")))
     }
 }
 
 /// What a refused request says; empty if it says nothing readable.
 fn error_code(answer: &Answer) -> String {
-    answer.json::<ErrorAnswer>().map(|body| body.error).unwrap_or_default()
+    answer
+        .json::<ErrorAnswer>()
+        .map(|body| body.error)
+        .unwrap_or_default()
 }
 
 /// Logs what must not pass unseen, and keeps it unknown.
@@ -158,21 +168,31 @@ fn known(answer: &Answer, reference: &Reference) -> Result<Known, Unknown> {
     }
     match debit.status.as_str() {
         "applied" => {
-            let member = debit.member_id.and_then(|member| MemberId::new(member).ok());
+            let member = debit
+                .member_id
+                .and_then(|member| MemberId::new(member).ok());
             match (member, debit.miles, debit.partner_reference) {
                 (Some(member), Some(miles), Some(partner_reference))
                     if !partner_reference.is_empty() && partner_reference.len() <= 128 =>
                 {
-                    Ok(Known::Applied { partner_reference, member, miles: Miles::new(miles) })
+                    Ok(Known::Applied {
+                        partner_reference,
+                        member,
+                        miles: Miles::new(miles),
+                    })
                 }
-                _ => Err(Unknown("an applied debit without member, miles or reference".to_owned())),
+                _ => Err(Unknown(
+                    "an applied debit without member, miles or reference".to_owned(),
+                )),
             }
         }
         "refused" => match debit.reason.as_deref() {
             Some("insufficient_miles") => Ok(Known::Refused(Refusal::InsufficientMiles)),
             Some("account_blocked") => Ok(Known::Refused(Refusal::AccountBlocked)),
             Some("reversed") => Ok(Known::Refused(Refusal::Reversed)),
-            _ => Err(Unknown("a refusal for a reason nobody has heard of".to_owned())),
+            _ => Err(Unknown(
+                "a refusal for a reason nobody has heard of".to_owned(),
+            )),
         },
         "reversed" => Ok(Known::Reversed),
         _ => Err(Unknown("a debit status nobody has heard of".to_owned())),
@@ -188,7 +208,9 @@ impl Adapter for Airline {
     async fn reachable(&self) -> Result<(), AskError> {
         self.tokens.get(&self.client, None).await.map(|_| ())?;
         // A kept token proves nothing about now, so ask for a debit that cannot exist.
-        let answer = self.call("v1/debits/reachable", |client, url| client.get(url)).await?;
+        let answer = self
+            .call("v1/debits/reachable", |client, url| client.get(url))
+            .await?;
         match answer.status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(()),
             _ => Err(unavailable(&answer)),
@@ -196,16 +218,24 @@ impl Adapter for Airline {
     }
 
     async fn authenticate(&self, login: &str, secret: &SecretString) -> Result<Session, AskError> {
-        let body = LoginRequest { login, password: secret.expose_secret() };
+        let body = LoginRequest {
+            login,
+            password: secret.expose_secret(),
+        };
         let answer = self
-            .call("v1/members/login", |client, url| client.post(url).json(&body))
+            .call("v1/members/login", |client, url| {
+                client.post(url).json(&body)
+            })
             .await?;
         match answer.status {
             StatusCode::OK => {
                 let body: LoginAnswer = answer.json().map_err(AskError::Unavailable)?;
                 let member = MemberId::new(body.member_id)
                     .map_err(|error| AskError::Unavailable(Unknown(error.to_string())))?;
-                Ok(Session { member, token: body.member_token.into() })
+                Ok(Session {
+                    member,
+                    token: body.member_token.into(),
+                })
             }
             StatusCode::FORBIDDEN => match error_code(&answer).as_str() {
                 "member_credentials" => Err(AskError::MemberRefused),
@@ -220,7 +250,9 @@ impl Adapter for Airline {
         let path = format!("v1/members/{}/balance", session.member);
         let answer = self
             .call(&path, |client, url| {
-                client.get(url).header(MEMBER_TOKEN, session.token.expose_secret())
+                client
+                    .get(url)
+                    .header(MEMBER_TOKEN, session.token.expose_secret())
             })
             .await?;
         match answer.status {
@@ -262,9 +294,11 @@ impl Adapter for Airline {
             _ => Err(answer.unknown()),
         };
         match read {
-            Ok(Known::Applied { partner_reference, member, miles: taken })
-                if member == session.member && taken == miles =>
-            {
+            Ok(Known::Applied {
+                partner_reference,
+                member,
+                miles: taken,
+            }) if member == session.member && taken == miles => {
                 Debit::Applied { partner_reference }
             }
             Ok(Known::Refused(refusal)) => Debit::Refused(refusal),
@@ -313,7 +347,9 @@ impl Adapter for Airline {
         let read = match answer.status {
             StatusCode::OK | StatusCode::CREATED => known(&answer, reference),
             StatusCode::UNPROCESSABLE_ENTITY if error_code(&answer) == "not_reversible" => {
-                return Reversal::Refused("the airline says this debit cannot be reversed".to_owned());
+                return Reversal::Refused(
+                    "the airline says this debit cannot be reversed".to_owned(),
+                );
             }
             _ => Err(answer.unknown()),
         };

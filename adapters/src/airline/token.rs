@@ -34,7 +34,12 @@ struct Current {
 
 impl Tokens {
     pub fn new(endpoint: Url, client_id: String, client_secret: SecretString) -> Self {
-        Self { endpoint, client_id, client_secret, current: Mutex::new(None) }
+        Self {
+            endpoint,
+            client_id,
+            client_secret,
+            current: Mutex::new(None),
+        }
     }
 
     /// A token that is good now. `stale` is one the airline has just refused.
@@ -77,7 +82,12 @@ impl Tokens {
             return Err(AskError::Unavailable(Unknown(why.to_owned())));
         }
         let lifetime = Duration::from_secs(answer.expires_in).min(MAX_LIFETIME);
-        let until = asked.checked_add(lifetime.saturating_sub(MARGIN)).unwrap_or(asked);
-        Ok(Current { token: answer.access_token.into(), until })
+        let until = asked
+            .checked_add(lifetime.saturating_sub(MARGIN))
+            .unwrap_or(asked);
+        Ok(Current {
+            token: answer.access_token.into(),
+            until,
+        })
     }
 }

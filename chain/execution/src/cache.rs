@@ -1,10 +1,11 @@
 //! The state as the EVM sees it during one block.
 //!
 //! revm reads synchronously and the store does not. A read of something that is not here yet is
-//! noted and answered as if it were absent; whoever runs the EVM then throws the result away,
-//! fetches what was noted and runs again. Answering, instead of stopping, lets one attempt find
-//! many missing values. Each new attempt starts with at least one more value known, so the
-//! attempts end.
+//! tried on the spot ([`View`]): a store that has it at hand answers at once, and the EVM goes on.
+//! Otherwise it is noted and answered as if it were absent; whoever runs the EVM then throws the
+//! result away, fetches what was noted and runs again. Answering, instead of stopping, lets one
+//! attempt find many missing values. Each new attempt starts with at least one more value known,
+//! so the attempts end.
 //!
 //! For each place the cache keeps what is committed and what the block made of it; the block's
 //! changes are the difference, so they do not depend on what happened to be read.
@@ -21,6 +22,10 @@ use revm::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
+    fmt,
+    future::Future,
+    pin::pin,
+    task::{Context, Poll},
 };
 
 /// A place that was asked for and is not known yet.
@@ -29,6 +34,26 @@ pub(crate) enum Place {
     Account(Address),
     Slot(Address, U256),
     Code(B256),
+}
+
+/// What stood there.
+enum Found {
+    Account(Option<Account>),
+    Word(U256),
+    Code(Bytecode),
+}
+
+async fn read(reader: &impl StateReader, place: Place) -> Result<Found, ReadError> {
+    Ok(match place {
+        Place::Account(address) => Found::Account(state::account(reader, address).await?),
+        Place::Slot(address, slot) => Found::Word(state::storage(reader, address, slot).await?),
+        Place::Code(hash) => {
+            let code = state::code(reader, hash).await?;
+            let code = Bytecode::new_raw_checked(code)
+                .map_err(|error| ReadError(format!("code {hash}: {error}")))?;
+            Found::Code(code)
+        }
+    })
 }
 
 #[derive(Debug)]
@@ -73,13 +98,16 @@ impl Cache {
 
     /// Notes a place to be fetched, unless it is known.
     pub(crate) fn want(&mut self, place: Place) {
-        let known = match place {
+        if !self.knows(place) {
+            self.missing.insert(place);
+        }
+    }
+
+    fn knows(&self, place: Place) -> bool {
+        match place {
             Place::Account(address) => self.accounts.contains_key(&address),
             Place::Slot(address, slot) => self.slots.contains_key(&(address, slot)),
             Place::Code(hash) => hash == KECCAK256_EMPTY || self.codes.contains_key(&hash),
-        };
-        if !known {
-            self.missing.insert(place);
         }
     }
 
@@ -93,26 +121,41 @@ impl Cache {
 
     /// Reads all that is missing.
     pub(crate) async fn fetch(&mut self, reader: &impl StateReader) -> Result<(), ReadError> {
-        while let Some(place) = self.missing.first().copied() {
-            match place {
-                Place::Account(address) => {
-                    let account = state::account(reader, address).await?;
-                    self.accounts.insert(address, Entry::new(account));
-                }
-                Place::Slot(address, slot) => {
-                    let word = state::storage(reader, address, slot).await?;
-                    self.slots.insert((address, slot), Entry::new(word));
-                }
-                Place::Code(hash) => {
-                    let code = state::code(reader, hash).await?;
-                    let code = Bytecode::new_raw_checked(code)
-                        .map_err(|error| ReadError(format!("code {hash}: {error}")))?;
-                    self.codes.insert(hash, code);
-                }
-            }
-            self.missing.remove(&place);
+        while let Some(place) = self.missing.pop_first() {
+            let found = read(reader, place).await?;
+            self.learn(place, found);
         }
         Ok(())
+    }
+
+    /// Reads a place now if it is not known and the store need not be waited for.
+    pub(crate) fn fetch_now(
+        &mut self,
+        reader: &impl StateReader,
+        context: &mut Context<'_>,
+        place: Place,
+    ) {
+        if !self.knows(place)
+            && let Poll::Ready(Ok(found)) = pin!(read(reader, place)).poll(context)
+        {
+            self.learn(place, found);
+        }
+    }
+
+    fn learn(&mut self, place: Place, found: Found) {
+        match (place, found) {
+            (Place::Account(address), Found::Account(account)) => {
+                self.accounts.insert(address, Entry::new(account));
+            }
+            (Place::Slot(address, slot), Found::Word(word)) => {
+                self.slots.insert((address, slot), Entry::new(word));
+            }
+            (Place::Code(hash), Found::Code(code)) => {
+                self.codes.insert(hash, code);
+            }
+            // `read` answers each place with its own kind.
+            _ => {}
+        }
     }
 
     /// A word of storage, read if need be.
@@ -236,5 +279,40 @@ impl Database for Cache {
             Some((height, digest)) if height == number => digest,
             _ => B256::ZERO,
         })
+    }
+}
+
+/// The cache, together with a way to read on the spot.
+pub(crate) struct View<'a> {
+    pub(crate) cache: &'a mut Cache,
+    pub(crate) fetch_now: &'a mut dyn FnMut(&mut Cache, Place),
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cache.fmt(formatter)
+    }
+}
+
+impl Database for View<'_> {
+    type Error = Infallible;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Infallible> {
+        (self.fetch_now)(self.cache, Place::Account(address));
+        self.cache.basic(address)
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Infallible> {
+        (self.fetch_now)(self.cache, Place::Code(hash));
+        self.cache.code_by_hash(hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Infallible> {
+        (self.fetch_now)(self.cache, Place::Slot(address, slot));
+        self.cache.storage(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Infallible> {
+        self.cache.block_hash(number)
     }
 }

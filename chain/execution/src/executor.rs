@@ -5,13 +5,17 @@
 //! - its Ethereum checkpoint, if any, is stored before the first transaction;
 //! - a transaction's gas limit must fit in what the block has left;
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
+//! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
 //! - the whole price of gas goes to the beneficiary; a price of zero is valid.
 
 use crate::{
     call::{CallOutcome, CallRequest, EstimateOutcome},
     error::BlockError,
-    modules::{self, Config, bridge::{checkpoint, outbox}},
+    modules::{
+        self, Config,
+        bridge::{checkpoint, outbox},
+    },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
     session::{Refusal, Session},
     state::{Changes, ReadError, StateReader},
@@ -177,6 +181,10 @@ impl Executor {
             CallOutcome::Success { gas_used, .. } => gas_used,
             failed => return Ok(EstimateOutcome::Failed(failed)),
         };
+        if used == LEAST_GAS {
+            // Nothing but the transaction itself: a plain transfer needs no margin.
+            return Ok(EstimateOutcome::Gas(used));
+        }
         let mut low = used.saturating_sub(1);
         // Most calls need no more than this; a call keeps 1/64 of its gas back (EIP-150).
         let guess = used

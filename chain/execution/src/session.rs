@@ -1,7 +1,7 @@
 //! One block under way: the EVM's environment, the cache, and the reading of what is missing.
 
 use crate::{
-    cache::{Cache, Place},
+    cache::{Cache, Place, View},
     error::BlockError,
     executor::BlockInput,
     modules::{self, Config, bridge::checkpoint},
@@ -18,7 +18,11 @@ use revm::{
     precompile::{PrecompileSpecId, Precompiles},
     primitives::hardfork::SpecId,
 };
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// Ethereum's rules that this chain follows.
 const SPEC: SpecId = SpecId::OSAKA;
@@ -108,7 +112,8 @@ impl<'a, R: StateReader> Session<'a, R> {
     ) -> Result<Result<ResultAndState, Refusal>, BlockError> {
         self.prefetch(transaction).await?;
         loop {
-            let result = self.attempt(transaction.clone());
+            let result =
+                poll_fn(|context| Poll::Ready(self.attempt(transaction.clone(), context))).await;
             if self.cache.is_complete() {
                 return Ok(result);
             }
@@ -121,11 +126,20 @@ impl<'a, R: StateReader> Session<'a, R> {
         Ok(self.cache.load(self.reader, address, slot).await?)
     }
 
-    fn attempt(&mut self, transaction: TxEnv) -> Result<ResultAndState, Refusal> {
+    fn attempt(
+        &mut self,
+        transaction: TxEnv,
+        context: &mut Context<'_>,
+    ) -> Result<ResultAndState, Refusal> {
         let mut precompiles =
             PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(SPEC)));
         modules::install(&mut precompiles, &self.config);
-        let mut evm = EthEvmBuilder::new(&mut self.cache, self.env.clone())
+        let reader = self.reader;
+        let view = View {
+            cache: &mut self.cache,
+            fetch_now: &mut |cache, place| cache.fetch_now(reader, context, place),
+        };
+        let mut evm = EthEvmBuilder::new(view, self.env.clone())
             .precompiles(precompiles)
             .build();
         evm.transact_raw(transaction).map_err(|error| match error {

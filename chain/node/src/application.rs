@@ -3,17 +3,15 @@
 //! | moment | what happens |
 //! |---|---|
 //! | propose | wait for the block's time, take candidates from the mempool and perhaps an Ethereum checkpoint, execute, commit to the result in the header |
-//! | process | check the header against its parent, the clock and this validator's own Ethereum endpoint, execute, compare every root |
+//! | process | check the header against its parent, execute, compare every root |
 //! | finalized | write the block to the index, clear the mempool, move the tip |
 //!
-//! Two checks depend on this machine and not on the block alone: the clock and the Ethereum
-//! endpoint. Each waits a bounded time and then refuses the candidate *here*; if two thirds of the
-//! others accept it, the block arrives again as final and those checks are skipped, so that a
-//! validator with a dead endpoint or a slow clock still follows the chain.
+//! Everything here is the same on every machine. What depends on this machine, its clock and its
+//! Ethereum endpoint, is asked before the first vote, in `consensus::witness`.
 
 use crate::{
     block::{self, Block, BlockContext, Digest, MAX_BLOCK_BYTES, MAX_TRANSACTIONS, PublicKey},
-    ethereum::{EthereumView, Verdict},
+    ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
@@ -43,12 +41,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::watch;
-
-/// How far a block's time may lie ahead of this machine's clock before it is refused here.
-pub const MAX_CLOCK_DRIFT: Duration = Duration::from_secs(2);
-/// How long this validator's Ethereum endpoint may take to confirm a leader's checkpoint.
-pub const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(2);
-const CHECKPOINT_RETRY: Duration = Duration::from_millis(100);
 
 /// The certificates' signing scheme: BLS12-381 threshold signatures, 48 bytes each.
 pub type Scheme = standard::Scheme<PublicKey, MinSig>;
@@ -211,42 +203,6 @@ impl<V: EthereumView> Application<V> {
         }
     }
 
-    /// Whether this validator's clock and Ethereum endpoint accept a candidate's header.
-    async fn accept_here<E: Clock>(&self, runtime: &E, header: &Header) -> bool {
-        let now = milliseconds(runtime);
-        let ahead = header.timestamp_ms.saturating_sub(now);
-        if ahead > u64::try_from(MAX_CLOCK_DRIFT.as_millis()).unwrap_or(u64::MAX) {
-            tracing::warn!(
-                height = header.height,
-                ahead_ms = ahead,
-                "a block's time lies too far ahead of this clock"
-            );
-            return false;
-        }
-        runtime.sleep(Duration::from_millis(ahead)).await;
-        let Some(checkpoint) = header.checkpoint else {
-            return true;
-        };
-        let give_up = runtime.current() + CHECKPOINT_PATIENCE;
-        loop {
-            match self.shared.ethereum.check(checkpoint).await {
-                Verdict::Confirmed => return true,
-                Verdict::Denied => {
-                    tracing::error!(number = checkpoint.number, hash = %checkpoint.hash, "a leader offered an Ethereum header that this endpoint contradicts");
-                    return false;
-                }
-                Verdict::Unknown if runtime.current() >= give_up => {
-                    tracing::warn!(
-                        number = checkpoint.number,
-                        "this Ethereum endpoint cannot confirm a leader's checkpoint"
-                    );
-                    return false;
-                }
-                Verdict::Unknown => runtime.sleep(CHECKPOINT_RETRY).await,
-            }
-        }
-    }
-
     /// Waits until the block's time has come and there is something to put in it.
     async fn wait_for_turn<E: Clock>(&self, runtime: &E, parent: &Header) {
         let genesis = &self.shared.genesis;
@@ -399,10 +355,10 @@ where
 
     async fn process(
         &mut self,
-        (runtime, context): (E, BlockContext),
+        (_, context): (E, BlockContext),
         mut ancestry: impl Ancestry<Block>,
         batch: Batch<E>,
-        finality: Finality,
+        _finality: Finality,
     ) -> Option<Merkleized<E>> {
         let block = ancestry.next().await?;
         let block = block.inner();
@@ -438,9 +394,6 @@ where
             refuse("a transaction is not valid");
             return None;
         };
-        if finality == Finality::Candidate && !self.accept_here(&runtime, header).await {
-            return None;
-        }
         let plan = Plan {
             timestamp_ms: header.timestamp_ms,
             leader: header.turn.leader,

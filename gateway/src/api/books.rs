@@ -165,9 +165,10 @@ fn agree(journal: &JournalBooks, chain: &OnChain) -> bool {
     journal.balanced
         && chain.complete
         && expected == Some(chain.issued)
-        && journal.programmes.iter().all(|programme| {
-            programme.micro_points_issued == programme.micro_points_by_rate
-        })
+        && journal
+            .programmes
+            .iter()
+            .all(|programme| programme.micro_points_issued == programme.micro_points_by_rate)
 }
 
 enum Unread {
@@ -176,7 +177,11 @@ enum Unread {
 }
 
 async fn on_chain(machine: &crate::conversion::Machine) -> Result<OnChain, Unread> {
-    let issuing = machine.store.issuing(MAX_UNRECORDED).await.map_err(Unread::Store)?;
+    let issuing = machine
+        .store
+        .issuing(MAX_UNRECORDED)
+        .await
+        .map_err(Unread::Store)?;
     let mut unrecorded = U256::ZERO;
     for conversion in &issuing {
         let issued = machine.chain.issued(conversion_name(&conversion.id)).await;

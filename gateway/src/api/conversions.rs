@@ -183,10 +183,19 @@ pub async fn create(
     let member = request.member.check()?;
     let fingerprint = caller.fingerprint(
         "conversion",
-        &[&request.quote_id, &member.login, member.password.expose_secret(), &request.receiver],
+        &[
+            &request.quote_id,
+            &member.login,
+            member.password.expose_secret(),
+            &request.receiver,
+        ],
     );
-    let key =
-        Key { partner: caller.partner.to_string(), key, operation: "conversion", fingerprint };
+    let key = Key {
+        partner: caller.partner.to_string(),
+        key,
+        operation: "conversion",
+        fingerprint,
+    };
     let (quote_id, receiver) = (request.quote_id, request.receiver);
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, |key, begun| async move {
@@ -198,7 +207,10 @@ pub async fn create(
         // From here on nothing of the member is needed.
         drop(member);
         let deadline = Instant::now() + work_app.conversion_wait;
-        let row = machine.wait_settled(&id, deadline).await?.ok_or(sqlx::Error::RowNotFound)?;
+        let row = machine
+            .wait_settled(&id, deadline)
+            .await?
+            .ok_or(sqlx::Error::RowNotFound)?;
         answer(row).map(Done::New)
     })
     .await
@@ -214,12 +226,16 @@ fn answer(row: Row) -> Result<crate::store::idempotency::Stored, Problem> {
     };
     match row.state {
         Stage::Completed => Ok(idempotent::stored(StatusCode::CREATED, &view(row))?),
-        Stage::Refused => {
-            ended(problem::CONVERSION_REFUSED, "No miles were taken; make a new quote", &row)
-        }
-        Stage::Reversed => {
-            ended(problem::CONVERSION_REVERSED, "The miles were given back; make a new quote", &row)
-        }
+        Stage::Refused => ended(
+            problem::CONVERSION_REFUSED,
+            "No miles were taken; make a new quote",
+            &row,
+        ),
+        Stage::Reversed => ended(
+            problem::CONVERSION_REVERSED,
+            "The miles were given back; make a new quote",
+            &row,
+        ),
         _ => Ok(idempotent::stored(StatusCode::ACCEPTED, &view(row))?),
     }
 }
@@ -248,12 +264,15 @@ pub async fn look_up(
         true => app.machine.store.conversion(&id).await?,
         false => None,
     };
-    row.filter(|row| row.partner == *caller.partner).map(view).map(Json).ok_or_else(|| {
-        Problem::new(
-            problem::NOT_FOUND,
-            "There is no such conversion of yours; GET /v1/conversions lists them.",
-        )
-    })
+    row.filter(|row| row.partner == *caller.partner)
+        .map(view)
+        .map(Json)
+        .ok_or_else(|| {
+            Problem::new(
+                problem::NOT_FOUND,
+                "There is no such conversion of yours; GET /v1/conversions lists them.",
+            )
+        })
 }
 
 /// List conversions
@@ -281,16 +300,27 @@ pub async fn list(
         let detail = format!("The limit must be between 1 and {MAX_PAGE}.");
         return Err(Problem::new(problem::MALFORMED, detail));
     }
-    if page.cursor.as_deref().is_some_and(|cursor| !ids::plausible(cursor, "conv")) {
+    if page
+        .cursor
+        .as_deref()
+        .is_some_and(|cursor| !ids::plausible(cursor, "conv"))
+    {
         let detail = "The cursor must be the next_cursor of an earlier page.";
         return Err(Problem::new(problem::MALFORMED, detail));
     }
     let cursor = page.cursor.as_deref();
     // One more than asked for tells whether there is a next page.
-    let mut rows = app.machine.store.conversions_of(&caller.partner, cursor, limit + 1).await?;
+    let mut rows = app
+        .machine
+        .store
+        .conversions_of(&caller.partner, cursor, limit + 1)
+        .await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > size;
     rows.truncate(size);
     let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
-    Ok(Json(ConversionPage { items: rows.into_iter().map(view).collect(), next_cursor }))
+    Ok(Json(ConversionPage {
+        items: rows.into_iter().map(view).collect(),
+        next_cursor,
+    }))
 }

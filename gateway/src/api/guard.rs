@@ -14,11 +14,7 @@ use tracing::Instrument;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub async fn guard(
-    State(slots): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn guard(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     let id = ids::request();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let began = Instant::now();

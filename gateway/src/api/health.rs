@@ -43,20 +43,37 @@ pub async fn health() -> Json<Health> {
 pub async fn ready(State(app): Shared) -> Result<Json<Ready>, Problem> {
     let machine = &app.machine;
     let mut checks = BTreeMap::new();
-    checks.insert("database".to_owned(), machine.store.reachable().await.is_ok());
+    checks.insert(
+        "database".to_owned(),
+        machine.store.reachable().await.is_ok(),
+    );
     let chain = machine.chain.identity().await;
     let same = chain.is_ok_and(|identity| identity.chain_id == machine.chain_id);
     checks.insert("chain".to_owned(), same);
     for (name, programme) in &machine.programmes {
-        checks.insert(format!("partner:{name}"), programme.adapter.reachable().await.is_ok());
+        checks.insert(
+            format!("partner:{name}"),
+            programme.adapter.reachable().await.is_ok(),
+        );
     }
     if checks.values().all(|ok| *ok) {
-        return Ok(Json(Ready { ready: true, checks }));
+        return Ok(Json(Ready {
+            ready: true,
+            checks,
+        }));
     }
-    let failed: Vec<&str> =
-        checks.iter().filter(|(_, ok)| !**ok).map(|(name, _)| name.as_str()).collect();
-    let detail = format!("Not answering: {}; check that it runs and can be reached.", failed.join(", "));
-    let checks: Map<String, Value> =
-        checks.into_iter().map(|(name, ok)| (name, Value::Bool(ok))).collect();
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(|(_, ok)| !**ok)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let detail = format!(
+        "Not answering: {}; check that it runs and can be reached.",
+        failed.join(", ")
+    );
+    let checks: Map<String, Value> = checks
+        .into_iter()
+        .map(|(name, ok)| (name, Value::Bool(ok)))
+        .collect();
     Err(Problem::new(problem::NOT_READY, detail).with("checks", checks))
 }

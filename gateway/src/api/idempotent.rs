@@ -4,6 +4,7 @@
 
 use super::App;
 use crate::clock::now_ms;
+use crate::conversion::Machine;
 use crate::problem::{self, Problem};
 use crate::store::idempotency::{self, Claim, Key, Stored};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -25,7 +26,10 @@ pub enum Done {
 /// An answer of JSON.
 pub fn stored(status: StatusCode, body: &impl Serialize) -> Result<Stored, sqlx::Error> {
     let body = serde_json::to_vec(body).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    Ok(Stored { status: status.as_u16(), body })
+    Ok(Stored {
+        status: status.as_u16(),
+        body,
+    })
 }
 
 /// Does `work` once per key. It is given what an interrupted predecessor made, if anything.
@@ -57,42 +61,52 @@ where
     let machine = Arc::clone(&app.machine);
     let task_key = key.clone();
     let task = tokio::spawn(async move {
-        let outcome = work.await;
-        let answer = match outcome {
-            Ok(Done::Recorded(answer)) => return Ok(answer),
-            Ok(Done::New(answer)) => answer,
-            // The gateway or the partner failed: nothing is decided, so the key is given back.
-            Err(problem) if problem.kind.status.is_server_error() => {
-                machine.store.release_key(&task_key).await?;
-                return Err(problem);
-            }
-            Err(problem) => stored(problem.kind.status, &problem.body())?,
-        };
-        let mut transaction = machine.store.write().await?;
-        idempotency::answered(&mut transaction, &task_key, &answer).await?;
-        transaction.commit().await?;
-        Ok(answer)
+        let outcome = finish(&machine, &task_key, work.await).await;
+        // The gateway or the partner failed: nothing is decided, so the key is given back.
+        if outcome.as_ref().is_err() {
+            machine.store.release_key(&task_key, &machine.run).await?;
+        }
+        outcome
     });
     match task.await {
-        Ok(Ok(answer)) => Ok(respond(answer, false)),
-        Ok(Err(problem)) => {
-            if problem.kind == problem::INTERNAL {
-                store.release_key(&key).await?;
-            }
-            Err(problem)
-        }
+        Ok(outcome) => outcome.map(|answer| respond(answer, false)),
         Err(error) => {
-            store.release_key(&key).await?;
+            store.release_key(&key, &app.machine.run).await?;
             Err(Problem::internal(&error))
         }
     }
 }
 
+/// Stores the answer to a request that was decided; an error means that it was not.
+async fn finish(
+    machine: &Machine,
+    key: &Key,
+    outcome: Result<Done, Problem>,
+) -> Result<Stored, Problem> {
+    let answer = match outcome {
+        Ok(Done::Recorded(answer)) => return Ok(answer),
+        Ok(Done::New(answer)) => answer,
+        Err(problem) if problem.kind.status.is_server_error() => return Err(problem),
+        Err(problem) => stored(problem.kind.status, &problem.body())?,
+    };
+    let mut transaction = machine.store.write().await?;
+    idempotency::answered(&mut transaction, key, &answer).await?;
+    transaction.commit().await?;
+    Ok(answer)
+}
+
 /// An answer as it travels, the first time and every time.
 fn respond(answer: Stored, replayed: bool) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let media_type = if status.is_success() { "application/json" } else { problem::MEDIA_TYPE };
-    let location = status.is_success().then(|| location(&answer.body)).flatten();
+    let media_type = if status.is_success() {
+        "application/json"
+    } else {
+        problem::MEDIA_TYPE
+    };
+    let location = status
+        .is_success()
+        .then(|| location(&answer.body))
+        .flatten();
     let mut response = (status, answer.body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -108,6 +122,9 @@ fn respond(answer: Stored, replayed: bool) -> Response {
 /// Where a conversion can be looked up.
 fn location(body: &[u8]) -> Option<HeaderValue> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let id = body.get("id")?.as_str().filter(|id| id.starts_with("conv_"))?;
+    let id = body
+        .get("id")?
+        .as_str()
+        .filter(|id| id.starts_with("conv_"))?;
     HeaderValue::from_str(&format!("/v1/conversions/{id}")).ok()
 }

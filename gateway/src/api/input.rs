@@ -3,11 +3,11 @@
 use super::MAX_BODY_BYTES;
 use crate::conversion::ask::Member;
 use crate::problem::{self, Problem};
+use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::body::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -38,15 +38,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::new(
-                problem::INVALID,
-                format!("The body does not have the expected form: {error}; see /docs."),
-            ),
-            Category::Io | Category::Syntax | Category::Eof => {
-                Problem::new(problem::MALFORMED, format!("The body is not valid JSON: {error}."))
-            }
-        })
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| match error.classify() {
+                Category::Data => Problem::new(
+                    problem::INVALID,
+                    format!("The body does not have the expected form: {error}; see /docs."),
+                ),
+                Category::Io | Category::Syntax | Category::Eof => Problem::new(
+                    problem::MALFORMED,
+                    format!("The body is not valid JSON: {error}."),
+                ),
+            })
     }
 }
 
@@ -57,7 +60,10 @@ fn unread(rejection: BytesRejection) -> Problem {
             format!("The body is larger than {MAX_BODY_BYTES} bytes; send a smaller one."),
         )
     } else {
-        Problem::new(problem::MALFORMED, "The body could not be read; send it again.")
+        Problem::new(
+            problem::MALFORMED,
+            "The body could not be read; send it again.",
+        )
     }
 }
 
@@ -83,7 +89,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(value)| Self(value)).map_err(|error| {
-            let detail = format!("The query does not have the expected form: {}; see /docs.", error.body_text());
+            let detail = format!(
+                "The query does not have the expected form: {}; see /docs.",
+                error.body_text()
+            );
             Problem::new(problem::MALFORMED, detail)
         })
     }
@@ -134,9 +143,14 @@ impl MemberInput {
         {
             return Err(Problem::new(
                 problem::INVALID,
-                format!("A member's login has 1 to {MAX_LOGIN_BYTES} bytes and a password 1 to {MAX_PASSWORD_BYTES}."),
+                format!(
+                    "A member's login has 1 to {MAX_LOGIN_BYTES} bytes and a password 1 to {MAX_PASSWORD_BYTES}."
+                ),
             ));
         }
-        Ok(Member { login: self.login, password: self.password })
+        Ok(Member {
+            login: self.login,
+            password: self.password,
+        })
     }
 }

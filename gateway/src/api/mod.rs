@@ -79,7 +79,10 @@ struct BearerKey;
 impl Modify for BearerKey {
     fn modify(&self, document: &mut Specification) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document.components.get_or_insert_default().add_security_scheme("api_key", scheme);
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("api_key", scheme);
     }
 }
 
@@ -105,7 +108,10 @@ pub fn router(app: App) -> Router {
     router
         .merge(SwaggerUi::new("/docs").url("/openapi.json", specification))
         .fallback(|| async {
-            Problem::new(problem::NOT_FOUND, "There is nothing at this path; see /docs.")
+            Problem::new(
+                problem::NOT_FOUND,
+                "There is nothing at this path; see /docs.",
+            )
         })
         .method_not_allowed_fallback(|| async {
             Problem::new(

@@ -87,29 +87,46 @@ pub async fn create(
     let member = request.member.check()?;
     let fingerprint = caller.fingerprint(
         "quote",
-        &[&request.programme, &member.login, member.password.expose_secret(), &request.miles],
+        &[
+            &request.programme,
+            &member.login,
+            member.password.expose_secret(),
+            &request.miles,
+        ],
     );
-    let key = Key { partner: caller.partner.to_string(), key, operation: "quote", fingerprint };
+    let key = Key {
+        partner: caller.partner.to_string(),
+        key,
+        operation: "quote",
+        fingerprint,
+    };
     let (programme, miles) = (request.programme, request.miles);
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, |key, _| async move {
         let lifetime = work_app.quote_lifetime;
         let answer = work_app
             .machine
-            .quote(&key, &programme, &member, &miles, lifetime, |quote, balance| {
-                let body = Quote {
-                    id: quote.id.clone(),
-                    programme: quote.programme.clone(),
-                    member_id: quote.member_id.clone(),
-                    miles: quote.miles.to_string(),
-                    rate: quote.rate.to_string(),
-                    points: quote.points.to_string(),
-                    points_micro: quote.points.0.to_string(),
-                    balance: balance.to_string(),
-                    expires_at: rfc3339(quote.expires_at),
-                };
-                idempotent::stored(StatusCode::CREATED, &body)
-            })
+            .quote(
+                &key,
+                &programme,
+                &member,
+                &miles,
+                lifetime,
+                |quote, balance| {
+                    let body = Quote {
+                        id: quote.id.clone(),
+                        programme: quote.programme.clone(),
+                        member_id: quote.member_id.clone(),
+                        miles: quote.miles.to_string(),
+                        rate: quote.rate.to_string(),
+                        points: quote.points.to_string(),
+                        points_micro: quote.points.0.to_string(),
+                        balance: balance.to_string(),
+                        expires_at: rfc3339(quote.expires_at),
+                    };
+                    idempotent::stored(StatusCode::CREATED, &body)
+                },
+            )
             .await?;
         Ok(Done::Recorded(answer))
     })

@@ -11,7 +11,9 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Programme(name) => Self::new(
                 problem::PROGRAMME_UNKNOWN,
-                format!("There is no programme {name:?}; use one that the gateway is configured for."),
+                format!(
+                    "There is no programme {name:?}; use one that the gateway is configured for."
+                ),
             ),
             Refused::Miles(error) => miles(error),
             Refused::BelowMinimum(minimum) => Self::new(
@@ -63,12 +65,14 @@ impl From<Refused> for Problem {
 
 fn miles(error: MilesError) -> Problem {
     let (kind, detail) = match error {
-        MilesError::Zero => {
-            (problem::AMOUNT_ZERO, "The amount is zero; ask for at least one mile.")
-        }
-        MilesError::Negative => {
-            (problem::AMOUNT_NEGATIVE, "The amount is negative; ask for at least one mile.")
-        }
+        MilesError::Zero => (
+            problem::AMOUNT_ZERO,
+            "The amount is zero; ask for at least one mile.",
+        ),
+        MilesError::Negative => (
+            problem::AMOUNT_NEGATIVE,
+            "The amount is negative; ask for at least one mile.",
+        ),
         MilesError::Fractional => (
             problem::AMOUNT_FRACTIONAL,
             "Miles have no fractions; send a whole number without a decimal point.",
@@ -97,7 +101,9 @@ fn partner(error: &AskError) -> Problem {
         ),
         AskError::GatewayRefused => {
             tracing::error!("a partner refuses the gateway's own credentials");
-            unavailable("The partner does not accept the gateway at the moment; nothing has moved, try again later.")
+            unavailable(
+                "The partner does not accept the gateway at the moment; nothing has moved, try again later.",
+            )
         }
         AskError::Unavailable(why) => {
             tracing::warn!(%why, "a partner gave no usable answer");

@@ -82,13 +82,17 @@ pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
     let upper = digits.bytes().any(|byte| byte.is_ascii_uppercase());
     let lower = digits.bytes().any(|byte| byte.is_ascii_lowercase());
     let receiver: Address = if upper && lower {
-        Address::parse_checksummed(text, None)
-            .map_err(|_| Refused::Receiver("its checksum (EIP-55) is wrong: a digit was mistyped"))?
+        Address::parse_checksummed(text, None).map_err(|_| {
+            Refused::Receiver("its checksum (EIP-55) is wrong: a digit was mistyped")
+        })?
     } else {
-        text.parse().map_err(|_| Refused::Receiver("it must be \"0x\" and 40 hex digits"))?
+        text.parse()
+            .map_err(|_| Refused::Receiver("it must be \"0x\" and 40 hex digits"))?
     };
     if receiver.is_zero() {
-        return Err(Refused::Receiver("it is the zero address, which nobody owns"));
+        return Err(Refused::Receiver(
+            "it is the zero address, which nobody owns",
+        ));
     }
     if address::ALL.contains(&receiver) {
         return Err(Refused::Receiver("it is one of the chain's own modules"));
@@ -98,7 +102,9 @@ pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
 
 impl Machine {
     fn asked_programme(&self, name: &str) -> Result<&Programme, Refused> {
-        self.programmes.get(name).ok_or_else(|| Refused::Programme(name.to_owned()))
+        self.programmes
+            .get(name)
+            .ok_or_else(|| Refused::Programme(name.to_owned()))
     }
 
     /// Authenticates a member and checks that the balance allows this.
@@ -107,7 +113,10 @@ impl Machine {
         member: &Member,
         miles: u64,
     ) -> Result<(Session, Miles), Refused> {
-        let session = programme.adapter.authenticate(&member.login, &member.password).await?;
+        let session = programme
+            .adapter
+            .authenticate(&member.login, &member.password)
+            .await?;
         let balance = programme.adapter.balance(&session).await?;
         if balance.get() < miles {
             return Err(Refused::AboveBalance(balance));
@@ -139,8 +148,10 @@ impl Machine {
         if miles > programme.maximum_miles {
             return Err(Refused::AboveMaximum(programme.maximum_miles));
         }
-        let points =
-            programme.rate.points(miles).ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        let points = programme
+            .rate
+            .points(miles)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
         let (session, balance) = Self::check_member(programme, member, miles).await?;
         let now = now_ms();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
@@ -235,7 +246,11 @@ impl Machine {
         if !ids::plausible(id, "quote") {
             return Err(Refused::QuoteUnknown);
         }
-        let quote = self.store.quote(&key.partner, id).await?.ok_or(Refused::QuoteUnknown)?;
+        let quote = self
+            .store
+            .quote(&key.partner, id)
+            .await?
+            .ok_or(Refused::QuoteUnknown)?;
         if let Some(conversion) = quote.used_by {
             return Err(Refused::QuoteUsed(conversion));
         }
@@ -253,8 +268,15 @@ mod tests {
     #[test]
     fn receivers_are_addresses_that_can_hold_points() {
         let good = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
-        for text in [good.to_owned(), good.to_lowercase(), format!("0x{}", good[2..].to_uppercase())] {
-            assert!(parse_receiver(&text).is_ok_and(|address| address.to_string() == good), "{text}");
+        for text in [
+            good.to_owned(),
+            good.to_lowercase(),
+            format!("0x{}", good[2..].to_uppercase()),
+        ] {
+            assert!(
+                parse_receiver(&text).is_ok_and(|address| address.to_string() == good),
+                "{text}"
+            );
         }
         for bad in [
             "",
@@ -268,7 +290,10 @@ mod tests {
             "0x4d56000000000000000000000000000000000001",
             "0X5aaeb6053f3e94c9b9a09f33669435e7ef1beaed",
         ] {
-            assert!(matches!(parse_receiver(bad), Err(Refused::Receiver(_))), "{bad}");
+            assert!(
+                matches!(parse_receiver(bad), Err(Refused::Receiver(_))),
+                "{bad}"
+            );
         }
     }
 }

@@ -27,7 +27,10 @@ use mileverse_adapters::{Debit, Inquiry, Known, Miles, Reference, Refusal, Rever
 
 /// A change that only gives a reason.
 fn because(code: &'static str, reason: impl Into<String>) -> Change {
-    Change { reason: Some((code, reason.into())), ..Change::default() }
+    Change {
+        reason: Some((code, reason.into())),
+        ..Change::default()
+    }
 }
 
 fn reference(conversion: &Conversion) -> Result<Reference, StepError> {
@@ -43,15 +46,29 @@ impl Machine {
     pub async fn debit(&self, conversion: &Conversion, session: &Session) -> Result<(), StepError> {
         let programme = self.programme(conversion)?;
         let reference = reference(conversion)?;
-        let intent = Change { debit_sent: true, ..Change::default() };
-        if !self.try_advance(conversion, State::Debiting, intent, None, &[]).await? {
+        let intent = Change {
+            debit_sent: true,
+            ..Change::default()
+        };
+        if !self
+            .try_advance(conversion, State::Debiting, intent, None, &[])
+            .await?
+        {
             let why = "it is not where its request left it; nothing was sent".to_owned();
-            return Err(StepError::Row { id: conversion.id.clone(), why });
+            return Err(StepError::Row {
+                id: conversion.id.clone(),
+                why,
+            });
         }
-        let conversion = Conversion { state: State::Debiting, ..conversion.clone() };
+        let conversion = Conversion {
+            state: State::Debiting,
+            ..conversion.clone()
+        };
         let miles = Miles::new(conversion.miles);
         match programme.adapter.debit(session, &reference, miles).await {
-            Debit::Applied { partner_reference } => self.debited(&conversion, partner_reference).await,
+            Debit::Applied { partner_reference } => {
+                self.debited(&conversion, partner_reference).await
+            }
             Debit::Refused(refusal) => self.refused(&conversion, refusal).await,
             Debit::Unknown(why) => {
                 tracing::warn!(id = conversion.id, %why, "the debit's outcome is unknown");
@@ -66,49 +83,84 @@ impl Machine {
         conversion: &Conversion,
         partner_reference: String,
     ) -> Result<Step, StepError> {
-        let change =
-            Change { partner_reference: Some(partner_reference), ..Change::default() };
-        self.advance(conversion, State::Debited, change, Some(Kind::Taken), &[]).await
+        let change = Change {
+            partner_reference: Some(partner_reference),
+            ..Change::default()
+        };
+        self.advance(conversion, State::Debited, change, Some(Kind::Taken), &[])
+            .await
     }
 
     async fn refused(&self, conversion: &Conversion, refusal: Refusal) -> Result<Step, StepError> {
         let change = because(refusal.code(), refusal.to_string());
-        self.advance(conversion, State::Refused, change, None, &[]).await
+        self.advance(conversion, State::Refused, change, None, &[])
+            .await
     }
 
     /// A conversion that nothing was sent for and nobody works on: its member is gone.
     pub(super) async fn abandon(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        let change = because("interrupted", "the conversion was interrupted before any miles were taken");
-        self.advance(conversion, State::Refused, change, None, &[]).await
+        let change = because(
+            "interrupted",
+            "the conversion was interrupted before any miles were taken",
+        );
+        self.advance(conversion, State::Refused, change, None, &[])
+            .await
     }
 
     /// The debit may have been sent, and nobody heard the answer.
     pub(super) async fn doubt(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        self.advance(conversion, State::DebitUnknown, Change::default(), None, &[]).await
+        self.advance(
+            conversion,
+            State::DebitUnknown,
+            Change::default(),
+            None,
+            &[],
+        )
+        .await
     }
 
     pub(super) async fn inquire(&self, conversion: &Conversion) -> Result<Step, StepError> {
         let programme = self.programme(conversion)?;
         let capabilities = programme.adapter.capabilities();
         if !capabilities.inquiry {
-            return self.give_up(conversion, capabilities.reversal, "the partner cannot be asked about a debit").await;
+            return self
+                .give_up(
+                    conversion,
+                    capabilities.reversal,
+                    "the partner cannot be asked about a debit",
+                )
+                .await;
         }
         let answer = programme.adapter.inquire(&reference(conversion)?).await;
         match answer {
-            Inquiry::Found(Known::Applied { partner_reference, member, miles }) => {
+            Inquiry::Found(Known::Applied {
+                partner_reference,
+                member,
+                miles,
+            }) => {
                 if member.as_str() == conversion.member_id && miles.get() == conversion.miles {
                     self.debited(conversion, partner_reference).await
                 } else {
-                    let change = because("debit_mismatch", "the partner took other miles than agreed under our reference");
-                    self.advance(conversion, State::Attention, change, None, &[]).await
+                    let change = because(
+                        "debit_mismatch",
+                        "the partner took other miles than agreed under our reference",
+                    );
+                    self.advance(conversion, State::Attention, change, None, &[])
+                        .await
                 }
             }
             Inquiry::Found(Known::Refused(refusal)) => self.refused(conversion, refusal).await,
             Inquiry::Found(Known::Reversed) => {
-                self.give_up(conversion, capabilities.reversal, "the partner shows the debit as reversed").await
+                self.give_up(
+                    conversion,
+                    capabilities.reversal,
+                    "the partner shows the debit as reversed",
+                )
+                .await
             }
             Inquiry::NotFound => {
-                let window = i64::try_from(capabilities.visibility_window.as_millis()).unwrap_or(i64::MAX);
+                let window =
+                    i64::try_from(capabilities.visibility_window.as_millis()).unwrap_or(i64::MAX);
                 let sent = conversion.debit_sent_at.unwrap_or(conversion.updated_at);
                 if now_ms() < sent.saturating_add(window) {
                     return Ok(Step::Wait { absent_reads: 0 });
@@ -117,12 +169,22 @@ impl Machine {
                 if absent_reads < self.retry.absent_reads {
                     return Ok(Step::Wait { absent_reads });
                 }
-                self.give_up(conversion, capabilities.reversal, "the partner does not know the debit").await
+                self.give_up(
+                    conversion,
+                    capabilities.reversal,
+                    "the partner does not know the debit",
+                )
+                .await
             }
             Inquiry::Unknown(why) => {
                 tracing::warn!(id = conversion.id, attempts = conversion.attempts, %why, "the inquiry has no answer");
                 if conversion.attempts.saturating_add(1) >= self.retry.inquiries {
-                    self.give_up(conversion, capabilities.reversal, "the partner did not answer inquiries").await
+                    self.give_up(
+                        conversion,
+                        capabilities.reversal,
+                        "the partner did not answer inquiries",
+                    )
+                    .await
                 } else {
                     Ok(Step::Wait { absent_reads: 0 })
                 }
@@ -142,7 +204,8 @@ impl Machine {
         } else {
             (State::Attention, "debit_not_reversible")
         };
-        self.advance(conversion, to, because(code, reason), None, &[]).await
+        self.advance(conversion, to, because(code, reason), None, &[])
+            .await
     }
 
     pub(super) async fn reverse(&self, conversion: &Conversion) -> Result<Step, StepError> {
@@ -150,18 +213,27 @@ impl Machine {
         match programme.adapter.reverse(&reference(conversion)?).await {
             Reversal::Acknowledged => {
                 // Only a debit that was known to have happened is in the journal.
-                let posted = conversion.partner_reference.is_some().then_some(Kind::GivenBack);
-                self.advance(conversion, State::Reversed, Change::default(), posted, &[]).await
+                let posted = conversion
+                    .partner_reference
+                    .is_some()
+                    .then_some(Kind::GivenBack);
+                self.advance(conversion, State::Reversed, Change::default(), posted, &[])
+                    .await
             }
             Reversal::Refused(why) => {
                 let change = because("reversal_refused", why);
-                self.advance(conversion, State::Attention, change, None, &[]).await
+                self.advance(conversion, State::Attention, change, None, &[])
+                    .await
             }
             Reversal::Unknown(why) => {
                 tracing::warn!(id = conversion.id, attempts = conversion.attempts, %why, "the reversal has no answer");
                 if conversion.attempts.saturating_add(1) >= self.retry.reversals {
-                    let change = because("reversal_unanswered", "the partner did not acknowledge the reversal");
-                    self.advance(conversion, State::Attention, change, None, &[]).await
+                    let change = because(
+                        "reversal_unanswered",
+                        "the partner did not acknowledge the reversal",
+                    );
+                    self.advance(conversion, State::Attention, change, None, &[])
+                        .await
                 } else {
                     Ok(Step::Wait { absent_reads: 0 })
                 }

@@ -27,8 +27,8 @@ use tokio::time::{self, Instant};
 
 /// Signatures for one conversion, at most. More means that the issuer's key is used elsewhere.
 const MAX_SIGNATURES: usize = 5;
-/// How long a step stays with a transaction it has just broadcast, and how often it looks.
-const WATCH: Duration = Duration::from_secs(5);
+/// How long a step stays with a transaction that the node has just taken, and how often it looks.
+const WATCH: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Machine {
@@ -46,10 +46,13 @@ impl Machine {
         let receiver = Self::receiver(conversion)?;
         let now = now_ms();
         let mut transaction = self.store.write().await?;
-        self.store_signature(&mut transaction, conversion, receiver, chain_nonce, now).await?;
+        self.store_signature(&mut transaction, conversion, receiver, chain_nonce, now)
+            .await?;
         let (from, to) = (conversion.state, State::Issuing);
         let change = Change::default();
-        if !conversions::transition(&mut transaction, &conversion.id, from, to, &change, now).await? {
+        if !conversions::transition(&mut transaction, &conversion.id, from, to, &change, now)
+            .await?
+        {
             return Ok(Step::Moved);
         }
         transaction.commit().await?;
@@ -68,8 +71,9 @@ impl Machine {
         let issuer = self.issuer.address().to_string();
         let nonce = issues::next_nonce(connection, &issuer, chain_nonce).await?;
         let name = conversion_name(&conversion.id);
-        let signed =
-            self.issuer.sign(self.chain_id, nonce, receiver, conversion.points.0, name)?;
+        let signed = self
+            .issuer
+            .sign(self.chain_id, nonce, receiver, conversion.points.0, name)?;
         let stored = IssueTransaction {
             issuer,
             nonce,
@@ -85,7 +89,10 @@ impl Machine {
         let transactions = self.store.issue_transactions(&conversion.id).await?;
         let Some(last) = transactions.last() else {
             let why = "it is issuing but has no signed transaction".to_owned();
-            return Err(StepError::Row { id: conversion.id.clone(), why });
+            return Err(StepError::Row {
+                id: conversion.id.clone(),
+                why,
+            });
         };
         let mut reverted = Vec::new();
         for transaction in &transactions {
@@ -107,8 +114,13 @@ impl Machine {
         });
         if unsettled.count() == 0 && !reverted.is_empty() {
             let reason = "the chain refused to issue the points".to_owned();
-            let change = Change { reason: Some(("issue_refused", reason)), ..Change::default() };
-            return self.advance(conversion, State::Reversing, change, None, &reverted).await;
+            let change = Change {
+                reason: Some(("issue_refused", reason)),
+                ..Change::default()
+            };
+            return self
+                .advance(conversion, State::Reversing, change, None, &reverted)
+                .await;
         }
         if last.outcome != Outcome::Pending || self.nonce_is_gone(last).await? {
             return self.sign_again(conversion, &transactions).await;
@@ -132,11 +144,21 @@ impl Machine {
         transactions: &[IssueTransaction],
     ) -> Result<Step, StepError> {
         if transactions.len() >= MAX_SIGNATURES {
-            let reason = "its nonces keep going to other transactions; is the issuer's key used elsewhere?".to_owned();
-            let change = Change { reason: Some(("nonce_taken", reason)), ..Change::default() };
-            return self.advance(conversion, State::Attention, change, None, &[]).await;
+            let reason =
+                "its nonces keep going to other transactions; is the issuer's key used elsewhere?"
+                    .to_owned();
+            let change = Change {
+                reason: Some(("nonce_taken", reason)),
+                ..Change::default()
+            };
+            return self
+                .advance(conversion, State::Attention, change, None, &[])
+                .await;
         }
-        tracing::error!(id = conversion.id, "the issue's nonce went to another transaction; signing again");
+        tracing::error!(
+            id = conversion.id,
+            "the issue's nonce went to another transaction; signing again"
+        );
         let chain_nonce = self.chain.next_nonce(self.issuer.address()).await?;
         let receiver = Self::receiver(conversion)?;
         let now = now_ms();
@@ -146,7 +168,8 @@ impl Machine {
                 issues::settle(&mut write, &transaction.hash, Outcome::Dead).await?;
             }
         }
-        self.store_signature(&mut write, conversion, receiver, chain_nonce, now).await?;
+        self.store_signature(&mut write, conversion, receiver, chain_nonce, now)
+            .await?;
         write.commit().await.map_err(StepError::from)?;
         Ok(Step::Moved)
     }
@@ -157,11 +180,15 @@ impl Machine {
         conversion: &Conversion,
         transaction: &IssueTransaction,
     ) -> Result<Step, StepError> {
-        if let Err(error) = self.chain.broadcast(&transaction.raw).await {
+        let sent = self.chain.broadcast(&transaction.raw).await;
+        let mut until = Instant::now();
+        match sent {
+            Ok(()) => until += WATCH,
             // Whatever the node says, the transaction may be out: only the chain itself decides.
-            tracing::warn!(id = conversion.id, %error, "the broadcast has no clear answer");
+            Err(error) => {
+                tracing::warn!(id = conversion.id, %error, "the broadcast has no clear answer");
+            }
         }
-        let until = Instant::now() + WATCH;
         loop {
             if let Some(receipt) = self.chain.receipt(&transaction.hash).await? {
                 if receipt.succeeded {
@@ -184,7 +211,10 @@ impl Machine {
     ) -> Result<Step, StepError> {
         let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
         if issued.is_zero() {
-            tracing::error!(id = conversion.id, "the chain shows the issue's receipt but nothing issued; looking again");
+            tracing::error!(
+                id = conversion.id,
+                "the chain shows the issue's receipt but nothing issued; looking again"
+            );
             return Ok(Step::Wait { absent_reads: 0 });
         }
         if issued != U256::from(conversion.points.0) {
@@ -192,8 +222,13 @@ impl Machine {
                 "the chain shows {issued} micro-points issued, {} were agreed",
                 conversion.points.0
             );
-            let change = Change { reason: Some(("issue_mismatch", reason)), ..Change::default() };
-            return self.advance(conversion, State::Attention, change, None, &[]).await;
+            let change = Change {
+                reason: Some(("issue_mismatch", reason)),
+                ..Change::default()
+            };
+            return self
+                .advance(conversion, State::Attention, change, None, &[])
+                .await;
         }
         let change = Change {
             issue_hash: by.map(|(transaction, _)| transaction.hash.clone()),
@@ -204,6 +239,13 @@ impl Machine {
             .iter()
             .map(|(transaction, _)| (transaction.hash.as_str(), Outcome::Mined))
             .collect();
-        self.advance(conversion, State::Completed, change, Some(Kind::Issued), &settled).await
+        self.advance(
+            conversion,
+            State::Completed,
+            change,
+            Some(Kind::Issued),
+            &settled,
+        )
+        .await
     }
 }

@@ -87,7 +87,11 @@ pub struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut leases = self.machine.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = self
+            .machine
+            .leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         leases.remove(&self.id);
     }
 }
@@ -102,8 +106,10 @@ impl Machine {
         programmes: Vec<Programme>,
         retry: Retry,
     ) -> Self {
-        let programmes =
-            programmes.into_iter().map(|programme| (programme.name.clone(), programme)).collect();
+        let programmes = programmes
+            .into_iter()
+            .map(|programme| (programme.name.clone(), programme))
+            .collect();
         Self {
             store,
             chain,
@@ -120,14 +126,18 @@ impl Machine {
     /// Takes the lease on a conversion; `None` if somebody has it.
     pub fn lease(self: &Arc<Self>, id: &str) -> Option<Lease> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        leases
-            .insert(id.to_owned())
-            .then(|| Lease { machine: Arc::clone(self), id: id.to_owned() })
+        leases.insert(id.to_owned()).then(|| Lease {
+            machine: Arc::clone(self),
+            id: id.to_owned(),
+        })
     }
 
     /// Whether nobody moves anything.
     pub fn is_quiet(&self) -> bool {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.leases
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
     }
 
     /// Moves a conversion until it is settled or has to wait.
@@ -178,7 +188,11 @@ impl Machine {
     /// many conversions do not come back at once.
     fn next_due(&self, attempts: u32) -> i64 {
         let factor = 1u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX);
-        let wait = self.retry.first.saturating_mul(factor).min(self.retry.longest);
+        let wait = self
+            .retry
+            .first
+            .saturating_mul(factor)
+            .min(self.retry.longest);
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let wait = wait.saturating_add(rand::rng().random_range(0..=wait / 8));
         now_ms().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX))
@@ -194,7 +208,9 @@ impl Machine {
         settled: &[(&str, Outcome)],
     ) -> Result<Step, StepError> {
         // If somebody else moved the row, the next look finds out how.
-        self.try_advance(conversion, to, change, posting, settled).await.map(|_| Step::Moved)
+        self.try_advance(conversion, to, change, posting, settled)
+            .await
+            .map(|_| Step::Moved)
     }
 
     /// As [`advance`](Self::advance), and says whether it was this call that moved the row.
@@ -233,7 +249,8 @@ impl Machine {
         } else {
             tracing::info!(id, %from, %to, "conversion");
         }
-        self.moves.send_modify(|moves| *moves = moves.wrapping_add(1));
+        self.moves
+            .send_modify(|moves| *moves = moves.wrapping_add(1));
     }
 
     /// Waits until a conversion is settled, or until the deadline; gives what it is then.
@@ -246,7 +263,10 @@ impl Machine {
         loop {
             moves.borrow_and_update();
             let conversion = self.store.conversion(id).await?;
-            if conversion.as_ref().is_none_or(|found| found.state.is_settled()) {
+            if conversion
+                .as_ref()
+                .is_none_or(|found| found.state.is_settled())
+            {
                 return Ok(conversion);
             }
             let changed = time::timeout_at(deadline, moves.changed()).await;
@@ -257,14 +277,22 @@ impl Machine {
     }
 
     pub(super) fn programme(&self, conversion: &Conversion) -> Result<&Programme, StepError> {
-        self.programmes.get(&conversion.programme).ok_or_else(|| StepError::Row {
-            id: conversion.id.clone(),
-            why: format!("programme {:?} is not configured any more", conversion.programme),
-        })
+        self.programmes
+            .get(&conversion.programme)
+            .ok_or_else(|| StepError::Row {
+                id: conversion.id.clone(),
+                why: format!(
+                    "programme {:?} is not configured any more",
+                    conversion.programme
+                ),
+            })
     }
 
     /// How long the worker may sleep when nothing wakes it.
     pub(super) fn idle(&self) -> Duration {
-        self.retry.first.min(Duration::from_secs(1)).max(Duration::from_millis(20))
+        self.retry
+            .first
+            .min(Duration::from_secs(1))
+            .max(Duration::from_millis(20))
     }
 }

@@ -23,8 +23,12 @@ pub async fn run(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
         match machine.store.due(now_ms(), BATCH).await {
             Ok(due) => {
                 for id in due {
-                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
-                    let Some(lease) = machine.lease(&id) else { continue };
+                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+                        break;
+                    };
+                    let Some(lease) = machine.lease(&id) else {
+                        continue;
+                    };
                     let machine = Arc::clone(&machine);
                     moving.spawn(async move {
                         machine.drive(&lease).await;

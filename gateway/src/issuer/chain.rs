@@ -109,7 +109,10 @@ impl Chain {
     where
         T: serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static,
     {
-        let call = self.provider.client().request::<Value, T>(method, parameters);
+        let call = self
+            .provider
+            .client()
+            .request::<Value, T>(method, parameters);
         match time::timeout(TIMEOUT, call).await {
             Err(_) => Err(ChainError::Timeout(method)),
             Ok(Ok(answer)) => Ok(answer),
@@ -128,13 +131,18 @@ impl Chain {
         if ethereum != U256::from(answer.chain_id) {
             return Err(ChainError::Nonsense("eth_chainId"));
         }
-        Ok(Identity { chain_id: answer.chain_id, genesis: answer.genesis_hash.to_lowercase() })
+        Ok(Identity {
+            chain_id: answer.chain_id,
+            genesis: answer.genesis_hash.to_lowercase(),
+        })
     }
 
     /// The nonce after the last final transaction of an account.
     pub async fn next_nonce(&self, account: Address) -> Result<u64, ChainError> {
         const METHOD: &str = "eth_getTransactionCount";
-        let nonce: U256 = self.ask(METHOD, json!([account, BlockNumberOrTag::Latest])).await?;
+        let nonce: U256 = self
+            .ask(METHOD, json!([account, BlockNumberOrTag::Latest]))
+            .await?;
         nonce.try_into().map_err(|_| ChainError::Nonsense(METHOD))
     }
 
@@ -151,13 +159,18 @@ impl Chain {
             return Err(nonsense());
         }
         let block = answer.block_number.try_into().map_err(|_| nonsense())?;
-        Ok(Some(Receipt { succeeded: answer.status == U256::from(1), block }))
+        Ok(Some(Receipt {
+            succeeded: answer.status == U256::from(1),
+            block,
+        }))
     }
 
     /// Hands a signed transaction to the network. An error proves nothing: it may have gone out.
     pub async fn broadcast(&self, raw: &[u8]) -> Result<(), ChainError> {
         let raw = Bytes::copy_from_slice(raw);
-        self.ask::<Value>("eth_sendRawTransaction", json!([raw])).await.map(|_| ())
+        self.ask::<Value>("eth_sendRawTransaction", json!([raw]))
+            .await
+            .map(|_| ())
     }
 
     /// What was issued under a name; zero if nothing was.
@@ -178,7 +191,9 @@ impl Chain {
     async fn view<C: SolCall<Return = U256>>(&self, call: &C) -> Result<U256, ChainError> {
         const METHOD: &str = "eth_call";
         let request = json!({ "to": POINTS, "data": Bytes::from(call.abi_encode()) });
-        let answer: Bytes = self.ask(METHOD, json!([request, BlockNumberOrTag::Latest])).await?;
+        let answer: Bytes = self
+            .ask(METHOD, json!([request, BlockNumberOrTag::Latest]))
+            .await?;
         // An account without the module answers nothing, which must not be read as zero.
         if answer.len() != 32 {
             return Err(ChainError::Nonsense(METHOD));

@@ -71,8 +71,11 @@ impl Issuer {
         micro_points: u64,
         name: B256,
     ) -> Result<SignedIssue, SignerError> {
-        let call =
-            IPoints::issueCall { to: receiver, amount: U256::from(micro_points), conversionId: name };
+        let call = IPoints::issueCall {
+            to: receiver,
+            amount: U256::from(micro_points),
+            conversionId: name,
+        };
         let mut transaction = TxEip1559 {
             chain_id,
             nonce,
@@ -86,6 +89,9 @@ impl Issuer {
         };
         let signature = self.signer.sign_transaction_sync(&mut transaction)?;
         let envelope = TxEnvelope::Eip1559(transaction.into_signed(signature));
-        Ok(SignedIssue { hash: *envelope.tx_hash(), raw: envelope.encoded_2718() })
+        Ok(SignedIssue {
+            hash: *envelope.tx_hash(),
+            raw: envelope.encoded_2718(),
+        })
     }
 }

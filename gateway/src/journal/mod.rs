@@ -110,11 +110,13 @@ pub(crate) async fn write(
 ) -> Result<(), sqlx::Error> {
     let id = ids::journal();
     for entry in entries {
-        sqlx::query("INSERT INTO accounts (id, currency) VALUES (?, ?) ON CONFLICT (id) DO NOTHING")
-            .bind(&entry.account)
-            .bind(&entry.currency)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "INSERT INTO accounts (id, currency) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&entry.account)
+        .bind(&entry.currency)
+        .execute(&mut *connection)
+        .await?;
         sqlx::query(
             "INSERT INTO journal_entries (transaction_id, account, currency, amount) VALUES (?, ?, ?, ?)",
         )
@@ -171,7 +173,10 @@ async fn balance(connection: &mut SqliteConnection, account: &str) -> Result<i64
 }
 
 fn magnitude(amount: i64) -> Result<u64, sqlx::Error> {
-    amount.checked_neg().ok_or_else(|| sqlx::Error::Decode("out of range".into())).and_then(from_sql)
+    amount
+        .checked_neg()
+        .ok_or_else(|| sqlx::Error::Decode("out of range".into()))
+        .and_then(from_sql)
 }
 
 impl Store {
@@ -186,8 +191,11 @@ impl Store {
         for programme in programmes {
             let taken = balance(&mut snapshot, &format!("{programme}:miles_taken")).await?;
             let converted = balance(&mut snapshot, &format!("{programme}:miles_converted")).await?;
-            let issued =
-                balance(&mut snapshot, &format!("{programme}:points_owed_by_partner")).await?;
+            let issued = balance(
+                &mut snapshot,
+                &format!("{programme}:points_owed_by_partner"),
+            )
+            .await?;
             let row = sqlx::query(
                 "SELECT COALESCE(SUM(miles * micro_points_per_mile), 0) AS by_rate
                  FROM conversions WHERE programme = ? AND state = 'completed'",
@@ -213,3 +221,6 @@ impl Store {
         Ok(books)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,7 +126,15 @@ pub async fn insert(
     .bind(conversion.created_at)
     .execute(&mut *connection)
     .await?;
-    event(connection, &conversion.id, None, State::Created, None, conversion.created_at).await
+    event(
+        connection,
+        &conversion.id,
+        None,
+        State::Created,
+        None,
+        conversion.created_at,
+    )
+    .await
 }
 
 /// Moves a conversion from one state to another, if it is still in the first. Whether it was.

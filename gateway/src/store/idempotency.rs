@@ -84,7 +84,10 @@ impl Store {
             return Ok(Claim::Other);
         }
         if let Some(status) = row.try_get::<Option<u16>, _>("status")? {
-            return Ok(Claim::Answered(Stored { status, body: row.try_get("body")? }));
+            return Ok(Claim::Answered(Stored {
+                status,
+                body: row.try_get("body")?,
+            }));
         }
         if row.try_get::<String, _>("owner")? == run {
             return Ok(Claim::Running);
@@ -100,22 +103,26 @@ impl Store {
         Ok(resource.map_or(Claim::Begin, Claim::Resume))
     }
 
-    /// Gives a key back: forgotten if it made nothing, otherwise free to be resumed.
-    pub async fn release_key(&self, key: &Key) -> Result<(), sqlx::Error> {
+    /// Gives back a key that this run holds: forgotten if it made nothing, otherwise free to be
+    /// resumed.
+    pub async fn release_key(&self, key: &Key, run: &str) -> Result<(), sqlx::Error> {
         let mut transaction = self.write().await?;
         sqlx::query(
             "DELETE FROM idempotency_keys
-             WHERE partner = ? AND key = ? AND status IS NULL AND resource_id IS NULL",
+             WHERE partner = ? AND key = ? AND owner = ? AND status IS NULL AND resource_id IS NULL",
         )
         .bind(&key.partner)
         .bind(&key.key)
+        .bind(run)
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "UPDATE idempotency_keys SET owner = '' WHERE partner = ? AND key = ? AND status IS NULL",
+            "UPDATE idempotency_keys SET owner = ''
+             WHERE partner = ? AND key = ? AND owner = ? AND status IS NULL",
         )
         .bind(&key.partner)
         .bind(&key.key)
+        .bind(run)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await
@@ -156,5 +163,9 @@ pub async fn answered(
 }
 
 fn update(done: sqlx::sqlite::SqliteQueryResult) -> Result<(), sqlx::Error> {
-    if done.rows_affected() == 1 { Ok(()) } else { Err(sqlx::Error::RowNotFound) }
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(sqlx::Error::RowNotFound)
+    }
 }

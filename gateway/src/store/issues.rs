@@ -59,7 +59,10 @@ pub async fn next_nonce(
             .bind(issuer)
             .fetch_one(connection)
             .await?;
-    let after = last.map(from_sql).transpose()?.map_or(0, |last| last.saturating_add(1));
+    let after = last
+        .map(from_sql)
+        .transpose()?
+        .map_or(0, |last| last.saturating_add(1));
     Ok(after.max(chain_nonce))
 }
 

@@ -62,7 +62,9 @@ pub enum OpenError {
         source: sqlx::migrate::MigrateError,
     },
     /// It belongs to another chain.
-    #[error("this database belongs to another chain (its {name} is {stored}, the chain's is {found}); use the database made for this chain")]
+    #[error(
+        "this database belongs to another chain (its {name} is {stored}, the chain's is {found}); use the database made for this chain"
+    )]
     OtherChain {
         /// What differs.
         name: String,
@@ -77,7 +79,10 @@ impl Store {
     /// Opens the file, makes it if missing, and brings its tables up to date.
     pub async fn open(path: &Path) -> Result<Self, OpenError> {
         let lock = lock(path)?;
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let sqlite = |source| OpenError::Sqlite {
+            path: path.to_owned(),
+            source,
+        };
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -96,13 +101,20 @@ impl Store {
         sqlx::migrate!()
             .run(&writer)
             .await
-            .map_err(|source| OpenError::Migrate { path: path.to_owned(), source })?;
+            .map_err(|source| OpenError::Migrate {
+                path: path.to_owned(),
+                source,
+            })?;
         let reader = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true).create_if_missing(false))
             .await
             .map_err(sqlite)?;
-        Ok(Self { writer, reader, lock })
+        Ok(Self {
+            writer,
+            reader,
+            lock,
+        })
     }
 
     /// Begins to write.
@@ -117,20 +129,28 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn reachable(&self) -> Result<(), sqlx::Error> {
-        sqlx::query("SELECT 1").execute(&self.reader).await.map(|_| ())
+        sqlx::query("SELECT 1")
+            .execute(&self.reader)
+            .await
+            .map(|_| ())
     }
 
     /// Binds the database to what names its chain, or refuses if it is bound to something else.
     pub async fn bind(&self, facts: &[(&str, String)]) -> Result<(), OpenError> {
-        let sqlite = |source| OpenError::Sqlite { path: PathBuf::new(), source };
+        let sqlite = |source| OpenError::Sqlite {
+            path: PathBuf::new(),
+            source,
+        };
         let mut transaction = self.write().await.map_err(sqlite)?;
         for (name, found) in facts {
-            sqlx::query("INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING")
-                .bind(name)
-                .bind(found)
-                .execute(&mut *transaction)
-                .await
-                .map_err(sqlite)?;
+            sqlx::query(
+                "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+            )
+            .bind(name)
+            .bind(found)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite)?;
             let stored: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?")
                 .bind(name)
                 .fetch_one(&mut *transaction)
@@ -165,11 +185,17 @@ fn lock(path: &Path) -> Result<File, OpenError> {
         .truncate(false)
         .write(true)
         .open(PathBuf::from(name))
-        .map_err(|source| OpenError::File { path: path.to_owned(), source })?;
+        .map_err(|source| OpenError::File {
+            path: path.to_owned(),
+            source,
+        })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::File { path: path.to_owned(), source }),
+        Err(TryLockError::Error(source)) => Err(OpenError::File {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 

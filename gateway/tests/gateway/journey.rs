@@ -10,8 +10,14 @@ use serde_json::{Value, json};
 async fn ten_thousand_miles_become_points_once() {
     let world = World::new().await;
     let gateway = world.gateway().await;
-    let body = world.quoted(&gateway, "minji@sky.example", "blue-heron-41", "10000").await;
-    let first = world.post(&gateway, "/v1/conversions", "k1", &body).send().await.unwrap();
+    let body = world
+        .quoted(&gateway, "minji@sky.example", "blue-heron-41", "10000")
+        .await;
+    let first = world
+        .post(&gateway, "/v1/conversions", "k1", &body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(first.status(), StatusCode::CREATED);
     assert!(first.headers().get("idempotency-replayed").is_none());
     let location = first.headers()["location"].to_str().unwrap().to_owned();
@@ -21,11 +27,18 @@ async fn ten_thousand_miles_become_points_once() {
     assert_eq!(view["points"], "120000");
     assert_eq!(view["points_micro"], "120000000000");
     assert_eq!(view["receiver"], RECEIVER);
-    assert_eq!(location, format!("/v1/conversions/{}", view["id"].as_str().unwrap()));
+    assert_eq!(
+        location,
+        format!("/v1/conversions/{}", view["id"].as_str().unwrap())
+    );
     assert_eq!(world.miles("SKY-1001").await, 2_345);
 
     // The same request with the same key: the same bytes, and nothing moves.
-    let again = world.post(&gateway, "/v1/conversions", "k1", &body).send().await.unwrap();
+    let again = world
+        .post(&gateway, "/v1/conversions", "k1", &body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(again.status(), StatusCode::CREATED);
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     assert_eq!(again.headers()["location"].to_str().unwrap(), location);
@@ -38,14 +51,24 @@ async fn ten_thousand_miles_become_points_once() {
 
     // It can be looked up, and only by its partner.
     assert_eq!(world.get(&gateway, &location).await, view);
-    let stranger = world.client.get(format!("{}{location}", gateway.url)).bearer_auth(STRANGER);
-    assert_eq!(stranger.send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    let stranger = world
+        .client
+        .get(format!("{}{location}", gateway.url))
+        .bearer_auth(STRANGER);
+    assert_eq!(
+        stranger.send().await.unwrap().status(),
+        StatusCode::NOT_FOUND
+    );
     let books = world.assert_books(&gateway).await;
     assert_eq!(books["programmes"][0]["miles_taken"], "10000");
     assert_eq!(books["conversions"], json!({ "completed": 1 }));
 
     // A quote is used once, whatever the key.
-    let used = world.post(&gateway, "/v1/conversions", "k2", &body).send().await.unwrap();
+    let used = world
+        .post(&gateway, "/v1/conversions", "k2", &body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(used.status(), StatusCode::CONFLICT);
     let problem: Value = used.json().await.unwrap();
     assert_eq!(problem["type"], "urn:mileverse:problem:quote-used");
@@ -54,7 +77,11 @@ async fn ten_thousand_miles_become_points_once() {
     // All of it survives a restart, the replay included.
     gateway.stop().await;
     let gateway = world.gateway().await;
-    let again = world.post(&gateway, "/v1/conversions", "k1", &body).send().await.unwrap();
+    let again = world
+        .post(&gateway, "/v1/conversions", "k1", &body)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(again.headers()["idempotency-replayed"], "true");
     assert_eq!(again.bytes().await.unwrap(), first);
     world.assert_books(&gateway).await;
@@ -65,17 +92,29 @@ async fn ten_thousand_miles_become_points_once() {
 async fn fifty_at_once_with_one_key_move_once() {
     let world = World::new().await;
     let gateway = world.gateway().await;
-    let body = world.quoted(&gateway, "minji@sky.example", "blue-heron-41", "100").await;
+    let body = world
+        .quoted(&gateway, "minji@sky.example", "blue-heron-41", "100")
+        .await;
     let requests = (0..50).map(|_| async {
-        let answer = world.post(&gateway, "/v1/conversions", "same", &body).send().await.unwrap();
+        let answer = world
+            .post(&gateway, "/v1/conversions", "same", &body)
+            .send()
+            .await
+            .unwrap();
         (answer.status(), answer.bytes().await.unwrap())
     });
     let answers = future::join_all(requests).await;
-    let made: Vec<_> = answers.iter().filter(|(status, _)| *status == StatusCode::CREATED).collect();
+    let made: Vec<_> = answers
+        .iter()
+        .filter(|(status, _)| *status == StatusCode::CREATED)
+        .collect();
     assert!(!made.is_empty());
     assert!(made.iter().all(|(_, bytes)| *bytes == made[0].1));
     for (status, _) in &answers {
-        assert!(matches!(*status, StatusCode::CREATED | StatusCode::CONFLICT), "{status}");
+        assert!(
+            matches!(*status, StatusCode::CREATED | StatusCode::CONFLICT),
+            "{status}"
+        );
     }
     assert_eq!(world.proxy.count("POST /v1/debits"), 1);
     assert_eq!(world.chain.ledger.lock().unwrap().signatures.len(), 1);
@@ -91,22 +130,43 @@ async fn many_at_once_each_take_a_nonce_of_their_own() {
     let conversions = (0..20).map(|at| {
         let (world, gateway) = (&world, &gateway);
         async move {
-            let body = world.quoted(gateway, "daniel@sky.example", "quiet-pine-07", "10").await;
+            let body = world
+                .quoted(gateway, "daniel@sky.example", "quiet-pine-07", "10")
+                .await;
             let key = format!("many-{at}");
-            let answer = world.post(gateway, "/v1/conversions", &key, &body).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+            let answer = world
+                .post(gateway, "/v1/conversions", &key, &body)
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(
+                answer.status(),
+                StatusCode::CREATED,
+                "{}",
+                answer.text().await.unwrap()
+            );
         }
     });
     future::join_all(conversions).await;
     assert_eq!(world.miles("SKY-1002").await, 800_000 - 200);
-    let most = world.chain.ledger.lock().unwrap().nonces.values().copied().max();
+    let most = world
+        .chain
+        .ledger
+        .lock()
+        .unwrap()
+        .nonces
+        .values()
+        .copied()
+        .max();
     assert_eq!(most, Some(20));
     world.assert_books(&gateway).await;
 
     // Pages: newest first, all of them, none twice.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = world.get(&gateway, &format!("/v1/conversions?limit=7{cursor}")).await;
+        let page = world
+            .get(&gateway, &format!("/v1/conversions?limit=7{cursor}"))
+            .await;
         let ids = page["items"].as_array().unwrap().iter();
         seen.extend(ids.map(|item| item["id"].as_str().unwrap().to_owned()));
         match page["next_cursor"].as_str() {
@@ -123,16 +183,29 @@ async fn many_at_once_each_take_a_nonce_of_their_own() {
 async fn one_quote_and_many_keys_convert_once() {
     let world = World::new().await;
     let gateway = world.gateway().await;
-    let body = world.quoted(&gateway, "minji@sky.example", "blue-heron-41", "12345").await;
+    let body = world
+        .quoted(&gateway, "minji@sky.example", "blue-heron-41", "12345")
+        .await;
     let requests = (0..20).map(|at| {
         let (world, gateway, body) = (&world, &gateway, &body);
         async move {
             let key = format!("key-{at}");
-            world.post(gateway, "/v1/conversions", &key, body).send().await.unwrap().status()
+            world
+                .post(gateway, "/v1/conversions", &key, body)
+                .send()
+                .await
+                .unwrap()
+                .status()
         }
     });
     let statuses = future::join_all(requests).await;
-    assert_eq!(statuses.iter().filter(|status| **status == StatusCode::CREATED).count(), 1);
+    assert_eq!(
+        statuses
+            .iter()
+            .filter(|status| **status == StatusCode::CREATED)
+            .count(),
+        1
+    );
     assert_eq!(world.miles("SKY-1001").await, 0);
     world.assert_books(&gateway).await;
     gateway.stop().await;
@@ -143,20 +216,39 @@ async fn health_and_the_document_need_no_key() {
     let world = World::new().await;
     let gateway = world.gateway().await;
     for path in ["/health", "/ready", "/openapi.json", "/docs/"] {
-        let answer = world.client.get(format!("{}{path}", gateway.url)).send().await.unwrap();
+        let answer = world
+            .client
+            .get(format!("{}{path}", gateway.url))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         assert!(answer.headers().contains_key("x-request-id"), "{path}");
     }
     let books = world.client.get(format!("{}/v1/books", gateway.url));
-    assert_eq!(books.bearer_auth(READER).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        books.bearer_auth(READER).send().await.unwrap().status(),
+        StatusCode::FORBIDDEN
+    );
     let list = world.client.get(format!("{}/v1/conversions", gateway.url));
-    assert_eq!(list.bearer_auth(READER).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        list.bearer_auth(READER).send().await.unwrap().status(),
+        StatusCode::OK
+    );
     assert_ne!(KEY, READER);
     // An airline that does not answer is said by name.
     world.airline.stop().await.unwrap();
-    let answer = world.client.get(format!("{}/ready", gateway.url)).send().await.unwrap();
+    let answer = world
+        .client
+        .get(format!("{}/ready", gateway.url))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     let problem: Value = answer.json().await.unwrap();
-    assert_eq!(problem["checks"], json!({ "chain": true, "database": true, "partner:airline": false }));
+    assert_eq!(
+        problem["checks"],
+        json!({ "chain": true, "database": true, "partner:airline": false })
+    );
     gateway.stop().await;
 }

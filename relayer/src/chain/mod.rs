@@ -74,11 +74,8 @@ pub trait Ledger: Send + Sync {
     /// The bridge, to which all transactions go.
     fn bridge(&self) -> Address;
     /// Transactions that an account has had in blocks.
-    fn nonce(
-        &self,
-        account: Address,
-        at: At,
-    ) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    fn nonce(&self, account: Address, at: At)
+    -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Calls the bridge without a transaction; an error if it would refuse.
     fn simulate(
         &self,
@@ -101,11 +98,7 @@ pub trait Ledger: Send + Sync {
         hash: B256,
     ) -> impl Future<Output = Result<Option<Inclusion>, RpcError>> + Send;
     /// The bridge's receipt of an inbound packet: 0 none, 1 received, 2 expired.
-    fn receipt(
-        &self,
-        sequence: u64,
-        at: At,
-    ) -> impl Future<Output = Result<u8, RpcError>> + Send;
+    fn receipt(&self, sequence: u64, at: At) -> impl Future<Output = Result<u8, RpcError>> + Send;
 }
 
 /// The native chain.

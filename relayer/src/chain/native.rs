@@ -25,7 +25,7 @@ impl Native {
 
     /// What the chain says of itself.
     pub async fn facts(&self) -> Result<rpc::Chain, RpcError> {
-        self.account.endpoint().method("mileverse_chain", ()).await
+        self.account.endpoint().facts().await
     }
 }
 
@@ -44,7 +44,10 @@ impl NativeChain for Native {
             .method("mileverse_packets", (from, limit))
             .await?;
         if u64::try_from(page.len()).unwrap_or(u64::MAX) > limit {
-            return Err(self.account.endpoint().nonsense("more packets than asked for"));
+            return Err(self
+                .account
+                .endpoint()
+                .nonsense("more packets than asked for"));
         }
         Ok(page)
     }

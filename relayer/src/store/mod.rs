@@ -163,7 +163,11 @@ impl Store {
             && row.try_get::<Vec<u8>, _>(1)? == network.native_genesis.as_slice()
             && row.try_get::<i64, _>(2)? == to_sql(network.ethereum_chain)?
             && row.try_get::<Vec<u8>, _>(3)? == network.ethereum_bridge.as_slice();
-        if same { Ok(()) } else { Err(Error::OtherNetwork) }
+        if same {
+            Ok(())
+        } else {
+            Err(Error::OtherNetwork)
+        }
     }
 }
 
@@ -204,26 +208,50 @@ mod tests {
         store.bind(&network()).await.unwrap();
         store.bind(&network()).await.unwrap();
         for other in [
-            Network { native_chain: 9, ..network() },
-            Network { native_genesis: B256::ZERO, ..network() },
-            Network { ethereum_chain: 9, ..network() },
-            Network { ethereum_bridge: Address::ZERO, ..network() },
+            Network {
+                native_chain: 9,
+                ..network()
+            },
+            Network {
+                native_genesis: B256::ZERO,
+                ..network()
+            },
+            Network {
+                ethereum_chain: 9,
+                ..network()
+            },
+            Network {
+                ethereum_bridge: Address::ZERO,
+                ..network()
+            },
         ] {
             assert!(matches!(store.bind(&other).await, Err(Error::OtherNetwork)));
         }
         let reader = Store::look(&path).await.unwrap();
-        assert_eq!(reader.counts(Direction::ToNative).await.unwrap(), Counts::default());
+        assert_eq!(
+            reader.counts(Direction::ToNative).await.unwrap(),
+            Counts::default()
+        );
         reader.close().await;
         store.close().await;
         drop(store);
-        Store::open(&path).await.unwrap().bind(&network()).await.unwrap();
+        Store::open(&path)
+            .await
+            .unwrap()
+            .bind(&network())
+            .await
+            .unwrap();
     }
 
     #[tokio::test]
     async fn a_file_that_is_no_database_is_a_sentence() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("relayer.sqlite");
-        std::fs::write(&path, "not a database, but long enough to be looked at closely").unwrap();
+        std::fs::write(
+            &path,
+            "not a database, but long enough to be looked at closely",
+        )
+        .unwrap();
         let error = Store::open(&path).await.unwrap_err();
         assert!(matches!(error, Error::Database { .. }), "{error}");
         assert!(Store::look(&directory.path().join("none")).await.is_err());

@@ -114,9 +114,17 @@ impl Sender {
 pub(crate) fn about_gas(message: &str) -> bool {
     let message = message.to_lowercase();
     !message.contains("insufficient funds")
-        && ["out of gas", "outofgas", "gas required exceeds", "exceeds block gas limit", "intrinsic gas too high", "gas limit", "gas cap"]
-            .iter()
-            .any(|words| message.contains(words))
+        && [
+            "out of gas",
+            "outofgas",
+            "gas required exceeds",
+            "exceeds block gas limit",
+            "intrinsic gas too high",
+            "gas limit",
+            "gas cap",
+        ]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 #[cfg(test)]

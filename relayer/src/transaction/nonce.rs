@@ -106,7 +106,10 @@ mod tests {
     #[test]
     fn stored_but_never_broadcast_goes_out_first() {
         assert_eq!(at(&[attempt(100, 0)], true, 100_000), Step::Broadcast);
-        assert_eq!(at(&[attempt(100, 200), attempt(300, 0)], false, 300), Step::Broadcast);
+        assert_eq!(
+            at(&[attempt(100, 200), attempt(300, 0)], false, 300),
+            Step::Broadcast
+        );
     }
 
     #[test]
@@ -115,9 +118,20 @@ mod tests {
         assert_eq!(at(&sent, true, 1_099), Step::Wait);
         assert_eq!(at(&sent, true, 1_100), Step::Broadcast);
         assert_eq!(at(&sent, true, 10_100), Step::Replace);
-        assert_eq!(at(&sent, false, 10_100), Step::Broadcast, "an earlier nonce holds it up");
-        let free = [Attempt { fees: Fees::Legacy { price: 0 }, ..sent[0] }];
-        assert_eq!(at(&free, true, 10_100), Step::Broadcast, "zero has no higher price");
+        assert_eq!(
+            at(&sent, false, 10_100),
+            Step::Broadcast,
+            "an earlier nonce holds it up"
+        );
+        let free = [Attempt {
+            fees: Fees::Legacy { price: 0 },
+            ..sent[0]
+        }];
+        assert_eq!(
+            at(&free, true, 10_100),
+            Step::Broadcast,
+            "zero has no higher price"
+        );
         assert_eq!(at(&[], true, 0), Step::Wait);
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn isolate<T: Sync>(
     encode: &(impl Fn(&[T]) -> Bytes + Sync),
 ) -> Result<Isolated, RpcError> {
     let mut isolated = Isolated::default();
-    let mut open = vec![0..items.len()];
+    let mut open: Vec<_> = std::iter::once(0..items.len()).collect();
     for _ in 0..MAX_SIMULATIONS {
         let Some(range) = open.pop() else { break };
         let Some(part) = items.get(range.clone()).filter(|part| !part.is_empty()) else {

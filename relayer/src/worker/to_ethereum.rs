@@ -106,12 +106,14 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         {
             return Err(nonsense("an outbox leaf that does not fit its packet"));
         }
-        Ok((id.destination == self.ethereum_chain).then_some(NewPacket {
-            sequence: id.sequence,
-            place: leaf.index,
-            commitment: leaf.commitment,
-            bytes: leaf.packet,
-        }))
+        Ok(
+            (id.destination == self.ethereum_chain).then_some(NewPacket {
+                sequence: id.sequence,
+                place: leaf.index,
+                commitment: leaf.commitment,
+                bytes: leaf.packet,
+            }),
+        )
     }
 
     async fn prove(

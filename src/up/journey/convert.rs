@@ -6,12 +6,7 @@
 
 use super::{
     super::{
-        error::Error,
-        files,
-        partner::Answer,
-        report::Facts,
-        services::PROGRAMME,
-        system::System,
+        error::Error, files, partner::Answer, report::Facts, services::PROGRAMME, system::System,
         wait::Look,
     },
     cross::balance,
@@ -66,7 +61,10 @@ pub async fn play(system: &System) -> Result<Facts, Error> {
     let mut facts = Facts::default();
     let Some((member, miles_before)) = choose(system).await? else {
         // Nothing to convert is not a failure: the points made earlier are still there.
-        facts.add("converted", "nothing: the sample members have no miles left");
+        facts.add(
+            "converted",
+            "nothing: the sample members have no miles left",
+        );
         return Ok(facts);
     };
     let miles = miles_before.min(MILES);

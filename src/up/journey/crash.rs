@@ -65,14 +65,17 @@ pub async fn play(system: &System, fleet: &mut Fleet) -> Result<Facts, Error> {
     let wanted = before.checked_add(whole(Token::Mvp, count)?.units());
     let seen = system
         .patience
-        .until("the restarted validator to have the same balance", async || {
-            let mine = points_of(victim, shop).await?;
-            Ok(if Some(mine) == wanted {
-                Look::Now(mine)
-            } else {
-                Look::Not(format!("{mine}"))
-            })
-        })
+        .until(
+            "the restarted validator to have the same balance",
+            async || {
+                let mine = points_of(victim, shop).await?;
+                Ok(if Some(mine) == wanted {
+                    Look::Now(mine)
+                } else {
+                    Look::Not(format!("{mine}"))
+                })
+            },
+        )
         .await?;
     require(points_of(witness, shop).await? == seen, || {
         "two validators disagree about a balance".into()
@@ -82,12 +85,7 @@ pub async fn play(system: &System, fleet: &mut Fleet) -> Result<Facts, Error> {
     Ok(facts)
 }
 
-async fn transfers(
-    system: &System,
-    shop: Address,
-    one: Amount,
-    flow: &Flow,
-) -> Result<(), Error> {
+async fn transfers(system: &System, shop: Address, one: Amount, flow: &Flow) -> Result<(), Error> {
     while !flow.stop.load(Ordering::SeqCst) {
         system
             .chains
@@ -147,18 +145,23 @@ async fn crash_and_return(
                 newest = newest.max(height(other).await?);
             }
             let mine = height(victim).await?;
-            Ok(if mine.saturating_add(NEAR) >= newest && mine > returned_at {
-                Look::Now(mine)
-            } else {
-                Look::Not(format!("height {mine} of {newest}"))
-            })
+            Ok(
+                if mine.saturating_add(NEAR) >= newest && mine > returned_at {
+                    Look::Now(mine)
+                } else {
+                    Look::Not(format!("height {mine} of {newest}"))
+                },
+            )
         })
         .await?;
-    let hash = block_hash(victim, caught_up).await?;
+    let hash = block_hash(system, victim, caught_up).await?;
     for other in others {
-        let theirs = block_hash(other, caught_up).await?;
+        let theirs = block_hash(system, other, caught_up).await?;
         require(theirs == hash, || {
-            format!("block {caught_up} is {hash} for {name} and {theirs} for {}", other.url())
+            format!(
+                "block {caught_up} is {hash} for {name} and {theirs} for {}",
+                other.url()
+            )
         })?;
     }
 
@@ -187,14 +190,22 @@ async fn confirmed_beyond(
         .await
 }
 
-async fn block_hash(validator: &Endpoint, number: u64) -> Result<B256, Error> {
-    let block = validator
-        .provider()
-        .get_block_by_number(BlockNumberOrTag::Number(number))
+/// A validator's hash of one block, which it may be about to receive.
+async fn block_hash(system: &System, validator: &Endpoint, number: u64) -> Result<B256, Error> {
+    system
+        .patience
+        .until("a validator to have a block", async || {
+            let block = validator
+                .provider()
+                .get_block_by_number(BlockNumberOrTag::Number(number))
+                .await
+                .map_err(|error| Error::refused("asking for a block", error))?;
+            Ok(block.map_or_else(
+                || Look::Not(format!("{} does not have block {number}", validator.url())),
+                |block| Look::Now(block.header.hash),
+            ))
+        })
         .await
-        .map_err(|error| Error::refused("asking for a block", error))?
-        .ok_or_else(|| Error::Broken(format!("{} does not have block {number}", validator.url())))?;
-    Ok(block.header.hash)
 }
 
 async fn points_of(validator: &Endpoint, account: Address) -> Result<U256, Error> {

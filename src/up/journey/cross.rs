@@ -38,7 +38,10 @@ pub async fn cross(system: &System, from: Chain, amount: Amount) -> Result<Value
         .map_err(asked("sending over the bridge"))?;
     let sequence = sent.id.sequence;
 
-    let awaited = format!("packet {from:?} {sequence} to be received on {}", from.other());
+    let awaited = format!(
+        "packet {from:?} {sequence} to be received on {}",
+        from.other()
+    );
     system
         .patience
         .until(&awaited, async || {

@@ -2,7 +2,13 @@
 //! started after the deadline. Each expires at its destination and is refunded at its source.
 
 use super::{
-    super::{error::Error, fleet::Fleet, report::Facts, system::{System, now_ms}, wait::Look},
+    super::{
+        error::Error,
+        fleet::Fleet,
+        report::Facts,
+        system::{System, now_ms},
+        wait::Look,
+    },
     cross::{EXPIRED, asked, balance, receipt, whole},
     require,
 };

@@ -23,11 +23,20 @@ use super::{
 use std::future::Future;
 
 const CONVERT: (&str, &str) = ("convert", "Airline miles become points on the chain");
-const REPLAY: (&str, &str) = ("replay", "The same request again: same answer, nothing moves");
+const REPLAY: (&str, &str) = (
+    "replay",
+    "The same request again: same answer, nothing moves",
+);
 const POINTS: (&str, &str) = ("points", "MVP goes to Ethereum, and some comes back");
 const COIN: (&str, &str) = ("coin", "MVC goes to the native chain, and some comes back");
-const EXPIRY: (&str, &str) = ("expiry", "Transfers past their deadline come home as refunds");
-const CRASH: (&str, &str) = ("crash", "A validator is killed; the chain goes on; it catches up");
+const EXPIRY: (&str, &str) = (
+    "expiry",
+    "Transfers past their deadline come home as refunds",
+);
+const CRASH: (&str, &str) = (
+    "crash",
+    "A validator is killed; the chain goes on; it catches up",
+);
 const BOOKS: (&str, &str) = ("books", "Every sum balances");
 /// In the order they are played.
 const STEPS: [(&str, &str); 7] = [CONVERT, REPLAY, POINTS, COIN, EXPIRY, CRASH, BOOKS];
@@ -62,6 +71,10 @@ async fn all(
     solvent: &mut bool,
 ) -> Result<(), Error> {
     let watcher = fleet.watcher();
+    tokio::select! {
+        settled = books::settle(system) => settled?,
+        error = watcher.death() => return Err(error),
+    }
     let mut scribe = Scribe {
         watcher,
         progress,

@@ -18,6 +18,9 @@ pub async fn play(system: &System) -> Result<Facts, Error> {
     facts.add("home", home);
     let chains = &system.chains;
     facts.add("native", balance(&chains.native, system, Token::Mvp).await?);
-    facts.add("ethereum", balance(&chains.ethereum, system, Token::Mvp).await?);
+    facts.add(
+        "ethereum",
+        balance(&chains.ethereum, system, Token::Mvp).await?,
+    );
     Ok(facts)
 }

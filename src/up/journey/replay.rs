@@ -35,12 +35,15 @@ pub async fn play(system: &System) -> Result<Facts, Error> {
         .await?;
     let after = picture(system, &asked).await?;
 
-    require(answer.status == asked.status && answer.body == asked.body, || {
-        format!(
-            "the first answer was {} {}, the second {} {}",
-            asked.status, asked.body, answer.status, answer.body
-        )
-    })?;
+    require(
+        answer.status == asked.status && answer.body == asked.body,
+        || {
+            format!(
+                "the first answer was {} {}, the second {} {}",
+                asked.status, asked.body, answer.status, answer.body
+            )
+        },
+    )?;
     require(answer.replayed, || {
         "the second answer does not say that it is a replay".into()
     })?;

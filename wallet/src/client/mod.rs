@@ -39,7 +39,9 @@ pub enum ClientError {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     /// The endpoint serves another network.
-    #[error("the Ethereum node at {url} is of chain {actual}, and the native chain's bridge ends on chain {expected}; use a node of that network")]
+    #[error(
+        "the Ethereum node at {url} is of chain {actual}, and the native chain's bridge ends on chain {expected}; use a node of that network"
+    )]
     WrongNetwork {
         /// The endpoint.
         url: String,
@@ -72,7 +74,9 @@ pub enum ClientError {
         needed: Amount,
     },
     /// Not enough ether for gas.
-    #[error("{account} has {balance} on Ethereum, and gas may cost {needed}; give it some ether, nothing was sent")]
+    #[error(
+        "{account} has {balance} on Ethereum, and gas may cost {needed}; give it some ether, nothing was sent"
+    )]
     Gas {
         /// Whose.
         account: Address,
@@ -91,7 +95,9 @@ pub enum ClientError {
     #[error("the deadline must lie 1 minute to 30 days ahead, {0} minutes do not")]
     Deadline(u64),
     /// Another transaction of the account waits.
-    #[error("another transaction of {account} is not confirmed yet on {chain}; wait for it, then try again")]
+    #[error(
+        "another transaction of {account} is not confirmed yet on {chain}; wait for it, then try again"
+    )]
     Busy {
         /// Whose.
         account: Address,
@@ -109,7 +115,9 @@ pub enum ClientError {
         block: u64,
     },
     /// Sent, and not heard of. It may still happen.
-    #[error("transaction {hash} was sent to {chain} and is not confirmed yet; it may still happen, so look it up before sending again")]
+    #[error(
+        "transaction {hash} was sent to {chain} and is not confirmed yet; it may still happen, so look it up before sending again"
+    )]
     Unknown {
         /// Where.
         chain: Chain,
@@ -125,7 +133,9 @@ pub enum ClientError {
         hash: B256,
     },
     /// No transaction of this hash on either chain.
-    #[error("neither chain knows a confirmed transaction {0}; check the hash, or wait until it is confirmed")]
+    #[error(
+        "neither chain knows a confirmed transaction {0}; check the hash, or wait until it is confirmed"
+    )]
     TransactionUnknown(B256),
     /// Never sent.
     #[error("{chain} has not sent a packet {sequence}; its next one will be {next}")]
@@ -172,7 +182,7 @@ impl Client {
         signer: Option<PrivateKeySigner>,
     ) -> Result<(Self, rpc::Chain), ClientError> {
         let endpoint = Endpoint::new(Chain::Native, url)?;
-        let facts: rpc::Chain = endpoint.method("mileverse_chain", ()).await?;
+        let facts = endpoint.facts().await?;
         let client = Self {
             endpoint,
             chain_id: facts.chain_id,

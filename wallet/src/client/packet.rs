@@ -40,7 +40,9 @@ pub struct PacketReference {
 
 /// A text that is not a packet's name.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("{0:?} names no packet; give native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it")]
+#[error(
+    "{0:?} names no packet; give native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it"
+)]
 pub struct ReferenceError(pub String);
 
 impl FromStr for PacketReference {
@@ -167,7 +169,10 @@ impl Chains {
         };
         let commitment = packet.commitment();
         if stored != REFUNDED && stored != commitment {
-            return Err(source.endpoint.nonsense("packet bytes of another packet").into());
+            return Err(source
+                .endpoint
+                .nonsense("packet bytes of another packet")
+                .into());
         }
         let state = match (receipt, stored == REFUNDED) {
             (_, true) => PacketState::Refunded,
@@ -186,8 +191,8 @@ impl Chains {
                 transfer.sender
             )),
             PacketState::Sent => {
-                let late = kind == "transfer"
-                    && destination.head().await?.timestamp > transfer.deadline;
+                let late =
+                    kind == "transfer" && destination.head().await?.timestamp > transfer.deadline;
                 Some(self.waiting_for(chain, block, late).await?)
             }
         };
@@ -212,7 +217,9 @@ impl Chains {
     ) -> Result<String, ClientError> {
         let destination = source.other();
         let what = if late {
-            format!("a relayer to carry it to {destination}; its deadline is over, so it will expire there and be refunded")
+            format!(
+                "a relayer to carry it to {destination}; its deadline is over, so it will expire there and be refunded"
+            )
         } else {
             format!("a relayer to carry it to {destination}")
         };
@@ -268,7 +275,10 @@ impl Client {
                 return Ok((packet, leaf.height));
             }
         }
-        Err(self.endpoint.nonsense("a packet that is missing in its outbox").into())
+        Err(self
+            .endpoint
+            .nonsense("a packet that is missing in its outbox")
+            .into())
     }
 
     /// A packet's bytes and block from Ethereum's logs, searched backwards.
@@ -302,7 +312,10 @@ impl Client {
                 None => break,
             }
         }
-        Err(self.endpoint.nonsense("no log of a packet that was sent").into())
+        Err(self
+            .endpoint
+            .nonsense("no log of a packet that was sent")
+            .into())
     }
 }
 
@@ -316,7 +329,14 @@ mod tests {
         let good: PacketReference = "native:7".parse().unwrap();
         assert_eq!(good.to_string(), "native:7");
         for bad in [
-            "", "7", "native:", "native:0", "native:-1", "native:+1", "solana:1", "native:1:2",
+            "",
+            "7",
+            "native:",
+            "native:0",
+            "native:-1",
+            "native:+1",
+            "solana:1",
+            "native:1:2",
             "ethereum:99999999999999999999999",
         ] {
             assert!(bad.parse::<PacketReference>().is_err(), "{bad}");

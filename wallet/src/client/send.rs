@@ -303,9 +303,14 @@ impl Client {
 /// Whether a node's refusal says that it has these very bytes, or had them.
 pub fn is_known(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["already known", "already imported", "already exists", "nonce too low"]
-        .iter()
-        .any(|known| message.contains(known))
+    [
+        "already known",
+        "already imported",
+        "already exists",
+        "nonce too low",
+    ]
+    .iter()
+    .any(|known| message.contains(known))
 }
 
 pub(super) fn sent(receipt: &TransactionReceipt) -> Sent {

@@ -122,13 +122,17 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
             ("kind", status.kind.to_owned()),
             (
                 "amount",
-                status
-                    .amount
-                    .map_or_else(|| "an unknown token".to_owned(), |amount| amount.to_string()),
+                status.amount.map_or_else(
+                    || "an unknown token".to_owned(),
+                    |amount| amount.to_string(),
+                ),
             ),
             ("sender", status.sender.to_string()),
             ("receiver", status.receiver.to_string()),
-            ("deadline", format!("{} (seconds since 1970)", status.deadline)),
+            (
+                "deadline",
+                format!("{} (seconds since 1970)", status.deadline),
+            ),
             ("commitment", status.commitment.to_string()),
         ],
         json,

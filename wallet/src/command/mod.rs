@@ -36,10 +36,21 @@ struct Options {
     #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
     native_rpc: Option<String>,
     /// JSON-RPC endpoint of Ethereum.
-    #[arg(long, env = "MILEVERSE_ETHEREUM_RPC", global = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "MILEVERSE_ETHEREUM_RPC",
+        global = true,
+        value_name = "URL"
+    )]
     ethereum_rpc: Option<String>,
     /// Keystore file (eth-keystore, version 3).
-    #[arg(long, env = "MILEVERSE_KEYSTORE", global = true, value_name = "FILE", default_value = "mileverse.json")]
+    #[arg(
+        long,
+        env = "MILEVERSE_KEYSTORE",
+        global = true,
+        value_name = "FILE",
+        default_value = "mileverse.json"
+    )]
     keystore: PathBuf,
     /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
     #[arg(long, global = true, value_name = "FILE")]
@@ -188,7 +199,8 @@ fn parse_address(text: &str) -> Result<Address, String> {
         .and_then(|_| text.parse().ok())
         .ok_or(advice)?;
     let digits = || text.chars().skip(2).filter(char::is_ascii_alphabetic);
-    let mixed = digits().any(|c| c.is_ascii_lowercase()) && digits().any(|c| c.is_ascii_uppercase());
+    let mixed =
+        digits().any(|c| c.is_ascii_lowercase()) && digits().any(|c| c.is_ascii_uppercase());
     if mixed && address.to_checksum(None) != text {
         return Err("the address is mistyped: its upper and lower case letters do not fit".into());
     }
@@ -218,8 +230,11 @@ mod tests {
         assert!(parse_address(good).is_ok());
         assert!(parse_address(&good.to_lowercase()).is_ok());
         for bad in [
-            "", "0x", "d8dA6BF26964aF9D7eEd9e03E53415D37aA96045",
-            "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045", "0xzzdA6BF26964aF9D7eEd9e03E53415D37aA96045",
+            "",
+            "0x",
+            "d8dA6BF26964aF9D7eEd9e03E53415D37aA96045",
+            "0xD8dA6BF26964aF9D7eEd9e03E53415D37aA96045",
+            "0xzzdA6BF26964aF9D7eEd9e03E53415D37aA96045",
         ] {
             assert!(parse_address(bad).is_err(), "{bad}");
         }

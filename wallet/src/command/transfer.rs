@@ -44,9 +44,7 @@ pub(super) async fn send(options: &Options, arguments: Arguments) -> Result<Answ
     let (native, facts) = Client::native(options.native_rpc()?, Some(signer.clone())).await?;
     let client = match chain {
         Chain::Native => native,
-        Chain::Ethereum => {
-            Client::ethereum(options.ethereum_rpc()?, &facts, Some(signer)).await?
-        }
+        Chain::Ethereum => Client::ethereum(options.ethereum_rpc()?, &facts, Some(signer)).await?,
     };
     let sent = client.transfer(arguments.to, amount).await?;
     let json = json!({ "sent": amount, "chain": chain, "to": arguments.to, "transaction": sent });

@@ -9,7 +9,8 @@
 //! | each started word of proof (hashing it) | [`HASH_WORD_GAS`] |
 //! | a word of storage read, or written without change | [`WARM_GAS`], and once per transaction [`COLD_SLOT_GAS`] |
 //! | a word of storage set from zero, otherwise changed | [`SET_GAS`], [`RESET_GAS`] instead of [`WARM_GAS`] |
-//! | an account's balance | [`WARM_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
+//! | an account's balance read | [`WARM_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
+//! | an account's balance set | [`RESET_GAS`], or [`NEW_ACCOUNT_GAS`] where no account was |
 //! | an event | [`LOG_GAS`] + [`LOG_TOPIC_GAS`] per topic + [`LOG_BYTE_GAS`] per byte |
 //!
 //! These are Ethereum's prices (EIP-2929), plus the hash that finds a mapping's slot, minus refunds.
@@ -38,6 +39,8 @@ pub(crate) const COLD_ACCOUNT_GAS: u64 = 2_600;
 pub(crate) const SET_GAS: u64 = 20_000;
 /// A word that changes otherwise, for the first time in the transaction.
 pub(crate) const RESET_GAS: u64 = 2_900;
+/// A balance for an account that did not exist.
+pub(crate) const NEW_ACCOUNT_GAS: u64 = 25_000;
 /// An event.
 pub(crate) const LOG_GAS: u64 = 375;
 /// Each of its topics.
@@ -265,10 +268,11 @@ impl<'a> Host<'a> {
         Ok(balance)
     }
 
-    /// Sets an account's MVC, given what it holds now (which [`balance`](Self::balance) told).
+    /// Sets an account's MVC, after [`balance`](Self::balance) told and charged for it.
     pub(crate) fn set_balance(&mut self, address: Address, balance: U256) -> Result<(), Fault> {
         self.may_change()?;
-        self.charge(RESET_GAS)?;
+        let is_new = !balance.is_zero() && self.internals.load_account(address)?.data.is_empty();
+        self.charge(if is_new { NEW_ACCOUNT_GAS } else { RESET_GAS })?;
         self.internals.set_balance(address, balance)?;
         Ok(())
     }

@@ -21,7 +21,7 @@ mod slot;
 use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
 use alloy::{
     primitives::{Address, Bytes, U256, keccak256},
-    sol_types::{Revert, SolError, SolInterface},
+    sol_types::{Revert, SolError, SolInterface, abi::AbiDecoderConfig},
 };
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host};
@@ -36,6 +36,9 @@ use std::sync::Arc;
 
 /// Code of a module's account: an invalid instruction, so that Solidity sees a contract there.
 const MODULE_CODE: [u8; 1] = [0xef];
+
+/// Most memory that decoding one call's arrays may take: some words for each word given.
+const MAX_DECODED_LENGTH: usize = 16 * 1024 * 1024;
 
 /// What the modules take from the genesis file.
 #[derive(Clone, Debug)]
@@ -170,10 +173,14 @@ fn enter(
     (module.call)(host, data)
 }
 
-/// Reads a call from calldata that is exactly its canonical encoding.
+/// Reads a call from calldata that is exactly its canonical encoding. Parts that overlap are
+/// refused while decoding, so what is decoded is never larger than what was given.
 fn decode<C: SolInterface>(data: &[u8]) -> Result<C, Fault> {
     let refuse = || Fault::revert("calldata is not a call that this module knows");
-    let call = C::abi_decode_validate(data).map_err(|_| refuse())?;
+    let strict = AbiDecoderConfig::new()
+        .strict(true)
+        .memory_limit(MAX_DECODED_LENGTH);
+    let call = C::abi_decode_with_config(data, strict).map_err(|_| refuse())?;
     if call.abi_encode() == data {
         Ok(call)
     } else {

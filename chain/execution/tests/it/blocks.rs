@@ -8,6 +8,7 @@ use alloy::primitives::{Address, Bytes, U256};
 use futures::executor::block_on;
 use mileverse_execution::{
     BlockError, BlockInput, BlockOutput, Executor, Key, ReadError, StateReader, Transaction, Value,
+    state::storage_key,
 };
 use mileverse_primitives::checkpoint::Checkpoint;
 use std::{
@@ -104,6 +105,36 @@ fn many_cold_words_are_read_without_running_once_for_each() {
     assert!((200..220).contains(&reads), "{reads}");
 }
 
+#[test]
+fn words_that_lead_to_words_are_followed() {
+    let mut chain = Chain::new();
+    // i = 1; do { i = sload(i) } while (i != 0)
+    let follower = deploy(&mut chain, &code("60015b548060025700"));
+    for slot in 1u64..60 {
+        let next = U256::from(slot + 1).to_be_bytes::<32>().to_vec();
+        chain
+            .state
+            .values
+            .insert(storage_key(follower, U256::from(slot)), next);
+    }
+    let transaction = [chain.sign(&Send::data(1, follower, Bytes::new()))];
+    let input = chain.input(None);
+    let run = |pending| {
+        let state = chain.state.with_pending(pending);
+        let output = block_on(chain.executor.execute(&state, input, &transaction)).unwrap();
+        (output, state.reads.load(Ordering::Relaxed))
+    };
+    let (at_once, reads) = run(0);
+    let (later, asked_again) = run(3);
+    assert!(at_once.receipts[0].gas_used > 21_000 + 60 * 2_100);
+    assert_eq!(at_once, later);
+    // A read that cannot be answered at once is asked once more, and then awaited.
+    assert!(
+        reads < 75 && asked_again <= 2 * reads,
+        "{reads} {asked_again}"
+    );
+}
+
 /// A state that fails at the `n`-th read.
 struct Failing<'a> {
     state: &'a MemoryState,
@@ -182,6 +213,8 @@ fn checkpoints_must_move_forward() {
         assert!(result.is_err_and(|error| error.is_permanent()), "{what}");
     }
     chain.block_with(&[], Some(good));
+    let newest = block_on(chain.executor.latest_checkpoint(&chain.state));
+    assert_eq!(newest, Ok(good.number));
 }
 
 /// The node runs these on a runtime that moves tasks between threads.

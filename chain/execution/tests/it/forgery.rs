@@ -22,6 +22,9 @@ use proptest::prelude::*;
 
 const HOUR: u64 = 3600;
 
+/// One lie in a packet.
+type Change = fn(&mut Packet);
+
 struct Scene {
     chain: Chain,
     ethereum: Ethereum,
@@ -252,7 +255,7 @@ fn nothing_proves_anything_under_an_invented_root() {
 #[test]
 fn other_chain_ids() {
     // Ethereum really committed to these, so the proofs are good; the packets are not for here.
-    let changes: [(&str, fn(&mut Packet)); 3] = [
+    let changes: [(&str, Change); 3] = [
         ("from elsewhere", |packet| {
             if let Packet::Transfer(transfer) = packet {
                 transfer.id.source += 1;
@@ -360,6 +363,35 @@ fn an_expiry_of_what_was_never_sent() {
     assert!(forge(&|packet| packet.token = coin_token()).contains("never sent"));
     assert_eq!(sent.token, points_token());
     check_books(&chain);
+}
+
+#[test]
+fn calldata_whose_parts_overlap_is_refused() {
+    // 100 items that all point to one list of 100 nodes that all point to one node: 30 kB that
+    // would decode to 100 MB.
+    const COUNT: u64 = 100;
+    let word = |number: u64| U256::from(number).to_be_bytes::<32>();
+    let list = |items: u64| -> Vec<u8> {
+        std::iter::once(word(COUNT))
+            .chain((0..COUNT).map(|_| word(items)))
+            .flatten()
+            .collect()
+    };
+    let mut data = IBridge::deliverCall::SELECTOR.to_vec();
+    for head in [7, 3 * 32, 4 * 32, 0] {
+        data.extend(word(head)); // block, no account proof, items
+    }
+    data.extend(list(COUNT * 32));
+    // The one item: an empty packet, a list of nodes.
+    for head in [2 * 32, 3 * 32, 0] {
+        data.extend(word(head));
+    }
+    data.extend(list(COUNT * 32));
+    data.extend(word(10_016));
+    data.extend(vec![7; 10_016]);
+    let mut scene = scene();
+    let reason = scene.chain.refuse(Send::data(4, BRIDGE, data));
+    assert!(reason.contains("not a call"), "{reason}");
 }
 
 #[test]

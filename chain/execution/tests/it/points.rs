@@ -323,7 +323,7 @@ fn with_too_little_gas_nothing_happens() {
         .gas_used;
     // The second transfer's words are not new, so it needs less.
     let mut done = 1;
-    for gas in (22_000..used).step_by(97) {
+    for gas in (22_500..used).step_by(397) {
         let send = Send::call(1, POINTS, &transfer(b, 1)).gas(gas);
         let output = chain.block(&[send]);
         let outcome = &output.receipts[0];

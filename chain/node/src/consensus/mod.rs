@@ -1,8 +1,8 @@
 //! Simplex consensus with threshold certificates, over commonware.
 //!
 //! ```txt
-//!  votes, certificates, resolver ──> simplex ──> deferred ──> stateful ──> application
-//!              backfill, broadcast ──> marshal ──────┘
+//!  votes, certificates, resolver ─> simplex ─> witness ─> deferred ─> stateful ─> application
+//!              backfill, broadcast ─> marshal ───────────────┘
 //! ```
 //!
 //! Leaders take turns in a fixed rotation ([`RoundRobin`]) that nobody can change. One epoch: the
@@ -11,7 +11,9 @@
 //! and `application` knows them.
 
 pub mod network;
+pub mod witness;
 
+use self::witness::Witness;
 use crate::{
     application::{Application, Scheme},
     block::{Block, Digest, PublicKey},
@@ -78,19 +80,23 @@ pub struct Channels<S, R> {
 }
 
 /// What one validator's engine is made of.
-pub struct Config<V, O> {
+pub struct Config<V, P, B> {
     /// This validator.
     pub public_key: PublicKey,
     /// Its signing scheme.
     pub scheme: Scheme,
-    /// Peers and the power to block them.
-    pub oracle: O,
+    /// Who the peers are.
+    pub peers: P,
+    /// Blocks a peer that misbehaves.
+    pub blocker: B,
     /// Names its partitions on disk.
     pub prefix: String,
     /// Block 0.
     pub genesis: Block,
     /// What is agreed on.
     pub application: Application<V>,
+    /// This validator's own Ethereum.
+    pub ethereum: V,
     /// A leader that is silent for so long loses its turn.
     pub leader_timeout: Duration,
 }
@@ -141,25 +147,28 @@ fn archive(prefix: &str, name: &str, cache: CacheRef) -> immutable::Config<()> {
 /// # Errors
 ///
 /// A sentence, when an archive on disk cannot be opened.
-pub async fn start<E, V, O, S, R>(
+pub async fn start<E, V, P, B, S, R>(
     context: E,
-    config: Config<V, O>,
+    config: Config<V, P, B>,
     channels: Channels<S, R>,
 ) -> Result<Running<E>, String>
 where
     E: CryptoRng + Spawner + Metrics + Clock + StorageContext,
     V: EthereumView,
-    O: Provider<PublicKey = PublicKey> + Blocker<PublicKey = PublicKey>,
+    P: Provider<PublicKey = PublicKey>,
+    B: Blocker<PublicKey = PublicKey>,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
     let Config {
         public_key,
         scheme,
-        oracle,
+        peers,
+        blocker,
         prefix,
         genesis,
         application,
+        ethereum,
         leader_timeout,
     } = config;
     let cache = CacheRef::new(PAGE_SIZE, CACHED_PAGES);
@@ -170,8 +179,8 @@ where
         context.child("marshal_resolver"),
         marshal_resolver::Config {
             public_key: public_key.clone(),
-            peer_provider: oracle.clone(),
-            blocker: oracle.clone(),
+            peer_provider: peers.clone(),
+            blocker: blocker.clone(),
             mailbox_size: MAILBOX,
             fetch_timeout: NZDuration!(FETCH_TIMEOUT),
             fetch_retry_delay: FETCH_RETRY,
@@ -188,7 +197,7 @@ where
             deque_size: 16,
             priority: true,
             codec_config: (),
-            peer_provider: oracle.clone(),
+            peer_provider: peers,
             strategy: Sequential,
         },
     );
@@ -262,6 +271,7 @@ where
         marshal.clone(),
         epocher,
     );
+    let witness = Witness::new(context.child("votes"), ethereum, marshal.clone(), deferred);
     marshal_actor.start(stateful_mailbox.clone(), buffer, resolver);
     stateful.start();
     let databases = stateful_mailbox.subscribe_databases().await;
@@ -271,10 +281,10 @@ where
         simplex::Config {
             scheme,
             elector: RoundRobin::<Sha256>::default(),
-            blocker: oracle,
-            automaton: deferred.clone(),
-            relay: deferred.clone(),
-            reporter: deferred,
+            blocker,
+            automaton: witness.clone(),
+            relay: witness.clone(),
+            reporter: witness,
             strategy: Sequential,
             partition: format!("{prefix}-simplex"),
             mailbox_size: MAILBOX,

@@ -212,7 +212,10 @@ impl Mempool {
         let mut heads = BinaryHeap::new();
         for (address, queue) in &pool.senders {
             let from = pool.nonces.get(address).copied().unwrap_or_default();
-            let mut queue = queue.range(from..).map(|(_, entry)| entry);
+            let mut queue = (from..)
+                .zip(queue.range(from..))
+                .take_while(|(expected, (nonce, _))| expected == *nonce)
+                .map(|(_, (_, entry))| entry);
             if let Some(first) = queue.next() {
                 heads.push(Head::of(*address, first));
                 queues.insert(*address, (first, queue));

@@ -31,14 +31,20 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { inner: Mutex::default(), tripped: watch::Sender::new(false) }
+        Self {
+            inner: Mutex::default(),
+            tripped: watch::Sender::new(false),
+        }
     }
 }
 
 impl Gate {
     /// Counts from now on, and kills at this call.
     pub fn arm(&self, kill: Kill) {
-        *self.inner.lock().unwrap() = Inner { calls: 0, kill: Some(kill) };
+        *self.inner.lock().unwrap() = Inner {
+            calls: 0,
+            kill: Some(kill),
+        };
         self.tripped.send_replace(false);
     }
 
@@ -69,6 +75,10 @@ impl Gate {
 
     /// Waits for the moment.
     pub async fn tripped(&self) {
-        self.tripped.subscribe().wait_for(|tripped| *tripped).await.unwrap();
+        self.tripped
+            .subscribe()
+            .wait_for(|tripped| *tripped)
+            .await
+            .unwrap();
     }
 }

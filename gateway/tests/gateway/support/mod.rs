@@ -139,12 +139,27 @@ impl World {
             Some("issuer.json"),
         )
         .unwrap();
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { directory, gate, chain, proxy, airline, client, settings }
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        Self {
+            directory,
+            gate,
+            chain,
+            proxy,
+            airline,
+            client,
+            settings,
+        }
     }
 
     pub fn config(&self) -> Config {
-        let all = [Scope::ConversionsWrite, Scope::ConversionsRead, Scope::BooksRead];
+        let all = [
+            Scope::ConversionsWrite,
+            Scope::ConversionsRead,
+            Scope::BooksRead,
+        ];
         let settings = &self.settings;
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -185,8 +200,16 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime.spawn(Server::start(self.config())).await.unwrap().unwrap();
-        Gateway { url: server.url(), server: Some(server), runtime: Some(runtime) }
+        let server = runtime
+            .spawn(Server::start(self.config()))
+            .await
+            .unwrap()
+            .unwrap();
+        Gateway {
+            url: server.url(),
+            server: Some(server),
+            runtime: Some(runtime),
+        }
     }
 
     pub fn post(&self, gateway: &Gateway, path: &str, key: &str, body: &Value) -> RequestBuilder {
@@ -205,11 +228,21 @@ impl World {
     }
 
     /// A quote, and the body that converts it.
-    pub async fn quoted(&self, gateway: &Gateway, login: &str, password: &str, miles: &str) -> Value {
+    pub async fn quoted(
+        &self,
+        gateway: &Gateway,
+        login: &str,
+        password: &str,
+        miles: &str,
+    ) -> Value {
         let member = json!({ "login": login, "password": password });
         let body = json!({ "programme": "airline", "member": member, "miles": miles });
         let key = format!("quote-{}", uuid::Uuid::now_v7());
-        let answer = self.post(gateway, "/v1/quotes", &key, &body).send().await.unwrap();
+        let answer = self
+            .post(gateway, "/v1/quotes", &key, &body)
+            .send()
+            .await
+            .unwrap();
         let status = answer.status();
         let quote: Value = answer.json().await.unwrap();
         assert_eq!(status, StatusCode::CREATED, "{quote}");
@@ -218,13 +251,29 @@ impl World {
 
     pub async fn miles(&self, member: &str) -> u64 {
         let url = format!("{}/sandbox/members/{member}", self.airline.url());
-        let view: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+        let view: Value = self
+            .client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         view["miles"].as_u64().unwrap()
     }
 
     pub async fn miles_taken(&self) -> u64 {
         let url = format!("{}/sandbox/totals", self.airline.url());
-        let view: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+        let view: Value = self
+            .client
+            .get(url)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
         view["miles_taken"].as_u64().unwrap()
     }
 
@@ -248,9 +297,21 @@ impl World {
         assert_eq!(books["journal"]["balanced"], json!(true), "{books}");
         let taken = self.miles_taken().await;
         let issued = self.chain.ledger.lock().unwrap().total();
-        assert_eq!(issued, U256::from(taken) * U256::from(12_000_000u64), "{books}");
-        assert_eq!(books["journal"]["points_issued_micro"], json!(issued.to_string()), "{books}");
-        assert_eq!(self.chain.ledger.lock().unwrap().refused_repeats, 0, "issued twice");
+        assert_eq!(
+            issued,
+            U256::from(taken) * U256::from(12_000_000u64),
+            "{books}"
+        );
+        assert_eq!(
+            books["journal"]["points_issued_micro"],
+            json!(issued.to_string()),
+            "{books}"
+        );
+        assert_eq!(
+            self.chain.ledger.lock().unwrap().refused_repeats,
+            0,
+            "issued twice"
+        );
         books
     }
 }

@@ -12,12 +12,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// What goes wrong with calls whose path starts with `path` and whose method is `method`.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    pub method: &'static str,
-    pub path: &'static str,
-    pub times: u32,
-    pub what: Wrong,
+struct Fault {
+    method: &'static str,
+    path: &'static str,
+    times: u32,
+    what: Wrong,
 }
 
 #[derive(Clone, Debug)]
@@ -26,6 +25,8 @@ pub enum Wrong {
     Instead(u16, &'static str),
     /// Ask the airline, then answer this.
     After(u16, &'static str),
+    /// Ask the airline, then replace this by that in its answer.
+    Replace(&'static str, &'static str),
 }
 
 struct Shared {
@@ -38,8 +39,8 @@ struct Shared {
 
 pub struct Proxy {
     pub url: String,
-    pub faults: Arc<Mutex<Vec<Fault>>>,
-    pub seen: Arc<Mutex<Vec<String>>>,
+    faults: Arc<Mutex<Vec<Fault>>>,
+    seen: Arc<Mutex<Vec<String>>>,
     server: JoinHandle<()>,
 }
 
@@ -63,15 +64,30 @@ impl Proxy {
         });
         let app = Router::new().fallback(forward).with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, faults, seen, server }
+        Self {
+            url,
+            faults,
+            seen,
+            server,
+        }
     }
 
     pub fn fault(&self, method: &'static str, path: &'static str, times: u32, what: Wrong) {
-        self.faults.lock().unwrap().push(Fault { method, path, times, what });
+        self.faults.lock().unwrap().push(Fault {
+            method,
+            path,
+            times,
+            what,
+        });
     }
 
     pub fn count(&self, start: &str) -> usize {
-        self.seen.lock().unwrap().iter().filter(|call| call.starts_with(start)).count()
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|call| call.starts_with(start))
+            .count()
     }
 }
 
@@ -82,9 +98,9 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     shared.seen.lock().unwrap().push(format!("{method} {path}"));
     let fault = {
         let mut faults = shared.faults.lock().unwrap();
-        let found = faults
-            .iter_mut()
-            .find(|fault| fault.times > 0 && fault.method == method && path.starts_with(fault.path));
+        let found = faults.iter_mut().find(|fault| {
+            fault.times > 0 && fault.method == method && path.starts_with(fault.path)
+        });
         found.map(|fault| {
             fault.times -= 1;
             fault.what.clone()
@@ -116,7 +132,10 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     match answer {
         Ok(answer) => {
             let status = answer.status();
-            let body = answer.bytes().await.unwrap();
+            let mut body = answer.text().await.unwrap();
+            if let Some(Wrong::Replace(this, that)) = fault {
+                body = body.replace(this, that);
+            }
             (status, [("content-type", "application/json")], body).into_response()
         }
         Err(_) => StatusCode::BAD_GATEWAY.into_response(),

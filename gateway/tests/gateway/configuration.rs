@@ -1,0 +1,167 @@
+//! The configuration file, and everything else a start can stumble over: one sentence each.
+
+use crate::support::World;
+use mileverse_gateway::config::Config;
+use mileverse_gateway::server::Server;
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+const GOOD: &str = r#"
+listen = "127.0.0.1:0"
+database = "gateway.sqlite"
+[chain]
+rpc_url = "http://127.0.0.1:8545"
+issuer_keystore = "issuer.json"
+issuer_password_file = "password"
+[[programmes]]
+name = "airline"
+adapter = "airline"
+base_url = "http://127.0.0.1:9001"
+client_id = "mileverse-gateway"
+client_secret_file = "secret"
+points_per_mile = "12"
+minimum_miles = 1
+maximum_miles = 1000000
+[[api_keys]]
+name = "demo"
+sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
+scopes = ["conversions:write", "conversions:read", "books:read"]
+"#;
+
+fn read(directory: &Path, text: &str) -> Result<Config, String> {
+    let path = directory.join("gateway.toml");
+    fs::write(&path, text).unwrap();
+    Config::read(&path).map_err(|error| error.to_string())
+}
+
+fn assert_sentence(text: &str) {
+    assert!(!text.contains('\n'), "{text}");
+    assert!(text.len() > 20, "{text}");
+}
+
+#[test]
+fn a_good_configuration_is_read_and_paths_are_relative_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("password"), "secret\n").unwrap();
+    fs::write(directory.path().join("secret"), "secret\n").unwrap();
+    let config = read(directory.path(), GOOD).unwrap();
+    assert_eq!(config.database, directory.path().join("gateway.sqlite"));
+    assert_eq!(config.programmes.len(), 1);
+    assert_eq!(config.quote_lifetime.as_secs(), 300);
+    // No secret shows when a configuration is logged.
+    assert!(!format!("{config:?}").contains("\"secret\""));
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("password"), "secret").unwrap();
+    fs::write(directory.path().join("secret"), "secret").unwrap();
+    for (this, that, said) in [
+        ("listen = \"127.0.0.1:0\"", "listen = \"nowhere\"", "listen"),
+        ("listen = \"127.0.0.1:0\"", "", "listen"),
+        ("listen = ", "lisen = 1\nlisten = ", "lisen"),
+        ("\"12\"", "\"0.0000001\"", "decimals"),
+        ("\"12\"", "\"-1\"", "points_per_mile"),
+        ("\"12\"", "\"0\"", "zero"),
+        ("minimum_miles = 1", "minimum_miles = 0", "minimum_miles"),
+        (
+            "maximum_miles = 1000000",
+            "maximum_miles = 9223372036854775807",
+            "maximum_miles",
+        ),
+        ("adapter = \"airline\"", "adapter = \"ship\"", "\"ship\""),
+        ("http://127.0.0.1:9001", "ftp://127.0.0.1", "base_url"),
+        ("http://127.0.0.1:8545", "8545", "rpc_url"),
+        ("2c26b46b", "zz26b46b", "sha256"),
+        ("2c26b46b", "", "sha256"),
+        ("\"books:read\"", "\"everything\"", "everything"),
+        (
+            "client_secret_file = \"secret\"",
+            "client_secret_file = \"gone\"",
+            "gone",
+        ),
+        (
+            "issuer_password_file = \"password\"",
+            "issuer_password_file = \"gone\"",
+            "gone",
+        ),
+        ("name = \"demo\"", "name = \"a:b\"", "name"),
+        ("name = \"demo\"", "name = \"\"", "name"),
+        ("[chain]", "[chain", "TOML"),
+    ] {
+        assert!(GOOD.contains(this), "{this}");
+        let error = read(directory.path(), &GOOD.replacen(this, that, 1)).unwrap_err();
+        assert_sentence(&error);
+        assert!(error.contains(said), "{said}: {error}");
+    }
+    let gone = Config::read(&directory.path().join("gone.toml"))
+        .unwrap_err()
+        .to_string();
+    assert_sentence(&gone);
+    assert!(gone.contains("gone.toml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_cannot_be_says_why() {
+    let world = World::new().await;
+    let start = async |change: &dyn Fn(&mut Config)| {
+        let mut config = world.config();
+        change(&mut config);
+        let error = Server::start(config)
+            .await
+            .err()
+            .map(|error| error.to_string());
+        let error = error.expect("it must not start");
+        assert_sentence(&error);
+        error
+    };
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = start(&|config| config.listen = address).await;
+    assert!(
+        error.contains("cannot listen") && error.contains(&address.to_string()),
+        "{error}"
+    );
+
+    let error = start(&|config| config.chain.issuer_password = "wrong".into()).await;
+    assert!(error.contains("issuer.json"), "{error}");
+
+    let error = start(&|config| config.database = "/nowhere/at/all/gateway.sqlite".into()).await;
+    assert!(error.contains("/nowhere/at/all"), "{error}");
+
+    let text = world.directory.path().join("text.sqlite");
+    fs::write(
+        &text,
+        "this is not a database, however long it may be. ".repeat(100),
+    )
+    .unwrap();
+    let error = start(&|config| config.database.clone_from(&text)).await;
+    assert!(error.contains("text.sqlite"), "{error}");
+
+    let gateway = world.gateway().await;
+    let error = start(&|_| {}).await;
+    assert!(error.contains("another gateway"), "{error}");
+    gateway.stop().await;
+
+    // The same database, another chain: nothing may be issued there.
+    world.chain.ledger.lock().unwrap().genesis = 9;
+    let error = start(&|_| {}).await;
+    assert!(error.contains("another chain"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_that_is_not_there_is_said_by_its_url() {
+    let world = World::new().await;
+    let mut config = world.config();
+    config.chain.rpc_url = "http://127.0.0.1:1".parse().unwrap();
+    let error = Server::start(config)
+        .await
+        .err()
+        .map(|error| error.to_string())
+        .unwrap();
+    assert_sentence(&error);
+    assert!(error.contains("http://127.0.0.1:1"), "{error}");
+}

@@ -1,0 +1,281 @@
+//! The gateway is killed at every call it makes to anybody, before the call has its effect and
+//! after it, and started again on the same database; also killed again while it recovers. Whatever
+//! was going on ends as completed once or as not at all, and the repeated request says which.
+
+use crate::support::gate::Kill;
+use crate::support::{Gateway, KEY, RECEIVER, World};
+use mileverse_gateway::clock::now_ms;
+use mileverse_gateway::conversion::state::State;
+use mileverse_gateway::ids;
+use mileverse_gateway::store::conversions::{self, Conversion};
+use mileverse_gateway::store::quotes::{self, Quote};
+use mileverse_gateway::store::{OpenError, Store};
+use mileverse_gateway::units::{MicroPoints, Rate};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// More calls than any of these conversions makes.
+const MOST_CALLS: u32 = 40;
+
+/// Opens the database of a gateway that is gone.
+async fn database(world: &World) -> Store {
+    loop {
+        match Store::open(&world.config().database).await {
+            Ok(store) => return store,
+            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn states(world: &World) -> Vec<State> {
+    let store = database(world).await;
+    let counts = store.counts().await.unwrap();
+    store.close().await;
+    counts.into_iter().map(|(state, _)| state).collect()
+}
+
+/// Sends the conversion and waits until it is answered or the gateway is to die.
+async fn send_or_die(world: &World, gateway: &Gateway, body: &Value) -> bool {
+    let request = world.post(gateway, "/v1/conversions", "crash", body).send();
+    tokio::select! {
+        biased;
+        () = world.gate.tripped() => true,
+        answer = request => {
+            let _ = answer.unwrap().bytes().await;
+            false
+        }
+    }
+}
+
+/// After the last start: the repeated request is answered, and all sums hold.
+async fn assert_settled(world: &World, gateway: &Gateway, body: &Value, member: &str, name: &str) {
+    let answer = world
+        .post(gateway, "/v1/conversions", "crash", body)
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    let view: Value = answer.json().await.unwrap();
+    let start = if member == "SKY-1001" { 12_345 } else { 50_000 };
+    let taken = start - world.miles(member).await;
+    let issues = world.chain.ledger.lock().unwrap().issued.len();
+    match status {
+        StatusCode::CREATED => {
+            assert_eq!((taken, issues), (100, 1), "{name}: {view}");
+        }
+        StatusCode::UNPROCESSABLE_ENTITY => {
+            let kind = view["type"].as_str().unwrap();
+            let ended = ["conversion-reversed", "conversion-refused"];
+            assert!(
+                ended.iter().any(|end| kind.ends_with(end)),
+                "{name}: {view}"
+            );
+            assert_eq!((taken, issues), (0, 0), "{name}: {view}");
+        }
+        other => panic!("{name}: {other} {view}"),
+    }
+    assert!(world.chain.most_signatures() <= 1, "{name}: signed twice");
+    world.assert_books(gateway).await;
+}
+
+/// Kills at each call in turn. Gives the states the database was found in.
+async fn kill_at_every_call(login: &str, password: &str, member: &str) -> BTreeSet<&'static str> {
+    let mut found = BTreeSet::new();
+    for after in [false, true] {
+        let mut calls = 0;
+        loop {
+            calls += 1;
+            assert!(calls < MOST_CALLS, "{member} does not end");
+            let world = World::new().await;
+            let gateway = world.gateway().await;
+            let body = world.quoted(&gateway, login, password, "100").await;
+            world.gate.arm(if after {
+                Kill::After(calls)
+            } else {
+                Kill::Before(calls)
+            });
+            let died = send_or_die(&world, &gateway, &body).await;
+            gateway.kill().await;
+            world.gate.disarm();
+            if !died {
+                break;
+            }
+            found.extend(states(&world).await.into_iter().map(State::name));
+            let gateway = world.gateway().await;
+            let name = format!(
+                "{member} killed {} call {calls}",
+                if after { "after" } else { "before" }
+            );
+            assert_settled(&world, &gateway, &body, member, &name).await;
+            gateway.stop().await;
+        }
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_call_of_a_plain_conversion() {
+    let found = kill_at_every_call("minji@sky.example", "blue-heron-41", "SKY-1001").await;
+    for state in ["debiting", "debited", "issuing"] {
+        assert!(found.contains(state), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_call_when_the_answer_was_lost() {
+    let found = kill_at_every_call("500@sky.example", "fault", "SKY-500").await;
+    for state in ["debiting", "debit_unknown", "debited", "issuing"] {
+        assert!(found.contains(state), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_every_call_when_the_debit_never_arrived() {
+    let found = kill_at_every_call("lost@sky.example", "fault", "SKY-LOST").await;
+    for state in ["debiting", "debit_unknown", "reversing"] {
+        assert!(found.contains(state), "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_again_while_recovering() {
+    for first in [
+        Kill::Before(3),
+        Kill::After(3),
+        Kill::Before(8),
+        Kill::After(8),
+    ] {
+        for second in 1..=4 {
+            for kill in [Kill::Before(second), Kill::After(second)] {
+                let world = World::new().await;
+                let gateway = world.gateway().await;
+                let body = world
+                    .quoted(&gateway, "500@sky.example", "fault", "100")
+                    .await;
+                world.gate.arm(first);
+                assert!(send_or_die(&world, &gateway, &body).await);
+                gateway.kill().await;
+                world.gate.arm(kill);
+                let gateway = world.gateway().await;
+                // Recovery may need fewer calls than this; then the request is simply answered.
+                send_or_die(&world, &gateway, &body).await;
+                gateway.kill().await;
+                world.gate.disarm();
+                let gateway = world.gateway().await;
+                let name = format!("killed {first:?} and {kill:?}");
+                assert_settled(&world, &gateway, &body, "SKY-500", &name).await;
+                gateway.stop().await;
+            }
+        }
+    }
+}
+
+/// No call happens between a conversion's row and its debit's intent, so the row is made by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn created_and_never_sent_is_refused() {
+    let world = World::new().await;
+    let store = database(&world).await;
+    let (id, quote_id, now) = (ids::conversion(), ids::quote(), now_ms());
+    let quote = Quote {
+        id: quote_id.clone(),
+        partner: "demo".to_owned(),
+        programme: "airline".to_owned(),
+        member_id: "SKY-1001".to_owned(),
+        miles: 100,
+        rate: Rate(12_000_000),
+        points: MicroPoints(1_200_000_000),
+        created_at: now,
+        expires_at: now + 1000,
+        used_by: None,
+    };
+    let conversion = Conversion {
+        id: id.clone(),
+        partner: "demo".to_owned(),
+        quote_id: quote_id.clone(),
+        programme: "airline".to_owned(),
+        member_id: "SKY-1001".to_owned(),
+        receiver: RECEIVER.to_owned(),
+        miles: 100,
+        rate: quote.rate,
+        points: quote.points,
+        state: State::Created,
+        debit_reference: id.clone(),
+        debit_sent_at: None,
+        partner_reference: None,
+        absent_reads: 0,
+        issue_hash: None,
+        issue_block: None,
+        reason_code: None,
+        reason: None,
+        attempts: 0,
+        due_at: now,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut transaction = store.write().await.unwrap();
+    quotes::insert(&mut transaction, &quote).await.unwrap();
+    conversions::insert(&mut transaction, &conversion)
+        .await
+        .unwrap();
+    assert!(
+        quotes::claim(&mut transaction, &quote_id, &id, now)
+            .await
+            .unwrap()
+    );
+    transaction.commit().await.unwrap();
+    store.close().await;
+    drop(store);
+
+    let gateway = world.gateway().await;
+    let view = world.until(&gateway, &id, &["refused"]).await;
+    assert_eq!(view["reason"]["code"], "interrupted");
+    assert_eq!(world.proxy.count("POST /v1/debits"), 0);
+    world.assert_books(&gateway).await;
+    gateway.stop().await;
+}
+
+/// A caller who hangs up does not stop what it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_hangs_up_changes_nothing() {
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let body = world
+        .quoted(&gateway, "500@sky.example", "fault", "100")
+        .await;
+    let impatient = reqwest::Client::builder()
+        .timeout(Duration::from_millis(5))
+        .build()
+        .unwrap();
+    let request = impatient
+        .post(format!("{}/v1/conversions", gateway.url))
+        .bearer_auth(KEY)
+        .header("idempotency-key", "crash")
+        .json(&body);
+    let _ = request.send().await;
+    loop {
+        let answer = world
+            .post(&gateway, "/v1/conversions", "crash", &body)
+            .send()
+            .await
+            .unwrap();
+        if answer.status() == StatusCode::CREATED {
+            break;
+        }
+        assert_eq!(
+            answer.status(),
+            StatusCode::CONFLICT,
+            "{}",
+            answer.text().await.unwrap()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.miles("SKY-500").await, 49_900);
+    let list = world.get(&gateway, "/v1/conversions").await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["next_cursor"], json!(null));
+    world.assert_books(&gateway).await;
+    gateway.stop().await;
+}

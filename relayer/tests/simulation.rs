@@ -1,0 +1,429 @@
+//! The relayer's promise, tried in a simulated world: no packet is lost, none takes effect twice,
+//! no gap is skipped, whatever happens in between and whenever the relayer is cut off.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::missing_docs_in_private_items,
+    missing_docs
+)]
+
+mod world;
+
+use alloy::signers::local::PrivateKeySigner;
+use mileverse_primitives::{
+    B256,
+    packet::{Packet, REFUNDED},
+};
+use mileverse_relayer::{
+    Error,
+    clock::Clock,
+    store::{Direction, Position, Store},
+    transaction::{Limits, Sender},
+    worker::{Delivery, ToEthereum, ToNative, Worker},
+};
+use mileverse_wallet::rpc::Chain;
+use rand::Rng as _;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use world::{ETHEREUM, NATIVE, Shared, Trouble, ethereum::FakeEthereum, native::FakeNative};
+
+/// A running relayer: gone when dropped, as after a crash.
+struct Relayer {
+    store: Store,
+    to_ethereum: ToEthereum<FakeNative, FakeEthereum>,
+    to_native: ToNative<FakeNative, FakeEthereum>,
+}
+
+fn limits() -> Limits {
+    Limits {
+        max_gas: world::ledger::MAX_GAS,
+        max_fee: 1_000_000,
+        rebroadcast: Duration::from_secs(3),
+        replace: Duration::from_secs(20),
+    }
+}
+
+impl Relayer {
+    async fn start(shared: &Shared, database: &Path, batch: usize) -> Self {
+        let store = Store::open(database).await.unwrap();
+        let clock = {
+            let shared = shared.clone();
+            Clock::from_fn(move || shared.lock().now_ms)
+        };
+        let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).unwrap();
+        let delivery = |direction, chain_id| {
+            let sender = Sender::new(
+                store.clone(),
+                direction,
+                key.clone(),
+                chain_id,
+                limits(),
+                clock.clone(),
+            );
+            Delivery::new(store.clone(), sender, direction, batch, clock.clone())
+        };
+        Self {
+            to_ethereum: ToEthereum::new(
+                shared.native(),
+                shared.ethereum(),
+                delivery(Direction::ToEthereum, ETHEREUM),
+                NATIVE,
+                ETHEREUM,
+            ),
+            to_native: ToNative::new(
+                shared.native(),
+                shared.ethereum(),
+                delivery(Direction::ToNative, NATIVE),
+                (NATIVE, ETHEREUM),
+                0,
+                7,
+            ),
+            store,
+        }
+    }
+
+    async fn tick(&mut self, direction: Direction) -> Result<bool, Error> {
+        match direction {
+            Direction::ToEthereum => self.to_ethereum.tick().await,
+            Direction::ToNative => self.to_native.tick().await,
+        }
+    }
+}
+
+/// A world, a relayer in it, and its database.
+struct Run {
+    shared: Shared,
+    relayer: Option<Relayer>,
+    directory: tempfile::TempDir,
+    batch: usize,
+    seed: u64,
+}
+
+impl Run {
+    fn new(seed: u64, trouble: Trouble, batch: usize) -> Self {
+        Self {
+            shared: Shared::new(seed, trouble),
+            relayer: None,
+            directory: tempfile::tempdir().unwrap(),
+            batch,
+            seed,
+        }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.directory.path().join("relayer.sqlite")
+    }
+
+    /// One tick of one direction; a crash in it ends the relayer, and the next tick starts it.
+    async fn tick(&mut self, direction: Direction) -> Option<bool> {
+        if self.relayer.is_none() {
+            let database = self.database();
+            self.relayer = Some(Relayer::start(&self.shared, &database, self.batch).await);
+        }
+        let relayer = self.relayer.as_mut().unwrap();
+        let crash = self.shared.crash.clone();
+        let outcome = tokio::select! {
+            biased;
+            outcome = relayer.tick(direction) => Some(outcome),
+            () = crash.notified() => None,
+        };
+        match outcome {
+            Some(Ok(more)) => Some(more),
+            Some(Err(error)) if error.passes() => Some(false),
+            Some(Err(error)) => panic!("seed {}: {error}", self.seed),
+            None => {
+                self.stop().await;
+                None
+            }
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(relayer) = self.relayer.take() {
+            relayer.store.close().await;
+        }
+        self.shared.lock().crashed = false;
+    }
+
+    /// Loses the database, as a disk does.
+    async fn lose_database(&mut self) {
+        self.stop().await;
+        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+
+    /// Whether every packet of both chains has its final outcome and the relayer knows it.
+    async fn complete(&self) -> bool {
+        let (sent_native, sent_ethereum) = {
+            let world = self.shared.lock();
+            let ethereum = world.ethereum.final_state();
+            let there = world.ethereum.head().bridge.sent.len();
+            let native_done = world.native.bridge.sent.iter().all(|packet| {
+                let receipts = &ethereum.bridge.receipts;
+                receipts.contains_key(&packet.id().sequence)
+            });
+            let ethereum_done = world.ethereum.head().bridge.sent.iter().all(|packet| {
+                let receipts = &world.native.bridge.receipts;
+                receipts.contains_key(&packet.id().sequence)
+            });
+            if !native_done || !ethereum_done {
+                return false;
+            }
+            (world.native.bridge.sent.len(), there)
+        };
+        let Some(relayer) = &self.relayer else {
+            return false;
+        };
+        for (direction, sent) in [
+            (Direction::ToEthereum, sent_native),
+            (Direction::ToNative, sent_ethereum),
+        ] {
+            let counts = relayer.store.counts(direction).await.unwrap();
+            if counts.received + counts.expired != sent as u64 || counts.waiting + counts.landed > 0
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lets the world go on quietly until everything is delivered.
+    async fn finish(&mut self) {
+        {
+            let mut world = self.shared.lock();
+            world.trouble = Trouble::default();
+            world.poisoned.clear();
+        }
+        for round in 0..4_000 {
+            for direction in Direction::ALL {
+                while self.tick(direction).await == Some(true) {}
+            }
+            if self.complete().await {
+                return;
+            }
+            // Later rounds are longer, so that the longest back-off passes.
+            let step = if round < 3_000 { 500 } else { 30_000 };
+            self.shared.lock().step(step, step);
+        }
+        let counts = self.relayer.as_ref().unwrap().store.clone();
+        panic!(
+            "seed {}: not everything was delivered: {:?} {:?}",
+            self.seed,
+            counts.counts(Direction::ToEthereum).await.unwrap(),
+            counts.counts(Direction::ToNative).await.unwrap()
+        );
+    }
+
+    /// What must be true of the world in the end.
+    fn check(&self) {
+        let world = self.shared.lock();
+        let sides = [
+            (&world.native.bridge, &world.ethereum.final_state().bridge),
+            (&world.ethereum.head().bridge, &world.native.bridge),
+        ];
+        for (source, destination) in sides {
+            for packet in &source.sent {
+                let sequence = packet.id().sequence;
+                let outcome = destination.receipts.get(&sequence).copied();
+                let effects = destination.effects.get(&sequence).copied().unwrap_or(0);
+                let refunded = source.outbound.get(&sequence) == Some(&REFUNDED);
+                let seed = self.seed;
+                match (packet, outcome) {
+                    (Packet::Transfer(_), Some(2)) => {
+                        assert_eq!(effects, 0, "seed {seed}: expired and received");
+                        assert!(refunded, "seed {seed}: expired and never refunded");
+                    }
+                    (_, Some(1)) => {
+                        assert_eq!(
+                            effects, 1,
+                            "seed {seed}: {sequence} took effect {effects} times"
+                        );
+                        assert!(!refunded, "seed {seed}: received and refunded");
+                    }
+                    other => panic!("seed {seed}: {other:?}"),
+                }
+            }
+        }
+    }
+}
+
+async fn storm(seed: u64, trouble: Trouble, lose: bool) {
+    let batch = [1, 3, 128][seed as usize % 3];
+    let mut run = Run::new(seed, trouble, batch);
+    for _ in 0..250 {
+        let (direction, sends, poison, loses) = {
+            let mut world = run.shared.lock();
+            world.step(20, 900);
+            let sends: Vec<_> = [Chain::Native, Chain::Ethereum]
+                .into_iter()
+                .filter(|_| world.roll(250))
+                .collect();
+            let poison = world.roll(30);
+            let direction = Direction::ALL[world.dice.random_range(0..2)];
+            (direction, sends, poison, lose && world.roll(10))
+        };
+        for chain in sends {
+            let mut world = run.shared.lock();
+            let many = world.dice.random_range(1..4);
+            for _ in 0..many {
+                world.send(chain);
+            }
+        }
+        if poison {
+            let mut world = run.shared.lock();
+            let sequence = world.dice.random_range(1..60);
+            let chain = [Chain::Native, Chain::Ethereum][world.dice.random_range(0..2)];
+            world.poisoned.insert((chain, sequence));
+        }
+        if loses {
+            run.lose_database().await;
+        }
+        run.tick(direction).await;
+    }
+    run.finish().await;
+    run.check();
+}
+
+const TROUBLE: Trouble = Trouble {
+    lost_question: 25,
+    lost_answer: 25,
+    crash: 6,
+    bad_logs: 100,
+    vanish: 50,
+    take_back: 60,
+};
+
+fn block_on(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future);
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_in_any_storm() {
+    block_on(async {
+        for seed in 0..12 {
+            storm(seed, TROUBLE, false).await;
+        }
+    });
+}
+
+#[test]
+fn losing_the_database_loses_nothing_but_time() {
+    block_on(async {
+        for seed in 100..106 {
+            storm(seed, TROUBLE, true).await;
+        }
+    });
+}
+
+#[test]
+fn a_crash_at_every_single_call_is_survived() {
+    block_on(async {
+        let trouble = Trouble {
+            crash: 150,
+            ..Trouble::default()
+        };
+        for seed in 200..204 {
+            storm(seed, trouble, false).await;
+        }
+    });
+}
+
+#[test]
+fn a_quiet_world_takes_few_transactions_and_no_repeats() {
+    block_on(async {
+        let mut run = Run::new(1, Trouble::default(), 128);
+        for _ in 0..300 {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 100_000;
+            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            let head = world.ethereum.head_mut();
+            head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+        }
+        run.finish().await;
+        run.check();
+        let world = run.shared.lock();
+        assert_eq!(world.ethereum.batches, [128, 128, 44]);
+        assert_eq!(world.native.batches, [128, 128, 44]);
+    });
+}
+
+#[test]
+fn one_refused_packet_does_not_hold_up_the_others() {
+    block_on(async {
+        let mut run = Run::new(2, Trouble::default(), 128);
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..20 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            }
+            world.poisoned.insert((Chain::Ethereum, 1));
+            world.poisoned.insert((Chain::Ethereum, 13));
+        }
+        for _ in 0..200 {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(100, 100);
+        }
+        {
+            let store = &run.relayer.as_ref().unwrap().store;
+            let counts = store.counts(Direction::ToEthereum).await.unwrap();
+            assert_eq!((counts.received, counts.waiting), (18, 2));
+            let aside = store.set_asides(Direction::ToEthereum, 10).await.unwrap();
+            let sequences: Vec<_> = aside.iter().map(|one| one.sequence).collect();
+            assert_eq!(sequences, [1, 13]);
+            assert!(aside.iter().all(|one| one.attempts >= 2));
+            assert_eq!(aside[0].reason, "the receiver refuses");
+        }
+        run.finish().await;
+        run.check();
+    });
+}
+
+#[test]
+fn a_packet_that_the_endpoint_hides_stops_the_count_until_it_shows() {
+    block_on(async {
+        let mut run = Run::new(3, Trouble::default(), 128);
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..10 {
+                let head = world.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
+            // Every answer to a search misses, doubles or mixes up something.
+            world.trouble.bad_logs = 1000;
+        }
+        for _ in 0..400 {
+            run.tick(Direction::ToNative).await;
+            let position = {
+                let store = &run.relayer.as_ref().unwrap().store;
+                let first = Position {
+                    next: 1,
+                    search_block: 0,
+                    packet_block: 0,
+                };
+                let position = store.position(Direction::ToNative, first).await.unwrap();
+                let counts = store.counts(Direction::ToNative).await.unwrap();
+                let known = counts.waiting + counts.received + counts.expired;
+                assert_eq!(known, position.next - 1, "a gap was skipped");
+                position
+            };
+            if position.next == 11 {
+                break;
+            }
+            run.shared.lock().step(300, 300);
+        }
+        run.finish().await;
+        run.check();
+    });
+}

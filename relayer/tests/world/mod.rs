@@ -1,0 +1,273 @@
+//! A small world of two chains for the relayer to work in, with everything that can go wrong:
+//! lost questions, lost answers, missing and doubled logs, transactions that wait, vanish or come
+//! late, blocks that are taken back, and crashes. All by one seeded dice.
+//!
+//! The chains keep the protocol's rules (receipts once, for ever; expiry packets; refunds), check
+//! what a real chain would check of a delivery, and count every effect.
+
+pub mod ethereum;
+pub mod ledger;
+pub mod native;
+
+use ethereum::EthereumWorld;
+use ledger::Ledgers;
+use mileverse_primitives::{
+    Address, B256, Bytes, U256,
+    packet::{Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+};
+use mileverse_wallet::rpc::{Chain, RpcError};
+use native::NativeWorld;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+use tokio::sync::Notify;
+
+pub const NATIVE: u64 = 77_771;
+pub const ETHEREUM: u64 = 31_337;
+
+/// How often each kind of trouble comes, in a thousand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    pub lost_question: u32,
+    pub lost_answer: u32,
+    pub crash: u32,
+    pub bad_logs: u32,
+    pub vanish: u32,
+    pub take_back: u32,
+}
+
+/// One side of the bridge.
+#[derive(Clone, Debug, Default)]
+pub struct Bridge {
+    pub outbound: BTreeMap<u64, B256>,
+    pub sent: Vec<Packet>,
+    pub receipts: BTreeMap<u64, u8>,
+    /// Effects on balances, by inbound sequence.
+    pub effects: BTreeMap<u64, u32>,
+}
+
+impl Bridge {
+    fn id(&self, source: u64, destination: u64) -> PacketId {
+        PacketId {
+            source,
+            destination,
+            sequence: self.sent.len() as u64 + 1,
+        }
+    }
+
+    pub fn commit(&mut self, packet: Packet) {
+        self.outbound
+            .insert(packet.id().sequence, packet.commitment());
+        self.sent.push(packet);
+    }
+
+    pub fn transfer(&mut self, source: u64, destination: u64, deadline: u64) {
+        let id = self.id(source, destination);
+        self.commit(Packet::Transfer(Transfer {
+            id,
+            deadline,
+            token: Token {
+                home: source,
+                contract: Address::repeat_byte(1),
+            },
+            sender: Address::repeat_byte(2),
+            receiver: Address::repeat_byte(3),
+            amount: U256::from(id.sequence),
+        }));
+    }
+
+    /// The outcome of a proven packet, in the protocol's order.
+    pub fn settle(&mut self, packet: &Packet, now_s: u64) -> Result<(), String> {
+        let id = packet.id();
+        if self.receipts.contains_key(&id.sequence) {
+            return Ok(());
+        }
+        match packet {
+            Packet::Transfer(transfer) if now_s <= transfer.deadline => {
+                self.receipts.insert(id.sequence, 1);
+                *self.effects.entry(id.sequence).or_default() += 1;
+            }
+            Packet::Transfer(transfer) => {
+                self.receipts.insert(id.sequence, 2);
+                let id = self.id(id.destination, id.source);
+                self.commit(Packet::Expiry(Expiry {
+                    id,
+                    expired: transfer.clone(),
+                }));
+            }
+            Packet::Expiry(expiry) => {
+                let home = Packet::Transfer(expiry.expired.clone());
+                let slot = self
+                    .outbound
+                    .get_mut(&home.id().sequence)
+                    .ok_or("refund of nothing")?;
+                if *slot != home.commitment() {
+                    return Err("refund twice".into());
+                }
+                *slot = REFUNDED;
+                self.receipts.insert(id.sequence, 1);
+                *self.effects.entry(id.sequence).or_default() += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything.
+pub struct World {
+    pub dice: StdRng,
+    pub trouble: Trouble,
+    pub now_ms: u64,
+    pub native: NativeWorld,
+    pub ethereum: EthereumWorld,
+    /// Inbound packets that a chain refuses for now.
+    pub poisoned: BTreeSet<(Chain, u64)>,
+    pub crashed: bool,
+}
+
+impl World {
+    pub fn roll(&mut self, in_a_thousand: u32) -> bool {
+        self.dice.random_ratio(in_a_thousand.min(1000), 1000)
+    }
+
+    pub const fn now_s(&self) -> u64 {
+        self.now_ms / 1000
+    }
+
+    pub fn poison(&self, chain: Chain, packet: &Packet) -> Result<(), String> {
+        if self.poisoned.contains(&(chain, packet.id().sequence)) {
+            return Err("the receiver refuses".into());
+        }
+        Ok(())
+    }
+
+    /// Time passes and blocks come.
+    pub fn step(&mut self, least_ms: u64, most_ms: u64) {
+        self.now_ms += self.dice.random_range(least_ms..=most_ms);
+        let now_s = self.now_s();
+        native::block(self, now_s);
+        if self.roll(700) {
+            ethereum::block(self, now_s);
+        }
+        let trouble = self.trouble;
+        if self.roll(trouble.take_back) {
+            ethereum::take_back(self);
+        }
+        if self.roll(500) {
+            let newest = self.ethereum.finalized();
+            let known = self.native.checkpoint;
+            self.native.checkpoint = self.dice.random_range(known..=newest.max(known));
+        }
+    }
+
+    /// Somebody sends a packet.
+    pub fn send(&mut self, from: Chain) {
+        let ahead = if self.roll(300) {
+            self.dice.random_range(1..20)
+        } else {
+            self.dice.random_range(600..6_000)
+        };
+        let deadline = self.now_s() + ahead;
+        match from {
+            Chain::Native => self.native.bridge.transfer(NATIVE, ETHEREUM, deadline),
+            Chain::Ethereum => self
+                .ethereum
+                .head_mut()
+                .bridge
+                .transfer(ETHEREUM, NATIVE, deadline),
+        }
+    }
+}
+
+/// The world as the relayer's chains share it.
+#[derive(Clone)]
+pub struct Shared {
+    world: Arc<Mutex<World>>,
+    pub crash: Arc<Notify>,
+}
+
+impl Shared {
+    pub fn new(seed: u64, trouble: Trouble) -> Self {
+        let world = World {
+            dice: StdRng::seed_from_u64(seed),
+            trouble,
+            now_ms: 1_000_000_000,
+            native: NativeWorld::default(),
+            ethereum: EthereumWorld::new(),
+            poisoned: BTreeSet::new(),
+            crashed: false,
+        };
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            crash: Arc::new(Notify::new()),
+        }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// One call of a node: may be lost on the way there, on the way back, or be the last.
+    pub async fn call<T>(
+        &self,
+        chain: Chain,
+        work: impl FnOnce(&mut World) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let lost = |what: &str| RpcError::Unreachable {
+            chain,
+            url: "world".into(),
+            reason: what.into(),
+        };
+        let outcome = {
+            let mut world = self.lock();
+            let trouble = world.trouble;
+            if world.roll(trouble.lost_question) {
+                return Err(lost("the question was lost"));
+            }
+            let crash_before = world.roll(trouble.crash);
+            let outcome = if crash_before {
+                None
+            } else {
+                Some(work(&mut world))
+            };
+            let crash_after = world.roll(trouble.crash);
+            if crash_before || crash_after {
+                world.crashed = true;
+                None
+            } else if world.roll(trouble.lost_answer) {
+                Some(Err(lost("the answer was lost")))
+            } else {
+                outcome
+            }
+        };
+        match outcome {
+            Some(outcome) => outcome,
+            None => {
+                self.crash.notify_one();
+                std::future::pending().await
+            }
+        }
+    }
+
+    pub fn native(&self) -> native::FakeNative {
+        native::FakeNative(Ledgers::new(self.clone(), Chain::Native))
+    }
+
+    pub fn ethereum(&self) -> ethereum::FakeEthereum {
+        ethereum::FakeEthereum(Ledgers::new(self.clone(), Chain::Ethereum))
+    }
+}
+
+pub fn reverted(chain: Chain, reason: String) -> RpcError {
+    RpcError::Reverted { chain, reason }
+}
+
+/// What a storage proof is in this world.
+pub fn storage_proof(block: u64, sequence: u64, commitment: B256) -> Bytes {
+    let mut bytes = block.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&sequence.to_be_bytes());
+    bytes.extend_from_slice(commitment.as_slice());
+    bytes.into()
+}
