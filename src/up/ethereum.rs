@@ -30,7 +30,7 @@ use mileverse_bindings::{
 };
 use mileverse_wallet::{
     keystore,
-    rpc::{Chain, Endpoint},
+    rpc::{Chain, Endpoint, RpcError},
 };
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
@@ -322,7 +322,10 @@ async fn chain_id(endpoint: &Endpoint) -> Result<u64, Error> {
         .await
         .map_err(|error| Error::EthereumUnreachable {
             url: endpoint.url().into(),
-            reason: endpoint.fault(error).to_string(),
+            reason: match endpoint.fault(error) {
+                RpcError::Unreachable { reason, .. } => reason,
+                other => other.to_string(),
+            },
         })
 }
 

@@ -33,6 +33,11 @@ impl Fleet {
         }
     }
 
+    /// Whether nothing was started.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// Hears of children that end by themselves.
     pub fn watcher(&self) -> Watcher {
         self.watcher.clone()

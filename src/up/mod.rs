@@ -69,7 +69,9 @@ pub fn run(command: Command) -> Result<(), Error> {
             }
             other => other,
         };
-        progress.say("stopping every process");
+        if !fleet.is_empty() {
+            progress.say("stopping every process");
+        }
         for name in fleet.stop_all().await {
             progress.say(&format!("{name} did not stop in time and was killed"));
         }

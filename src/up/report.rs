@@ -9,8 +9,9 @@ use std::{
     path::PathBuf,
 };
 
-/// Widest table where there is no terminal to measure.
+/// Width of the table where there is no terminal to measure, or a very narrow one.
 const WIDTH: u16 = 120;
+const NARROW: u16 = 60;
 /// Fields that the table leaves to the JSON, or tells in another way.
 const UNTOLD: [&str; 4] = ["amount", "token", "units", "commitment"];
 
@@ -120,7 +121,7 @@ impl Report {
             .load_preset(UTF8_FULL_CONDENSED)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(["", "step", "what happened", "time"]);
-        if !table.is_tty() {
+        if table.width().is_none_or(|width| width < NARROW) {
             table.set_width(WIDTH);
         }
         for (index, step) in self.steps.iter().enumerate() {

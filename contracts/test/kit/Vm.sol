@@ -33,7 +33,6 @@ interface Vm {
     function chainId(uint256 id) external;
     function clearMockedCalls() external;
     function deal(address account, uint256 balance) external;
-    function exists(string calldata path) external returns (bool);
     function expectCall(address callee, bytes calldata data, uint64 count) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectRevert() external;
@@ -53,6 +52,5 @@ interface Vm {
     function recordLogs() external;
     function resumeGasMetering() external;
     function sign(uint256 secret, bytes32 digest) external returns (uint8 v, bytes32 r, bytes32 s);
-    function skip(bool skipTest) external;
     function warp(uint256 timestamp) external;
 }

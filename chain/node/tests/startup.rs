@@ -1,0 +1,189 @@
+//! What keeps a node from starting: each fault gives one sentence and moves nothing.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use clap::Parser;
+use mileverse_node::{Command, dealer, index::Index, keys::ValidatorKeys, run};
+use mileverse_primitives::{
+    Address, B256,
+    genesis::{EthereumSide, Genesis},
+};
+use std::{fs, net::TcpListener, path::PathBuf};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    command: Command,
+}
+
+/// A validator's directory that a node would start from, for a committee of four.
+struct Setup {
+    directory: tempfile::TempDir,
+    genesis: Genesis,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let dealing = dealer::deal(4).unwrap();
+        dealing.keys[0]
+            .write(&directory.path().join("keys.json"))
+            .unwrap();
+        let genesis = Genesis {
+            chain_id: 77_771,
+            timestamp_ms: 1,
+            gas_limit: 30_000_000,
+            block_time_ms: 200,
+            idle_block_time_ms: 1000,
+            committee: dealing.committee,
+            issuers: Vec::new(),
+            ethereum: EthereumSide {
+                chain_id: 1,
+                bridge: Address::repeat_byte(1),
+                coin: Address::repeat_byte(2),
+                points: Address::repeat_byte(3),
+            },
+        };
+        let setup = Self { directory, genesis };
+        setup.write_genesis();
+        setup.write_config(&setup.config());
+        setup
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write_genesis(&self) {
+        fs::write(
+            self.path("genesis.json"),
+            serde_json::to_string(&self.genesis).unwrap(),
+        )
+        .unwrap();
+    }
+
+    fn config(&self) -> String {
+        let mut config = "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
+            .to_owned();
+        for peer in &self.genesis.committee.validators[1..] {
+            config += &format!("[[peers]]\npublic_key = '{peer}'\naddress = '127.0.0.1:1'\n");
+        }
+        config
+    }
+
+    fn write_config(&self, text: &str) {
+        fs::write(self.path("node.toml"), text).unwrap();
+    }
+
+    /// The sentence with which the node refuses to start.
+    fn refusal(&self) -> String {
+        let config = self.path("node.toml");
+        let cli = Cli::parse_from(["node", "run", "--config", config.to_str().unwrap()]);
+        let sentence = run(cli.command).unwrap_err().to_string();
+        assert!(!sentence.contains('\n'), "{sentence}");
+        sentence
+    }
+}
+
+fn contains(sentence: &str, part: &str) {
+    assert!(
+        sentence.contains(part),
+        "{sentence:?} should mention {part:?}"
+    );
+}
+
+#[test]
+fn a_configuration_that_is_missing_or_misspelt() {
+    let setup = Setup::new();
+    setup.write_config(&(setup.config() + "unknown = 1\n"));
+    contains(&setup.refusal(), "not a valid node configuration");
+    fs::remove_file(setup.path("node.toml")).unwrap();
+    contains(&setup.refusal(), "node.toml");
+}
+
+#[test]
+fn a_genesis_file_that_breaks_a_rule() {
+    let mut setup = Setup::new();
+    setup.genesis.committee.validators.reverse();
+    setup.write_genesis();
+    contains(&setup.refusal(), "ascending order");
+    fs::write(setup.path("genesis.json"), "{").unwrap();
+    contains(&setup.refusal(), "genesis file is not valid");
+}
+
+#[test]
+fn keys_of_somebody_else() {
+    let setup = Setup::new();
+    let stranger = dealer::deal(4).unwrap();
+    fs::remove_file(setup.path("keys.json")).unwrap();
+    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
+    contains(&setup.refusal(), "not in the genesis committee");
+
+    // The right name with a stranger's share.
+    let setup = Setup::new();
+    let mut keys = ValidatorKeys::read(&setup.path("keys.json")).unwrap();
+    keys.share = stranger.keys[0].share.clone();
+    fs::remove_file(setup.path("keys.json")).unwrap();
+    keys.write(&setup.path("keys.json")).unwrap();
+    contains(&setup.refusal(), "another committee");
+
+    fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
+    contains(&setup.refusal(), "not a key file");
+}
+
+#[test]
+fn key_files_are_private_and_never_replaced() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let setup = Setup::new();
+    let path = setup.path("keys.json");
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let keys = ValidatorKeys::read(&path).unwrap();
+    assert!(keys.write(&path).is_err());
+}
+
+#[test]
+fn a_peer_without_an_address() {
+    let setup = Setup::new();
+    let config = setup.config();
+    let (shorter, _) = config.rsplit_once("[[peers]]").unwrap();
+    setup.write_config(shorter);
+    let missing = setup.genesis.committee.validators[3];
+    contains(&setup.refusal(), &missing.to_string());
+}
+
+#[test]
+fn a_data_directory_of_another_network() {
+    let setup = Setup::new();
+    fs::create_dir(setup.path("data")).unwrap();
+    drop(Index::open(&setup.path("data/index.redb"), B256::repeat_byte(9)).unwrap());
+    contains(
+        &setup.refusal(),
+        "belongs to the network with genesis 0x0909",
+    );
+}
+
+#[test]
+fn a_port_that_is_taken() {
+    let setup = Setup::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    setup.write_config(
+        &setup
+            .config()
+            .replace("listen = '127.0.0.1:0'", &format!("listen = '{address}'")),
+    );
+    let sentence = setup.refusal();
+    contains(&sentence, &address);
+    contains(&sentence, "choose another");
+}
+
+#[test]
+fn an_ethereum_endpoint_that_is_no_url() {
+    let setup = Setup::new();
+    setup.write_config(&setup.config().replace("http://127.0.0.1:1'", "nonsense'"));
+    contains(&setup.refusal(), "is not a URL");
+}
