@@ -83,7 +83,8 @@ pub struct Problem {
     /// What kind.
     pub kind: Kind,
     detail: String,
-    more: Map<String, Value>,
+    /// Boxed: how large a map is depends on what else the build turns on in serde_json.
+    more: Box<Map<String, Value>>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -113,7 +114,7 @@ impl Problem {
         Self {
             kind,
             detail: detail.into(),
-            more: Map::new(),
+            more: Box::default(),
             headers: Vec::new(),
         }
     }
@@ -148,7 +149,7 @@ impl Problem {
             title: self.kind.title.to_owned(),
             status: self.kind.status.as_u16(),
             detail: self.detail.clone(),
-            more: self.more.clone(),
+            more: *self.more.clone(),
         }
     }
 }

@@ -90,7 +90,7 @@ pub enum Source {
         /// Its chain id.
         chain_id: u64,
         /// Who deploys and pays there.
-        deployer: PrivateKeySigner,
+        deployer: Box<PrivateKeySigner>,
     },
 }
 
@@ -109,7 +109,7 @@ impl Source {
         Ok(Self::Node {
             url: url.clone(),
             chain_id: chain_id(&endpoint(url)?).await?,
-            deployer,
+            deployer: Box::new(deployer),
         })
     }
 }
@@ -134,7 +134,7 @@ impl Ethereum {
                     url,
                     chain_id,
                     kind: EthereumKind::External,
-                    deployer,
+                    deployer: *deployer,
                 });
             }
         };

@@ -258,7 +258,7 @@ impl EngineDefinition for Net {
     }
 
     fn max_message_size(&self) -> u32 {
-        consensus::largest_message(VALIDATORS as u32)
+        consensus::largest_message(u32::try_from(VALIDATORS).unwrap())
     }
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
@@ -308,7 +308,7 @@ impl EngineDefinition for Net {
         };
         let mut channels = ctx.channels.into_iter();
         let mut next = || channels.next().unwrap();
-        let running = consensus::start(
+        let running = Box::pin(consensus::start(
             ctx.context.child("validator"),
             consensus::Config {
                 public_key: ctx.public_key.clone(),
@@ -337,7 +337,7 @@ impl EngineDefinition for Net {
                 backfill: next(),
                 broadcast: next(),
             },
-        )
+        ))
         .await
         .unwrap();
         (running.engine, Validator { index, tip: tips })
