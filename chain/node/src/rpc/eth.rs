@@ -1,9 +1,9 @@
 //! `eth_`, `net_` and `web3_`: what wallets, alloy, `cast` and ethers ask.
 
 use super::{
+    context::Context,
     convert::{self, Found},
     failure,
-    server::Context,
 };
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},

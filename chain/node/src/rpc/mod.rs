@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `server` | listens, with its limits |
+//! | `context` | what the methods answer from |
 //! | `eth` | `eth_`, `net_`, `web3_` |
 //! | `own` | `mileverse_`: certificates, outbox packets and paths, status |
 //! | `reads` | one consistent look at the newest state; admission of transactions |
@@ -12,6 +13,7 @@
 //! A final block is final at once, so `latest`, `safe`, `finalized` and `pending` name the same
 //! block. Only the newest state is kept; a question about an older one is an error, not a guess.
 
+mod context;
 mod convert;
 mod eth;
 mod failure;
@@ -19,5 +21,6 @@ mod own;
 mod reads;
 mod server;
 
+pub use context::Context;
 pub use reads::{Admission, Reads};
-pub use server::{Context, serve};
+pub use server::serve;

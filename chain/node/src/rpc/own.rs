@@ -1,6 +1,6 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
-use super::{failure, server::Context};
+use super::{context::Context, failure};
 use crate::{bls, index::Results};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};

@@ -2,39 +2,18 @@
 //!
 //! Limits: requests of 512 KiB, answers of 16 MiB, batches of 100, 512 connections.
 
-use super::{Admission, Reads, eth, own};
-use crate::{consensus::Marshal, error::Error, index::Index};
+use super::{Context, eth, own};
+use crate::error::Error;
 use jsonrpsee::{
     RpcModule,
     server::{BatchRequestConfig, Server, ServerConfig, ServerHandle},
 };
-use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 use std::{net::SocketAddr, sync::Arc};
 
 const MAX_REQUEST_BYTES: u32 = 512 * 1024;
 const MAX_RESPONSE_BYTES: u32 = 16 * 1024 * 1024;
 const MAX_BATCH: u32 = 100;
 const MAX_CONNECTIONS: u32 = 512;
-
-/// What the methods answer from.
-pub struct Context {
-    /// The newest state.
-    pub reads: Reads,
-    /// Transactions on their way in.
-    pub admission: Admission,
-    /// Blocks and receipts.
-    pub index: Index,
-    /// Certificates.
-    pub marshal: Marshal,
-    /// The network.
-    pub genesis: Genesis,
-    /// Its hash.
-    pub genesis_hash: B256,
-    /// The group key as Ethereum takes it.
-    pub group_key: Bytes,
-    /// This validator.
-    pub validator: B256,
-}
 
 /// Starts serving; returns the address and a handle that stops it.
 pub async fn serve(

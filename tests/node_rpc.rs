@@ -1,0 +1,438 @@
+//! A real validator process, alone in its committee, asked by the tools that people use: alloy and
+//! `cast`. Its Ethereum endpoint is dead, so it agrees on no checkpoint and goes on all the same.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use alloy::{
+    network::{EthereumWallet, NetworkTransactionBuilder as _, TransactionBuilder as _},
+    primitives::{Address, B256, Bytes, U256, hex, keccak256},
+    providers::{DynProvider, Provider as _, ProviderBuilder},
+    rpc::types::{Filter, TransactionRequest},
+    signers::local::PrivateKeySigner,
+    sol_types::{SolCall as _, SolEvent as _},
+};
+use mileverse_node::dealer;
+use mileverse_primitives::{
+    abi::IPoints,
+    address::POINTS,
+    certificate,
+    genesis::{EthereumSide, Genesis, Issuer},
+    rpc::{Certificate, Chain, Status},
+};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+use tempfile::TempDir;
+
+const CHAIN_ID: u64 = 77_771;
+const GAS: u64 = 1_000_000;
+/// Returns the number 42 to whoever calls: its creation code, then `PUSH1 42, MSTORE, RETURN`.
+const ANSWER: [u8; 22] = hex!("600a600c600039600a6000f3602a60005260206000f3");
+
+/// A running validator; stopped when dropped.
+struct Node {
+    child: Child,
+    url: String,
+    issuer: PrivateKeySigner,
+    directory: TempDir,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Node {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let dealing = dealer::deal(1).unwrap();
+        let issuer = PrivateKeySigner::random();
+        let genesis = Genesis {
+            chain_id: CHAIN_ID,
+            timestamp_ms: 1,
+            gas_limit: 30_000_000,
+            block_time_ms: 50,
+            idle_block_time_ms: 200,
+            committee: dealing.committee,
+            issuers: vec![Issuer {
+                address: issuer.address(),
+                daily_quota: U256::from(1_000_000),
+            }],
+            ethereum: EthereumSide {
+                chain_id: 1,
+                bridge: Address::repeat_byte(1),
+                coin: Address::repeat_byte(2),
+                points: Address::repeat_byte(3),
+            },
+        };
+        let path = |name: &str| directory.path().join(name);
+        dealing.keys[0].write(&path("keys.json")).unwrap();
+        fs::write(
+            path("genesis.json"),
+            serde_json::to_string(&genesis).unwrap(),
+        )
+        .unwrap();
+        fs::write(
+            path("node.toml"),
+            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n",
+        )
+        .unwrap();
+        let (child, url) = launch(&path("node.toml"));
+        let node = Self {
+            child,
+            url,
+            issuer,
+            directory,
+        };
+        node.reaches(1).await;
+        node
+    }
+
+    /// SIGKILL, and the same validator again.
+    async fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.url) = launch(&self.directory.path().join("node.toml"));
+        self.reaches(1).await;
+    }
+
+    fn provider(&self) -> DynProvider {
+        ProviderBuilder::new()
+            .wallet(EthereumWallet::from(self.issuer.clone()))
+            .connect_http(self.url.parse().unwrap())
+            .erased()
+    }
+
+    /// Waits until a block of at least this height is final.
+    async fn reaches(&self, height: u64) {
+        let provider = self.provider();
+        while provider.get_block_number().await.unwrap() < height {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn cast(&self, arguments: &[&str]) -> String {
+        let output = Command::new(cast())
+            .args(arguments)
+            .args(["--rpc-url", &self.url])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cast {arguments:?}: {said}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+fn launch(config: &Path) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mileverse"))
+        .args(["node", "run", "--config"])
+        .arg(config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line");
+    (child, ready["url"].as_str().unwrap().to_owned())
+}
+
+/// The platform's own `cast`, as npm installed it.
+fn cast() -> PathBuf {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules/@foundry-rs");
+    fs::read_dir(&packages)
+        .unwrap_or_else(|_| panic!("run `npm ci` in contracts/ first"))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("cast-")
+        })
+        .map(|path| path.join("bin/cast"))
+        .find(|path| path.exists())
+        .expect("cast for this platform")
+}
+
+fn issue(to: Address, amount: u64, name: &str) -> TransactionRequest {
+    let call = IPoints::issueCall {
+        to,
+        amount: U256::from(amount),
+        conversionId: keccak256(name),
+    };
+    free(
+        TransactionRequest::default()
+            .with_to(POINTS)
+            .with_input(call.abi_encode()),
+    )
+}
+
+/// Gas costs nothing on this chain yet, and an account without coins can pay nothing.
+fn free(request: TransactionRequest) -> TransactionRequest {
+    request.with_gas_price(0).with_gas_limit(GAS)
+}
+
+async fn balance(provider: &DynProvider, of: Address) -> U256 {
+    let call = IPoints::balanceOfCall { account: of };
+    let request = TransactionRequest::default()
+        .with_to(POINTS)
+        .with_input(call.abi_encode());
+    let output = provider.call(request).await.unwrap();
+    IPoints::balanceOfCall::abi_decode_returns(&output).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alloy_sends_calls_and_reads_receipts_and_logs() {
+    let mut node = Node::start().await;
+    let provider = node.provider();
+    let member = Address::repeat_byte(0x77);
+    assert_eq!(provider.get_chain_id().await.unwrap(), CHAIN_ID);
+
+    let sent = provider
+        .send_transaction(issue(member, 1000, "one"))
+        .await
+        .unwrap();
+    let receipt = sent.get_receipt().await.unwrap();
+    assert!(receipt.status());
+    let issued = receipt.decoded_log::<IPoints::Issued>().unwrap();
+    assert_eq!((issued.to, issued.amount), (member, U256::from(1000)));
+    assert_eq!(balance(&provider, member).await, U256::from(1000));
+
+    let filter = Filter::new()
+        .address(POINTS)
+        .event_signature(IPoints::Issued::SIGNATURE_HASH)
+        .topic2(member.into_word())
+        .from_block(0);
+    let logs = provider.get_logs(&filter).await.unwrap();
+    assert_eq!(logs.len(), 1);
+    assert_eq!(logs[0].transaction_hash, Some(receipt.transaction_hash));
+    let elsewhere = filter.topic2(Address::repeat_byte(0x78).into_word());
+    assert!(provider.get_logs(&elsewhere).await.unwrap().is_empty());
+
+    let block = provider
+        .get_block_by_hash(receipt.block_hash.unwrap())
+        .full()
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(block.header.number, receipt.block_number.unwrap());
+    assert_eq!(
+        block.transactions.hashes().next(),
+        Some(receipt.transaction_hash)
+    );
+    let found = provider
+        .get_transaction_by_hash(receipt.transaction_hash)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap().block_hash, receipt.block_hash);
+
+    // A contract of anybody's, as on Ethereum.
+    let create = free(TransactionRequest::default().with_deploy_code(ANSWER.to_vec()));
+    let receipt = provider
+        .send_transaction(create)
+        .await
+        .unwrap()
+        .get_receipt()
+        .await
+        .unwrap();
+    let contract = receipt.contract_address.unwrap();
+    let ask = TransactionRequest::default().with_to(contract);
+    assert_eq!(
+        provider.call(ask.clone()).await.unwrap(),
+        B256::with_last_byte(42).to_vec()
+    );
+    assert!(provider.estimate_gas(ask).await.unwrap() >= 21_000);
+    assert_eq!(provider.get_code_at(contract).await.unwrap().len(), 10);
+
+    // What is final stays, whatever happens to the process.
+    node.restart().await;
+    let provider = node.provider();
+    assert_eq!(balance(&provider, member).await, U256::from(1000));
+    let again = provider
+        .get_transaction_receipt(receipt.transaction_hash)
+        .await
+        .unwrap();
+    assert_eq!(again.unwrap().block_hash, receipt.block_hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_transactions_are_refused_in_geths_words_and_move_nothing() {
+    let node = Node::start().await;
+    let provider = node.provider();
+    let refusal = async |raw: &[u8]| {
+        let error = provider.send_raw_transaction(raw).await.unwrap_err();
+        error
+            .as_error_resp()
+            .expect("an answer")
+            .message
+            .to_string()
+    };
+    assert!(!refusal(&[]).await.is_empty());
+    assert!(!refusal(&[2, 1, 2, 3]).await.is_empty());
+
+    let wallet = EthereumWallet::from(node.issuer.clone());
+    let signed = async |request: TransactionRequest| {
+        use alloy::eips::Encodable2718 as _;
+        request.build(&wallet).await.unwrap().encoded_2718()
+    };
+    let base = issue(Address::repeat_byte(1), 5, "x").with_chain_id(CHAIN_ID);
+    let other_chain = signed(base.clone().with_nonce(0).with_chain_id(CHAIN_ID + 1)).await;
+    assert!(
+        refusal(&other_chain).await.contains("chain"),
+        "{}",
+        refusal(&other_chain).await
+    );
+    let paid = signed(base.clone().with_nonce(0).with_gas_price(1)).await;
+    assert_eq!(
+        refusal(&paid).await,
+        "insufficient funds for gas * price + value"
+    );
+    let rich = signed(base.clone().with_nonce(0).with_value(U256::from(1))).await;
+    assert_eq!(
+        refusal(&rich).await,
+        "insufficient funds for gas * price + value"
+    );
+    let far = signed(base.clone().with_nonce(64)).await;
+    assert_eq!(refusal(&far).await, "nonce too high");
+    let huge = signed(base.clone().with_nonce(0).with_gas_limit(30_000_001)).await;
+    assert_eq!(refusal(&huge).await, "exceeds block gas limit");
+
+    let good = signed(base.clone().with_nonce(0)).await;
+    let receipt = provider
+        .send_raw_transaction(&good)
+        .await
+        .unwrap()
+        .get_receipt()
+        .await
+        .unwrap();
+    assert!(receipt.status());
+    assert_eq!(refusal(&good).await, "nonce too low");
+
+    // The same conversion a second time is included and fails.
+    let twice = provider
+        .send_transaction(issue(Address::repeat_byte(1), 5, "x"))
+        .await
+        .unwrap();
+    assert!(!twice.get_receipt().await.unwrap().status());
+    assert_eq!(
+        balance(&provider, Address::repeat_byte(1)).await,
+        U256::from(5)
+    );
+
+    // A stranger's issue reverts with a sentence.
+    let call = issue(Address::repeat_byte(1), 5, "y").with_from(Address::repeat_byte(9));
+    let error = provider.call(call).await.unwrap_err();
+    let answer = error.as_error_resp().unwrap();
+    assert_eq!(answer.code, 3);
+    assert!(
+        answer.message.starts_with("execution reverted: "),
+        "{}",
+        answer.message
+    );
+
+    // Only the newest state is kept.
+    let old = provider
+        .get_balance(Address::ZERO)
+        .number(0)
+        .await
+        .unwrap_err();
+    assert!(
+        old.as_error_resp()
+            .unwrap()
+            .message
+            .contains("newest state")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cast_sends_and_reads() {
+    let node = Node::start().await;
+    let key = hex::encode_prefixed(node.issuer.to_bytes());
+    let points = POINTS.to_string();
+    let member = Address::repeat_byte(0x55).to_string();
+    let id = keccak256("cast").to_string();
+    assert_eq!(node.cast(&["chain-id"]), CHAIN_ID.to_string());
+    let receipt = node.cast(&[
+        "send",
+        &points,
+        "issue(address,uint256,bytes32)",
+        &member,
+        "77",
+        &id,
+        "--private-key",
+        &key,
+        "--legacy",
+        "--gas-price",
+        "0",
+        "--json",
+    ]);
+    let receipt: serde_json::Value = serde_json::from_str(&receipt).unwrap();
+    assert_eq!(receipt["status"], "0x1");
+    let hash = receipt["transactionHash"].as_str().unwrap();
+    assert_eq!(
+        node.cast(&["call", &points, "balanceOf(address)(uint256)", &member]),
+        "77"
+    );
+    assert_eq!(node.cast(&["receipt", hash, "status"]), "1 (success)");
+    let logs = node.cast(&["logs", "--from-block", "0", "--address", &points, "--json"]);
+    let logs: Vec<serde_json::Value> = serde_json::from_str(&logs).unwrap();
+    assert_eq!(logs.len(), 2, "a Transfer and an Issued");
+    let slot = node.cast(&["storage", &points, "0"]);
+    assert_eq!(slot.len(), 66);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_chains_own_methods() {
+    let node = Node::start().await;
+    let client = node.provider();
+    let chain: Chain = client
+        .raw_request("mileverse_chain".into(), ())
+        .await
+        .unwrap();
+    assert_eq!(chain.chain_id, CHAIN_ID);
+    assert_eq!(chain.group_key.len(), certificate::G2_LENGTH);
+    let status: Status = client
+        .raw_request("mileverse_status".into(), ())
+        .await
+        .unwrap();
+    assert!(status.height >= 1);
+    assert_eq!((status.peers, status.ethereum_checkpoint), (0, 0));
+    let newest: Certificate = client
+        .raw_request("mileverse_certificate".into(), ())
+        .await
+        .unwrap();
+    let first: Certificate = client
+        .raw_request("mileverse_certificate".into(), (1,))
+        .await
+        .unwrap();
+    assert_eq!(first.signature.len(), certificate::G1_LENGTH);
+    assert!(newest.height >= first.height);
+    assert_eq!(
+        mileverse_primitives::header::digest(first.outbox_root, first.rest_hash),
+        first.digest
+    );
+    let none: Vec<Bytes> = client
+        .raw_request("mileverse_packets".into(), (0, 10))
+        .await
+        .unwrap();
+    assert!(none.is_empty());
+    for (method, parameters) in [
+        ("mileverse_packets", (0, 257)),
+        ("mileverse_outboxProof", (0, 1)),
+    ] {
+        let error = client
+            .raw_request::<_, serde_json::Value>(method.into(), parameters)
+            .await
+            .unwrap_err();
+        assert_eq!(error.as_error_resp().unwrap().code, -32602);
+    }
+}
