@@ -382,7 +382,7 @@ async fn cast_sends_and_reads() {
         node.cast(&["call", &points, "balanceOf(address)(uint256)", &member]),
         "77"
     );
-    assert_eq!(node.cast(&["receipt", hash, "status"]), "1 (success)");
+    assert_eq!(node.cast(&["receipt", hash, "status"]), "true");
     let logs = node.cast(&["logs", "--from-block", "0", "--address", &points, "--json"]);
     let logs: Vec<serde_json::Value> = serde_json::from_str(&logs).unwrap();
     assert_eq!(logs.len(), 2, "a Transfer and an Issued");
