@@ -1,29 +1,16 @@
 //! The native network: its keys, its genesis, and its validators as processes.
 
 use super::{
-    error::Error,
-    ethereum::Contracts,
-    files,
-    keys::Keys,
-    layout::Layout,
-    process::Recipe,
-    settings::{NATIVE_CHAIN_ID, Settings},
+    error::Error, ethereum::Contracts, files, keys::Keys, layout::Layout, process::Recipe,
+    settings::Settings,
 };
 use alloy::primitives::{B256, Bytes, U256};
+use mileverse_fixtures::genesis::{self as sample, Network};
 use mileverse_node::dealer::deal;
 use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
 use serde::{Deserialize, Serialize};
 use std::{env, path::PathBuf};
 use url::Url;
-
-/// Gas of one native block.
-const GAS_LIMIT: u64 = 60_000_000;
-/// Least time between two blocks.
-const BLOCK_TIME_MS: u64 = 200;
-/// Longest time without a block.
-const IDLE_BLOCK_TIME_MS: u64 = 1_000;
-/// What the gateway may issue in a day, in micro-MVP: 100 million MVP.
-const DAILY_QUOTA: u64 = 100_000_000_000_000;
 
 /// What the dealing told everybody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -75,6 +62,11 @@ pub fn committee(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     Ok(dealt)
 }
 
+/// The numbers of the network that `up` makes.
+pub fn numbers() -> Result<Network, Error> {
+    sample::sample().map_err(|error| Error::Genesis(error.to_string()))
+}
+
 /// The genesis of this directory; writes it if there is none yet.
 pub fn genesis(
     layout: &Layout,
@@ -103,16 +95,17 @@ pub fn genesis(
         }
         return Ok(genesis);
     }
+    let network = numbers()?;
     let genesis = Genesis {
-        chain_id: NATIVE_CHAIN_ID,
+        chain_id: network.chain_id,
         timestamp_ms: now_ms,
-        gas_limit: GAS_LIMIT,
-        block_time_ms: BLOCK_TIME_MS,
-        idle_block_time_ms: IDLE_BLOCK_TIME_MS,
+        gas_limit: network.gas_limit,
+        block_time_ms: network.block_time_ms,
+        idle_block_time_ms: network.idle_block_time_ms,
         committee: dealt.committee.clone(),
         issuers: vec![Issuer {
             address: keys.issuer.address(),
-            daily_quota: U256::from(DAILY_QUOTA),
+            daily_quota: U256::from(network.issuer_daily_quota),
         }],
         ethereum,
     };

@@ -4,8 +4,6 @@ use super::{command::Command, error::Error, files, layout::Layout};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Chain id of the native network that `up` makes.
-pub const NATIVE_CHAIN_ID: u64 = 77_771;
 /// The only format of this file.
 const VERSION: u32 = 1;
 

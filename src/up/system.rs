@@ -11,7 +11,7 @@ use super::{
     partner::{Airline, Gateway},
     progress::Progress,
     services,
-    settings::{EthereumKind, NATIVE_CHAIN_ID, Settings},
+    settings::{EthereumKind, Settings},
     wait::{Look, Patience},
 };
 use mileverse_fixtures::sandbox::airline::{Member, sample};
@@ -94,7 +94,12 @@ impl System {
         let task = progress.begin("contracts and sample accounts on Ethereum");
         let now_ms = now_ms();
         let contracts = ethereum
-            .contracts(&layout, &dealt.group_key, NATIVE_CHAIN_ID, now_ms / 1000)
+            .contracts(
+                &layout,
+                &dealt.group_key,
+                network::numbers()?.chain_id,
+                now_ms / 1000,
+            )
             .await?;
         ethereum.fund(&keys, &contracts).await?;
         task.done("contracts are on Ethereum, sample accounts have what they need");

@@ -94,40 +94,41 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
         context.admission.submit(raw.0).await
     })?;
 
-    module.register_method("eth_getBlockByNumber", |params, context, _| {
+    // These read the index from disk, some of them for long: not on the threads of consensus.
+    module.register_blocking_method("eth_getBlockByNumber", |params, context, _| {
         let mut sequence = params.sequence();
         let (tag, full): (BlockNumberOrTag, Option<bool>) =
             (sequence.next()?, sequence.optional_next()?);
-        block(context, BlockId::Number(tag), full.unwrap_or_default())
+        block(&context, BlockId::Number(tag), full.unwrap_or_default())
     })?;
-    module.register_method("eth_getBlockByHash", |params, context, _| {
+    module.register_blocking_method("eth_getBlockByHash", |params, context, _| {
         let mut sequence = params.sequence();
         let (hash, full): (B256, Option<bool>) = (sequence.next()?, sequence.optional_next()?);
         block(
-            context,
+            &context,
             BlockId::Hash(hash.into()),
             full.unwrap_or_default(),
         )
     })?;
-    module.register_method(
+    module.register_blocking_method(
         "eth_getBlockTransactionCountByNumber",
-        |params, context, _| count(context, BlockId::Number(params.one()?)),
+        |params, context, _| count(&context, BlockId::Number(params.one()?)),
     )?;
-    module.register_method(
+    module.register_blocking_method(
         "eth_getBlockTransactionCountByHash",
-        |params, context, _| count(context, BlockId::Hash(params.one::<B256>()?.into())),
+        |params, context, _| count(&context, BlockId::Hash(params.one::<B256>()?.into())),
     )?;
-    module.register_method("eth_getBlockReceipts", |params, context, _| {
-        receipts(context, params.one()?)
+    module.register_blocking_method("eth_getBlockReceipts", |params, context, _| {
+        receipts(&context, params.one()?)
     })?;
-    module.register_method("eth_getTransactionByHash", |params, context, _| {
-        transaction(context, params.one()?)
+    module.register_blocking_method("eth_getTransactionByHash", |params, context, _| {
+        transaction(&context, params.one()?)
     })?;
-    module.register_method("eth_getTransactionReceipt", |params, context, _| {
-        receipt(context, params.one()?)
+    module.register_blocking_method("eth_getTransactionReceipt", |params, context, _| {
+        receipt(&context, params.one()?)
     })?;
-    module.register_method("eth_getLogs", |params, context, _| {
-        logs(context, &params.one()?)
+    module.register_blocking_method("eth_getLogs", |params, context, _| {
+        logs(&context, &params.one()?)
     })?;
     Ok(())
 }
