@@ -13,5 +13,7 @@ pub mod header;
 pub mod outbox;
 pub mod packet;
 pub mod rpc;
+pub mod schedule;
+pub mod vote;
 
 pub use alloy::primitives::{Address, B256, Bytes, U256, address, b256, keccak256};

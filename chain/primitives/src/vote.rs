@@ -1,0 +1,64 @@
+//! What a delegate signs with its own key, beside its share of the committee's.
+//!
+//! Any `t` shares of a threshold signature forge another's, so they prove nothing about one
+//! delegate. These two ed25519 signatures do:
+//!
+//! | signature | by | over | two that disagree prove |
+//! |---|---|---|---|
+//! | proposal | a view's leader | the header's digest | it proposed two blocks in one view |
+//! | attestation | a delegate that executed a final block | epoch, height, digest | with the final digest: it vouched for a wrong result |
+//!
+//! ```txt
+//! message     = varint(length of namespace) ‖ namespace ‖ body
+//! proposal    : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_PROPOSAL"
+//!               body = digest (32)
+//! attestation : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_ATTEST"
+//!               body = epoch (8) ‖ height (8) ‖ digest (32)
+//! ```
+//!
+//! The length is LEB128, as commonware's `union_unique` writes it. A header names its epoch, view
+//! and leader, so the digest is enough for a proposal.
+
+use crate::certificate;
+use alloy::primitives::B256;
+
+/// Bytes of an ed25519 signature.
+pub const SIGNATURE_LENGTH: usize = 64;
+
+/// A delegate's word for the result of one final block.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attestation {
+    /// The block's epoch.
+    pub epoch: u64,
+    /// Its height.
+    pub height: u64,
+    /// Its digest, which commits to the state after it.
+    pub digest: B256,
+    /// Who says so: ed25519 public key.
+    pub delegate: B256,
+    /// Its signature.
+    pub signature: [u8; SIGNATURE_LENGTH],
+}
+
+/// The namespace of proposals.
+pub fn proposal_namespace(chain_id: u64) -> Vec<u8> {
+    let mut out = certificate::namespace(chain_id);
+    out.extend_from_slice(b"_PROPOSAL");
+    out
+}
+
+/// The namespace of attestations.
+pub fn attestation_namespace(chain_id: u64) -> Vec<u8> {
+    let mut out = certificate::namespace(chain_id);
+    out.extend_from_slice(b"_ATTEST");
+    out
+}
+
+/// The body of an attestation's message.
+pub fn attestation_body(epoch: u64, height: u64, digest: B256) -> [u8; 48] {
+    let mut out = [0; 48];
+    out[..8].copy_from_slice(&epoch.to_be_bytes());
+    out[8..16].copy_from_slice(&height.to_be_bytes());
+    out[16..].copy_from_slice(digest.as_slice());
+    out
+}
