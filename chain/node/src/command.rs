@@ -12,15 +12,16 @@ use crate::{
     index::{Index, IndexError},
     keys::ValidatorKeys,
     mempool::{Mempool, gossip},
+    metrics,
     rpc::{self, Admission, Reads},
     state::Databases,
 };
 use clap::{Args, Subcommand};
 use commonware_glue::stateful::db::DatabaseSet as _;
-use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
+use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::Write as _, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// Blocks of transactions waiting to be gossiped.
@@ -233,6 +234,16 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         digest: newest.header.digest(),
         header: newest.header,
     });
+    let committee = {
+        let members = genesis.committee.validators.clone();
+        move |epoch| {
+            std::future::ready((epoch == 0).then(|| metrics::Opening {
+                epoch,
+                members: members.clone(),
+                succeeded: true,
+            }))
+        }
+    };
     let (fatal, mut failed) = mpsc::unbounded_channel();
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
@@ -271,6 +282,41 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     .await
     .map_err(Error::Stopped)?;
 
+    let registry: metrics::Registry = {
+        let context = context.child("metrics");
+        Arc::new(move || context.encode())
+    };
+    let peers = metrics::Peers::new(registry.clone());
+    let instruments = metrics::Instruments::default();
+    let observer = metrics::Observer::new(
+        genesis_hash,
+        B256::from_slice(&me),
+        metrics::now_ms(),
+        instruments.clone(),
+    );
+    let watching = tokio::spawn(metrics::watch::run(
+        index.clone(),
+        tips.clone(),
+        observer.clone(),
+        committee,
+    ));
+    let metering = match config.metrics {
+        Some(address) => {
+            let sources = metrics::Sources {
+                instruments,
+                observer,
+                registry,
+                peers: peers.clone(),
+                mempool: mempool.clone(),
+                idle: Duration::from_millis(genesis.idle_block_time_ms),
+            };
+            let (address, task) = metrics::serve(sources, address).await?;
+            tracing::info!(%address, "metrics are served");
+            Some(task)
+        }
+        None => None,
+    };
+
     let reads = Reads::new(executor, running.databases, tips);
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
     let admission = Admission {
@@ -296,6 +342,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             reads,
             admission,
             index,
+            peers,
             marshal: running.marshal,
             validator: B256::from_slice(&me),
             genesis,
@@ -316,6 +363,10 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     let _ = server.stop();
     gossiping.abort();
     following.abort();
+    watching.abort();
+    if let Some(metering) = metering {
+        metering.abort();
+    }
     stopped
 }
 

@@ -7,6 +7,7 @@
 //! listen = "127.0.0.1:9000"        # other validators
 //! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
 //! ethereum_rpc = "http://127.0.0.1:8546"
+//! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
 //!
 //! [[peers]]                        # every other validator
 //! public_key = "0x…"               # ed25519, 32 bytes
@@ -40,6 +41,8 @@ pub struct Config {
     pub rpc: SocketAddr,
     /// This validator's own Ethereum endpoint.
     pub ethereum_rpc: String,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
     /// The other validators.
     #[serde(default)]
     pub peers: Vec<Peer>,

@@ -27,7 +27,9 @@ pub mod ethereum;
 pub mod index;
 pub mod keys;
 pub mod mempool;
+pub mod metrics;
 pub mod rpc;
+pub mod secrets;
 pub mod state;
 
 mod error;
