@@ -15,6 +15,7 @@ pub mod packet;
 pub mod registration;
 pub mod rpc;
 pub mod schedule;
+pub mod staking;
 pub mod vote;
 
 pub use alloy::primitives::{Address, B256, Bytes, U256, address, b256, keccak256};
