@@ -9,7 +9,8 @@
 //! ethereum_rpc = "http://127.0.0.1:8546"
 //! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
 //!
-//! [[peers]]                        # every other validator
+//! [[peers]]                        # optional: nodes beside the chain's own delegates and players,
+//!                                  # or another way to reach one of them
 //! public_key = "0x…"               # ed25519, 32 bytes
 //! address = "127.0.0.1:9001"
 //! ```
@@ -43,12 +44,12 @@ pub struct Config {
     pub ethereum_rpc: String,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
-    /// The other validators.
+    /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
 }
 
-/// Another validator.
+/// Another node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {

@@ -20,6 +20,7 @@ pub mod application;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
@@ -30,7 +31,9 @@ pub mod mempool;
 pub mod metrics;
 pub mod rpc;
 pub mod secrets;
+pub mod signature;
 pub mod state;
+pub mod system;
 
 mod error;
 

@@ -7,8 +7,14 @@ use super::{
     now_ms,
     observer::{Observer, Opening, Seen},
 };
-use crate::{application::Tip, block::Block, index::Index};
-use std::future::Future;
+use crate::{
+    application::Tip,
+    block::{self, Block},
+    index::Index,
+};
+use futures::future::BoxFuture;
+use mileverse_execution::NextEpoch;
+use std::future::{Future, ready};
 use tokio::sync::watch;
 
 /// Most blocks that are read at once to catch up.
@@ -69,10 +75,47 @@ fn look(block: &Block) -> Seen {
         height: header.height,
         timestamp_ms: header.timestamp_ms,
         turn: header.turn,
-        attesters: Vec::new(),
+        attesters: block
+            .system
+            .attestations
+            .iter()
+            .map(|attestation| attestation.delegate)
+            .collect(),
         checkpoint_ms: header
             .checkpoint
             .map(|checkpoint| checkpoint.timestamp.saturating_mul(1000)),
-        opens: None,
+        opens: opening(block),
+    }
+}
+
+/// Who signs the epoch that a block opens, if it opens one.
+fn opening(block: &Block) -> Option<Opening> {
+    let NextEpoch {
+        epoch,
+        succeeded,
+        committee,
+    } = block::next_epoch(block.opens()?);
+    Some(Opening {
+        epoch,
+        members: committee,
+        succeeded,
+    })
+}
+
+/// Who signs an epoch, as the last block before it says.
+pub fn committees(
+    index: Index,
+    genesis: Block,
+    epoch_blocks: u64,
+) -> impl Fn(u64) -> BoxFuture<'static, Option<Opening>> {
+    move |epoch| {
+        let Some(height) = epoch.checked_mul(epoch_blocks) else {
+            return Box::pin(ready(None));
+        };
+        let Some(last) = height.checked_sub(1) else {
+            return Box::pin(ready(opening(&genesis)));
+        };
+        let index = index.clone();
+        Box::pin(async move { opening(&read(&index, last).await?) })
     }
 }
