@@ -26,7 +26,6 @@ pub mod consensus;
 pub mod dealer;
 pub mod ethereum;
 pub mod index;
-pub mod keys;
 pub mod mempool;
 pub mod metrics;
 pub mod rpc;
@@ -37,5 +36,5 @@ pub mod system;
 
 mod error;
 
-pub use command::{Command, run};
+pub use command::{Command, genesis, run};
 pub use error::Error;

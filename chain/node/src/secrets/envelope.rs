@@ -200,6 +200,11 @@ impl Sealer {
         self.label
     }
 
+    /// What its passphrase costs to try.
+    pub(super) const fn cost(&self) -> Cost {
+        self.cost
+    }
+
     /// What the ciphertext is bound to.
     fn associated(&self) -> Vec<u8> {
         let kind = self.label.kind.word().as_bytes();

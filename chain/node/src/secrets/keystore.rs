@@ -50,8 +50,9 @@ impl ValidatorKeys {
         B256::from_slice(&self.public_key())
     }
 
-    /// Opens a key file.
-    pub fn read(path: &Path, passphrase: &Passphrase) -> Result<Self, SecretError> {
+    /// Opens a key file. Comes with the cost that it was sealed at, which the node's other files
+    /// then have too.
+    pub fn read(path: &Path, passphrase: &Passphrase) -> Result<(Self, Cost), SecretError> {
         let text = file::read(path)?;
         let (sealer, plaintext) = Sealer::open(path, &text, Kind::Keys, passphrase)?;
         let keys = decode(&plaintext).ok_or_else(|| SecretError::Damaged(path.into()))?;
@@ -64,7 +65,7 @@ impl ValidatorKeys {
                 expected,
             });
         }
-        Ok(keys)
+        Ok((keys, sealer.cost()))
     }
 
     /// Writes a new key file; refuses to replace one.
@@ -134,7 +135,8 @@ mod tests {
                 ..ValidatorKeys::random()
             };
             keys.write(&path, &passphrase(), Cost::LIGHT).unwrap();
-            let read = ValidatorKeys::read(&path, &passphrase()).unwrap();
+            let (read, cost) = ValidatorKeys::read(&path, &passphrase()).unwrap();
+            assert_eq!(cost, Cost::LIGHT);
             assert_eq!(read.public_key(), keys.public_key());
             assert_eq!(read.share, keys.share);
             assert!(matches!(
@@ -145,6 +147,28 @@ mod tests {
             let text = fs::read_to_string(&path).unwrap();
             assert!(!text.contains(&alloy::hex::encode(&keys.encode()[..IDENTITY_BYTES])));
         }
+    }
+
+    #[test]
+    fn another_passphrase_takes_the_place_of_the_old_one() {
+        use super::super::{Sealed, reseal};
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.json");
+        let keys = ValidatorKeys::random();
+        keys.write(&path, &passphrase(), Cost::LIGHT).unwrap();
+        let next = Passphrase::new("battery staple").unwrap();
+        let cost = Cost::new(11).unwrap();
+        assert!(reseal(&path, Sealed::Keys, &passphrase(), &next, cost).unwrap());
+        assert!(!reseal(&path, Sealed::Keys, &passphrase(), &next, cost).unwrap());
+        assert!(matches!(
+            ValidatorKeys::read(&path, &passphrase()),
+            Err(SecretError::WrongPassphrase(_))
+        ));
+        let (read, sealed_at) = ValidatorKeys::read(&path, &next).unwrap();
+        assert_eq!(read.public_key(), keys.public_key());
+        assert_eq!(sealed_at, cost);
+        let third = Passphrase::new("third").unwrap();
+        assert!(reseal(&path, Sealed::Keys, &third, &third, cost).is_err());
     }
 
     #[test]

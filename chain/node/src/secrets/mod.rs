@@ -49,7 +49,7 @@ pub use passphrase::{MAX_PASSPHRASE_BYTES, Passphrase, VARIABLE};
 pub use store::{Secrets, Setup};
 
 use mileverse_primitives::B256;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// What is wrong with a sealed file or its passphrase.
@@ -138,4 +138,42 @@ pub enum SecretError {
     /// The system's cryptography refused.
     #[error("{0} could not be sealed")]
     Seal(PathBuf),
+}
+
+/// Which of the sealed files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sealed {
+    /// `keys.json`.
+    Keys,
+    /// `secrets.json`.
+    Secrets,
+}
+
+/// Seals a file anew under another passphrase, atomically; whether there was anything to do. A file
+/// that the new passphrase opens already is left alone, so that doing it twice is no error. The node
+/// must not run meanwhile.
+pub fn reseal(
+    path: &Path,
+    which: Sealed,
+    old: &Passphrase,
+    new: &Passphrase,
+    cost: Cost,
+) -> Result<bool, SecretError> {
+    let kind = match which {
+        Sealed::Keys => envelope::Kind::Keys,
+        Sealed::Secrets => envelope::Kind::Secrets,
+    };
+    let text = file::read(path)?;
+    let (sealer, plaintext) = match envelope::Sealer::open(path, &text, kind, old) {
+        Err(error @ SecretError::WrongPassphrase(_)) => {
+            return match envelope::Sealer::open(path, &text, kind, new) {
+                Ok(_) => Ok(false),
+                Err(_) => Err(error),
+            };
+        }
+        opened => opened?,
+    };
+    let next = envelope::Sealer::new(path, sealer.label(), new, cost)?;
+    file::replace(path, &next.seal(&plaintext)?)?;
+    Ok(true)
 }
