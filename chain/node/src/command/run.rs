@@ -259,9 +259,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 mempool: mempool.clone(),
                 idle: Duration::from_millis(genesis.idle_block_time_ms),
             };
-            let (address, task) = metrics::serve(sources, address).await?;
-            tracing::info!(%address, "metrics are served");
-            Some(task)
+            Some(metrics::serve(sources, address).await?)
         }
         None => None,
     };
@@ -302,7 +300,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         config.rpc,
     )
     .await?;
-    announce(address)?;
+    announce(address, metering.as_ref().map(|(address, _)| *address))?;
 
     let stopped = tokio::select! {
         signal = stop_signal() => signal,
@@ -314,15 +312,18 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     gossiping.abort();
     following.abort();
     watching.abort();
-    if let Some(metering) = metering {
+    if let Some((_, metering)) = metering {
         metering.abort();
     }
     stopped
 }
 
-/// The one line on standard output that says where JSON-RPC is.
-fn announce(address: SocketAddr) -> Result<(), Error> {
-    let line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+/// The one line on standard output that says where JSON-RPC is, and metrics if they are served.
+fn announce(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<(), Error> {
+    let mut line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+    if let Some(address) = metrics {
+        line["metrics"] = format!("http://{address}").into();
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
