@@ -10,4 +10,5 @@ mod evm;
 mod forgery;
 mod points;
 mod properties;
+mod staking;
 mod support;

@@ -190,6 +190,8 @@ pub struct Chain {
     pub committee: Vec<B256>,
     /// Who receives the tips.
     pub beneficiary: Address,
+    /// What the last block would have changed without transactions.
+    pub idle: Changes,
     pub state: MemoryState,
     pub height: u64,
     pub now: u64,
@@ -226,6 +228,7 @@ impl Chain {
             skip: 0,
             committee,
             beneficiary: BENEFICIARY,
+            idle: Changes::new(),
             state,
             height: 0,
             now: START_SECONDS,
@@ -353,6 +356,9 @@ impl Chain {
         ))
         .unwrap();
         assert_eq!(taken, transactions);
+        self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
+            .unwrap()
+            .changes;
         assert_eq!(built, output);
         assert!(dead.is_empty());
         self.state.apply(&output.changes);
@@ -398,6 +404,13 @@ impl Chain {
             assert_eq!(output.changes[key], *value);
         }
         reason
+    }
+
+    /// How many places the last block changed because of its transactions.
+    pub fn changed(&self, output: &BlockOutput) -> usize {
+        let idle = |key: &Key, value: &Option<Value>| self.idle.get(key) == Some(value);
+        let all = output.changes.iter();
+        all.filter(|(key, value)| !idle(key, value)).count()
     }
 
     /// What the next block changes if it holds nothing.
