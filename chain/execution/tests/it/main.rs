@@ -5,6 +5,7 @@ mod blocks;
 mod bridge;
 mod coin;
 mod contracts;
+mod economy;
 mod ethereum;
 mod evm;
 mod forgery;

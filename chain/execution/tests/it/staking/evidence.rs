@@ -315,7 +315,7 @@ fn bad_evidence_is_refused_by_name() {
     );
 }
 
-fn false_result(
+pub fn false_result(
     key: &ed25519::PrivateKey,
     epoch: u64,
     height: u64,

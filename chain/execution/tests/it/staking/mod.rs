@@ -1,7 +1,7 @@
 //! Staking through the executor: candidates, votes, rewards, elections, slashing, refusals.
 
 mod elections;
-mod evidence;
+pub mod evidence;
 mod records;
 mod refusals;
 mod rewards;
