@@ -27,6 +27,7 @@ pub mod ethereum;
 pub mod index;
 pub mod keys;
 pub mod mempool;
+pub mod rotation;
 pub mod rpc;
 pub mod state;
 
