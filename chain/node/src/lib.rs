@@ -20,6 +20,7 @@ pub mod application;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
@@ -29,7 +30,9 @@ pub mod keys;
 pub mod mempool;
 pub mod rotation;
 pub mod rpc;
+pub mod signature;
 pub mod state;
+pub mod system;
 
 mod error;
 
