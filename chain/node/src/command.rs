@@ -4,7 +4,7 @@ use crate::{
     application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
-    committee::{self, CommitteeError, First},
+    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
     consensus::{self, memory::MemorySecrets, network, schemes::Schemes},
     dealer,
@@ -13,6 +13,7 @@ use crate::{
     index::{Index, IndexError},
     keys::ValidatorKeys,
     mempool::{Mempool, gossip},
+    rotation,
     rpc::{self, Admission, Reads},
     state::Databases,
 };
@@ -232,6 +233,19 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         private,
         guests,
     );
+    // The chain's own store of secrets must not be shared with it.
+    let rotation_secrets = MemorySecrets::new(None);
+    let (rotation, _) = rotation::actor::start(
+        context.child("key_rotation"),
+        rotation::Config {
+            chain_id: genesis.chain_id,
+            signer: keys.identity.clone(),
+            secrets: rotation_secrets.clone(),
+            prefix: "key-rotation".into(),
+            most: MAX_PARTICIPANTS,
+        },
+        joined.rotation,
+    );
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
@@ -250,12 +264,15 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
+                rotation: rotation.clone(),
                 tip,
                 fatal,
             }),
             ethereum,
             elections: executor.clone(),
             secrets: MemorySecrets::new(keys.share),
+            rotation_secrets,
+            rotation: rotation.clone(),
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
@@ -296,6 +313,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block,
             group_key,
+            rotation,
         },
         config.rpc,
     )

@@ -234,7 +234,7 @@ impl EngineDefinition for Net {
                 chain_id: CHAIN_ID,
                 signer: self.signers[ctx.index].clone(),
                 secrets,
-                prefix: "rotation".into(),
+                prefix: format!("node-{}", ctx.index),
                 most: MOST,
             },
             ctx.channels.remove(0),

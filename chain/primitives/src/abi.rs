@@ -6,7 +6,9 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod rotation;
 mod staking;
+pub use rotation::IRotation;
 pub use staking::IStaking;
 
 alloy::sol! {

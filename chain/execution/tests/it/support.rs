@@ -322,6 +322,7 @@ impl Chain {
             turn: self.turn(),
             attestations: vec![],
             next_epoch: self.next_epoch(),
+            new_key: None,
             height: self.height + 1,
             timestamp_ms: self.now * 1000 + 999,
             gas_limit: GAS_LIMIT,

@@ -121,6 +121,14 @@ pub struct Rotation {
 }
 
 impl Rotation {
+    /// Of a node that takes no part in rotations.
+    pub fn none() -> Self {
+        Self {
+            assignment: watch::channel(None).0,
+            state: watch::channel(State::default()).1,
+        }
+    }
+
     /// Says what the current epoch runs: a ceremony, or none.
     pub fn assign(&self, assignment: Option<Assignment>) {
         self.assignment.send_if_modified(|current| {

@@ -5,14 +5,11 @@
 //! so that a node that restarts goes on where it stood. It runs as fast as its slowest quorum.
 
 use super::{Output, circle::Circle, lane, secrets::CeremonySecrets};
-use crate::block::PublicKey;
+use crate::{block::PublicKey, committee::SHARING_MODES};
 use commonware_cryptography::{
     bls12381::{
         dkg::feldman_desmedt::Reveal,
-        primitives::{
-            sharing::{Mode, ModeVersion},
-            variant::MinSig,
-        },
+        primitives::{sharing::Mode, variant::MinSig},
     },
     ed25519,
 };
@@ -35,8 +32,6 @@ use std::{
 
 /// How polynomials are evaluated; the genesis dealing does it alike.
 pub const MODE: Mode = Mode::NonZeroCounter;
-/// Which ways of evaluating are decoded.
-pub const MODES: ModeVersion = ModeVersion::v0();
 
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(16 * 1024);
@@ -122,7 +117,7 @@ impl Ceremony {
                 namespace: namespace(chain_id, epoch),
                 sharing_mode: MODE,
                 reveal: Reveal::V1,
-                max_supported_mode: MODES,
+                max_supported_mode: SHARING_MODES,
                 partition_prefix: format!("{prefix}-{epoch}"),
                 page_cache: CacheRef::new(PAGE_SIZE, CACHED_PAGES),
                 write_buffer: BUFFER,

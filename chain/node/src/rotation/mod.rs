@@ -14,7 +14,7 @@
 //!
 //! 1. **Request.** More than two thirds of a committee ask for a rotation on chain. From the next
 //!    full epoch on a ceremony runs in every epoch until one succeeds.
-//! 2. **Ceremony** ([`ceremony`]). glue's one-shot key generation, an ed25519 chain of its own over
+//! 2. **Ceremony** ([`driver`], [`actor`], [`ceremony`]). glue's one-shot key generation, an ed25519 chain of its own over
 //!    sub-channels of channel 11, with its own storage and its own [`secrets`].
 //! 3. **Endorsements** ([`proof`], [`pool`]). Who holds its new share signs
 //!    `epoch ‖ keccak256(output)` and sends it, with the output, to all peers ([`wire`]).
@@ -22,6 +22,8 @@
 //!    least `n - f` endorsements of the `n` players puts the new output in the place of the reshared
 //!    one, and the endorsements beside it. Everybody checks them; players, next players and
 //!    directory stay as resharing derived them.
+//!    The chain itself takes such a block only while a rotation is due, and announces the new key to
+//!    Ethereum in it, under the old one.
 //! 5. **Adoption** ([`adopt`]). When that block is final, each player's new share becomes its share
 //!    of the next epoch, and is signed with at once.
 //!
@@ -56,25 +58,24 @@ pub mod adopt;
 pub mod application;
 pub mod ceremony;
 pub mod circle;
+pub mod driver;
 pub mod handover;
 pub mod pool;
 pub mod proof;
 pub mod secrets;
 pub mod wire;
 
-use crate::block::PublicKey;
-use commonware_cryptography::bls12381::{dkg::feldman_desmedt, primitives::variant::MinSig};
+use crate::committee::SHARING_MODES;
+use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::dkg::bootstrap;
 use commonware_p2p::utils::mux;
 use commonware_utils::sequence::Unit;
 use mileverse_primitives::genesis::MAX_VALIDATORS;
 use std::{num::NonZeroU32, time::Duration};
 
+pub use crate::block::Output;
 pub use actor::{Assignment, Config, Phase, Rotation, State};
 pub use proof::{Endorsement, Refused};
-
-/// The public result of a key generation: polynomial, dealers, players.
-pub type Output = feldman_desmedt::Output<MinSig, PublicKey>;
 
 /// The validators' channel that rotations use.
 pub const CHANNEL: u64 = 11;
@@ -94,7 +95,7 @@ pub(crate) const fn lane(epoch: u64, lane: u64) -> u64 {
 /// Largest payload that channel 11 carries for a ceremony among at most `players`.
 pub fn max_payload_size(players: NonZeroU32) -> usize {
     mux::prefixed(
-        bootstrap::max_payload_size::<MinSig, Unit>(players, ceremony::MODES)
+        bootstrap::max_payload_size::<MinSig, Unit>(players, SHARING_MODES)
             .max(wire::max_encode_size(players)),
     )
 }

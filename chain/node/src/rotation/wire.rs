@@ -15,8 +15,8 @@
 //! The output travels with each endorsement because a leader of the epoch's last block need not
 //! have been a player. For 99 players a testimony is about 16 KiB.
 
-use super::{MAX_PLAYERS, Output, ceremony::MODES, proof::Endorsement};
-use crate::block::PublicKey;
+use super::{MAX_PLAYERS, Output, proof::Endorsement};
+use crate::{block::PublicKey, committee::SHARING_MODES};
 use bytes::BufMut;
 use commonware_codec::{
     Buf, EncodeSize, Error as CodecError, FixedSize, RangeCfg, Read, ReadExt as _, Write,
@@ -84,7 +84,7 @@ impl Read for Testimony {
         Ok(Self {
             epoch: u64::read(input)?,
             endorsement: Endorsement::read(input)?,
-            output: Output::read_cfg(input, &(*players, MODES))?,
+            output: Output::read_cfg(input, &(*players, SHARING_MODES))?,
         })
     }
 }
