@@ -5,6 +5,7 @@
 //! - its Ethereum checkpoint, if any, is stored before the first transaction;
 //! - a transaction's gas limit must fit in what the block has left;
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
+//! - a new group key is announced to Ethereum after the last transaction;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
 //! - the whole price of gas goes to the beneficiary; a price of zero is valid.
@@ -14,7 +15,10 @@ use crate::{
     error::BlockError,
     modules::{
         self, Config,
-        bridge::{checkpoint, outbox},
+        bridge::{
+            announce::{NewKey, announce_key},
+            checkpoint, outbox,
+        },
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
     session::{Refusal, Session},
@@ -54,6 +58,8 @@ pub struct BlockInput {
     pub beneficiary: Address,
     /// The Ethereum header that its leader vouches for.
     pub checkpoint: Option<Checkpoint>,
+    /// In an epoch's last block, when a ceremony made another group key: what takes over.
+    pub new_key: Option<NewKey>,
 }
 
 /// What a block does.
@@ -242,6 +248,7 @@ struct Work<'a, R> {
     gas_limit: u64,
     gas_used: u64,
     first_leaf: u64,
+    new_key: Option<NewKey>,
     receipts: Vec<TransactionOutcome>,
 }
 
@@ -258,6 +265,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             gas_limit: block.gas_limit,
             gas_used: 0,
             first_leaf,
+            new_key: block.new_key,
             receipts: Vec::new(),
         })
     }
@@ -312,6 +320,10 @@ impl<'a, R: StateReader> Work<'a, R> {
     }
 
     async fn close(mut self, transactions: &[Transaction]) -> Result<BlockOutput, BlockError> {
+        let mut packets = sent_packets(self.first_leaf, &self.receipts);
+        if let Some(new) = &self.new_key {
+            packets.push(announce_key(&mut self.session, new).await?);
+        }
         let frontier: Frontier = outbox::frontier(&mut self.session).await?;
         let (receipts_root, logs_bloom) = receipts_root(&self.receipts);
         Ok(BlockOutput {
@@ -323,7 +335,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             outbox_root: frontier.root(),
             outbox_size: frontier.size(),
             outbox_tree: frontier.tree(),
-            packets: sent_packets(self.first_leaf, &self.receipts),
+            packets,
             receipts: self.receipts,
         })
     }

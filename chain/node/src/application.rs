@@ -181,6 +181,7 @@ impl<V: EthereumView> Application<V> {
             parent: parent_digest,
             beneficiary: beneficiary(block.leader),
             checkpoint: block.checkpoint,
+            new_key: None,
         }
     }
 

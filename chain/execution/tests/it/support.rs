@@ -9,8 +9,8 @@ use alloy::{
 };
 use futures::executor::block_on;
 use mileverse_execution::{
-    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, ReadError,
-    StateReader, Transaction, Value, state,
+    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NewKey,
+    ReadError, StateReader, Transaction, Value, state,
 };
 use mileverse_primitives::{
     abi::IPoints,
@@ -166,6 +166,8 @@ pub struct Chain {
     pub parent: B256,
     pub users: Vec<PrivateKeySigner>,
     pub nonces: Vec<u64>,
+    /// What the next block announces.
+    pub new_key: Option<NewKey>,
 }
 
 impl Chain {
@@ -186,6 +188,7 @@ impl Chain {
             now: START_SECONDS,
             parent: B256::repeat_byte(0xaa),
             nonces: vec![0; users.len()],
+            new_key: None,
             users,
         }
     }
@@ -248,6 +251,7 @@ impl Chain {
             parent: self.parent,
             beneficiary: BENEFICIARY,
             checkpoint,
+            new_key: self.new_key,
         }
     }
 
@@ -256,6 +260,7 @@ impl Chain {
     pub fn block_with(&mut self, sends: &[Send], checkpoint: Option<Checkpoint>) -> BlockOutput {
         let transactions: Vec<_> = sends.iter().map(|send| self.sign(send)).collect();
         let input = self.input(checkpoint);
+        self.new_key = None;
         let output = block_on(self.executor.execute(&self.state, input, &transactions)).unwrap();
         let (taken, built, dead) = block_on(self.executor.build(
             &self.state.with_pending(0),

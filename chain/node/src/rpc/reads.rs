@@ -69,6 +69,7 @@ impl Reads {
             parent: tip.digest,
             beneficiary: Address::ZERO,
             checkpoint: None,
+            new_key: None,
         }
     }
 
