@@ -65,6 +65,9 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     Ok(dealt)
 }
 
+/// Coin that exists on the native chain from its block 0, locked on Ethereum at deployment: none.
+pub const GENESIS_COINS: U256 = U256::ZERO;
+
 /// The numbers of the network that `up` makes.
 pub fn numbers() -> Result<Network, Error> {
     sample::sample().map_err(|error| Error::Genesis(error.to_string()))

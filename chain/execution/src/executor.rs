@@ -5,7 +5,7 @@
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
 //!   attestations are counted;
 //! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
-//!   group key down, if one is due;
+//!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
@@ -17,8 +17,11 @@ use crate::{
     error::BlockError,
     modules::{
         self, Config,
-        bridge::{checkpoint, outbox},
-        rotation::{self, NewKey, Rotations},
+        bridge::{
+            announce::{NewKey, announce_key},
+            checkpoint, outbox,
+        },
+        rotation::{self, Rotations},
         staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
@@ -430,6 +433,10 @@ impl<'a, R: StateReader> Work<'a, R> {
                 staking::block::end(ledger, &context, block, fees)
             })
             .await?;
+        let mut packets = sent_packets(self.first_leaf, &self.receipts);
+        if let Some(new) = &self.block.new_key {
+            packets.push(announce_key(&mut self.session, new).await?);
+        }
         let frontier: Frontier = outbox::frontier(&mut self.session).await?;
         let (receipts_root, logs_bloom) = receipts_root(&self.receipts);
         Ok(BlockOutput {
@@ -441,7 +448,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             outbox_root: frontier.root(),
             outbox_size: frontier.size(),
             outbox_tree: frontier.tree(),
-            packets: sent_packets(self.first_leaf, &self.receipts),
+            packets,
             receipts: self.receipts,
         })
     }

@@ -12,10 +12,10 @@ use blst::min_sig::{PublicKey, Signature};
 use commonware_codec::Encode as _;
 use commonware_codec::{Copying, DecodeExt};
 use commonware_cryptography::bls12381::primitives::variant::{MinSig, Variant};
-use mileverse_execution::GroupKey;
 use mileverse_primitives::{
     Bytes,
     certificate::{G1_LENGTH, G2_LENGTH},
+    packet::GroupKey,
 };
 use thiserror::Error;
 

@@ -17,7 +17,9 @@
 //! reads each of them.
 
 use super::{
-    Config, decode,
+    Config,
+    bridge::announce::NewKey,
+    decode,
     host::{Fault, Host},
     ledger::Ledger,
     slot::Slot,
@@ -28,18 +30,15 @@ use crate::{
     state::{ReadError, StateReader, storage},
 };
 use alloy::{
-    primitives::{Address, Bytes, FixedBytes, U256},
+    primitives::{Address, Bytes, U256},
     sol_types::SolCall,
 };
 use mileverse_primitives::{
     abi::IRotation::{self, IRotationCalls as Call},
     address::ROTATION,
-    certificate::G2_LENGTH,
+    packet::GroupKey,
 };
 use thiserror::Error;
-
-/// A group key, uncompressed (EIP-2537).
-pub type GroupKey = FixedBytes<G2_LENGTH>;
 
 /// Longest calldata.
 pub(crate) const MAX_INPUT: usize = 64;
@@ -96,15 +95,6 @@ impl State {
     const fn encode(self) -> U256 {
         U256::from_limbs([self.round, self.since, self.keys, 0])
     }
-}
-
-/// A group key that takes over.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NewKey {
-    /// First epoch that it signs.
-    pub first_epoch: u64,
-    /// The key, uncompressed (EIP-2537).
-    pub key: GroupKey,
 }
 
 /// What the state says of rotations.
