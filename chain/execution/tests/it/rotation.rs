@@ -3,7 +3,7 @@
 use super::support::{Chain, Send, consensus_key, genesis};
 use alloy::primitives::U256;
 use alloy::signers::local::PrivateKeySigner;
-use commonware_cryptography::ed25519;
+use commonware_cryptography::{Signer as _, ed25519};
 use futures::executor::block_on;
 use mileverse_execution::{BlockError, NewKey};
 use mileverse_primitives::{abi::IRotation, address::ROTATION, genesis::Member, packet::GroupKey};
