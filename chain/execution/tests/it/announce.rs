@@ -4,9 +4,9 @@
 use super::{
     bridge::{check_books, outbound, receipt, send},
     ethereum::Ethereum,
-    support::{CHAIN_ID, Chain, ETHEREUM_ID, Send},
+    support::{CHAIN_ID, Chain, ETHEREUM_ID, ISSUER, Send, genesis},
 };
-use alloy::primitives::{Address, B256, hex};
+use alloy::primitives::{Address, B256, U256, hex};
 use futures::executor::block_on;
 use mileverse_execution::{BlockError, NewKey};
 use mileverse_primitives::{
@@ -40,6 +40,16 @@ fn new_key(first_epoch: u64) -> NewKey {
     }
 }
 
+/// A chain that can end an epoch: its delegate has a stake.
+fn lasting() -> Chain {
+    let users = Chain::some_users(5);
+    let mut genesis = genesis(users[ISSUER].address());
+    for member in &mut genesis.committee.members {
+        member.stake = U256::from(1_000_000);
+    }
+    Chain::with(genesis, users)
+}
+
 fn rotation(sequence: u64, key_version: u64, first_epoch: u64) -> Packet {
     Packet::Rotation(Rotation {
         id: PacketId {
@@ -55,7 +65,7 @@ fn rotation(sequence: u64, key_version: u64, first_epoch: u64) -> Packet {
 
 #[test]
 fn a_new_key_is_the_blocks_last_packet() {
-    let mut chain = Chain::new();
+    let mut chain = lasting();
     chain.issue(1, 1000);
     let mut frontier = Frontier::default();
     for (count, version) in [(2u64, 1u64), (0, 2), (3, 3)] {
@@ -100,7 +110,7 @@ fn a_new_key_is_the_blocks_last_packet() {
 
 #[test]
 fn keys_that_ethereum_would_refuse_are_never_announced() {
-    let mut chain = Chain::new();
+    let mut chain = lasting();
     let first_epoch = chain.to_rotation();
     let mut off_curve = KEY;
     off_curve[255] ^= 1;

@@ -34,7 +34,7 @@ fn chain() -> Chain {
             consensus_key,
             owner: owner.address(),
             address: ([127, 0, 0, 1], 9000).into(),
-            stake: U256::ZERO,
+            stake: U256::from(1_000_000),
             commission_bp: 0,
         })
         .collect();

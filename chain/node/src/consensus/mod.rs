@@ -53,7 +53,9 @@ use crate::{
     bls,
     committee::MAX_PARTICIPANTS,
     ethereum::EthereumView,
-    rotation::{Rotation as KeyRotation, adopt::Adopting, application::Rotating, driver},
+    rotation::{
+        Rotation as KeyRotation, adopt::Adopting, application::Rotating, driver, secrets::Shared,
+    },
     state::{self, Databases, Replay},
 };
 use commonware_broadcast::buffered;
@@ -160,7 +162,7 @@ pub struct Config<V, M, B, L, K> {
     /// Where ceremonies' secrets are kept; a member of the first committee has its dealt share there.
     pub secrets: K,
     /// Where rotations keep theirs: another store.
-    pub rotation_secrets: K,
+    pub rotation_secrets: Shared<K>,
     /// New group keys, as this node makes them with others.
     pub rotation: KeyRotation,
     /// The newest final block; moves with every other.
@@ -244,7 +246,7 @@ where
     M: Manager<PublicKey = PublicKey, Directory = Directory> + Sync,
     B: Blocker<PublicKey = PublicKey>,
     L: Elections,
-    K: SecretStore + Clone,
+    K: SecretStore,
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
@@ -266,6 +268,7 @@ where
         schemes,
         leader_timeout,
     } = config;
+    let secrets = Shared::new(secrets);
     let public_key = identity.public_key();
     let cache = CacheRef::new(PAGE_SIZE, CACHED_PAGES);
     let epoch_blocks = NonZeroU64::new(genesis.epoch_blocks)

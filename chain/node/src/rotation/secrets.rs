@@ -15,6 +15,8 @@ use commonware_cryptography::{
     transcript::Summary,
 };
 use commonware_glue::dkg::SecretStore;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// A view of a store for the ceremony of one epoch.
 pub struct CeremonySecrets<S> {
@@ -58,4 +60,55 @@ impl<S: SecretStore> SecretStore for CeremonySecrets<S> {
     }
 
     async fn prune(&mut self, _: Epoch) {}
+}
+
+/// One store for several users in turn; clones share it.
+pub struct Shared<S>(Arc<Mutex<S>>);
+
+impl<S> Shared<S> {
+    /// Shares `store`.
+    pub fn new(store: S) -> Self {
+        Self(Arc::new(Mutex::new(store)))
+    }
+}
+
+impl<S> Clone for Shared<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: SecretStore> SecretStore for Shared<S> {
+    async fn put_share(&mut self, epoch: Epoch, share: Share) {
+        self.0.lock().await.put_share(epoch, share).await;
+    }
+
+    async fn get_share(&mut self, epoch: Epoch) -> Option<Share> {
+        self.0.lock().await.get_share(epoch).await
+    }
+
+    async fn put_seed(&mut self, epoch: Epoch, seed: Summary) {
+        self.0.lock().await.put_seed(epoch, seed).await;
+    }
+
+    async fn get_seed(&mut self, epoch: Epoch) -> Option<Summary> {
+        self.0.lock().await.get_seed(epoch).await
+    }
+
+    async fn put_dealing<P: PublicKey>(&mut self, epoch: Epoch, dealer: P, private: DealerPrivMsg) {
+        let mut store = self.0.lock().await;
+        store.put_dealing(epoch, dealer, private).await;
+    }
+
+    async fn get_dealing<P: PublicKey>(
+        &mut self,
+        epoch: Epoch,
+        dealer: &P,
+    ) -> Option<DealerPrivMsg> {
+        self.0.lock().await.get_dealing(epoch, dealer).await
+    }
+
+    async fn prune(&mut self, min: Epoch) {
+        self.0.lock().await.prune(min).await;
+    }
 }
