@@ -219,6 +219,7 @@ fn a_false_word_becomes_evidence_at_every_honest_node() {
                 .all(|node| !node.store.open_entries().is_empty())
         })
         .await;
+        net.quiet().await;
         for node in &nodes {
             let found = node.store.open_entries();
             assert_eq!(found, vec![Evidence::FalseAttestation(lie)]);

@@ -57,7 +57,7 @@ impl Net {
                 let link = Link {
                     latency: Duration::from_millis(20),
                     jitter: Duration::from_millis(10),
-                    success_rate: Probability::from_f64(1.0 - loss),
+                    success_rate: Probability::from_f64(1.0 - loss).unwrap(),
                 };
                 oracle
                     .add_link(from.clone(), to.clone(), link)
