@@ -21,6 +21,7 @@ pub mod attestation;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
 pub mod committees;
 pub mod config;
 pub mod consensus;
@@ -34,7 +35,9 @@ pub mod mempool;
 pub mod misbehaviour;
 pub mod proposal;
 pub mod rpc;
+pub mod signature;
 pub mod state;
+pub mod system;
 
 mod error;
 
