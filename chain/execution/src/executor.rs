@@ -143,11 +143,12 @@ impl Executor {
     }
 
     /// Who was elected for an epoch, ascending by key. Known from the last block of the third epoch
-    /// before on; for the first three it is the genesis committee.
+    /// before on, for 256 epochs; nobody if this state does not know. For the first three epochs it is
+    /// the genesis committee.
     ///
     /// # Errors
     ///
-    /// When the state cannot be read, or does not know that epoch yet or any more.
+    /// When the state cannot be read.
     pub async fn elected(
         &self,
         state: &impl StateReader,

@@ -298,21 +298,6 @@ impl Genesis {
         Ok(())
     }
 
-    fn check_epochs(&self) -> Result<(), GenesisError> {
-        let members = self.committee.members.len();
-        let least = (members as u64)
-            .saturating_mul(EPOCH_BLOCKS_PER_MEMBER)
-            .max(*EPOCH_BLOCKS.start());
-        if !(least..=*EPOCH_BLOCKS.end()).contains(&self.epoch_blocks) {
-            return Err(GenesisError::EpochBlocks {
-                blocks: self.epoch_blocks,
-                members,
-                least,
-            });
-        }
-        Ok(())
-    }
-
     /// keccak256 of the file's canonical JSON (no white space, fields in the order declared).
     pub fn hash(&self) -> Result<B256, GenesisError> {
         serde_json::to_vec(self)

@@ -38,7 +38,8 @@ pub(super) fn end(
     })
 }
 
-/// The next committee must be one of known candidates.
+/// The next committee, with the number of each member's candidacy. Only candidates are ever
+/// elected; a member that is none has number 0, keeps a record and earns nothing.
 fn check(
     ledger: &mut impl Ledger,
     context: &Context<'_>,
@@ -55,10 +56,8 @@ fn check(
     }
     keys.iter()
         .map(|key| {
-            let id = candidate::by_key(ledger, *key)?.ok_or_else(|| {
-                Fault::revert(format!("the next committee's {key} is no candidate"))
-            })?;
-            Ok((*key, id))
+            let id = candidate::by_key(ledger, *key)?;
+            Ok((*key, id.unwrap_or_default()))
         })
         .collect()
 }
@@ -187,7 +186,7 @@ fn judge(
             all_votes,
             members: committee.size,
         };
-        if delegate.standing.tombstoned {
+        if delegate.standing.tombstoned || delegate.id == 0 {
             continue;
         }
         let weights = &context.rules.weights;

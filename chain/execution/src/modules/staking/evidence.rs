@@ -158,7 +158,7 @@ pub(super) fn false_attestation(
         &call.signature,
     )?;
     host.store(reported, U256::ONE)?;
-    let id = candidate::by_key(host, call.delegate)?.ok_or_else(broken)?;
+    let id = candidate::by_key(host, call.delegate)?.ok_or(Refusal::UnknownKey)?;
     let current = committee::get(host, context.now)?.ok_or_else(broken)?;
     if let Some(position) = current.position(host, call.delegate)? {
         let mut record = current.record(host, position)?;

@@ -7,7 +7,7 @@ use super::{
     committee,
     register::{Offer, enlist},
     totals::{self, Sum},
-    word::{amount, broken},
+    word::amount,
 };
 use crate::modules::{Config, host::Fault, ledger::Blank, slot::Slot};
 use alloy::primitives::U256;
@@ -56,11 +56,10 @@ fn begin_at_once(
 ) -> Result<(), Fault> {
     candidate::put(ledger, id, &Joining::default())?;
     let mut account = super::account::Account::load(ledger, owner)?;
-    let [delegation] = account.delegations.as_mut_slice() else {
-        return Err(broken());
-    };
-    super::rewards::forget(ledger, id, delegation.joined)?;
-    delegation.active = delegation.amount()?;
-    delegation.joining = 0;
+    for delegation in &mut account.delegations {
+        super::rewards::forget(ledger, id, delegation.joined)?;
+        delegation.active = delegation.amount()?;
+        delegation.joining = 0;
+    }
     account.save(ledger)
 }

@@ -11,7 +11,7 @@ use alloy::primitives::B256;
 use mileverse_primitives::{address::STAKING, staking::ELECTION_LAG};
 use std::net::SocketAddr;
 
-/// Who was elected for an epoch, ascending by key.
+/// Who was elected for an epoch, ascending by key; nobody if this state does not know.
 pub(crate) async fn elected(
     config: &Config,
     state: &impl StateReader,
@@ -30,7 +30,8 @@ pub(crate) async fn elected(
     let seats = ask(state, epoch, |ledger, epoch| {
         committee::elected(ledger, epoch)
     })
-    .await?;
+    .await?
+    .unwrap_or_default();
     seats
         .into_iter()
         .map(|seat| {
@@ -84,7 +85,8 @@ pub(crate) async fn committee(
             .collect::<Result<_, _>>()
             .map(Some)
     })
-    .await
+    .await?
+    .ok_or_else(|| damaged(epoch))
 }
 
 fn damaged(epoch: u64) -> ReadError {
@@ -96,7 +98,7 @@ async fn ask<T>(
     state: &impl StateReader,
     epoch: u64,
     read: impl Fn(&mut Books<'_>, u64) -> Result<Option<T>, Fault>,
-) -> Result<T, ReadError> {
+) -> Result<Option<T>, ReadError> {
     let mut cache = Cache::new(None);
     loop {
         let answer = {
@@ -109,9 +111,7 @@ async fn ask<T>(
             read(&mut books, epoch)
         };
         if cache.is_complete() {
-            return answer
-                .map_err(|_| damaged(epoch))?
-                .ok_or_else(|| damaged(epoch));
+            return answer.map_err(|_| damaged(epoch));
         }
         cache.fetch(state).await?;
     }
