@@ -8,6 +8,7 @@ use crate::{
     config::Config,
     consensus::{self, memory::MemorySecrets, network, schemes::Schemes},
     dealer,
+    duties::{self, Duties},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
@@ -232,10 +233,21 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         private,
         guests,
     );
+    let duties = Duties::open(
+        &context,
+        duties::Setup {
+            genesis: &genesis,
+            genesis_hash,
+            genesis_block: &genesis_block,
+            identity: keys.identity.clone(),
+            directory: &config.data_dir,
+            index: &index,
+        },
+    )?;
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            identity: keys.identity.clone(),
+            identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
@@ -243,7 +255,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
-                identity: keys.identity,
+                duties: duties.clone(),
                 executor: executor.clone(),
                 genesis: genesis.clone(),
                 genesis_block: genesis_block.clone(),
@@ -253,6 +265,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 tip,
                 fatal,
             }),
+            duties: duties.clone(),
             ethereum,
             elections: executor.clone(),
             secrets: MemorySecrets::new(keys.share),
@@ -291,6 +304,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             admission,
             index,
             marshal: running.marshal,
+            evidence: duties.evidence,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,

@@ -26,6 +26,7 @@ pub mod committees;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
+pub mod duties;
 pub mod equivocation;
 pub mod ethereum;
 pub mod evidence;

@@ -38,6 +38,7 @@ mod metrics;
 mod pool;
 pub mod wire;
 
+pub use crate::system::MAX_ATTESTATIONS as MAX_IN_BLOCK;
 pub use actor::{Actor, Config};
 pub use metrics::Metrics;
 pub use pool::{Offer, Pool, Rules};
@@ -46,8 +47,6 @@ pub use pool::{Offer, Pool, Rules};
 pub const WINDOW: u64 = 4;
 /// Most attestations in one message.
 pub const MAX_LIST: usize = 8;
-/// Most attestations in one block.
-pub const MAX_IN_BLOCK: usize = 128;
 /// Most attestations of one delegate for one height that this node has not executed yet. Two that
 /// differ: at least one of them will be evidence.
 pub const MAX_WAITING: usize = 2;

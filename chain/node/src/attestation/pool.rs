@@ -11,10 +11,11 @@
 //! All of them cover only heights in the window, members of the committee, and verified
 //! signatures: with 99 delegates some hundreds of entries each.
 
-use super::{MAX_IN_BLOCK, MAX_WAITING, Metrics, WINDOW, wire};
+use super::{MAX_IN_BLOCK, MAX_WAITING, Metrics, WINDOW};
 use crate::{
     committees::{Committees, word},
     evidence::{Evidence, Store},
+    signature::{attestations_are_signed, sign_attestation},
 };
 use commonware_cryptography::{Signer as _, ed25519};
 use commonware_runtime::telemetry::metrics::GaugeExt as _;
@@ -181,7 +182,7 @@ impl Pool {
             return Offer::Stranger;
         }
         // Not under the lock: a leader must not wait for curve arithmetic.
-        if !wire::verify(rules.chain_id, &attestation) {
+        if !attestations_are_signed(rules.chain_id, &[attestation]) {
             return Offer::Forged;
         }
         let mut tables = self.lock();
@@ -291,7 +292,7 @@ impl Pool {
             }
             let attestation = *tables.pooled.entry(place).or_insert_with(|| {
                 self.shared.metrics.signed.inc();
-                wire::sign(rules.chain_id, epoch, height, digest, key)
+                sign_attestation(key, rules.chain_id, epoch, height, digest)
             });
             own.push(attestation);
         }

@@ -1,4 +1,4 @@
-//! Attestations as bytes, and their signatures.
+//! Attestations as bytes.
 //!
 //! ```txt
 //! offset  size
@@ -12,16 +12,11 @@
 //! The same 144 bytes stand in messages between nodes and in a block's system section. A list is
 //! `varint(count) ‖ each`.
 
-use crate::proposal::signature_bytes;
 use bytes::BufMut;
-use commonware_codec::{
-    Buf, Copying, DecodeExt as _, Error as CodecError, FixedSize, Read, ReadExt as _, Write,
-};
-use commonware_cryptography::{BatchEntry, BatchVerifier as _, Signer as _, ed25519};
-use commonware_parallel::Sequential;
+use commonware_codec::{Buf, Error as CodecError, FixedSize, Read, ReadExt as _, Write};
 use mileverse_primitives::{
     B256,
-    vote::{self, Attestation, SIGNATURE_LENGTH},
+    vote::{Attestation, SIGNATURE_LENGTH},
 };
 
 /// Bytes of one attestation.
@@ -59,94 +54,25 @@ impl Read for Wire {
     }
 }
 
-/// A delegate's word for the final block `digest` at `height`.
-pub fn sign(
-    chain_id: u64,
-    epoch: u64,
-    height: u64,
-    digest: B256,
-    key: &ed25519::PrivateKey,
-) -> Attestation {
-    let signature = key.sign(
-        &vote::attestation_namespace(chain_id),
-        &vote::attestation_body(epoch, height, digest),
-    );
-    Attestation {
-        epoch,
-        height,
-        digest,
-        delegate: B256::from_slice(&key.public_key()),
-        signature: signature_bytes(&signature),
-    }
-}
-
-/// Whether the delegate that it names signed it for this chain.
-pub fn verify(chain_id: u64, attestation: &Attestation) -> bool {
-    verify_all(chain_id, std::slice::from_ref(attestation))
-}
-
-struct Decoded {
-    key: ed25519::PublicKey,
-    signature: ed25519::Signature,
-    body: [u8; 48],
-}
-
-/// Whether every one of them is signed by the delegate that it names; true for none at all.
-///
-/// One batch, about half the work of one by one. By ZIP-215 a batch accepts exactly what single
-/// verification accepts, so nodes cannot disagree (but for a chance of 2^-128).
-pub fn verify_all(chain_id: u64, attestations: &[Attestation]) -> bool {
-    if attestations.is_empty() {
-        return true;
-    }
-    let decoded: Result<Vec<Decoded>, CodecError> = attestations
-        .iter()
-        .map(|attestation| {
-            Ok(Decoded {
-                key: ed25519::PublicKey::decode(Copying(attestation.delegate.as_slice()))?,
-                signature: ed25519::Signature::decode(Copying(attestation.signature.as_slice()))?,
-                body: vote::attestation_body(
-                    attestation.epoch,
-                    attestation.height,
-                    attestation.digest,
-                ),
-            })
-        })
-        .collect();
-    let Ok(decoded) = decoded else {
-        return false;
-    };
-    let namespace = vote::attestation_namespace(chain_id);
-    ed25519::PublicKey::verify_batch(
-        &mut rand::rng(),
-        &decoded,
-        |_, entry| BatchEntry {
-            namespace: &namespace,
-            message: &entry.body,
-            public_key: &entry.key,
-            signature: &entry.signature,
-        },
-        &Sequential,
-    )
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use commonware_codec::Encode as _;
+    use crate::signature::{attestations_are_signed as verify_all, sign_attestation};
+    use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+    use commonware_cryptography::{Signer as _, ed25519};
     use proptest::prelude::*;
 
     fn attestation(seed: u64, height: u64) -> Attestation {
         let key = ed25519::PrivateKey::from_seed(seed);
-        sign(7, height / 32, height, B256::repeat_byte(3), &key)
+        sign_attestation(&key, 7, height / 32, height, B256::repeat_byte(3))
     }
 
     proptest! {
         #[test]
         fn encoding_is_one_to_one(seed: u64, epoch: u64, height: u64, digest: [u8; 32], cut in 1usize..=LENGTH) {
             let key = ed25519::PrivateKey::from_seed(seed);
-            let one = sign(7, epoch, height, digest.into(), &key);
+            let one = sign_attestation(&key, 7, epoch, height, digest.into());
             let bytes = Wire(one).encode();
             prop_assert_eq!(bytes.len(), LENGTH);
             prop_assert_eq!(Wire::decode(bytes.clone()).unwrap(), Wire(one));
@@ -159,7 +85,7 @@ mod tests {
             let mut bytes = Wire(attestation(seed, height)).encode().to_vec();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let other = Wire::decode(Copying(&bytes[..])).unwrap().0;
-            prop_assert!(!verify(7, &other));
+            prop_assert!(!verify_all(7, &[other]));
         }
 
         #[test]
@@ -176,7 +102,7 @@ mod tests {
     fn keys_that_are_no_points_are_refused() {
         let mut one = attestation(1, 8);
         one.delegate = B256::repeat_byte(0xff);
-        assert!(!verify(7, &one));
+        assert!(!verify_all(7, &[one]));
         assert!(verify_all(7, &[]));
     }
 }

@@ -3,9 +3,11 @@
 
 use crate::{
     application::Scheme,
+    attestation,
     block::{Block, Digest, PublicKey},
     committee::MAX_PARTICIPANTS,
     consensus::peers::MAX_GUESTS,
+    equivocation,
     mempool::gossip,
 };
 use commonware_consensus::marshal::{self, standard::Standard};
@@ -25,5 +27,7 @@ pub fn largest_message() -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
         gossip::MAX_MESSAGE_BYTES,
+        attestation::MAX_MESSAGE_BYTES,
+        equivocation::MAX_MESSAGE_BYTES,
     ])
 }

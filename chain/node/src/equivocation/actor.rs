@@ -1,6 +1,6 @@
 //! Shows what the watch has verified to all peers, and hears what they show.
 
-use super::{Hearing, MAX_HEADERS, Outgoing, Watch};
+use super::{Hearing, MAX_HEADERS, Watch};
 use crate::{block::PublicKey, misbehaviour::Misbehaviour, proposal::SignedHeader};
 use commonware_codec::{Decode as _, Encode as _, RangeCfg};
 use commonware_p2p::{Blocker, Receiver, Recipients, Sender};
@@ -10,17 +10,15 @@ use commonware_runtime::{Handle, Spawner};
 pub struct Actor<E, B> {
     context: E,
     watch: Watch,
-    outgoing: Outgoing,
     misbehaviour: Misbehaviour<B>,
 }
 
 impl<E: Spawner, B: Blocker<PublicKey = PublicKey>> Actor<E, B> {
     /// An actor for a watch; `blocker` blocks a peer that misbehaves.
-    pub const fn new(context: E, watch: Watch, outgoing: Outgoing, blocker: B) -> Self {
+    pub const fn new(context: E, watch: Watch, blocker: B) -> Self {
         Self {
             context,
             watch,
-            outgoing,
             misbehaviour: Misbehaviour::new(blocker),
         }
     }
@@ -34,16 +32,14 @@ impl<E: Spawner, B: Blocker<PublicKey = PublicKey>> Actor<E, B> {
         let Self {
             context,
             watch,
-            outgoing,
             misbehaviour,
         } = self;
-        context.spawn(move |_| run(watch, outgoing, misbehaviour, channel))
+        context.spawn(move |_| run(watch, misbehaviour, channel))
     }
 }
 
 async fn run<B, S, R>(
     watch: Watch,
-    Outgoing(mut outgoing): Outgoing,
     mut misbehaviour: Misbehaviour<B>,
     (mut sender, mut receiver): (S, R),
 ) where
@@ -51,6 +47,10 @@ async fn run<B, S, R>(
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
+    let Some(mut outgoing) = watch.outgoing() else {
+        tracing::error!("two actors for one watch; the second one ends");
+        return;
+    };
     loop {
         tokio::select! {
             Some(headers) = outgoing.recv() => {

@@ -145,6 +145,7 @@ mod tests {
             gas_used: 1,
             transactions_root: B256::ZERO,
             receipts_root: B256::ZERO,
+            system_root: B256::ZERO,
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::ZERO,

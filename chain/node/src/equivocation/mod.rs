@@ -40,7 +40,7 @@ mod watch;
 pub use actor::Actor;
 pub use memory::{Memory, Note};
 pub use metrics::Metrics;
-pub use watch::{Config, Hearing, Outgoing, Watch, new};
+pub use watch::{Config, Hearing, Watch};
 
 use crate::proposal;
 

@@ -35,6 +35,7 @@ struct Shared {
     metrics: Metrics,
     memory: Mutex<Memory>,
     outgoing: mpsc::Sender<Vec<SignedHeader>>,
+    queue: Mutex<Option<Outgoing>>,
 }
 
 /// The watch; clones share it.
@@ -44,7 +45,7 @@ pub struct Watch {
 }
 
 /// Headers on their way to the peers.
-pub struct Outgoing(pub(super) mpsc::Receiver<Vec<SignedHeader>>);
+pub(super) type Outgoing = mpsc::Receiver<Vec<SignedHeader>>;
 
 /// What became of a header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,26 +75,34 @@ impl Hearing {
     }
 }
 
-/// A watch, and what its actor has to send.
-pub fn new(config: Config) -> (Watch, Outgoing) {
-    let (outgoing, queue) = mpsc::channel(QUEUE);
-    let mut memory = Memory::default();
-    memory.advance(config.start.epoch, config.start.view);
-    let shared = Shared {
-        chain_id: config.chain_id,
-        committees: config.committees,
-        evidence: config.evidence,
-        metrics: config.metrics,
-        memory: Mutex::new(memory),
-        outgoing,
-    };
-    let watch = Watch {
-        shared: Arc::new(shared),
-    };
-    (watch, Outgoing(queue))
-}
-
 impl Watch {
+    /// A watch that has seen nothing.
+    pub fn new(config: Config) -> Self {
+        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let mut memory = Memory::default();
+        memory.advance(config.start.epoch, config.start.view);
+        Self {
+            shared: Arc::new(Shared {
+                chain_id: config.chain_id,
+                committees: config.committees,
+                evidence: config.evidence,
+                metrics: config.metrics,
+                memory: Mutex::new(memory),
+                outgoing,
+                queue: Mutex::new(Some(queue)),
+            }),
+        }
+    }
+
+    /// What is to be sent, for the one actor that sends it.
+    pub(super) fn outgoing(&self) -> Option<Outgoing> {
+        self.shared
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
     fn memory<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memory = self
             .shared

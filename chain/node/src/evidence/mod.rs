@@ -13,18 +13,10 @@ mod store;
 
 pub use store::{MAX_ENTRIES, Store, StoreError};
 
-use crate::{attestation::wire, proposal::SignedHeader};
+use crate::{proposal::SignedHeader, signature::attestations_are_signed};
 use alloy::sol_types::SolCall as _;
-use mileverse_primitives::{B256, Bytes, vote::Attestation};
+use mileverse_primitives::{B256, Bytes, abi::IStaking, vote::Attestation};
 use serde::{Deserialize, Serialize};
-
-mod abi {
-    #![allow(missing_docs)]
-    alloy::sol! {
-        function submitDoubleProposal(bytes headerA, bytes signatureA, bytes headerB, bytes signatureB) external;
-        function submitFalseAttestation(uint64 epoch, uint64 height, bytes32 digest, bytes32 delegate, bytes signature) external;
-    }
-}
 
 /// What a delegate did.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -34,6 +26,16 @@ pub enum Kind {
     DoubleProposal,
     /// Its word for a result that is not the final one.
     FalseAttestation,
+}
+
+impl Kind {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DoubleProposal => "doubleProposal",
+            Self::FalseAttestation => "falseAttestation",
+        }
+    }
 }
 
 /// The proof.
@@ -96,14 +98,16 @@ impl Evidence {
                     && first.verify(chain_id)
                     && second.verify(chain_id)
             }
-            Self::FalseAttestation(attestation) => wire::verify(chain_id, attestation),
+            Self::FalseAttestation(attestation) => {
+                attestations_are_signed(chain_id, std::slice::from_ref(attestation))
+            }
         }
     }
 
     /// The call of the staking module that submits it.
     pub fn calldata(&self) -> Bytes {
         match self {
-            Self::DoubleProposal { first, second } => abi::submitDoubleProposalCall {
+            Self::DoubleProposal { first, second } => IStaking::submitDoubleProposalCall {
                 headerA: first.header.encode().into(),
                 signatureA: Bytes::copy_from_slice(&first.signature),
                 headerB: second.header.encode().into(),
@@ -111,7 +115,7 @@ impl Evidence {
             }
             .abi_encode()
             .into(),
-            Self::FalseAttestation(attestation) => abi::submitFalseAttestationCall {
+            Self::FalseAttestation(attestation) => IStaking::submitFalseAttestationCall {
                 epoch: attestation.epoch,
                 height: attestation.height,
                 digest: attestation.digest,

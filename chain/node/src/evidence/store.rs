@@ -159,11 +159,11 @@ impl Store {
         self.write(&entries);
     }
 
-    /// Forgets offences of epochs before `epoch`, which the staking module takes no more.
-    pub fn forget_before(&self, epoch: u64) {
+    /// Forgets what is not worth keeping any more.
+    pub fn retain(&self, keep: impl Fn(&Evidence) -> bool) {
         let mut entries = self.lock();
         let before = entries.len();
-        entries.retain(|_, entry| entry.evidence.epoch() >= epoch);
+        entries.retain(|_, entry| keep(&entry.evidence));
         if entries.len() != before {
             self.write(&entries);
         }
@@ -242,7 +242,7 @@ impl Line {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::attestation::wire;
+    use crate::signature::sign_attestation;
     use commonware_cryptography::{Signer as _, ed25519};
 
     const CHAIN: u64 = 7;
@@ -250,7 +250,7 @@ mod tests {
     fn lie(seed: u64, epoch: u64) -> Evidence {
         let key = ed25519::PrivateKey::from_seed(seed);
         let digest = B256::repeat_byte(1);
-        Evidence::FalseAttestation(wire::sign(CHAIN, epoch, epoch * 32, digest, &key))
+        Evidence::FalseAttestation(sign_attestation(&key, CHAIN, epoch, epoch * 32, digest))
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let again = Store::open(&path, CHAIN).unwrap();
         assert_eq!(again.open_entries(), vec![lie(1, 5)]);
         assert!(!again.add(lie(2, 6)), "the chain has it");
-        again.forget_before(6);
+        again.retain(|evidence| evidence.epoch() >= 6);
         assert!(again.open_entries().is_empty());
         assert!(again.has(lie(2, 6).offender(), Kind::FalseAttestation));
         assert!(matches!(

@@ -10,16 +10,15 @@ mod signer;
 
 pub use signer::{Proposer, SigningError};
 
+use crate::signature;
 use bytes::BufMut;
 use commonware_codec::{
-    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, ReadExt as _,
-    Write, varint::UInt,
+    Buf, EncodeSize, Error as CodecError, RangeCfg, Read, ReadExt as _, Write, varint::UInt,
 };
-use commonware_cryptography::{Signer as _, Verifier as _, ed25519};
+use commonware_cryptography::ed25519;
 use mileverse_primitives::{
-    B256,
     header::{self, Header},
-    vote::{self, SIGNATURE_LENGTH},
+    vote::SIGNATURE_LENGTH,
 };
 
 /// Most bytes of a signed header.
@@ -38,49 +37,15 @@ impl SignedHeader {
     /// Signs `header`, whose leader must be `key`'s owner for the signature to mean anything.
     pub fn sign(chain_id: u64, header: Header, key: &ed25519::PrivateKey) -> Self {
         Self {
-            signature: sign(chain_id, header.digest(), key),
+            signature: signature::sign_proposal(key, chain_id, header.digest()),
             header,
         }
     }
 
     /// Whether the leader that the header names signed it for this chain.
     pub fn verify(&self, chain_id: u64) -> bool {
-        let leader = self.header.turn.leader;
-        verify(chain_id, leader, self.header.digest(), &self.signature)
+        signature::proposal_is_signed(chain_id, &self.header, &self.signature)
     }
-}
-
-/// A leader's signature over a header's digest.
-pub fn sign(chain_id: u64, digest: B256, key: &ed25519::PrivateKey) -> [u8; SIGNATURE_LENGTH] {
-    let signature = key.sign(&vote::proposal_namespace(chain_id), digest.as_slice());
-    signature_bytes(&signature)
-}
-
-/// Whether `leader` signed `digest` as a proposal of this chain.
-pub fn verify(
-    chain_id: u64,
-    leader: B256,
-    digest: B256,
-    signature: &[u8; SIGNATURE_LENGTH],
-) -> bool {
-    let (Ok(leader), Ok(signature)) = (
-        ed25519::PublicKey::decode(Copying(leader.as_slice())),
-        ed25519::Signature::decode(Copying(signature.as_slice())),
-    ) else {
-        return false;
-    };
-    leader.verify(
-        &vote::proposal_namespace(chain_id),
-        digest.as_slice(),
-        &signature,
-    )
-}
-
-/// commonware's signature as bytes.
-pub fn signature_bytes(signature: &ed25519::Signature) -> [u8; SIGNATURE_LENGTH] {
-    let mut out = [0; SIGNATURE_LENGTH];
-    out.copy_from_slice(signature);
-    out
 }
 
 impl Write for SignedHeader {
@@ -113,8 +78,10 @@ impl Read for SignedHeader {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use commonware_codec::{DecodeExt as _, Encode as _};
+    use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+    use commonware_cryptography::Signer as _;
     use mileverse_primitives::{
+        B256,
         checkpoint::Checkpoint,
         header::{StateCommitment, Turn},
     };
@@ -130,6 +97,7 @@ mod tests {
             gas_used: 5,
             transactions_root: B256::repeat_byte(6),
             receipts_root: B256::repeat_byte(7),
+            system_root: B256::repeat_byte(17),
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::repeat_byte(8),

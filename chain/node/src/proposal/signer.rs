@@ -13,7 +13,7 @@
 //! Replaced as a whole: write, sync, rename, sync the directory. It belongs to the key: whoever
 //! moves the key to another machine moves this file too, and never runs both.
 
-use super::sign;
+use crate::signature::sign_proposal;
 use commonware_cryptography::{Signer as _, ed25519};
 use mileverse_primitives::{B256, header::Turn, keccak256, vote::SIGNATURE_LENGTH};
 use std::{
@@ -124,7 +124,7 @@ impl Proposer {
             }
         }
         drop(last);
-        Ok(sign(self.chain_id, digest, &self.key))
+        Ok(sign_proposal(&self.key, self.chain_id, digest))
     }
 
     fn write(&self, last: &Last) -> std::io::Result<()> {
@@ -170,7 +170,6 @@ impl Last {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
-    use crate::proposal::verify;
 
     fn key() -> ed25519::PrivateKey {
         ed25519::PrivateKey::from_seed(1)
@@ -192,7 +191,7 @@ mod tests {
         let (one, other) = (B256::repeat_byte(1), B256::repeat_byte(2));
         let signer = Proposer::open(&path, 7, key()).unwrap();
         let signature = signer.sign(&turn(3, 9), one).unwrap();
-        assert!(verify(7, turn(3, 9).leader, one, &signature));
+        assert_eq!(signature, sign_proposal(&key(), 7, one));
         for signer in [signer, Proposer::open(&path, 7, key()).unwrap()] {
             assert_eq!(signer.sign(&turn(3, 9), one).unwrap(), signature);
             for (epoch, view) in [(3, 9), (3, 8), (2, 50)] {

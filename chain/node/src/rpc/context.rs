@@ -1,7 +1,7 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index};
+use crate::{block::Block, consensus::Marshal, evidence::Store, index::Index};
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// What the methods answer from.
@@ -14,6 +14,8 @@ pub struct Context {
     pub index: Index,
     /// Certificates.
     pub marshal: Marshal,
+    /// What this node found against delegates.
+    pub evidence: Store,
     /// The network.
     pub genesis: Genesis,
     /// Its hash.

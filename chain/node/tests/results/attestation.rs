@@ -9,6 +9,7 @@ use commonware_utils::NZU64;
 use mileverse_node::{
     attestation::{Actor, Config, MAX_IN_BLOCK, Metrics, Offer, Pool, Rules, wire},
     evidence::{Evidence, Kind, Store},
+    signature::{attestations_are_signed, sign_attestation},
 };
 use mileverse_primitives::{B256, vote::Attestation};
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ fn rules() -> Rules {
 
 fn attest(net: &Net, node: usize, height: u64, digest: B256) -> Attestation {
     let key = &net.keys[node];
-    wire::sign(CHAIN_ID, height / EPOCH_BLOCKS, height, digest, key)
+    sign_attestation(key, CHAIN_ID, height / EPOCH_BLOCKS, height, digest)
 }
 
 struct Node {
@@ -103,7 +104,7 @@ fn every_leader_can_include_every_honest_word() {
         for node in &nodes {
             let candidates = node.candidates(18);
             assert_eq!(places(&candidates), expected, "by height and delegate");
-            assert!(wire::verify_all(CHAIN_ID, &candidates));
+            assert!(attestations_are_signed(CHAIN_ID, &candidates));
             let taken: BTreeSet<_> = expected[..3].iter().copied().collect();
             assert_eq!(places(&node.pool.candidates(18, &taken)), expected[3..]);
             assert_eq!(node.candidates(16).len(), 4, "not of the block itself");
@@ -340,7 +341,7 @@ fn a_block_takes_no_more_than_its_limit() {
         let first = node.candidates(34);
         assert_eq!(first.len(), MAX_IN_BLOCK);
         assert!(first.is_sorted_by_key(|one| (one.height, one.delegate)));
-        assert!(wire::verify_all(CHAIN_ID, &first));
+        assert!(attestations_are_signed(CHAIN_ID, &first));
         node.pool.on_final(34, truth(34), &first);
         let next = node.candidates(35);
         assert_eq!(next.len(), MAX_IN_BLOCK);

@@ -6,7 +6,7 @@ use commonware_cryptography::Signer as _;
 use commonware_p2p::{Recipients, Sender as _};
 use commonware_runtime::Supervisor as _;
 use mileverse_node::{
-    equivocation::{AHEAD, Actor, Config, Hearing, Metrics, Watch, new},
+    equivocation::{AHEAD, Actor, Config, Hearing, Metrics, Watch},
     evidence::{Evidence, Kind, Store},
     proposal::SignedHeader,
 };
@@ -23,7 +23,7 @@ struct Node {
 async fn start(net: &Net, node: usize) -> Node {
     let store = net.store(node);
     let context = net.context.child("watch").with_attribute("number", node);
-    let (watch, outgoing) = new(Config {
+    let watch = Watch::new(Config {
         chain_id: CHAIN_ID,
         committees: net.committees.clone(),
         evidence: store.clone(),
@@ -35,12 +35,7 @@ async fn start(net: &Net, node: usize) -> Node {
             leader: B256::ZERO,
         },
     });
-    let actor = Actor::new(
-        context.child("actor"),
-        watch.clone(),
-        outgoing,
-        net.control(node),
-    );
+    let actor = Actor::new(context.child("actor"), watch.clone(), net.control(node));
     actor.start(net.channel(node, CHANNEL).await);
     Node { watch, store }
 }

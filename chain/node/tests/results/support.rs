@@ -132,6 +132,7 @@ pub fn header(leader: B256, epoch: u64, view: u64, salt: u8) -> Header {
         gas_used: 5,
         transactions_root: B256::repeat_byte(6),
         receipts_root: B256::repeat_byte(7),
+        system_root: B256::ZERO,
         logs_bloom: Default::default(),
         state: StateCommitment {
             root: B256::repeat_byte(8),
