@@ -31,16 +31,17 @@ pub mod equivocation;
 pub mod ethereum;
 pub mod evidence;
 pub mod index;
-pub mod keys;
 pub mod mempool;
+pub mod metrics;
 pub mod misbehaviour;
 pub mod proposal;
 pub mod rpc;
+pub mod secrets;
 pub mod signature;
 pub mod state;
 pub mod system;
 
 mod error;
 
-pub use command::{Command, run};
+pub use command::{Command, genesis, run};
 pub use error::Error;

@@ -96,6 +96,11 @@ impl Proposer {
         })
     }
 
+    /// The key's public half.
+    pub fn key(&self) -> B256 {
+        B256::from_slice(&self.key.public_key())
+    }
+
     /// Signs the header `digest` for `turn`, once that is safely written down.
     pub fn sign(&self, turn: &Turn, digest: B256) -> Result<[u8; SIGNATURE_LENGTH], SigningError> {
         if turn.leader != B256::from_slice(&self.key.public_key()) {
