@@ -450,6 +450,8 @@ impl EngineDefinition for Net {
             let (sender, receiver) = channels.next().unwrap();
             (sender, Deaf::new(receiver, deaf.clone()))
         };
+        // Whatever runs below this context ends with the node.
+        let node = ctx.context.child("node");
         let votes = next(&nothing);
         let certificates = next(&nothing);
         let resolver = next(&nothing);
@@ -461,7 +463,7 @@ impl EngineDefinition for Net {
             Rotation::none()
         } else {
             let (rotation, _) = rotation::actor::start(
-                ctx.context.child("rotation"),
+                node.child("rotation"),
                 rotation::Config {
                     chain_id: CHAIN_ID,
                     signer: self.identities[number].clone(),
@@ -474,7 +476,7 @@ impl EngineDefinition for Net {
             rotation
         };
         let running = Box::pin(consensus::start(
-            ctx.context.child("validator"),
+            node.child("validator"),
             consensus::Config {
                 identity: self.identities[number].clone(),
                 peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
@@ -521,7 +523,11 @@ impl EngineDefinition for Net {
             schemes,
             marshal: running.marshal,
         };
-        (running.engine, state)
+        let engine = running.engine;
+        let node = node.spawn(move |_| async move {
+            let _ = engine.await;
+        });
+        (node, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
