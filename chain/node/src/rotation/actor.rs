@@ -9,10 +9,10 @@
 //! A node that is no player gathers testimonies only, for it may lead the epoch's last block. What
 //! is gathered lives in memory: after a restart the others' testimonies come again within
 //! [`RESEND`], and the node's own ceremony ends again from its files. The engine is stopped as soon
-//! as every player has endorsed, or when the assignment changes.
+//! as every player has endorsed, [`GRACE`] after enough have, or when the assignment changes.
 
 use super::{
-    ENDORSEMENTS, Output, RESEND, adopt,
+    ENDORSEMENTS, GRACE, Output, RESEND, adopt,
     ceremony::{Ceremony, Ending},
     pool::{Handover, Pool},
     proof,
@@ -286,6 +286,7 @@ where
         let mut dealing = ceremony.is_some();
         self.publish(&round);
         let mut again = self.context.current();
+        let mut enough = None;
         loop {
             tokio::select! {
                 biased;
@@ -302,6 +303,10 @@ where
                     }
                     again = self.context.current().checked_add(RESEND).unwrap_or(again);
                 }
+                () = self.context.sleep_until(enough.unwrap_or(again)), if enough.is_some() => {
+                    ceremony = None;
+                    enough = None;
+                }
                 heard = hear.recv() => {
                     let Ok(message) = heard else { return false };
                     if self.hear(&mut round, message) {
@@ -309,9 +314,16 @@ where
                     }
                 }
             }
-            // All players are done, so nobody needs this engine to catch up.
-            if !dealing && round.pool.count() == round.players.len() {
+            if dealing || ceremony.is_none() {
+                continue;
+            }
+            let endorsed = round.pool.count();
+            if endorsed == round.players.len() {
+                // All players are done, so nobody needs this engine to catch up.
                 ceremony = None;
+                enough = None;
+            } else if endorsed >= proof::quorum(round.players.len()) && enough.is_none() {
+                enough = self.context.current().checked_add(GRACE);
             }
         }
     }

@@ -14,16 +14,15 @@
 //!
 //! 1. **Request.** More than two thirds of a committee ask for a rotation on chain. From the next
 //!    full epoch on a ceremony runs in every epoch until one succeeds.
-//! 2. **Ceremony** ([`driver`], [`actor`], [`ceremony`]). glue's one-shot key generation, an ed25519 chain of its own over
-//!    sub-channels of channel 11, with its own storage and its own [`secrets`].
+//! 2. **Ceremony** ([`driver`], [`actor`], [`ceremony`]). glue's one-shot key generation, an ed25519
+//!    chain of its own over sub-channels of channel 11, with its own storage and its own [`secrets`].
 //! 3. **Endorsements** ([`proof`], [`pool`]). Who holds its new share signs
 //!    `epoch ‖ keccak256(output)` and sends it, with the output, to all peers ([`wire`]).
 //! 4. **Handover** ([`handover`], [`application`]). A leader of the epoch's last block who has at
 //!    least `n - f` endorsements of the `n` players puts the new output in the place of the reshared
 //!    one, and the endorsements beside it. Everybody checks them; players, next players and
-//!    directory stay as resharing derived them.
-//!    The chain itself takes such a block only while a rotation is due, and announces the new key to
-//!    Ethereum in it, under the old one.
+//!    directory stay as resharing derived them. The chain itself takes such a block only while a
+//!    rotation is due, and announces the new key to Ethereum in it, under the old one.
 //! 5. **Adoption** ([`adopt`]). When that block is final, each player's new share becomes its share
 //!    of the next epoch, and is signed with at once.
 //!
@@ -35,6 +34,9 @@
 //! silent through the ceremony holds no usable share and is a faulty delegate of the next epoch,
 //! as after resharing. When resharing fails in the same epoch *and* would have changed the
 //! committee, there is no handover: the old committee stays, and the new key is not its own.
+//!
+//! A player that loses its secrets but keeps the ceremony's files cannot go on; its node stops with
+//! the engine, as it would with the chain's own ceremony, until that epoch is over.
 //!
 //! What the ceremony's engine blocks for misbehaviour is unheard on channel 11 only: a rotation
 //! never costs the living chain a connection.
@@ -51,7 +53,9 @@
 //! # Limits
 //!
 //! At most [`MAX_PLAYERS`] players; one ceremony at a time; one endorsement kept per player;
-//! endorsements sent again every [`RESEND`]. A payload is at most [`max_payload_size`].
+//! endorsements sent again every [`RESEND`]; the engine stops [`GRACE`] after enough have endorsed,
+//! for its chain would go on as fast as the network carries it. A payload is at most
+//! [`max_payload_size`].
 
 pub mod actor;
 pub mod adopt;
@@ -83,6 +87,8 @@ pub const CHANNEL: u64 = 11;
 pub const MAX_PLAYERS: usize = MAX_VALIDATORS;
 /// How often an endorsement is sent again, for those who were away.
 pub const RESEND: Duration = Duration::from_secs(3);
+/// How long a ceremony that has made a key goes on for players who lag.
+pub const GRACE: Duration = Duration::from_secs(30);
 
 /// The sub-channel of endorsements.
 pub(crate) const ENDORSEMENTS: u64 = 0;

@@ -469,6 +469,8 @@ impl EngineDefinition for Net {
             let (sender, receiver) = channels.next().unwrap();
             (sender, Deaf::new(receiver, deaf.clone()))
         };
+        // Whatever runs below this context ends with the node.
+        let node = ctx.context.child("node");
         let files = self.directory.path().join(number.to_string());
         std::fs::create_dir_all(&files).unwrap();
         let duties = Duties::open(
@@ -498,7 +500,7 @@ impl EngineDefinition for Net {
             Rotation::none()
         } else {
             let (rotation, _) = rotation::actor::start(
-                ctx.context.child("rotation"),
+                node.child("rotation"),
                 rotation::Config {
                     chain_id: CHAIN_ID,
                     signer: self.identities[number].clone(),
@@ -518,10 +520,10 @@ impl EngineDefinition for Net {
                 tips.clone(),
                 channels.headers.0.clone(),
             );
-            ctx.context.child("twin").spawn(move |_| twin);
+            node.child("twin").spawn(move |_| twin);
         }
         let running = Box::pin(consensus::start(
-            ctx.context.child("validator"),
+            node.child("validator"),
             consensus::Config {
                 identity: self.identities[number].clone(),
                 peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
@@ -563,7 +565,11 @@ impl EngineDefinition for Net {
             marshal: running.marshal,
             duties,
         };
-        (running.engine, state)
+        let engine = running.engine;
+        let node = node.spawn(move |_| async move {
+            let _ = engine.await;
+        });
+        (node, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
