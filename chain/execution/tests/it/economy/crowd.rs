@@ -324,7 +324,7 @@ impl Crowd {
     /// One random call by one random user; whether it succeeds, the model knows.
     fn try_something(&mut self) -> (Send, bool) {
         let user = self.dice.below(USERS.into());
-        let other = self.dice.below(self.model.candidates.len());
+        let other = self.some_candidate(user);
         let owner = self.chain.user(self.model.candidates[other].owner);
         let mut next = self.model.clone();
         let mut wallet = i128::from(0u8);
@@ -410,6 +410,16 @@ impl Crowd {
             self.model = next;
         }
         (send, done.is_ok())
+    }
+
+    /// Any candidate, more often one that the user votes for.
+    fn some_candidate(&mut self, user: usize) -> usize {
+        let delegations = &self.model.accounts[user].delegations;
+        if !delegations.is_empty() && self.dice.chance(60) {
+            delegations[self.dice.below(delegations.len())].candidate
+        } else {
+            self.dice.below(self.model.candidates.len())
+        }
     }
 
     fn try_move(
