@@ -1,7 +1,7 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index};
+use crate::{block::Block, consensus::Marshal, index::Index, metrics::Peers};
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// What the methods answer from.
@@ -12,6 +12,8 @@ pub struct Context {
     pub admission: Admission,
     /// Blocks and receipts.
     pub index: Index,
+    /// Live connections.
+    pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
     /// The network.
