@@ -22,6 +22,7 @@ use crate::{
     ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
+    rotation::{Rotation, handover},
     signature,
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
     system::System,
@@ -92,6 +93,7 @@ struct Shared<V> {
     ethereum: V,
     mempool: Mempool,
     index: Index,
+    rotation: Rotation,
     outputs: Mutex<HashMap<Digest, (u64, Arc<BlockOutput>)>>,
     tip: watch::Sender<Tip>,
     fatal: tokio::sync::mpsc::UnboundedSender<String>,
@@ -108,6 +110,7 @@ pub fn genesis_block(
     let (leader, _) = first.members.first().ok_or(GenesisBlockError::Nobody)?;
     let system = System {
         payload: Some(Payload::EpochInfo(first.epoch_info())),
+        endorsements: Vec::new(),
         attestations: Vec::new(),
     };
     let empty = alloy::consensus::EMPTY_ROOT_HASH;
@@ -167,6 +170,8 @@ pub struct Parts<V> {
     pub mempool: Mempool,
     /// Derived data for JSON-RPC.
     pub index: Index,
+    /// A new group key, when one is ready.
+    pub rotation: Rotation,
     /// Moved with every final block.
     pub tip: watch::Sender<Tip>,
     /// Told when the node cannot go on.
@@ -186,6 +191,7 @@ impl<V: EthereumView> Application<V> {
                 ethereum: parts.ethereum,
                 mempool: parts.mempool,
                 index: parts.index,
+                rotation: parts.rotation,
                 outputs: Mutex::default(),
                 tip: parts.tip,
                 fatal: parts.fatal,
@@ -238,6 +244,7 @@ impl<V: EthereumView> Application<V> {
                 Some(Payload::EpochInfo(info)) => Some(block::next_epoch(info)),
                 _ => None,
             },
+            new_key: system.new_key(),
         }
     }
 
@@ -260,6 +267,20 @@ impl<V: EthereumView> Application<V> {
             .then(|| height / self.shared.genesis.epoch_blocks)
             .and_then(|epoch| epoch.checked_add(1));
         opens == due
+    }
+
+    /// Puts a new group key, if one is ready, in the place of the reshared one.
+    fn hand_over(&self, mut system: System) -> System {
+        if let Some(Payload::EpochInfo(derived)) = system.payload.clone() {
+            let handover = derived
+                .epoch
+                .previous()
+                .and_then(|epoch| self.shared.rotation.handover(epoch.get()));
+            let (info, endorsements) = handover::apply(derived, handover);
+            system.payload = Some(Payload::EpochInfo(info));
+            system.endorsements = endorsements;
+        }
+        system
     }
 
     /// Says why this node cannot go on, and waits for its end.
@@ -503,10 +524,12 @@ where
             .timestamp_ms
             .saturating_add(self.shared.genesis.block_time_ms);
         let turn = Block::turn(&context);
-        let system = System {
+        let reshared = System {
             payload: input.upstream.payload,
+            endorsements: Vec::new(),
             attestations: Vec::new(),
         };
+        let mut system = self.hand_over(reshared.clone());
         let mut plan = Plan {
             timestamp_ms: milliseconds(&runtime).max(least),
             turn,
@@ -536,6 +559,18 @@ where
                 "the chain does not take this endpoint's checkpoint"
             );
             plan.checkpoint = None;
+            built = executor
+                .build(
+                    &reader,
+                    self.input(&parent.header, parent_digest, &plan, &system),
+                    candidates.clone(),
+                )
+                .await;
+        }
+        // The epoch must end, with the new key or without it.
+        if let (Err(BlockError::Invalid(reason)), false) = (&built, system == reshared) {
+            tracing::error!(height, reason, "the chain does not take the new group key");
+            system = reshared;
             built = executor
                 .build(
                     &reader,

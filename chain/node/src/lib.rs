@@ -28,6 +28,7 @@ pub mod ethereum;
 pub mod index;
 pub mod mempool;
 pub mod metrics;
+pub mod rotation;
 pub mod rpc;
 pub mod secrets;
 pub mod signature;

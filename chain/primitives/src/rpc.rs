@@ -17,7 +17,8 @@ pub struct Chain {
     pub genesis_hash: B256,
     /// Namespace of the certificates.
     pub namespace: Bytes,
-    /// The committee's group key, G2 uncompressed (EIP-2537, 256 bytes).
+    /// The group key of block 0, G2 uncompressed (EIP-2537, 256 bytes); `mileverse_groupKeys` has
+    /// those that took over.
     pub group_key: Bytes,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
@@ -63,6 +64,34 @@ pub struct Epoch {
     pub players: Vec<B256>,
     /// Who receives shares in the next epoch.
     pub next_players: Vec<B256>,
+    /// The making of a new group key in this epoch, as this node sees it.
+    pub rotation: Rotation,
+}
+
+/// How far the making of a new group key is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// First epoch that tries it, if it is due.
+    pub since: Option<u64>,
+    /// `idle`, `watching` (this node is no player), `dealing`, `endorsed` or `failed`.
+    pub phase: String,
+    /// Players who hold their share of the new key.
+    pub endorsements: u64,
+    /// How many must, before the epoch's last block, for the key to take over.
+    pub needed: u64,
+}
+
+/// `mileverse_groupKeys`: one group key that took over.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupKey {
+    /// Its number; the key of block 0 is number 0.
+    pub number: u64,
+    /// First epoch that it signs.
+    pub first_epoch: u64,
+    /// The key, G2 uncompressed (EIP-2537, 256 bytes).
+    pub key: Bytes,
 }
 
 /// `mileverse_certificate`: a final block, opened as far as Ethereum needs.

@@ -1,6 +1,7 @@
 //! The execution layer through its public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod announce;
 mod blocks;
 mod bridge;
 mod coin;
@@ -11,5 +12,6 @@ mod evm;
 mod forgery;
 mod points;
 mod properties;
+mod rotation;
 mod staking;
 mod support;

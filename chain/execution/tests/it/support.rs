@@ -10,12 +10,12 @@ use alloy::{
 use commonware_cryptography::{Signer as _, ed25519};
 use futures::executor::block_on;
 use mileverse_execution::{
-    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NextEpoch,
-    ReadError, StateReader, Transaction, Value, state,
+    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NewKey,
+    NextEpoch, ReadError, StateReader, Transaction, Value, state,
 };
 use mileverse_primitives::{
     abi::IPoints,
-    address::POINTS,
+    address::{POINTS, ROTATION},
     checkpoint::Checkpoint,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
@@ -200,6 +200,8 @@ pub struct Chain {
     pub parent: B256,
     pub users: Vec<PrivateKeySigner>,
     pub nonces: Vec<u64>,
+    /// What the next block announces.
+    pub new_key: Option<NewKey>,
 }
 
 impl Chain {
@@ -237,6 +239,7 @@ impl Chain {
             now: START_SECONDS,
             parent: B256::repeat_byte(0xaa),
             nonces: vec![0; users.len()],
+            new_key: None,
             users,
         }
     }
@@ -334,6 +337,7 @@ impl Chain {
             parent: self.parent,
             beneficiary: self.beneficiary,
             checkpoint,
+            new_key: self.new_key,
         }
     }
 
@@ -341,6 +345,7 @@ impl Chain {
     /// at once, must come to the same.
     pub fn block_with(&mut self, sends: &[Send], checkpoint: Option<Checkpoint>) -> BlockOutput {
         let input = self.input(checkpoint);
+        self.new_key = None;
         self.block_of(sends, input)
     }
 
@@ -386,6 +391,29 @@ impl Chain {
         self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
             .unwrap()
             .changes;
+    }
+
+    /// Goes on to the block before an epoch's last.
+    pub fn to_epochs_end(&mut self) {
+        while !(self.height + 2).is_multiple_of(self.genesis.epoch_blocks) {
+            self.block(&[]);
+        }
+    }
+
+    /// Goes on to the block before an epoch's last, with a new group key due as if it had been asked
+    /// for in epoch 0, and says from which epoch on it may sign.
+    pub fn to_rotation(&mut self) -> u64 {
+        while self.epoch() < 1 {
+            self.block(&[]);
+        }
+        self.to_epochs_end();
+        let word = block_on(state::storage(&self.state, ROTATION, U256::ZERO)).unwrap();
+        let [round, _, keys, _] = word.into_limbs();
+        let due = state::encode_word(U256::from_limbs([round, 1, keys, 0])).unwrap();
+        self.state
+            .values
+            .insert(state::storage_key(ROTATION, U256::ZERO), due);
+        self.epoch() + 1
     }
 
     pub fn block(&mut self, sends: &[Send]) -> BlockOutput {

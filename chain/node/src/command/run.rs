@@ -4,7 +4,7 @@ use crate::{
     application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
-    committee::{self, CommitteeError, First},
+    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
     consensus::{self, network, schemes::Schemes},
     error::Error,
@@ -12,6 +12,7 @@ use crate::{
     index::{Index, IndexError},
     mempool::{Mempool, gossip},
     metrics,
+    rotation::{self, secrets::Shared},
     rpc::{self, Admission, Reads},
     secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
@@ -175,12 +176,24 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             path: config.data_dir.join("secrets.json"),
             identity: keys.consensus_key(),
             chain: genesis_hash,
-            dealt: keys.share,
+            dealt: keys.share.clone(),
             cost,
         },
         &passphrase,
         fatal.clone(),
     )?;
+    // Rotations must not write into the chain's own store.
+    let rotation_secrets = Shared::new(Secrets::open(
+        Setup {
+            path: config.data_dir.join("rotation-secrets.json"),
+            identity: keys.consensus_key(),
+            chain: genesis_hash,
+            dealt: None,
+            cost,
+        },
+        &passphrase,
+        fatal.clone(),
+    )?);
     drop(passphrase);
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
@@ -197,6 +210,17 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         config.listen,
         private,
         guests,
+    );
+    let (rotation, _) = rotation::actor::start(
+        context.child("key_rotation"),
+        rotation::Config {
+            chain_id: genesis.chain_id,
+            signer: keys.identity.clone(),
+            secrets: rotation_secrets.clone(),
+            prefix: "key-rotation".into(),
+            most: MAX_PARTICIPANTS,
+        },
+        joined.rotation,
     );
     let running = consensus::start(
         context.child("consensus"),
@@ -216,12 +240,15 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
+                rotation: rotation.clone(),
                 tip,
                 fatal,
             }),
             ethereum,
             elections: executor.clone(),
             secrets,
+            rotation_secrets,
+            rotation: rotation.clone(),
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
@@ -296,6 +323,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block,
             group_key,
+            rotation,
         },
         config.rpc,
     )

@@ -6,7 +6,7 @@
 //! second; a message above the quota is dropped by the receiver.
 
 use super::{Channels, largest_message, limits::MAX_PEERS, peers::Peers};
-use crate::block::PublicKey;
+use crate::{block::PublicKey, rotation};
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::{
     Address,
@@ -34,6 +34,8 @@ pub struct Joined<E: Clock> {
     pub channels: Channels<Sender<E>, Receiver>,
     /// Transactions.
     pub gossip: (Sender<E>, Receiver),
+    /// Ceremonies for a new group key.
+    pub rotation: (Sender<E>, Receiver),
     /// Each epoch's peers.
     pub peers: Peers<Oracle<PublicKey>>,
     /// The power to block a peer.
@@ -95,9 +97,12 @@ where
         ceremony: network.register(6, per_second(NZU32!(128))),
     };
     let gossip = network.register(5, per_second(NZU32!(1024)));
+    // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.
+    let rotation = network.register(rotation::CHANNEL, per_second(NZU32!(512)));
     Joined {
         channels,
         gossip,
+        rotation,
         peers: Peers::new(oracle.clone(), guests),
         blocker: oracle,
         network: network.start(),

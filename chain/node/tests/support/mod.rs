@@ -17,7 +17,11 @@ use commonware_cryptography::{
     Signer as _,
     bls12381::{
         dkg::feldman_desmedt,
-        primitives::{group::Share, sharing::Mode},
+        primitives::{
+            group::Share,
+            sharing::Mode,
+            variant::{MinSig, Variant},
+        },
     },
     ed25519,
 };
@@ -38,20 +42,21 @@ use mileverse_execution::{Executor, Transaction};
 use mileverse_node::{
     application::{self, Application, Parts, Tip},
     block::{self, Output, PublicKey},
-    committee::First,
+    committee::{First, MAX_PARTICIPANTS},
     consensus::{
-        self, Channels, memory::MemorySecrets, participants::Elected, peers::Peers,
+        self, Channels, Marshal, memory::MemorySecrets, participants::Elected, peers::Peers,
         schemes::Schemes,
     },
     dealer::{self, Seat},
     index::Index,
     mempool::{Mempool, Sender},
+    rotation::{self, Rotation, secrets::Shared},
     state::Databases,
 };
 use mileverse_primitives::{
     Address, B256, U256,
-    abi::{IPoints, IStaking},
-    address::{POINTS, STAKING},
+    abi::{IPoints, IRotation, IStaking},
+    address::{POINTS, ROTATION, STAKING},
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
@@ -88,6 +93,10 @@ pub struct Shape {
     pub deaf: BTreeMap<usize, BTreeSet<u64>>,
     /// Epochs whose ceremony must fail; all others must succeed.
     pub failing: BTreeSet<u64>,
+    /// Members whose owners ask for a new group key from the start.
+    pub asking: usize,
+    /// Nodes (by number) that take no part in making one.
+    pub mute: BTreeSet<usize>,
 }
 
 impl Shape {
@@ -101,6 +110,8 @@ impl Shape {
             endpoints: Endpoints::HONEST,
             deaf: BTreeMap::new(),
             failing: BTreeSet::new(),
+            asking: 0,
+            mute: BTreeSet::new(),
         }
     }
 }
@@ -124,6 +135,7 @@ pub struct Net {
     /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
     secrets: Vec<MemorySecrets>,
+    rotation_secrets: Vec<MemorySecrets>,
     /// Transactions with their senders' balances.
     waiting: Arc<Vec<(Transaction, U256)>>,
 }
@@ -158,8 +170,10 @@ impl Net {
             .iter()
             .map(|identity| MemorySecrets::new(share(identity)))
             .collect();
+        // Each its own: clones of one would share it.
+        let rotation_secrets = (0..shape.nodes).map(|_| MemorySecrets::default()).collect();
         let seats = (0..shape.seats).map(|number| Seat {
-            owner: Address::repeat_byte(u8::try_from(number + 1).unwrap()),
+            owner: owner(number).address(),
             address: location(number),
             stake: coins(10_000),
             commission_bp: 500,
@@ -211,12 +225,18 @@ impl Net {
             nodes: nodes.collect(),
             seats: shape.seats,
             stride: shape.stride,
+            executor: Executor::new(&genesis),
         };
         let issues = (0..ISSUES).map(|nonce| (issue(&issuer, nonce), U256::ZERO));
         let registrations = newcomers
             .iter()
             .map(|newcomer| (newcomer.register(), coins(20_000)));
-        let waiting = issues.chain(registrations).collect();
+        let requests = (0..shape.asking).map(|number| {
+            let call = IRotation::requestCall {}.abi_encode();
+            let request = sign(&owner(number), ROTATION, 0, U256::ZERO, call);
+            (request, U256::ZERO)
+        });
+        let waiting = issues.chain(registrations).chain(requests).collect();
         Self {
             rota,
             shape,
@@ -227,9 +247,16 @@ impl Net {
             blocks: Arc::default(),
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
+            rotation_secrets,
             secrets,
             waiting: Arc::new(waiting),
         }
+    }
+
+    /// The group key of block 0.
+    pub fn group_key(&self) -> <MinSig as Variant>::Public {
+        let first = First::read(&self.genesis.committee).unwrap();
+        *first.output.public().public()
     }
 
     /// The key of node `number`.
@@ -268,6 +295,14 @@ impl Net {
         }
         mempool
     }
+}
+
+/// Who owns member `number`.
+fn owner(number: usize) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&keccak256(
+        [b"owner", number.to_be_bytes().as_slice()].concat(),
+    ))
+    .unwrap()
 }
 
 /// A node that is not in the first committee and asks to be a candidate.
@@ -337,6 +372,8 @@ pub struct Validator {
     pub tip: watch::Receiver<Tip>,
     /// What it signs with in each epoch.
     pub schemes: Schemes,
+    /// Its certificates.
+    pub marshal: Marshal,
 }
 
 impl ProcessedHeight for Validator {
@@ -357,7 +394,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6]
+        [0, 1, 2, 3, 4, 6, rotation::CHANNEL]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -413,6 +450,29 @@ impl EngineDefinition for Net {
             let (sender, receiver) = channels.next().unwrap();
             (sender, Deaf::new(receiver, deaf.clone()))
         };
+        let votes = next(&nothing);
+        let certificates = next(&nothing);
+        let resolver = next(&nothing);
+        let backfill = next(&nothing);
+        let broadcast = next(&nothing);
+        let ceremony = next(&Arc::new(deaf));
+        let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
+        let rotation = if self.shape.mute.contains(&number) {
+            Rotation::none()
+        } else {
+            let (rotation, _) = rotation::actor::start(
+                ctx.context.child("rotation"),
+                rotation::Config {
+                    chain_id: CHAIN_ID,
+                    signer: self.identities[number].clone(),
+                    secrets: rotation_secrets.clone(),
+                    prefix: format!("validator-{number}-rotation"),
+                    most: MAX_PARTICIPANTS,
+                },
+                next(&nothing),
+            );
+            rotation
+        };
         let running = Box::pin(consensus::start(
             ctx.context.child("validator"),
             consensus::Config {
@@ -431,23 +491,26 @@ impl EngineDefinition for Net {
                     ethereum: ethereum.clone(),
                     mempool: self.mempool(),
                     index: index.clone(),
+                    rotation: rotation.clone(),
                     tip,
                     fatal,
                 }),
                 ethereum,
                 elections: self.rota.clone(),
                 secrets: self.secrets[number].clone(),
+                rotation_secrets,
+                rotation,
                 tip: tips.clone(),
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
             },
             Channels {
-                votes: next(&nothing),
-                certificates: next(&nothing),
-                resolver: next(&nothing),
-                backfill: next(&nothing),
-                broadcast: next(&nothing),
-                ceremony: next(&Arc::new(deaf)),
+                votes,
+                certificates,
+                resolver,
+                backfill,
+                broadcast,
+                ceremony,
             },
         ))
         .await
@@ -456,6 +519,7 @@ impl EngineDefinition for Net {
             index,
             tip: tips,
             schemes,
+            marshal: running.marshal,
         };
         (running.engine, state)
     }

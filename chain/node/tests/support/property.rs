@@ -60,7 +60,8 @@ impl OneChain {
                 .filter(|receipt| receipt.success)
                 .count() as u64;
         }
-        let due = ISSUES + (self.shape().nodes - self.shape().seats) as u64;
+        let shape = self.shape();
+        let due = ISSUES + (shape.nodes - shape.seats + shape.asking) as u64;
         if issued != due {
             return Err(format!("{issued} of {due} transactions are final"));
         }

@@ -55,6 +55,7 @@
 //! | `block`, `result` | turns and attestations of every block |
 //! | `epoch`, `score`, `election` | an epoch's end |
 //! | `committee` | the elected, committees, records |
+//! | `delegates` | who the delegates are, for other modules |
 //! | `candidate`, `profile`, `totals`, `word` | storage |
 //! | `view` | pages for a voting page |
 //! | `genesis` | block 0 |
@@ -67,6 +68,7 @@ pub(crate) mod block;
 mod call;
 mod candidate;
 mod committee;
+pub(crate) mod delegates;
 mod election;
 mod epoch;
 mod evidence;
