@@ -38,7 +38,7 @@ impl Dice {
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        usize::try_from(self.next() % bound as u64).unwrap()
     }
 
     pub fn chance(&mut self, percent: u64) -> bool {
