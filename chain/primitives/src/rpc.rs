@@ -1,7 +1,7 @@
 //! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
 
 use crate::genesis::EthereumSide;
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
 /// Most packets that one `mileverse_packets` call returns.
@@ -148,4 +148,25 @@ pub struct OutboxProof {
     pub commitment: B256,
     /// Hashes from the leaf up.
     pub path: Vec<B256>,
+}
+
+/// `mileverse_evidence`: proof that a delegate broke the rules, which the chain has not recorded
+/// yet. Anybody may send `calldata` to `to`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// `doubleProposal` or `falseAttestation`.
+    pub kind: String,
+    /// The delegate's consensus key (ed25519).
+    pub offender: B256,
+    /// Epoch of the offence.
+    pub epoch: u64,
+    /// View that has two headers, of a double proposal.
+    pub view: Option<u64>,
+    /// Height whose result it got wrong, of a false attestation.
+    pub height: Option<u64>,
+    /// The staking module.
+    pub to: Address,
+    /// The call that submits it.
+    pub calldata: Bytes,
 }

@@ -7,6 +7,7 @@ use crate::{
     committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
     consensus::{self, network, schemes::Schemes},
+    duties::{self, Duties},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
@@ -222,10 +223,21 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         },
         joined.rotation,
     );
+    let duties = Duties::open(
+        &context,
+        duties::Setup {
+            genesis: &genesis,
+            genesis_hash,
+            genesis_block: &genesis_block,
+            identity: keys.identity.clone(),
+            directory: &config.data_dir,
+            index: &index,
+        },
+    )?;
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            identity: keys.identity.clone(),
+            identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
@@ -233,7 +245,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
-                identity: keys.identity,
+                duties: duties.clone(),
                 executor: executor.clone(),
                 genesis: genesis.clone(),
                 genesis_block: genesis_block.clone(),
@@ -244,6 +256,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 tip,
                 fatal,
             }),
+            duties: duties.clone(),
             ethereum,
             elections: executor.clone(),
             secrets,
@@ -318,6 +331,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             index,
             peers,
             marshal: running.marshal,
+            evidence: duties.evidence,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,

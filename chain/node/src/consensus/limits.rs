@@ -3,9 +3,11 @@
 
 use crate::{
     application::Scheme,
+    attestation,
     block::{Block, Digest, PublicKey},
     committee::MAX_PARTICIPANTS,
     consensus::peers::MAX_GUESTS,
+    equivocation,
     mempool::gossip,
     rotation,
 };
@@ -27,5 +29,7 @@ pub fn largest_message() -> u32 {
         dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
         gossip::MAX_MESSAGE_BYTES,
         rotation::max_payload_size(MAX_PARTICIPANTS),
+        attestation::MAX_MESSAGE_BYTES,
+        equivocation::MAX_MESSAGE_BYTES,
     ])
 }

@@ -49,9 +49,12 @@ use self::{
 };
 use crate::{
     application::{Application, Scheme, Tip},
+    attestation,
     block::{Block, Directory, PublicKey},
     bls,
     committee::MAX_PARTICIPANTS,
+    duties::Duties,
+    equivocation,
     ethereum::EthereumView,
     rotation::{
         Rotation as KeyRotation, adopt::Adopting, application::Rotating, driver, secrets::Shared,
@@ -135,6 +138,10 @@ pub struct Channels<S, R> {
     pub broadcast: Channel<S, R>,
     /// 6: the ceremony.
     pub ceremony: Channel<S, R>,
+    /// 7: attestations.
+    pub attestations: Channel<S, R>,
+    /// 8: signed headers.
+    pub headers: Channel<S, R>,
 }
 
 /// What one node's engine is made of.
@@ -155,6 +162,8 @@ pub struct Config<V, M, B, L, K> {
     pub genesis_block: Block,
     /// What is agreed on.
     pub application: Application<V>,
+    /// What this node answers for with its own key; the application's own.
+    pub duties: Duties,
     /// This node's own Ethereum.
     pub ethereum: V,
     /// Who is elected.
@@ -259,6 +268,7 @@ where
         genesis_hash,
         genesis_block,
         application,
+        duties,
         ethereum,
         elections,
         secrets,
@@ -302,6 +312,20 @@ where
         },
     );
     let broadcast = broadcast.start(channels.broadcast);
+    let attestations = attestation::Actor::new(
+        context.child("attestations"),
+        attestation::Config {
+            pool: duties.pool.clone(),
+            blocker: blocker.clone(),
+        },
+    )
+    .start(channels.attestations);
+    let headers = equivocation::Actor::new(
+        context.child("headers"),
+        duties.watch.clone(),
+        blocker.clone(),
+    )
+    .start(channels.headers);
 
     let finalizations = immutable::Archive::init(
         context.child("finalizations"),
@@ -415,6 +439,7 @@ where
     let witness = Witness::new(
         context.child("votes"),
         genesis.chain_id,
+        duties.clone(),
         ethereum,
         marshal.clone(),
         deferred,
@@ -485,7 +510,15 @@ where
     let engine = context.spawn(move |_| async move {
         // As long as this task lives the provider of participants can read the state.
         let _open = open;
-        let parts = [broadcast, marshal_handle, stateful, reshare, orchestrator];
+        let parts = [
+            broadcast,
+            attestations,
+            headers,
+            marshal_handle,
+            stateful,
+            reshare,
+            orchestrator,
+        ];
         if let Err(error) = Handle::select(parts).await {
             tracing::error!(%error, "a part of consensus ended");
         }

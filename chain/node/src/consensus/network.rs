@@ -95,6 +95,8 @@ where
         backfill: network.register(3, per_second(NZU32!(128))),
         broadcast: network.register(4, per_second(NZU32!(128))),
         ceremony: network.register(6, per_second(NZU32!(128))),
+        attestations: network.register(7, per_second(NZU32!(16))),
+        headers: network.register(8, per_second(NZU32!(64))),
     };
     let gossip = network.register(5, per_second(NZU32!(1024)));
     // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.

@@ -1,7 +1,10 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index, metrics::Peers, rotation::Rotation};
+use crate::{
+    block::Block, consensus::Marshal, evidence::Store, index::Index, metrics::Peers,
+    rotation::Rotation,
+};
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// What the methods answer from.
@@ -16,6 +19,8 @@ pub struct Context {
     pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
+    /// What this node found against delegates.
+    pub evidence: Store,
     /// The network.
     pub genesis: Genesis,
     /// Its hash.

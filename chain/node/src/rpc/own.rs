@@ -1,13 +1,15 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
 use super::{context::Context, failure};
-use crate::{block, bls, index::Results, rotation::State};
+use crate::{block, bls, evidence::Evidence as Found, index::Results, rotation::State};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_execution::Rotations;
 use mileverse_primitives::{
-    Bytes, certificate, outbox,
-    rpc::{Certificate, Chain, Epoch, GroupKey, MAX_PACKETS, Rotation, Status},
+    Bytes,
+    address::STAKING,
+    certificate, outbox,
+    rpc::{Certificate, Chain, Epoch, Evidence, GroupKey, MAX_PACKETS, Rotation, Status},
     schedule::Schedule,
 };
 use std::sync::Arc;
@@ -35,6 +37,9 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     module.register_async_method("mileverse_certificate", |params, context, _| async move {
         let height: Option<u64> = params.sequence().optional_next()?;
         certificate_at(&context, height).await
+    })?;
+    module.register_async_method("mileverse_evidence", |_, context, _| async move {
+        evidence(&context).await
     })?;
     module.register_blocking_method("mileverse_packets", |params, context, _| {
         let mut params = params.sequence();
@@ -147,6 +152,39 @@ async fn group_keys(context: &Arc<Context>) -> Result<Vec<GroupKey>, ErrorObject
         key: Bytes::copy_from_slice(new.key.as_slice()),
     });
     Ok(std::iter::once(first).chain(later).collect())
+}
+
+/// What this node found and the chain has not recorded yet.
+async fn evidence(context: &Context) -> Result<Vec<Evidence>, ErrorObjectOwned> {
+    let mut open = Vec::new();
+    for found in context.evidence.open_entries() {
+        let (offender, kind) = (found.offender(), found.kind());
+        let (recorded, view, height) = match &found {
+            Found::DoubleProposal { first, .. } => {
+                let recorded = context.reads.tombstoned(offender).await?;
+                (recorded, Some(first.header.turn.view), None)
+            }
+            Found::FalseAttestation(attestation) => {
+                let height = attestation.height;
+                let recorded = context.reads.reported(offender, height).await?;
+                (recorded, None, Some(height))
+            }
+        };
+        if recorded {
+            context.evidence.recorded(offender, kind);
+            continue;
+        }
+        open.push(Evidence {
+            kind: kind.name().into(),
+            offender,
+            epoch: found.epoch(),
+            view,
+            height,
+            to: STAKING,
+            calldata: found.calldata(),
+        });
+    }
+    Ok(open)
 }
 
 async fn certificate_at(

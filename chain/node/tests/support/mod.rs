@@ -4,6 +4,7 @@ pub mod deaf;
 pub mod elections;
 pub mod ethereum;
 pub mod property;
+pub mod twin;
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -48,6 +49,7 @@ use mileverse_node::{
         schemes::Schemes,
     },
     dealer::{self, Seat},
+    duties::{self, Duties},
     index::Index,
     mempool::{Mempool, Sender},
     rotation::{self, Rotation, secrets::Shared},
@@ -97,6 +99,10 @@ pub struct Shape {
     pub asking: usize,
     /// Nodes (by number) that take no part in making one.
     pub mute: BTreeSet<usize>,
+    /// Nodes (by number) that sign a second header for each view they lead.
+    pub twins: BTreeSet<usize>,
+    /// Nodes (by number) whose execution gives another result than everybody's.
+    pub corrupted: BTreeSet<usize>,
 }
 
 impl Shape {
@@ -112,6 +118,8 @@ impl Shape {
             failing: BTreeSet::new(),
             asking: 0,
             mute: BTreeSet::new(),
+            twins: BTreeSet::new(),
+            corrupted: BTreeSet::new(),
         }
     }
 }
@@ -284,6 +292,15 @@ impl Net {
             .clone()
     }
 
+    /// A corrupted node does not know the issuer, so its issues fail there.
+    fn executor(&self, number: usize) -> Executor {
+        let mut genesis = self.genesis.clone();
+        if self.shape.corrupted.contains(&number) {
+            genesis.issuers.clear();
+        }
+        Executor::new(&genesis)
+    }
+
     fn mempool(&self) -> Mempool {
         let mempool = Mempool::new(self.genesis.gas_limit);
         for (transaction, balance) in self.waiting.iter() {
@@ -374,6 +391,8 @@ pub struct Validator {
     pub schemes: Schemes,
     /// Its certificates.
     pub marshal: Marshal,
+    /// What it answers for.
+    pub duties: Duties,
 }
 
 impl ProcessedHeight for Validator {
@@ -394,7 +413,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6, rotation::CHANNEL]
+        [0, 1, 2, 3, 4, 6, 7, 8, rotation::CHANNEL]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -405,7 +424,7 @@ impl EngineDefinition for Net {
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
         let number = ctx.index;
-        let executor = Executor::new(&self.genesis);
+        let executor = self.executor(number);
         let first = First::read(&self.genesis.committee).unwrap();
         let index = self.index(number);
         let initial = Databases::<deterministic::Context>::initial_sync_targets();
@@ -450,12 +469,30 @@ impl EngineDefinition for Net {
             let (sender, receiver) = channels.next().unwrap();
             (sender, Deaf::new(receiver, deaf.clone()))
         };
-        let votes = next(&nothing);
-        let certificates = next(&nothing);
-        let resolver = next(&nothing);
-        let backfill = next(&nothing);
-        let broadcast = next(&nothing);
-        let ceremony = next(&Arc::new(deaf));
+        let files = self.directory.path().join(number.to_string());
+        std::fs::create_dir_all(&files).unwrap();
+        let duties = Duties::open(
+            &ctx.context,
+            duties::Setup {
+                genesis: &self.genesis,
+                genesis_hash: self.genesis_hash,
+                genesis_block: &genesis_block,
+                identity: self.identities[number].clone(),
+                directory: &files,
+                index: &index,
+            },
+        )
+        .unwrap();
+        let channels = Channels {
+            votes: next(&nothing),
+            certificates: next(&nothing),
+            resolver: next(&nothing),
+            backfill: next(&nothing),
+            broadcast: next(&nothing),
+            ceremony: next(&Arc::new(deaf)),
+            attestations: next(&nothing),
+            headers: next(&nothing),
+        };
         let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
         let rotation = if self.shape.mute.contains(&number) {
             Rotation::none()
@@ -473,6 +510,16 @@ impl EngineDefinition for Net {
             );
             rotation
         };
+        if self.shape.twins.contains(&number) {
+            let twin = twin::run(
+                CHAIN_ID,
+                self.identities[number].clone(),
+                self.key((number + 1) % self.shape.nodes),
+                tips.clone(),
+                channels.headers.0.clone(),
+            );
+            ctx.context.child("twin").spawn(move |_| twin);
+        }
         let running = Box::pin(consensus::start(
             ctx.context.child("validator"),
             consensus::Config {
@@ -484,7 +531,7 @@ impl EngineDefinition for Net {
                 genesis_hash: self.genesis_hash,
                 genesis_block: genesis_block.clone(),
                 application: Application::new(Parts {
-                    identity: self.identities[number].clone(),
+                    duties: duties.clone(),
                     executor,
                     genesis: self.genesis.clone(),
                     genesis_block,
@@ -495,6 +542,7 @@ impl EngineDefinition for Net {
                     tip,
                     fatal,
                 }),
+                duties: duties.clone(),
                 ethereum,
                 elections: self.rota.clone(),
                 secrets: self.secrets[number].clone(),
@@ -504,14 +552,7 @@ impl EngineDefinition for Net {
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
             },
-            Channels {
-                votes,
-                certificates,
-                resolver,
-                backfill,
-                broadcast,
-                ceremony,
-            },
+            channels,
         ))
         .await
         .unwrap();
@@ -520,6 +561,7 @@ impl EngineDefinition for Net {
             tip: tips,
             schemes,
             marshal: running.marshal,
+            duties,
         };
         (running.engine, state)
     }
