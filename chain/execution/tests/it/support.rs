@@ -181,6 +181,7 @@ impl Send {
 
 pub struct Chain {
     pub genesis: Genesis,
+    pub genesis_hash: B256,
     pub executor: Executor,
     /// View of the last block.
     pub view: u64,
@@ -226,6 +227,7 @@ impl Chain {
         };
         state.apply(&executor.genesis_changes());
         Self {
+            genesis_hash: genesis.hash().unwrap(),
             genesis,
             executor,
             view: 0,
@@ -303,8 +305,7 @@ impl Chain {
         let is_first = (self.height + 1).is_multiple_of(self.genesis.epoch_blocks);
         let parent_view = if is_first { 0 } else { self.view };
         let view = parent_view + 1 + self.skip;
-        let hash = self.genesis.hash().unwrap();
-        let schedule = Schedule::new(hash, self.epoch(), &self.committee).unwrap();
+        let schedule = Schedule::new(self.genesis_hash, self.epoch(), &self.committee).unwrap();
         Turn {
             epoch: self.epoch(),
             view,

@@ -134,3 +134,23 @@ fn a_change_of_commission_counts_at_the_epochs_end() {
     assert!(gain.0.abs_diff(gain.1) <= 1, "{gain:?}");
     check(&chain);
 }
+
+#[test]
+fn an_epoch_whose_books_do_not_balance_has_no_outcome() {
+    let mut chain = net();
+    while !(chain.height + 2).is_multiple_of(EPOCH_BLOCKS) {
+        chain.block(&[]);
+    }
+    // A unit of the module's coin is gone.
+    let key = mileverse_execution::state::account_key(STAKING);
+    let mut account = chain.account(STAKING);
+    account.balance -= U256::ONE;
+    chain.state.values.insert(key, account.encode());
+    assert!(!chain.view(STAKING, IStaking::solventCall {}));
+    let input = chain.input(None);
+    let result = futures::executor::block_on(chain.executor.execute(&chain.state, input, &[]));
+    assert!(matches!(
+        result,
+        Err(mileverse_execution::BlockError::Fatal(_))
+    ));
+}
