@@ -34,6 +34,8 @@ enum Verb {
     Sandbox(mileverse_fixtures::Command),
     /// Hold keys; see, send and bridge tokens.
     Wallet(mileverse_wallet::Command),
+    /// Measure the chain, or try it in seeded simulations.
+    Bench(mileverse_bench::Command),
     /// Run another program and stop it in order.
     #[command(hide = true)]
     Guard(guard::Command),
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
         Verb::Wallet(command) => told(mileverse_wallet::run(command)),
+        Verb::Bench(command) => told(mileverse_bench::run(command)),
         Verb::Guard(command) => told(guard::run(command)),
     };
     match outcome {
@@ -72,6 +75,8 @@ fn log_to_stderr(verb: &Verb) {
     let default = match verb {
         Verb::Node(_) | Verb::Relayer(_) | Verb::Gateway(_) | Verb::Sandbox(_) => "info",
         Verb::Up(_) | Verb::Wallet(_) | Verb::Guard(_) => "warn",
+        // A simulation speaks for dozens of validators in trouble on purpose.
+        Verb::Bench(_) => "off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
