@@ -161,7 +161,7 @@ fn watch(command: &Command, runs: &[(&'static Kind, u64)]) -> Night {
                     let outcome = if command.twice {
                         run_twice(&scenario)
                     } else {
-                        simulate(&scenario, |_| {})
+                        simulate(&scenario, &mut |_| {})
                     };
                     let mut night = night.lock().unwrap_or_else(PoisonError::into_inner);
                     night.enter(command, kind, *seed, outcome);

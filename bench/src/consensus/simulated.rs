@@ -36,7 +36,7 @@ pub fn measure(command: &Command, pace: Pace) -> Result<Report, Error> {
     };
     let progress = Progress::begin("the committee is dealt its keys");
     let mut first = None;
-    let outcome = run(&scenario, |sight| {
+    let outcome = run(&scenario, &mut |sight| {
         if sight.height >= WARM_UP && first.is_none() {
             first = Some((sight.height, cpu_seconds(None)));
         }

@@ -85,7 +85,7 @@ pub const fn most_views(scenario: &Scenario) -> u64 {
 }
 
 /// Runs a scenario; `watch` is called now and then. A panic anywhere below is a failure too.
-pub fn run(scenario: &Scenario, watch: impl FnMut(Sight)) -> Result<Outcome, Failure> {
+pub fn run(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
     catch_unwind(AssertUnwindSafe(|| run_once(scenario, watch))).unwrap_or_else(|panic| {
         let words = panic
             .downcast_ref::<String>()
@@ -97,8 +97,8 @@ pub fn run(scenario: &Scenario, watch: impl FnMut(Sight)) -> Result<Outcome, Fai
 
 /// Runs a scenario twice and compares everything that happened.
 pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
-    let one = run(scenario, |_| {})?;
-    let other = run(scenario, |_| {})?;
+    let one = run(scenario, &mut |_| {})?;
+    let other = run(scenario, &mut |_| {})?;
     let differ = |what: &str| Err(Failure::NotRepeatable(what.to_owned()));
     if one.last() != other.last() {
         return differ("the validators ended in different states");
@@ -109,7 +109,7 @@ pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
     Ok(one)
 }
 
-fn run_once(scenario: &Scenario, watch: impl FnMut(Sight)) -> Result<Outcome, Failure> {
+fn run_once(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
     let config = deterministic::Config::new()
         .with_seed(scenario.seed)
         .with_cycle(scenario.tick);
@@ -171,7 +171,7 @@ impl World {
         Duration::from_millis(self.context.current().epoch_millis())
     }
 
-    async fn play(&mut self, mut watch: impl FnMut(Sight)) -> Result<Outcome, Failure> {
+    async fn play(&mut self, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
         let net = Arc::clone(&self.net);
         let scenario = &net.scenario;
         let ethereum = net.ethereum.clone();
