@@ -53,6 +53,7 @@ struct Night {
     failed: Vec<Failed>,
     blocks: u64,
     crashes: u64,
+    failed_ceremonies: u64,
     most_views_to_recover: u64,
     virtual_seconds: f64,
     seconds: f64,
@@ -194,6 +195,7 @@ impl Night {
             Ok(outcome) => {
                 self.blocks += outcome.height();
                 self.crashes += outcome.crashes;
+                self.failed_ceremonies += outcome.failed_ceremonies;
                 self.most_views_to_recover =
                     self.most_views_to_recover.max(outcome.views_to_recover);
                 self.virtual_seconds += outcome.lasted.as_secs_f64();
@@ -225,6 +227,10 @@ impl Night {
             ["failed".to_owned(), self.failed.len().to_string()],
             ["final blocks".to_owned(), self.blocks.to_string()],
             ["crashes".to_owned(), self.crashes.to_string()],
+            [
+                "failed ceremonies".to_owned(),
+                self.failed_ceremonies.to_string(),
+            ],
             [
                 "most views to recover".to_owned(),
                 self.most_views_to_recover.to_string(),

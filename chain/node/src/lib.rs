@@ -20,17 +20,21 @@ pub mod application;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
 pub mod ethereum;
 pub mod index;
-pub mod keys;
 pub mod mempool;
+pub mod metrics;
 pub mod rpc;
+pub mod secrets;
+pub mod signature;
 pub mod state;
+pub mod system;
 
 mod error;
 
-pub use command::{Command, run};
+pub use command::{Command, genesis, run};
 pub use error::Error;

@@ -3,12 +3,30 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser;
-use mileverse_node::{Command, dealer, index::Index, keys::ValidatorKeys, run};
+use mileverse_node::{
+    Command,
+    dealer::{self, Seat},
+    index::Index,
+    run,
+    secrets::{Cost, Passphrase, ValidatorKeys},
+};
 use mileverse_primitives::{
     Address, B256,
     genesis::{EthereumSide, Genesis},
+    staking::{StakingRules, coins},
 };
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+};
+
+const PASSPHRASE: &str = "a test's passphrase";
+
+fn passphrase() -> Passphrase {
+    Passphrase::new(PASSPHRASE).unwrap()
+}
 
 #[derive(Parser)]
 struct Cli {
@@ -27,15 +45,26 @@ impl Setup {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(4).unwrap();
         dealing.keys[0]
-            .write(&directory.path().join("keys.json"))
+            .write(
+                &directory.path().join("keys.json"),
+                &passphrase(),
+                Cost::LIGHT,
+            )
             .unwrap();
+        let seats = (1..=4).map(|number| Seat {
+            owner: Address::repeat_byte(number),
+            address: SocketAddr::from(([127, 0, 0, 1], u16::from(number))),
+            stake: coins(10_000),
+            commission_bp: 500,
+        });
         let genesis = Genesis {
             chain_id: 77_771,
             timestamp_ms: 1,
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
-            committee: dealing.committee,
+            epoch_blocks: 16,
+            committee: dealing.committee(seats),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,
@@ -43,7 +72,15 @@ impl Setup {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: Vec::new(),
         };
+        fs::write(directory.path().join("passphrase"), PASSPHRASE).unwrap();
+        fs::set_permissions(
+            directory.path().join("passphrase"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         let setup = Self { directory, genesis };
         setup.write_genesis();
         setup.write_config(&setup.config());
@@ -63,13 +100,9 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        let mut config = "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
-            .to_owned();
-        for peer in &self.genesis.committee.validators[1..] {
-            config += &format!("[[peers]]\npublic_key = '{peer}'\naddress = '127.0.0.1:1'\n");
-        }
-        config
+        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
+         listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
+            .to_owned()
     }
 
     fn write_config(&self, text: &str) {
@@ -105,54 +138,78 @@ fn a_configuration_that_is_missing_or_misspelt() {
 #[test]
 fn a_genesis_file_that_breaks_a_rule() {
     let mut setup = Setup::new();
-    setup.genesis.committee.validators.reverse();
+    setup.genesis.committee.members.reverse();
     setup.write_genesis();
     contains(&setup.refusal(), "ascending order");
+    setup.genesis.committee.members.truncate(3);
+    setup.write_genesis();
+    contains(&setup.refusal(), "not 3");
     fs::write(setup.path("genesis.json"), "{").unwrap();
     contains(&setup.refusal(), "genesis file is not valid");
 }
 
 #[test]
+fn a_committee_that_no_dealing_made() {
+    let mut setup = Setup::new();
+    // Not a point of the curve.
+    setup.genesis.committee.members[3].consensus_key = B256::repeat_byte(0xff);
+    setup.write_genesis();
+    contains(&setup.refusal(), "is not an ed25519 public key");
+
+    let mut setup = Setup::new();
+    setup.genesis.committee.output = dealer::deal(4).unwrap().output;
+    setup.write_genesis();
+    contains(&setup.refusal(), "dealt to other keys");
+    setup.genesis.committee.output = B256::repeat_byte(1).to_vec().into();
+    setup.write_genesis();
+    contains(&setup.refusal(), "not the outcome of a dealing");
+}
+
+#[test]
 fn keys_of_somebody_else() {
-    let setup = Setup::new();
     let stranger = dealer::deal(4).unwrap();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
-    contains(&setup.refusal(), "not in the genesis committee");
 
     // The right name with a stranger's share.
     let setup = Setup::new();
-    let mut keys = ValidatorKeys::read(&setup.path("keys.json")).unwrap();
-    keys.share = stranger.keys[0].share.clone();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    keys.write(&setup.path("keys.json")).unwrap();
+    let path = setup.path("keys.json");
+    let (mut keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
+    keys.share.clone_from(&stranger.keys[0].share);
+    fs::remove_file(&path).unwrap();
+    keys.write(&path, &passphrase(), Cost::LIGHT).unwrap();
     contains(&setup.refusal(), "another committee");
 
-    fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
-    contains(&setup.refusal(), "not a key file");
+    // A share in the file of somebody who is not in the committee.
+    fs::remove_file(&path).unwrap();
+    stranger.keys[0]
+        .write(&path, &passphrase(), Cost::LIGHT)
+        .unwrap();
+    contains(&setup.refusal(), "another committee");
+
+    fs::write(&path, "{\"identity\":\"0x01\"}").unwrap();
+    contains(&setup.refusal(), "keys.json");
 }
 
 #[test]
 fn key_files_are_private_and_never_replaced() {
-    use std::os::unix::fs::PermissionsExt as _;
     let setup = Setup::new();
     let path = setup.path("keys.json");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let keys = ValidatorKeys::read(&path).unwrap();
-    assert!(keys.write(&path).is_err());
+    let (keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
+    assert!(keys.write(&path, &passphrase(), Cost::LIGHT).is_err());
 }
 
 #[test]
-fn a_peer_without_an_address() {
+fn a_peer_that_is_no_key() {
     let setup = Setup::new();
-    let config = setup.config();
-    let (shorter, _) = config.rsplit_once("[[peers]]").unwrap();
-    setup.write_config(shorter);
-    let missing = setup.genesis.committee.validators[3];
-    contains(&setup.refusal(), &missing.to_string());
+    let wrong = B256::repeat_byte(0xff);
+    setup.write_config(
+        &(setup.config()
+            + &format!("[[peers]]\npublic_key = '{wrong}'\naddress = '127.0.0.1:1'\n")),
+    );
+    contains(&setup.refusal(), &wrong.to_string());
 }
 
 #[test]

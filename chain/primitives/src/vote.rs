@@ -1,12 +1,14 @@
 //! What a delegate signs with its own key, beside its share of the committee's.
 //!
 //! Any `t` shares of a threshold signature forge another's, so they prove nothing about one
-//! delegate. These two ed25519 signatures do:
+//! delegate. The first two of these ed25519 signatures do; the third keeps a candidate from taking
+//! another's key:
 //!
 //! | signature | by | over | two that disagree prove |
 //! |---|---|---|---|
 //! | proposal | a view's leader | the header's digest | it proposed two blocks in one view |
 //! | attestation | a delegate that executed a final block | epoch, height, digest | with the final digest: it vouched for a wrong result |
+//! | possession | a candidate's consensus key | the owner's address | |
 //!
 //! ```txt
 //! message     = varint(length of namespace) ‖ namespace ‖ body
@@ -14,6 +16,8 @@
 //!               body = digest (32)
 //! attestation : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_ATTEST"
 //!               body = epoch (8) ‖ height (8) ‖ digest (32)
+//! possession  : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_POSSESSION"
+//!               body = owner (20)
 //! ```
 //!
 //! The length is LEB128, as commonware's `union_unique` writes it. A header names its epoch, view
@@ -51,6 +55,13 @@ pub fn proposal_namespace(chain_id: u64) -> Vec<u8> {
 pub fn attestation_namespace(chain_id: u64) -> Vec<u8> {
     let mut out = certificate::namespace(chain_id);
     out.extend_from_slice(b"_ATTEST");
+    out
+}
+
+/// The namespace of proofs of possession.
+pub fn possession_namespace(chain_id: u64) -> Vec<u8> {
+    let mut out = certificate::namespace(chain_id);
+    out.extend_from_slice(b"_POSSESSION");
     out
 }
 

@@ -82,6 +82,42 @@ pub const KINDS: &[Kind] = &[
         shape: storm,
     },
     Kind {
+        name: "replacement",
+        about: "a third of the committee is replaced at each of ten epochs",
+        sizes: &[6],
+        shape: |scenario, _| {
+            replacement(scenario, 10);
+        },
+    },
+    Kind {
+        name: "failed-ceremony",
+        about: "three of seven neither acknowledge nor hear in the ceremony of epoch 1, which fails",
+        sizes: &[7],
+        shape: |scenario, _| {
+            let deaf = scenario.tolerated().saturating_add(1);
+            replacement(scenario, 4);
+            scenario.stride = 1;
+            for node in 0..deaf {
+                scenario
+                    .deaf
+                    .insert(node.saturating_add(1), BTreeSet::from([1]));
+            }
+            scenario.failing.insert(1);
+        },
+    },
+    Kind {
+        name: "crashes-across-epochs",
+        about: "validators stop and come back while ceremonies are held",
+        sizes: SMALL,
+        shape: |scenario, rng| {
+            scenario.epoch_blocks = epoch_blocks(scenario);
+            for round in 0..6 {
+                let down = between(rng, 200..4000);
+                crash_some(scenario, rng, seconds(2 + 5 * round), down);
+            }
+        },
+    },
+    Kind {
         name: "thirty-one",
         about: "a committee of 31, ten of which stop at once and come back",
         sizes: &[31],
@@ -144,6 +180,20 @@ fn choose(scenario: &Scenario, rng: &mut TestRng, count: usize) -> BTreeSet<usiz
 /// Those that a committee can still spare besides those who break the rules.
 fn spare(scenario: &Scenario) -> usize {
     scenario.tolerated().saturating_sub(scenario.malice.len())
+}
+
+/// Enough for every member to lead in an epoch's second half, even when turns are missed.
+fn epoch_blocks(scenario: &Scenario) -> u64 {
+    (scenario.validators as u64).saturating_mul(4).max(16)
+}
+
+/// A third of the committee makes room for others at each epoch.
+fn replacement(scenario: &mut Scenario, epochs: u64) {
+    scenario.newcomers = scenario.validators / 2;
+    scenario.stride = scenario.validators / 3;
+    scenario.epoch_blocks = epoch_blocks(scenario);
+    scenario.epochs = epochs;
+    scenario.blocks = 4;
 }
 
 fn crash_some(scenario: &mut Scenario, rng: &mut TestRng, at: Duration, down: Duration) {

@@ -5,8 +5,9 @@
 
 use crate::scenario::Disk;
 use commonware_runtime::{
-    Blob, BlobVersion, Clock, Error, Handle, IoBufs, IoBufsMut, Metrics, Name, ReadOptions,
-    Spawner, Storage, Supervisor, WriteOptions, deterministic, signal,
+    Blob, BlobVersion, Clock, Error, Handle, IoBufs, IoBufsMut, ListenerOf, Metrics, Name, Network,
+    ReadOptions, SinkOf, Spawner, Storage, StreamOf, Supervisor, WriteOptions, deterministic,
+    signal,
     telemetry::metrics::{Metric, Registered},
 };
 use governor::clock::{Clock as GovernorClock, ReasonablyRealtime};
@@ -15,6 +16,7 @@ use std::{
     convert::Infallible,
     fmt::Display,
     future::Future,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -113,6 +115,18 @@ impl Clock for SlowDisk {
         deadline: SystemTime,
     ) -> impl Future<Output = ()> + Send + 'static + use<> {
         self.inner.sleep_until(deadline)
+    }
+}
+
+impl Network for SlowDisk {
+    type Listener = ListenerOf<deterministic::Context>;
+
+    async fn bind(&self, socket: SocketAddr) -> Result<Self::Listener, Error> {
+        self.inner.bind(socket).await
+    }
+
+    async fn dial(&self, socket: SocketAddr) -> Result<(SinkOf<Self>, StreamOf<Self>), Error> {
+        self.inner.dial(socket).await
     }
 }
 

@@ -3,7 +3,8 @@
 //! Every final block is entered as its validator reports it, so a fork is found when it happens.
 
 use crate::{error::Failure, ethereum::truth};
-use mileverse_node::block::Block;
+use mileverse_execution::NextEpoch;
+use mileverse_node::block::{Block, next_epoch};
 use mileverse_primitives::{B256, header::Header};
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,7 @@ impl Final {
 struct Entries {
     chain: BTreeMap<u64, (usize, B256)>,
     finals: BTreeMap<usize, BTreeMap<u64, Final>>,
+    epochs: BTreeMap<u64, NextEpoch>,
     failure: Option<Failure>,
 }
 
@@ -67,6 +69,10 @@ impl Ledger {
                 height,
                 reason: "a lie about Ethereum is final".into(),
             });
+        }
+        if let Some(info) = block.opens() {
+            let next = next_epoch(info);
+            entries.epochs.entry(next.epoch).or_insert(next);
         }
         let found = Final {
             header,
@@ -107,6 +113,11 @@ impl Ledger {
             .chain
             .last_key_value()
             .map_or(0, |(height, _)| *height)
+    }
+
+    /// Every epoch that a final block opened.
+    pub fn epochs(&self) -> BTreeMap<u64, NextEpoch> {
+        self.lock().epochs.clone()
     }
 
     /// Everything, by validator and height.

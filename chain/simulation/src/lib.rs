@@ -18,11 +18,13 @@
 
 mod catalogue;
 mod committee;
+mod deaf;
 mod disk;
 mod error;
 mod ethereum;
 mod ledger;
 mod load;
+mod rota;
 mod scenario;
 mod validator;
 mod world;

@@ -13,8 +13,35 @@ use mileverse_node::mempool::{Mempool, Sender};
 use mileverse_primitives::{Address, U256, abi::IPoints, address::POINTS, keccak256};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const GAS_LIMIT: u64 = 300_000;
+const GAS_LIMIT: u64 = 1_000_000;
 const RECEIVER: Address = Address::repeat_byte(0x77);
+
+/// A signed transaction that pays no fee.
+pub fn sign(
+    signer: &PrivateKeySigner,
+    chain_id: u64,
+    to: Address,
+    nonce: u64,
+    value: U256,
+    input: Vec<u8>,
+) -> Result<Transaction, Failure> {
+    let setup = |error: String| Failure::Setup(error);
+    let transaction = TxEip1559 {
+        chain_id,
+        nonce,
+        gas_limit: GAS_LIMIT,
+        to: TxKind::Call(to),
+        value,
+        input: input.into(),
+        ..Default::default()
+    };
+    let signature = signer
+        .sign_hash_sync(&transaction.signature_hash())
+        .map_err(|error| setup(error.to_string()))?;
+    let envelope: TxEnvelope = transaction.into_signed(signature).into();
+    Transaction::decode(&envelope.encoded_2718(), chain_id)
+        .map_err(|error| setup(error.to_string()))
+}
 
 /// The issuer and what it has signed so far; clones share it.
 #[derive(Clone)]
@@ -52,22 +79,15 @@ impl Load {
                 amount: U256::from(1000),
                 conversionId: keccak256(nonce.to_be_bytes()),
             };
-            let transaction = TxEip1559 {
-                chain_id: self.chain_id,
+            let input = call.abi_encode();
+            signed.push(sign(
+                &self.issuer,
+                self.chain_id,
+                POINTS,
                 nonce,
-                gas_limit: GAS_LIMIT,
-                to: TxKind::Call(POINTS),
-                input: call.abi_encode().into(),
-                ..Default::default()
-            };
-            let signature = self
-                .issuer
-                .sign_hash_sync(&transaction.signature_hash())
-                .map_err(|error| setup(error.to_string()))?;
-            let envelope: TxEnvelope = transaction.into_signed(signature).into();
-            let transaction = Transaction::decode(&envelope.encoded_2718(), self.chain_id)
-                .map_err(|error| setup(error.to_string()))?;
-            signed.push(transaction);
+                U256::ZERO,
+                input,
+            )?);
         }
         usize::try_from(nonce)
             .ok()

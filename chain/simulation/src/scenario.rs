@@ -3,7 +3,13 @@
 //! Everything that happens in a run follows from a [`Scenario`]: the same one gives the same run,
 //! to the last bit. Times are virtual, counted from the start.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// An epoch that no short run sees the end of.
+const ENDLESS: u64 = 10_000;
 
 /// How messages travel between two validators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +149,21 @@ impl Fault {
 pub struct Scenario {
     /// What it is called.
     pub name: String,
-    /// Size of the committee.
+    /// Seats of the committee.
     pub validators: usize,
+    /// Nodes that run besides the first committee and are elected later.
+    pub newcomers: usize,
+    /// Members that are replaced at each epoch.
+    pub stride: usize,
+    /// Blocks of an epoch.
+    pub epoch_blocks: u64,
+    /// Epochs that the net must have left behind at the end.
+    pub epochs: u64,
+    /// Nodes that hear nothing of some epochs' ceremonies.
+    pub deaf: BTreeMap<usize, BTreeSet<u64>>,
+    /// Epochs whose ceremony must fail; if anything is named here or `epochs` is not 0, all others
+    /// must succeed.
+    pub failing: BTreeSet<u64>,
     /// All chance comes from it.
     pub seed: u64,
     /// The lines in good weather.
@@ -173,6 +192,12 @@ impl Scenario {
         Self {
             name: name.to_owned(),
             validators,
+            newcomers: 0,
+            stride: 0,
+            epoch_blocks: ENDLESS,
+            epochs: 0,
+            deaf: BTreeMap::new(),
+            failing: BTreeSet::new(),
             seed,
             line: Line {
                 latency: Duration::from_millis(40),
@@ -191,6 +216,11 @@ impl Scenario {
             load: 8,
             tick: Duration::from_millis(1),
         }
+    }
+
+    /// All nodes: the first committee and the newcomers.
+    pub const fn nodes(&self) -> usize {
+        self.validators.saturating_add(self.newcomers)
     }
 
     /// How many of a committee may break the rules or be away while the others go on.

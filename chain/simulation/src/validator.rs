@@ -6,6 +6,7 @@
 
 use crate::{
     committee::Committee,
+    deaf::Deaf,
     disk::SlowDisk,
     error::Failure,
     ethereum::{Clock as EthereumClock, Endpoint},
@@ -25,10 +26,11 @@ use mileverse_execution::Executor;
 use mileverse_node::{
     application::{Application, Parts, Tip},
     block::PublicKey,
-    consensus::{self, Channels},
+    consensus::{self, Channels, peers::Peers, schemes::Schemes},
     index::Index,
-    mempool::Mempool,
+    mempool::{Mempool, Sender},
 };
+use mileverse_primitives::certificate;
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -38,6 +40,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Added to the idle block time before a silent leader loses its turn, as in a real node.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
+/// The channels' numbers, in the order of [`Channels`].
+const CHANNELS: [u64; 6] = [0, 1, 2, 3, 4, 6];
 /// Messages to one peer per second, for each channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4096));
 
@@ -108,12 +112,9 @@ impl Net {
         let load = Load::new(crate::committee::CHAIN_ID)?;
         let committee = Committee::deal(&scenario, &load)?;
         let setup = |error: String| Failure::Setup(error);
-        let genesis_hash = committee
-            .genesis
-            .hash()
-            .map_err(|error| setup(error.to_string()))?;
-        let open = || Index::in_memory(genesis_hash).map_err(|error| setup(error.to_string()));
-        let indexes = (0..scenario.validators)
+        let open =
+            || Index::in_memory(committee.genesis_hash).map_err(|error| setup(error.to_string()));
+        let indexes = (0..scenario.nodes())
             .map(|_| Ok([open()?, open()?]))
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
@@ -127,7 +128,7 @@ impl Net {
         })
     }
 
-    fn audiences(&self, validator: usize) -> [Audience; 5] {
+    fn audiences(&self, validator: usize) -> [Audience; 6] {
         let malice = self
             .scenario
             .malice
@@ -138,24 +139,20 @@ impl Net {
             primary: None,
             secondary: None,
         };
-        let mut audiences = [(); 5].map(|()| everybody.clone());
+        let mut audiences = [(); 6].map(|()| everybody.clone());
         match malice {
             None => {}
             Some(Malice::Withholds) => {
-                let [_, _, _, backfill, broadcast] = &mut audiences;
+                let [_, _, _, backfill, broadcast, _] = &mut audiences;
                 *backfill = Audience::nobody();
                 *broadcast = Audience::nobody();
             }
             Some(Malice::Silent) => audiences = audiences.map(|_| Audience::nobody()),
             Some(Malice::Equivocates) => {
                 let half = |odd: usize| -> Arc<BTreeSet<PublicKey>> {
-                    let members = self.committee.members.iter().enumerate();
-                    Arc::new(
-                        members
-                            .filter(|(at, _)| *at != validator && at % 2 == odd)
-                            .map(|(_, member)| member.clone())
-                            .collect(),
-                    )
+                    let nodes = self.committee.keys().into_iter().enumerate();
+                    let half = nodes.filter(|(at, _)| *at != validator && at % 2 == odd);
+                    Arc::new(half.map(|(_, key)| key).collect())
                 };
                 let halves = Audience {
                     primary: Some(half(0)),
@@ -184,14 +181,18 @@ pub async fn start(
     let setup = |what: &str| Failure::Setup(what.to_owned());
     let name = net
         .committee
-        .members
+        .identities
         .get(validator)
-        .cloned()
+        .map(commonware_cryptography::Signer::public_key)
         .ok_or_else(|| setup("there is no such validator"))?;
+    let nothing = Arc::new(BTreeSet::new());
+    let missed = net.scenario.deaf.get(&validator).cloned();
+    let missed = missed.map_or_else(|| Arc::clone(&nothing), Arc::new);
     let control = oracle.control(name.clone());
     let mut primary = VecDeque::new();
     let mut secondary = VecDeque::new();
-    for (channel, audience) in (0u64..).zip(net.audiences(validator)) {
+    for (channel, audience) in CHANNELS.into_iter().zip(net.audiences(validator)) {
+        let deaf = if channel == 6 { &missed } else { &nothing };
         let (sender, receiver) = control
             .register(channel, QUOTA)
             .await
@@ -203,10 +204,10 @@ pub async fn start(
         );
         if net.equivocates(validator) {
             let (hears, too) = receiver.split_with(context.child("ears"), |_| SplitTarget::Both);
-            primary.push_back((one, hears));
-            secondary.push_back((other, too));
+            primary.push_back((one, Deaf::new(hears, Arc::clone(deaf))));
+            secondary.push_back((other, Deaf::new(too, Arc::clone(deaf))));
         } else {
-            primary.push_back((one, receiver));
+            primary.push_back((one, Deaf::new(receiver, Arc::clone(deaf))));
         }
     }
     let net = Arc::clone(net);
@@ -245,7 +246,7 @@ struct Seat {
 
 type Line<F> = (
     SplitSender<PublicKey, deterministic::Context, F>,
-    Receiver<PublicKey>,
+    Deaf<Receiver<PublicKey>>,
 );
 
 async fn run<F>(
@@ -288,28 +289,43 @@ where
         resolver: line()?,
         backfill: line()?,
         broadcast: line()?,
+        ceremony: line()?,
     };
     let index = net
         .indexes
         .get(validator)
         .map(|[one, other]| if twin { other } else { one }.clone())
         .ok_or("an index is missing")?;
-    let scheme = net
-        .committee
-        .schemes
+    let committee = &net.committee;
+    let identity = committee
+        .identities
         .get(validator)
         .cloned()
-        .ok_or("a signing scheme is missing")?;
-    let newest = index
-        .newest()
-        .map_err(|error| error.to_string())?
-        .unwrap_or_else(|| net.committee.genesis_block.clone());
+        .ok_or("a key is missing")?;
+    let secrets = committee
+        .secrets
+        .get(validator)
+        .map(|[one, other]| if twin { other } else { one }.clone())
+        .ok_or("a store of secrets is missing")?;
+    let newest = index.newest().map_err(|error| error.to_string())?;
+    let mempool = Mempool::new(committee.genesis.gas_limit);
+    if newest.is_none() {
+        for (registration, balance) in &committee.registrations {
+            let sender = Sender {
+                nonce: 0,
+                balance: *balance,
+            };
+            mempool
+                .add(registration.clone(), sender)
+                .map_err(|error| error.to_string())?;
+        }
+    }
+    let newest = newest.unwrap_or_else(|| committee.genesis_block.clone());
     let (tip, tips) = watch::channel(Tip {
         digest: newest.header.digest(),
         header: newest.header,
     });
     let (fatal, mut failed) = mpsc::unbounded_channel();
-    let mempool = Mempool::new(net.committee.genesis.gas_limit);
     // The second engine of an equivocator has other things to say than the first.
     let load = if twin {
         scenario.load.div_ceil(2)
@@ -324,29 +340,39 @@ where
         load,
     };
     let ethereum = Endpoint::of(validator, scenario.endpoints, net.ethereum.clone());
-    let watching = context
-        .child("client")
-        .spawn(move |context| client.follow(context, tips));
+    let watching = context.child("client").spawn({
+        let tips = tips.clone();
+        move |context| client.follow(context, tips)
+    });
     let running = Box::pin(consensus::start(
         SlowDisk::new(context.child("node"), scenario.disk),
         consensus::Config {
-            public_key: name.clone(),
-            scheme,
-            peers: oracle.manager(),
+            peers: Peers::new(oracle.socket_manager(), committee.guests(validator)),
             blocker: oracle.control(name),
             prefix: format!("validator-{validator}{}", if twin { "-twin" } else { "" }),
-            genesis: net.committee.genesis_block.clone(),
+            genesis: committee.genesis.clone(),
+            genesis_hash: committee.genesis_hash,
+            genesis_block: committee.genesis_block.clone(),
             application: Application::new(Parts {
+                identity: identity.clone(),
                 executor: net.executor.clone(),
-                genesis: net.committee.genesis.clone(),
-                genesis_block: net.committee.genesis_block.clone(),
+                genesis: committee.genesis.clone(),
+                genesis_block: committee.genesis_block.clone(),
                 ethereum: ethereum.clone(),
                 mempool,
                 index,
                 tip,
                 fatal,
             }),
+            identity,
             ethereum,
+            elections: committee.rota.clone(),
+            secrets,
+            tip: tips,
+            schemes: Schemes::new(
+                &certificate::namespace(committee.genesis.chain_id),
+                *committee.first.output.public().public(),
+            ),
             leader_timeout: Duration::from_millis(scenario.pace.idle_block_time_ms)
                 .saturating_add(LEADER_GRACE),
         },
@@ -371,6 +397,20 @@ struct Client {
 }
 
 impl Client {
+    /// Issues in a final block.
+    fn issues(&self, height: u64) -> Result<u64, String> {
+        let results = self.index.results(height);
+        let results = results
+            .map_err(|error| error.to_string())?
+            .ok_or_else(|| format!("block {height} has no results"))?;
+        let issuer = self.net.load.issuer();
+        let own = results
+            .receipts
+            .iter()
+            .filter(|receipt| receipt.sender == issuer);
+        Ok(own.count() as u64)
+    }
+
     async fn follow(
         self,
         context: deterministic::Context,
@@ -386,7 +426,7 @@ impl Client {
                     .block(height)
                     .map_err(|error| error.to_string())?
                     .ok_or_else(|| format!("block {height} is final and not in the index"))?;
-                issued = issued.saturating_add(block.transactions.len() as u64);
+                issued = issued.saturating_add(self.issues(height)?);
                 if let Some(validator) = self.validator {
                     let now = Duration::from_millis(context.current().epoch_millis());
                     self.net.ledger.enter(validator, &block, now);

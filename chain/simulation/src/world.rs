@@ -6,14 +6,11 @@ use crate::{
     scenario::{Fault, Line, Scenario},
     validator::{self, Net},
 };
-use commonware_p2p::{
-    Manager as _,
-    simulated::{Config as NetworkConfig, Link, Network, Oracle},
-};
+use commonware_p2p::simulated::{Config as NetworkConfig, Link, Network, Oracle};
 use commonware_runtime::{
     Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic,
 };
-use commonware_utils::{Probability, SystemTimeExt as _, TryCollect as _, ordered::Set};
+use commonware_utils::{NZUsize, Probability, SystemTimeExt as _};
 use mileverse_node::{block::PublicKey, consensus};
 use mileverse_primitives::B256;
 use std::{
@@ -26,6 +23,8 @@ use std::{
 
 /// How often the world looks at itself, in virtual time.
 const LOOK: Duration = Duration::from_millis(20);
+/// Epochs whose peers are kept at a time, as in a real node.
+const PEER_SETS: NonZeroUsize = NZUsize!(4);
 /// Ethereum finalizes a block this often.
 const ETHEREUM_PACE: Duration = Duration::from_secs(12);
 /// Longest virtual time for one block once the net is good.
@@ -46,6 +45,8 @@ pub struct Outcome {
     pub crashes: u64,
     /// Views that went by, once the net was good, before a block made after that was final.
     pub views_to_recover: u64,
+    /// Ceremonies that failed.
+    pub failed_ceremonies: u64,
 }
 
 impl Outcome {
@@ -136,26 +137,19 @@ struct World {
 
 impl World {
     async fn new(context: deterministic::Context, net: Arc<Net>) -> Result<Self, Failure> {
-        let members = net.committee.members.clone();
+        let nodes = net.scenario.nodes();
         let setup = |what: &str| Failure::Setup(what.to_owned());
         let (network, oracle) = Network::new(
             context.child("network"),
             NetworkConfig {
-                max_size: consensus::largest_message(
-                    u32::try_from(members.len()).map_err(|_| setup("too many members"))?,
-                ),
-                max_peers_per_set: NonZeroUsize::new(members.len())
+                max_size: consensus::largest_message(),
+                max_peers_per_set: NonZeroUsize::new(nodes)
                     .ok_or_else(|| setup("nobody is in it"))?,
                 disconnect_on_block: true,
-                tracked_peer_sets: NonZeroUsize::MIN,
+                tracked_peer_sets: PEER_SETS,
             },
         );
         network.start();
-        let everybody: Set<PublicKey> = members
-            .into_iter()
-            .try_collect()
-            .map_err(|_| setup("two members have one key"))?;
-        oracle.manager().track(0, everybody);
         Ok(Self {
             context,
             net,
@@ -184,10 +178,14 @@ impl World {
                 }
             });
         self.draw_lines().await?;
-        for validator in 0..scenario.validators {
+        for validator in 0..scenario.nodes() {
             self.start(validator).await?;
         }
         let good = scenario.good_from();
+        let blocks = scenario
+            .epochs
+            .saturating_mul(scenario.epoch_blocks)
+            .saturating_add(scenario.blocks);
         let limit = good.saturating_add(REUNION_PATIENCE).saturating_add(
             BLOCK_PATIENCE.saturating_mul(u32::try_from(scenario.blocks).unwrap_or(u32::MAX)),
         );
@@ -215,8 +213,10 @@ impl World {
                 good_since = Some((net.ledger.highest(), self.newest_view()));
             }
             if let Some((height, view)) = good_since {
-                let wanted = height.saturating_add(scenario.blocks);
-                let honest = (0..scenario.validators).filter(|who| scenario.is_honest(*who));
+                // Some blocks of the next epoch show that its committee signs.
+                let epochs = scenario.epochs.saturating_mul(scenario.epoch_blocks);
+                let wanted = height.max(epochs).saturating_add(scenario.blocks);
+                let honest = (0..scenario.nodes()).filter(|who| scenario.is_honest(*who));
                 if honest
                     .map(|who| net.ledger.height(who))
                     .all(|height| height >= wanted)
@@ -229,7 +229,7 @@ impl World {
                     good,
                     waited: now.saturating_sub(good),
                     blocks: scenario.blocks,
-                    heights: (0..scenario.validators)
+                    heights: (0..scenario.nodes())
                         .map(|who| net.ledger.height(who))
                         .collect(),
                 });
@@ -242,36 +242,79 @@ impl World {
         }
     }
 
-    fn verdict(&self, good: Duration, view: u64) -> Result<Outcome, Failure> {
+    fn verdict(&self, good: Duration, at: (u64, u64)) -> Result<Outcome, Failure> {
         let finals = self.net.ledger.finals();
+        let (epoch, view) = at;
+        // Views begin anew with an epoch: the first new block of a later one says nothing here.
         let recovered = finals
             .values()
             .flat_map(BTreeMap::values)
             .filter(|block| block.proposed() >= good)
-            .map(|block| block.header.turn.view)
-            .min()
-            .unwrap_or(view);
+            .min_by_key(|block| block.header.height)
+            .map(|block| block.header.turn)
+            .filter(|turn| turn.epoch == epoch)
+            .map_or(view, |turn| turn.view);
         let took = recovered.saturating_sub(view);
         let most = most_views(&self.net.scenario);
         if took > most {
             return Err(Failure::Slow { took, most });
         }
+        let failed_ceremonies = self.judge_epochs()?;
         Ok(Outcome {
             finals,
             lasted: self.now(),
             audit: self.context.auditor().state(),
             crashes: self.crashes,
             views_to_recover: took,
+            failed_ceremonies,
         })
     }
 
-    /// The newest view that any engine is in, by its own metrics.
-    fn newest_view(&self) -> u64 {
+    /// Holds the ceremonies against the plan, if the scenario has one; counts those that failed.
+    fn judge_epochs(&self) -> Result<u64, Failure> {
+        let scenario = &self.net.scenario;
+        let mut failed = 0u64;
+        let mut before = self.net.committee.rota.keys(0);
+        for (epoch, next) in self.net.ledger.epochs() {
+            let ceremony = epoch.saturating_sub(1);
+            if !next.succeeded {
+                failed = failed.saturating_add(1);
+            }
+            let wrong = |reason: String| Failure::Wrong {
+                height: epoch.saturating_mul(scenario.epoch_blocks),
+                reason,
+            };
+            let expected = if next.succeeded {
+                self.net.committee.rota.keys(ceremony)
+            } else {
+                before
+            };
+            if next.committee != expected {
+                return Err(wrong(format!("others than expected sign epoch {epoch}")));
+            }
+            if scenario.epochs > 0 && next.succeeded == scenario.failing.contains(&ceremony) {
+                return Err(wrong(format!(
+                    "the ceremony of epoch {ceremony}: succeeded = {}",
+                    next.succeeded
+                )));
+            }
+            before = next.committee;
+        }
+        Ok(failed)
+    }
+
+    /// The newest epoch and view that any engine is in, by the engines' own metrics.
+    fn newest_view(&self) -> (u64, u64) {
         self.context
             .encode()
             .lines()
-            .filter(|line| !line.starts_with('#') && line.contains("voter_state_current_view"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse().ok())
+            .filter(|line| !line.starts_with('#') && line.contains("_current_view{"))
+            .filter_map(|line| {
+                let view = line.rsplit(' ').next()?.parse().ok()?;
+                let (_, rest) = line.split_once("epoch=\"")?;
+                let (epoch, _) = rest.split_once('"')?;
+                Some((epoch.parse().ok()?, view))
+            })
             .max()
             .unwrap_or_default()
     }
@@ -292,7 +335,7 @@ impl World {
     async fn arrange(&mut self, now: Duration) -> Result<(), Failure> {
         self.draw_lines().await?;
         let net = Arc::clone(&self.net);
-        for validator in 0..net.scenario.validators {
+        for validator in 0..net.scenario.nodes() {
             let down = net.scenario.faults.iter().any(|fault| {
                 matches!(fault, Fault::Crash { validator: who, at, until }
                     if *who == validator && *at <= now && now < *until)
@@ -339,7 +382,7 @@ impl World {
 
     async fn draw_lines(&mut self) -> Result<(), Failure> {
         let now = self.now();
-        let members = self.net.committee.members.clone();
+        let members = self.net.committee.keys();
         for (from, sender) in members.iter().enumerate() {
             for (to, receiver) in members.iter().enumerate() {
                 let wanted = (from != to).then(|| self.line(from, to, now)).flatten();

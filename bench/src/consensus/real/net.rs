@@ -2,10 +2,14 @@
 
 use super::super::Pace;
 use crate::error::Error;
-use mileverse_node::dealer;
+use mileverse_node::{
+    dealer,
+    secrets::{Cost, Passphrase},
+};
 use mileverse_primitives::{
     Address, B256, U256,
-    genesis::{EthereumSide, Genesis, Issuer},
+    genesis::{EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
+    staking::{StakingRules, coins},
 };
 use serde::Serialize;
 use std::{
@@ -35,6 +39,7 @@ struct Config {
     genesis: &'static str,
     data_dir: &'static str,
     keys: &'static str,
+    passphrase_file: &'static str,
     listen: SocketAddr,
     rpc: &'static str,
     ethereum_rpc: String,
@@ -81,17 +86,33 @@ pub fn lay_out(
     pace: Pace,
     issuer: Address,
 ) -> Result<Vec<Seat>, Error> {
-    let dealing = dealer::deal(validators).map_err(|error| Error::Setup(error.to_string()))?;
+    let failed = |error: &dyn std::fmt::Display| Error::Setup(error.to_string());
+    let sample = mileverse_fixtures::genesis::sample().map_err(|error| failed(&error))?;
+    let dealing = dealer::deal(validators).map_err(|error| failed(&error))?;
+    let listens = free_addresses(validators)?;
+    let stake = coins(sample.delegate_stake);
+    let seats = listens
+        .iter()
+        .zip(1u8..)
+        .map(|(address, number)| dealer::Seat {
+            owner: Address::repeat_byte(number),
+            address: *address,
+            stake,
+            commission_bp: sample.delegate_commission_bp,
+        });
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let genesis = Genesis {
         chain_id: CHAIN_ID,
         timestamp_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        gas_limit: 30_000_000,
+        gas_limit: sample.gas_limit,
         block_time_ms: pace.block_time_ms,
         idle_block_time_ms: pace.idle_block_time_ms,
-        committee: dealing.committee,
+        epoch_blocks: sample
+            .epoch_blocks
+            .max(EPOCH_BLOCKS_PER_MEMBER * validators as u64),
+        committee: dealing.committee(seats),
         issuers: vec![Issuer {
             address: issuer,
             daily_quota: U256::from(u64::MAX),
@@ -102,18 +123,26 @@ pub fn lay_out(
             coin: Address::repeat_byte(2),
             points: Address::repeat_byte(3),
         },
+        staking: StakingRules {
+            seats: u32::try_from(validators).unwrap_or(u32::MAX),
+            ..StakingRules::default()
+        },
+        allocations: Vec::new(),
     };
-    let text = serde_json::to_string(&genesis).map_err(|error| Error::Setup(error.to_string()))?;
+    genesis.check().map_err(|error| failed(&error))?;
+    let text = serde_json::to_string(&genesis).map_err(|error| failed(&error))?;
     write(&root.join("genesis.json"), &text)?;
-    let listens = free_addresses(validators)?;
+    // The keys are worth nothing once the measurement is over, so guessing may be cheap.
+    let passphrase =
+        Passphrase::random_file(&root.join("passphrase")).map_err(|error| failed(&error))?;
     let mut seats = Vec::new();
     for (number, (keys, listen)) in dealing.keys.iter().zip(listens).enumerate() {
         let directory = root.join(format!("validator-{number}"));
         fs::create_dir_all(&directory).map_err(file(&directory))?;
-        keys.write(&directory.join("keys.json"))
-            .map_err(|error| Error::Setup(error.to_string()))?;
+        keys.write(&directory.join("keys.json"), &passphrase, Cost::LIGHT)
+            .map_err(|error| failed(&error))?;
         seats.push(Seat {
-            key: B256::from_slice(&keys.public_key()),
+            key: keys.consensus_key(),
             listen,
             directory,
         });
@@ -138,6 +167,7 @@ impl Seat {
             genesis: "../genesis.json",
             data_dir: "data",
             keys: "keys.json",
+            passphrase_file: "../passphrase",
             listen: self.listen,
             rpc: "127.0.0.1:0",
             ethereum_rpc: ethereum_rpc.to_owned(),

@@ -1,26 +1,29 @@
-//! The verb `mileverse node`.
+//! `mileverse node run`: a node, from its files to its last signal.
 
 use crate::{
-    application::{self, Application, Parts, Scheme, Tip},
+    application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
+    committee::{self, CommitteeError, First},
     config::Config,
-    consensus::{self, network},
-    dealer,
+    consensus::{self, network, schemes::Schemes},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
-    keys::ValidatorKeys,
     mempool::{Mempool, gossip},
+    metrics,
     rpc::{self, Admission, Reads},
+    secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
 };
-use clap::{Args, Subcommand};
+use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::stateful::db::DatabaseSet as _;
-use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
+use commonware_p2p::Address;
+use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
+use commonware_utils::ordered::Quorum as _;
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// Blocks of transactions waiting to be gossiped.
@@ -28,115 +31,53 @@ const GOSSIP_QUEUE: usize = 4096;
 /// Added to the idle block time before a silent leader loses its turn.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
 
-/// Run a validator of the native chain, or make the keys of a new network.
-#[derive(Args, Debug)]
-pub struct Command {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Run a validator until it is stopped.
-    Run {
-        /// Configuration file (TOML).
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Deal the keys of a new network's first committee, on this machine.
-    Deal {
-        /// How many validators, 1 to 99.
-        #[arg(long, default_value_t = 4)]
-        validators: usize,
-        /// Directory to write committee.json and validator-N/keys.json to.
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
-
-/// Runs the verb; returns when the node has stopped.
-pub fn run(command: Command) -> Result<(), Error> {
-    match command.verb {
-        Verb::Run { config } => run_node(Config::read(&config)?),
-        Verb::Deal { validators, out } => deal(validators, out),
-    }
-}
-
-fn deal(validators: usize, out: PathBuf) -> Result<(), Error> {
-    let dealing = dealer::deal(validators)?;
-    let file = |path: PathBuf| move |source| Error::File { path, source };
-    for (number, keys) in dealing.keys.iter().enumerate() {
-        let directory = out.join(format!("validator-{number}"));
-        std::fs::create_dir_all(&directory).map_err(file(directory.clone()))?;
-        keys.write(&directory.join("keys.json"))?;
-    }
-    let path = out.join("committee.json");
-    let text = serde_json::to_string_pretty(&serde_json::json!({
-        "committee": dealing.committee,
-        "groupKey": dealing.group_key,
-    }))
-    .map_err(|error| Error::Committee(error.to_string()))?;
-    std::fs::write(&path, text).map_err(file(path.clone()))
-}
-
 /// A node's files, read and checked before anything starts.
 struct Ready {
     config: Config,
     genesis: Genesis,
     genesis_hash: B256,
     keys: ValidatorKeys,
-    scheme: Scheme,
-    peers: Vec<(PublicKey, SocketAddr)>,
+    passphrase: Passphrase,
+    cost: Cost,
+    first: First,
+    guests: Vec<(PublicKey, Address)>,
     group_key: mileverse_primitives::Bytes,
     index: Index,
     ethereum: Endpoint,
 }
 
-fn prepare(config: Config) -> Result<Ready, Error> {
+fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
     let genesis = config.read_genesis()?;
     let genesis_hash = genesis.hash().map_err(|source| Error::Genesis {
         path: config.genesis.clone(),
         source,
     })?;
-    let keys = ValidatorKeys::read(&config.keys)?;
-    let (members, sharing) = dealer::read(&genesis.committee)?;
-    let mismatch = |message: &str| Error::Keys {
-        path: config.keys.clone(),
-        message: message.into(),
-    };
+    let (keys, cost) = ValidatorKeys::read(&config.keys, &passphrase)?;
+    let first = First::read(&genesis.committee)?;
+    let sharing = first.output.public();
     let me = keys.public_key();
-    if members.position(&me).is_none() {
-        return Err(mismatch("this identity is not in the genesis committee"));
+    let dealt = keys.share.as_ref().map(|share| share.public::<MinSig>());
+    let expected = first
+        .output
+        .players()
+        .index(&me)
+        .and_then(|index| sharing.partial_public(index).ok());
+    if dealt.is_some() && dealt != expected {
+        return Err(Error::Keys {
+            path: config.keys.clone(),
+            message: "its share is of another committee".into(),
+        });
     }
-    let group_key =
-        bls::public_key(sharing.public()).map_err(|error| Error::Committee(error.to_string()))?;
-    let mut peers = vec![(me, config.listen)];
-    for member in members
+    let group_key = bls::public_key(sharing.public())
+        .map_err(|error| CommitteeError::Output(error.to_string()))?;
+    let guests = config
+        .peers
         .iter()
-        .filter(|member| **member != keys.public_key())
-    {
-        let peer = config
-            .peers
-            .iter()
-            .find(|peer| peer.public_key == B256::from_slice(member))
-            .ok_or_else(|| {
-                Error::Committee(format!(
-                    "the configuration has no [[peers]] entry for validator {}",
-                    B256::from_slice(member)
-                ))
-            })?;
-        peers.push((member.clone(), peer.address));
-    }
-    if keys.share.index.get() >= sharing.total().get() {
-        return Err(mismatch("the share is of another committee"));
-    }
-    let scheme = Scheme::signer(
-        &certificate::namespace(genesis.chain_id),
-        members,
-        sharing,
-        keys.share.clone(),
-    )
-    .ok_or_else(|| mismatch("the share is of another committee"))?;
+        .map(|peer| {
+            let key = committee::key(peer.public_key).map_err(|_| Error::Peer(peer.public_key))?;
+            Ok((key, peer.address.into()))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
     let url = config
         .ethereum_rpc
         .parse()
@@ -170,16 +111,19 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         genesis,
         genesis_hash,
         keys,
-        scheme,
-        peers,
+        passphrase,
+        cost,
+        first,
+        guests,
         group_key,
         index,
         ethereum,
     })
 }
 
-fn run_node(config: Config) -> Result<(), Error> {
-    let ready = prepare(config)?;
+/// Runs a node until it is stopped.
+pub(super) fn run(config: Config, passphrase: Passphrase) -> Result<(), Error> {
+    let ready = prepare(config, passphrase)?;
     let storage = ready.config.data_dir.join("consensus");
     let runner = runtime::Runner::new(
         runtime::Config::new()
@@ -196,8 +140,10 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         genesis,
         genesis_hash,
         keys,
-        scheme,
-        peers,
+        passphrase,
+        cost,
+        first,
+        guests,
         group_key,
         index,
         ethereum,
@@ -205,26 +151,16 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     let me = keys.public_key();
     let executor = Executor::new(&genesis);
     let initial = Databases::<runtime::Context>::initial_sync_targets();
-    let first_leader = peers
-        .iter()
-        .map(|(key, _)| key)
-        .min()
-        .cloned()
-        .unwrap_or_else(|| me.clone());
     let genesis_block = application::genesis_block(
         &genesis,
         &executor,
-        first_leader,
+        &first,
         StateCommitment {
             root: block::word(&initial.root),
             start: *initial.range.start(),
             end: *initial.range.end(),
         },
-    )
-    .map_err(|source| Error::Genesis {
-        path: config.genesis.clone(),
-        source,
-    })?;
+    )?;
     let newest = index
         .newest()
         .map_err(|error| Error::Stopped(error.to_string()))?
@@ -234,29 +170,49 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         header: newest.header,
     });
     let (fatal, mut failed) = mpsc::unbounded_channel();
+    let secrets = Secrets::open(
+        Setup {
+            path: config.data_dir.join("secrets.json"),
+            identity: keys.consensus_key(),
+            chain: genesis_hash,
+            dealt: keys.share,
+            cost,
+        },
+        &passphrase,
+        fatal.clone(),
+    )?;
+    drop(passphrase);
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
 
+    let namespace = certificate::namespace(genesis.chain_id);
+    let private = first
+        .members
+        .iter()
+        .any(|(_, address)| !network::is_public(address));
     let joined = network::join(
         &context,
-        keys.identity,
-        &certificate::namespace(genesis.chain_id),
+        keys.identity.clone(),
+        &namespace,
         config.listen,
-        peers,
-    )?;
+        private,
+        guests,
+    );
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            public_key: me.clone(),
-            scheme,
-            peers: joined.oracle.clone(),
-            blocker: joined.oracle,
+            identity: keys.identity.clone(),
+            peers: joined.peers,
+            blocker: joined.blocker,
             prefix: "chain".into(),
-            genesis: genesis_block.clone(),
+            genesis: genesis.clone(),
+            genesis_hash,
+            genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
+                identity: keys.identity,
                 executor: executor.clone(),
                 genesis: genesis.clone(),
-                genesis_block,
+                genesis_block: genesis_block.clone(),
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
@@ -264,12 +220,49 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 fatal,
             }),
             ethereum,
+            elections: executor.clone(),
+            secrets,
+            tip: tips.clone(),
+            schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
         },
         joined.channels,
     )
     .await
     .map_err(Error::Stopped)?;
+
+    let registry: metrics::Registry = {
+        let context = context.child("metrics");
+        Arc::new(move || context.encode())
+    };
+    let peers = metrics::Peers::new(registry.clone());
+    let instruments = metrics::Instruments::default();
+    let observer = metrics::Observer::new(
+        genesis_hash,
+        B256::from_slice(&me),
+        metrics::now_ms(),
+        instruments.clone(),
+    );
+    let watching = tokio::spawn(metrics::watch::run(
+        index.clone(),
+        tips.clone(),
+        observer.clone(),
+        metrics::watch::committees(index.clone(), genesis_block.clone(), genesis.epoch_blocks),
+    ));
+    let metering = match config.metrics {
+        Some(address) => {
+            let sources = metrics::Sources {
+                instruments,
+                observer,
+                registry,
+                peers: peers.clone(),
+                mempool: mempool.clone(),
+                idle: Duration::from_millis(genesis.idle_block_time_ms),
+            };
+            Some(metrics::serve(sources, address).await?)
+        }
+        None => None,
+    };
 
     let reads = Reads::new(executor, running.databases, tips);
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
@@ -296,16 +289,18 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             reads,
             admission,
             index,
+            peers,
             marshal: running.marshal,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,
+            genesis_block,
             group_key,
         },
         config.rpc,
     )
     .await?;
-    announce(address)?;
+    announce(address, metering.as_ref().map(|(address, _)| *address))?;
 
     let stopped = tokio::select! {
         signal = stop_signal() => signal,
@@ -316,12 +311,19 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     let _ = server.stop();
     gossiping.abort();
     following.abort();
+    watching.abort();
+    if let Some((_, metering)) = metering {
+        metering.abort();
+    }
     stopped
 }
 
-/// The one line on standard output that says where JSON-RPC is.
-fn announce(address: SocketAddr) -> Result<(), Error> {
-    let line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+/// The one line on standard output that says where JSON-RPC is, and metrics if they are served.
+fn announce(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<(), Error> {
+    let mut line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+    if let Some(address) = metrics {
+        line["metrics"] = format!("http://{address}").into();
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
