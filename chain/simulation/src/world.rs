@@ -187,7 +187,7 @@ impl World {
             .saturating_mul(scenario.epoch_blocks)
             .saturating_add(scenario.blocks);
         let limit = good.saturating_add(REUNION_PATIENCE).saturating_add(
-            BLOCK_PATIENCE.saturating_mul(u32::try_from(scenario.blocks).unwrap_or(u32::MAX)),
+            BLOCK_PATIENCE.saturating_mul(u32::try_from(blocks).unwrap_or(u32::MAX)),
         );
         let mut marks: Vec<Duration> = scenario
             .faults
