@@ -19,9 +19,7 @@ fn seeds(name: &str, count: u64) {
             run(&scenario, &mut |_| {})
         };
         if let Err(failure) = outcome {
-            panic!(
-                "{failure}; replay: mileverse bench simulate --scenario {name} --seed {seed}"
-            );
+            panic!("{failure}; replay: mileverse bench simulate --scenario {name} --seed {seed}");
         }
     }
 }
