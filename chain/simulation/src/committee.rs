@@ -46,12 +46,20 @@ const MOST_NODES: usize = 200;
 const STAKE: u64 = 10_000;
 const FIRST_PORT: u16 = 9000;
 
+/// The secrets of one engine.
+pub struct Secrets {
+    /// Of resharing.
+    pub resharing: MemorySecrets,
+    /// Of rotations.
+    pub rotation: MemorySecrets,
+}
+
 /// All nodes with their secrets, and block 0.
 pub struct Committee {
     /// Every node, ascending by key within the first committee and within the newcomers.
     pub identities: Vec<ed25519::PrivateKey>,
-    /// Each node's ceremony secrets; a second store for the second engine of an equivocator.
-    pub secrets: Vec<[MemorySecrets; 2]>,
+    /// Each node's secrets; a second set for the second engine of an equivocator.
+    pub secrets: Vec<[Secrets; 2]>,
     /// Who sits when.
     pub rota: Rota,
     /// What newcomers send to become candidates, with their balances.
@@ -115,7 +123,10 @@ impl Committee {
             .iter()
             .map(|identity| {
                 let share = shares.get_value(&identity.public_key()).cloned();
-                [MemorySecrets::new(share.clone()), MemorySecrets::new(share)]
+                [(); 2].map(|()| Secrets {
+                    resharing: MemorySecrets::new(share.clone()),
+                    rotation: MemorySecrets::default(),
+                })
             })
             .collect();
         let owners = (0..scenario.nodes())
@@ -179,6 +190,7 @@ impl Committee {
             nodes: nodes.collect(),
             seats,
             stride: scenario.stride,
+            executor: Executor::new(&genesis),
         };
         let first = First::read(&genesis.committee).map_err(setup)?;
         let initial = Databases::<deterministic::Context>::initial_sync_targets();

@@ -20,6 +20,7 @@ mod catalogue;
 mod committee;
 mod deaf;
 mod disk;
+mod engine;
 mod error;
 mod ethereum;
 mod ledger;
@@ -27,6 +28,7 @@ mod load;
 mod rota;
 mod scenario;
 mod validator;
+mod voice;
 mod world;
 
 pub use catalogue::{KINDS, Kind, find};

@@ -1,12 +1,12 @@
 //! Elections that follow a plan instead of votes, so that it is known beforehand who sits when.
 
-use mileverse_execution::{ReadError, StateReader};
+use mileverse_execution::{Executor, ReadError, Rotations, StateReader};
 use mileverse_node::consensus::participants::{Elected, Elections};
 use mileverse_primitives::B256;
 use std::{net::SocketAddr, sync::Arc};
 
 /// A committee that moves on by `stride` nodes at every epoch.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rota {
     /// All nodes; the first sit first.
     pub nodes: Arc<[Elected]>,
@@ -14,6 +14,8 @@ pub struct Rota {
     pub seats: usize,
     /// How many members are replaced at each epoch.
     pub stride: usize,
+    /// Answers all else.
+    pub executor: Executor,
 }
 
 impl Rota {
@@ -57,5 +59,9 @@ impl Elections for Rota {
     ) -> Result<Option<SocketAddr>, ReadError> {
         let found = self.nodes.iter().find(|node| node.consensus_key == key);
         Ok(found.map(|node| node.address))
+    }
+
+    async fn rotations(&self, state: &impl StateReader) -> Result<Rotations, ReadError> {
+        self.executor.rotations(state).await
     }
 }

@@ -7,26 +7,24 @@
 use crate::{
     committee::Committee,
     deaf::Deaf,
-    disk::SlowDisk,
+    engine::{CHANNELS, Launch, Line, launch},
     error::Failure,
     ethereum::{Clock as EthereumClock, Endpoint},
     ledger::Ledger,
     load::Load,
     scenario::{Malice, Scenario},
+    voice::{Audience, Voice},
 };
-use commonware_p2p::{
-    Recipients,
-    simulated::{Oracle, Receiver, SplitOrigin, SplitSender, SplitTarget},
-};
-use commonware_runtime::{
-    Clock as _, Handle, IoBuf, Quota, Spawner as _, Supervisor as _, deterministic,
-};
+use commonware_cryptography::Signer as _;
+use commonware_p2p::simulated::{Oracle, SplitTarget};
+use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, SystemTimeExt as _};
 use mileverse_execution::Executor;
 use mileverse_node::{
-    application::{Application, Parts, Tip},
+    application::Tip,
     block::PublicKey,
-    consensus::{self, Channels, peers::Peers, schemes::Schemes},
+    consensus::schemes::Schemes,
+    duties::{Duties, Setup},
     index::Index,
     mempool::{Mempool, Sender},
 };
@@ -36,56 +34,16 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
 /// Added to the idle block time before a silent leader loses its turn, as in a real node.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
-/// The channels' numbers, in the order of [`Channels`].
-const CHANNELS: [u64; 6] = [0, 1, 2, 3, 4, 6];
+const BACKFILL: u64 = 3;
+const BROADCAST: u64 = 4;
+const CEREMONY: u64 = 6;
 /// Messages to one peer per second, for each channel.
 const QUOTA: Quota = Quota::per_second(NZU32!(4096));
-
-/// Whom the messages of one engine reach.
-#[derive(Clone)]
-struct Audience {
-    /// Only these, if set.
-    primary: Option<Arc<BTreeSet<PublicKey>>>,
-    /// Only these hear the second engine of the same name.
-    secondary: Option<Arc<BTreeSet<PublicKey>>>,
-}
-
-impl Audience {
-    fn nobody() -> Self {
-        Self {
-            primary: Some(Arc::default()),
-            secondary: Some(Arc::default()),
-        }
-    }
-
-    fn of(
-        &self,
-        origin: SplitOrigin,
-        recipients: &Recipients<PublicKey>,
-    ) -> Option<Recipients<PublicKey>> {
-        let limit = match origin {
-            SplitOrigin::Primary => &self.primary,
-            SplitOrigin::Secondary => &self.secondary,
-        };
-        let Some(limit) = limit else {
-            return Some(recipients.clone());
-        };
-        let kept: Vec<PublicKey> = match recipients {
-            Recipients::All => limit.iter().cloned().collect(),
-            Recipients::Some(named) => named
-                .iter()
-                .filter(|name| limit.contains(name))
-                .cloned()
-                .collect(),
-            Recipients::One(name) => limit.get(name).cloned().into_iter().collect(),
-        };
-        (!kept.is_empty()).then_some(Recipients::Some(kept))
-    }
-}
 
 /// What all validators of a net share.
 pub struct Net {
@@ -104,6 +62,8 @@ pub struct Net {
     /// Each validator's index, which outlives its crashes as a file does; a second one for the
     /// second engine of an equivocator.
     pub indexes: Vec<[Index; 2]>,
+    /// Where validators note what they signed.
+    pub directory: TempDir,
 }
 
 impl Net {
@@ -119,6 +79,7 @@ impl Net {
             .collect::<Result<_, Failure>>()?;
         Ok(Self {
             executor: Executor::new(&committee.genesis),
+            directory: tempfile::tempdir().map_err(|error| setup(error.to_string()))?,
             committee,
             scenario,
             load,
@@ -128,40 +89,27 @@ impl Net {
         })
     }
 
-    fn audiences(&self, validator: usize) -> [Audience; 6] {
+    /// Who hears a validator's engine, and who its second one, on a channel.
+    fn audiences(&self, validator: usize, channel: u64) -> [Audience; 2] {
         let malice = self
             .scenario
             .malice
             .iter()
             .find(|(who, _)| *who == validator)
             .map(|(_, malice)| *malice);
-        let everybody = Audience {
-            primary: None,
-            secondary: None,
-        };
-        let mut audiences = [(); 6].map(|()| everybody.clone());
         match malice {
-            None => {}
-            Some(Malice::Withholds) => {
-                let [_, _, _, backfill, broadcast, _] = &mut audiences;
-                *backfill = Audience::nobody();
-                *broadcast = Audience::nobody();
+            None => [Audience::All, Audience::All],
+            Some(Malice::Withholds) if [BACKFILL, BROADCAST].contains(&channel) => {
+                [Audience::nobody(), Audience::nobody()]
             }
-            Some(Malice::Silent) => audiences = audiences.map(|_| Audience::nobody()),
-            Some(Malice::Equivocates) => {
-                let half = |odd: usize| -> Arc<BTreeSet<PublicKey>> {
-                    let nodes = self.committee.keys().into_iter().enumerate();
-                    let half = nodes.filter(|(at, _)| *at != validator && at % 2 == odd);
-                    Arc::new(half.map(|(_, key)| key).collect())
-                };
-                let halves = Audience {
-                    primary: Some(half(0)),
-                    secondary: Some(half(1)),
-                };
-                audiences = audiences.map(|_| halves.clone());
-            }
+            Some(Malice::Withholds) => [Audience::All, Audience::All],
+            Some(Malice::Silent) => [Audience::nobody(), Audience::nobody()],
+            Some(Malice::Equivocates) => [0, 1].map(|half| {
+                let nodes = self.committee.keys().into_iter().enumerate();
+                let half = nodes.filter(|(at, _)| *at != validator && at % 2 == half);
+                Audience::Only(Arc::new(half.map(|(_, key)| key).collect()))
+            }),
         }
-        audiences
     }
 
     fn equivocates(&self, validator: usize) -> bool {
@@ -183,7 +131,7 @@ pub async fn start(
         .committee
         .identities
         .get(validator)
-        .map(commonware_cryptography::Signer::public_key)
+        .map(|identity| identity.public_key())
         .ok_or_else(|| setup("there is no such validator"))?;
     let nothing = Arc::new(BTreeSet::new());
     let missed = net.scenario.deaf.get(&validator).cloned();
@@ -191,24 +139,26 @@ pub async fn start(
     let control = oracle.control(name.clone());
     let mut primary = VecDeque::new();
     let mut secondary = VecDeque::new();
-    for (channel, audience) in CHANNELS.into_iter().zip(net.audiences(validator)) {
-        let deaf = if channel == 6 { &missed } else { &nothing };
+    for channel in CHANNELS {
+        let deaf = if channel == CEREMONY {
+            &missed
+        } else {
+            &nothing
+        };
         let (sender, receiver) = control
             .register(channel, QUOTA)
             .await
             .map_err(|error| Failure::Setup(error.to_string()))?;
-        let (one, other) = sender.split_with(
-            move |origin: SplitOrigin, recipients: &Recipients<PublicKey>, _: &IoBuf| {
-                audience.of(origin, recipients)
-            },
-        );
-        if net.equivocates(validator) {
+        let [one, other] = net.audiences(validator, channel);
+        let hears = if net.equivocates(validator) {
             let (hears, too) = receiver.split_with(context.child("ears"), |_| SplitTarget::Both);
-            primary.push_back((one, Deaf::new(hears, Arc::clone(deaf))));
-            secondary.push_back((other, Deaf::new(too, Arc::clone(deaf))));
+            let too = Deaf::new(too, Arc::clone(deaf));
+            secondary.push_back((Voice::new(sender.clone(), other), too));
+            hears
         } else {
-            primary.push_back((one, Deaf::new(receiver, Arc::clone(deaf))));
-        }
+            receiver
+        };
+        primary.push_back((Voice::new(sender, one), Deaf::new(hears, Arc::clone(deaf))));
     }
     let net = Arc::clone(net);
     let oracle = oracle.clone();
@@ -217,7 +167,6 @@ pub async fn start(
             let seat = Seat {
                 net: Arc::clone(&net),
                 validator,
-                name: name.clone(),
                 twin: true,
             };
             let oracle = oracle.clone();
@@ -228,7 +177,6 @@ pub async fn start(
         let seat = Seat {
             net,
             validator,
-            name,
             twin: false,
         };
         run(context.child("engine"), seat, oracle, primary).await;
@@ -240,73 +188,60 @@ pub async fn start(
 struct Seat {
     net: Arc<Net>,
     validator: usize,
-    name: PublicKey,
     twin: bool,
 }
 
-type Line<F> = (
-    SplitSender<PublicKey, deterministic::Context, F>,
-    Deaf<Receiver<PublicKey>>,
-);
-
-async fn run<F>(
+async fn run(
     context: deterministic::Context,
     seat: Seat,
     oracle: Oracle<PublicKey, deterministic::Context>,
-    lines: VecDeque<Line<F>>,
-) where
-    F: commonware_p2p::simulated::SplitForwarder<PublicKey>,
-{
+    lines: VecDeque<Line>,
+) {
     let honest = seat.net.scenario.is_honest(seat.validator);
     let (net, validator) = (Arc::clone(&seat.net), seat.validator);
-    if let Err(reason) = Box::pin(engine(context, seat, oracle, lines)).await
+    if let Err(reason) = engine(context, seat, oracle, lines).await
         && honest
     {
         net.ledger.fail(Failure::Stopped { validator, reason });
     }
 }
 
-async fn engine<F>(
+async fn engine(
     context: deterministic::Context,
     seat: Seat,
     oracle: Oracle<PublicKey, deterministic::Context>,
-    mut lines: VecDeque<Line<F>>,
-) -> Result<(), String>
-where
-    F: commonware_p2p::simulated::SplitForwarder<PublicKey>,
-{
+    lines: VecDeque<Line>,
+) -> Result<(), String> {
     let Seat {
         net,
         validator,
-        name,
         twin,
     } = seat;
     let scenario = &net.scenario;
-    let mut line = || lines.pop_front().ok_or("a channel is missing");
-    let channels = Channels {
-        votes: line()?,
-        certificates: line()?,
-        resolver: line()?,
-        backfill: line()?,
-        broadcast: line()?,
-        ceremony: line()?,
-    };
+    let committee = &net.committee;
+    let missing = |what: &str| format!("validator {validator} has no {what}");
+    // An equivocator's second engine has an index, secrets and files of its own.
+    let pick = usize::from(twin);
     let index = net
         .indexes
         .get(validator)
-        .map(|[one, other]| if twin { other } else { one }.clone())
-        .ok_or("an index is missing")?;
-    let committee = &net.committee;
+        .and_then(|both| both.get(pick))
+        .cloned()
+        .ok_or_else(|| missing("index"))?;
+    let secrets = committee
+        .secrets
+        .get(validator)
+        .and_then(|both| both.get(pick))
+        .ok_or_else(|| missing("secrets"))?;
     let identity = committee
         .identities
         .get(validator)
         .cloned()
-        .ok_or("a key is missing")?;
-    let secrets = committee
-        .secrets
-        .get(validator)
-        .map(|[one, other]| if twin { other } else { one }.clone())
-        .ok_or("a store of secrets is missing")?;
+        .ok_or_else(|| missing("key"))?;
+    let prefix = format!("validator-{validator}-{pick}");
+    let directory = net.directory.path().join(&prefix);
+    std::fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+
     let newest = index.newest().map_err(|error| error.to_string())?;
     let mempool = Mempool::new(committee.genesis.gas_limit);
     if newest.is_none() {
@@ -326,62 +261,66 @@ where
         header: newest.header,
     });
     let (fatal, mut failed) = mpsc::unbounded_channel();
-    // The second engine of an equivocator has other things to say than the first.
-    let load = if twin {
-        scenario.load.div_ceil(2)
-    } else {
-        scenario.load
-    };
+    let duties = Duties::open(
+        &context,
+        Setup {
+            genesis: &committee.genesis,
+            genesis_hash: committee.genesis_hash,
+            genesis_block: &committee.genesis_block,
+            identity: identity.clone(),
+            directory: &directory,
+            index: &index,
+        },
+    )
+    .map_err(|error| error.to_string())?;
     let client = Client {
         net: Arc::clone(&net),
         validator: (!twin && scenario.is_honest(validator)).then_some(validator),
         index: index.clone(),
         mempool: mempool.clone(),
-        load,
-    };
-    let ethereum = Endpoint::of(validator, scenario.endpoints, net.ethereum.clone());
-    let watching = context.child("client").spawn({
-        let tips = tips.clone();
-        move |context| client.follow(context, tips)
-    });
-    let running = Box::pin(consensus::start(
-        SlowDisk::new(context.child("node"), scenario.disk),
-        consensus::Config {
-            peers: Peers::new(oracle.socket_manager(), committee.guests(validator)),
-            blocker: oracle.control(name),
-            prefix: format!("validator-{validator}{}", if twin { "-twin" } else { "" }),
-            genesis: committee.genesis.clone(),
-            genesis_hash: committee.genesis_hash,
-            genesis_block: committee.genesis_block.clone(),
-            application: Application::new(Parts {
-                identity: identity.clone(),
-                executor: net.executor.clone(),
-                genesis: committee.genesis.clone(),
-                genesis_block: committee.genesis_block.clone(),
-                ethereum: ethereum.clone(),
-                mempool,
-                index,
-                tip,
-                fatal,
-            }),
-            identity,
-            ethereum,
-            elections: committee.rota.clone(),
-            secrets,
-            tip: tips,
-            schemes: Schemes::new(
-                &certificate::namespace(committee.genesis.chain_id),
-                *committee.first.output.public().public(),
-            ),
-            leader_timeout: Duration::from_millis(scenario.pace.idle_block_time_ms)
-                .saturating_add(LEADER_GRACE),
+        // An equivocator's second engine has other things to say than the first.
+        load: if twin {
+            scenario.load.div_ceil(2)
+        } else {
+            scenario.load
         },
-        channels,
-    ))
+    };
+    let watching = context
+        .child("client")
+        .spawn(move |context| client.follow(context, tips));
+    let launched = launch(Launch {
+        disk: scenario.disk,
+        lines,
+        oracle,
+        guests: committee.guests(validator),
+        identity,
+        prefix,
+        genesis: committee.genesis.clone(),
+        genesis_hash: committee.genesis_hash,
+        genesis_block: committee.genesis_block.clone(),
+        executor: net.executor.clone(),
+        ethereum: Endpoint::of(validator, scenario.endpoints, net.ethereum.clone()),
+        elections: committee.rota.clone(),
+        secrets: secrets.resharing.clone(),
+        rotation_secrets: secrets.rotation.clone(),
+        rotates: true,
+        duties,
+        mempool,
+        index,
+        tip,
+        schemes: Schemes::new(
+            &certificate::namespace(committee.genesis.chain_id),
+            *committee.first.output.public().public(),
+        ),
+        fatal,
+        leader_timeout: Duration::from_millis(scenario.pace.idle_block_time_ms)
+            .saturating_add(LEADER_GRACE),
+        context: context.child("node"),
+    })
     .await?;
     tokio::select! {
         reason = failed.recv() => Err(reason.unwrap_or_else(|| "the application ended".into())),
-        ended = running.engine => Err(format!("consensus ended: {ended:?}")),
+        ended = launched.engine => Err(format!("consensus ended: {ended:?}")),
         ended = watching => ended.map_err(|error| error.to_string())?,
     }
 }

@@ -20,6 +20,7 @@
 //! | `peers` | which peers each epoch has |
 //! | `network` | the TCP network |
 //! | `limits` | how large messages can be |
+//! | `sweep` | deletes what past epochs' engines left on disk |
 //! | `memory` | a store of ceremonies' secrets for simulations |
 //!
 //! An epoch has `epochBlocks` blocks. In its first half its delegates deal shares of their shares to
@@ -39,6 +40,7 @@ pub mod participants;
 pub mod peers;
 pub mod rotation;
 pub mod schemes;
+pub mod sweep;
 pub mod witness;
 
 use self::{
@@ -444,6 +446,7 @@ where
         marshal.clone(),
         deferred,
     );
+    let engines = format!("{prefix}-epochs");
     let (orchestrator_actor, orchestrator_mailbox) = orchestrator::Actor::new(
         context.child("orchestrator"),
         orchestrator::Config {
@@ -476,7 +479,7 @@ where
             state_sync: epoch_plan,
             blocks_per_epoch: epoch_blocks,
             mailbox_size: MAILBOX,
-            partition_prefix: format!("{prefix}-epochs"),
+            partition_prefix: engines.clone(),
         },
     );
 
@@ -489,6 +492,10 @@ where
     ));
     let marshal_handle = marshal_actor.start(reporters, buffer, resolver);
     let stateful = stateful.start();
+    context.child("sweep").spawn({
+        let tip = tip.clone();
+        move |storage| sweep::run(storage, engines, genesis.epoch_blocks, tip)
+    });
     let databases = stateful_mailbox.subscribe_databases().await;
     open.send_replace(Some(databases.clone()));
     learn_keys(&schemes, &elections, &databases, &tip, genesis.epoch_blocks).await;
