@@ -11,13 +11,17 @@ use alloy::{
     signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolEvent as _},
 };
-use mileverse_node::dealer::{self, Seat};
+use mileverse_node::{
+    dealer::{self, Seat},
+    secrets::{Cost, Passphrase},
+};
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     rpc::{Certificate, Chain, Status},
+    staking::{StakingRules, coins},
 };
 use std::{
     fs,
@@ -63,7 +67,7 @@ impl Node {
             committee: dealing.committee([Seat {
                 owner: Address::repeat_byte(7),
                 address: SocketAddr::from(([127, 0, 0, 1], 1)),
-                stake: U256::from(1_000_000),
+                stake: coins(10_000),
                 commission_bp: 500,
             }]),
             issuers: vec![Issuer {
@@ -76,9 +80,14 @@ impl Node {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: Vec::new(),
         };
         let path = |name: &str| directory.path().join(name);
-        dealing.keys[0].write(&path("keys.json")).unwrap();
+        let passphrase = Passphrase::random_file(&path("passphrase")).unwrap();
+        dealing.keys[0]
+            .write(&path("keys.json"), &passphrase, Cost::LIGHT)
+            .unwrap();
         fs::write(
             path("genesis.json"),
             serde_json::to_string(&genesis).unwrap(),
@@ -87,6 +96,7 @@ impl Node {
         fs::write(
             path("node.toml"),
             "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+             passphrase_file = 'passphrase'\n\
              listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n",
         )
         .unwrap();

@@ -7,7 +7,8 @@
 //!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
-//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file
+//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file;
+//!                        the passphrase of the validators' keys
 //!   ethereum/            anvil's state, addresses of the contracts
 //!   validators/0 ...     node.toml, keys.json, data/
 //!   airline/             the sandbox airline
@@ -91,6 +92,10 @@ impl Layout {
     /// See the drawing above.
     pub fn password(&self) -> PathBuf {
         self.keys().join("password")
+    }
+    /// See the drawing above.
+    pub fn passphrase(&self) -> PathBuf {
+        self.keys().join("passphrase")
     }
     /// The keystore of `name`.
     pub fn keystore(&self, name: &str) -> PathBuf {

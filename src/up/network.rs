@@ -6,8 +6,14 @@ use super::{
 };
 use alloy::primitives::{B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
-use mileverse_node::dealer::{self, Seat, deal};
-use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
+use mileverse_node::{
+    dealer::{self, Seat, deal},
+    secrets::{Cost, Passphrase},
+};
+use mileverse_primitives::{
+    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    staking::StakingRules,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     env,
@@ -37,6 +43,7 @@ struct NodeConfig {
     genesis: &'static str,
     data_dir: &'static str,
     keys: &'static str,
+    passphrase_file: &'static str,
     listen: String,
     rpc: String,
     ethereum_rpc: Url,
@@ -48,11 +55,13 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
         return Ok(dealt);
     }
     let dealing = deal(settings.validators).map_err(|error| Error::Genesis(error.to_string()))?;
+    let passphrase = passphrase(layout)?;
     for (index, keys) in dealing.keys.iter().enumerate() {
         let path = layout.validator(index).join("keys.json");
         files::directory(&layout.validator(index))?;
         files::remove(&path)?;
-        keys.write(&path)
+        // The passphrase is as strong as the cipher; making it costly to try would only slow starts.
+        keys.write(&path, &passphrase, Cost::LIGHT)
             .map_err(|error| Error::Genesis(error.to_string()))?;
     }
     let dealt = Dealt {
@@ -63,6 +72,17 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     // Last: a dealing that stopped halfway is dealt again.
     files::write_json(&layout.dealing(), &dealt)?;
     Ok(dealt)
+}
+
+/// The passphrase of all validators' keys; makes a random one if there is none yet.
+fn passphrase(layout: &Layout) -> Result<Passphrase, Error> {
+    let path = layout.passphrase();
+    let found = if path.exists() {
+        Passphrase::read(&path)
+    } else {
+        Passphrase::random_file(&path)
+    };
+    found.map_err(|error| Error::Genesis(error.to_string()))
 }
 
 /// The numbers of the network that `up` makes.
@@ -114,6 +134,8 @@ pub fn genesis(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         ethereum,
+        staking: StakingRules::default(),
+        allocations: Vec::new(),
     };
     genesis
         .check()
@@ -166,6 +188,7 @@ pub fn validators(
                 genesis: "../../genesis.json",
                 data_dir: "data",
                 keys: "keys.json",
+                passphrase_file: "../../keys/passphrase",
                 listen: format!("127.0.0.1:{consensus}"),
                 rpc: format!("127.0.0.1:{rpc}"),
                 ethereum_rpc: ethereum.clone(),
