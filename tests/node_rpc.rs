@@ -20,7 +20,7 @@ use mileverse_primitives::{
     address::POINTS,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
-    rpc::{Certificate, Chain, Status},
+    rpc::{Certificate, Chain, Epoch, Status},
     staking::{StakingRules, coins},
 };
 use std::{
@@ -80,7 +80,10 @@ impl Node {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
-            staking: StakingRules::default(),
+            staking: StakingRules {
+                seats: 1,
+                ..StakingRules::default()
+            },
             allocations: Vec::new(),
         };
         let path = |name: &str| directory.path().join(name);
@@ -95,8 +98,7 @@ impl Node {
         .unwrap();
         fs::write(
             path("node.toml"),
-            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             passphrase_file = 'passphrase'\n\
+            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
              listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n",
         )
         .unwrap();
@@ -405,6 +407,31 @@ async fn cast_sends_and_reads() {
     assert_eq!(logs.len(), 2, "a Transfer and an Issued");
     let slot = node.cast(&["storage", &points, "0"]);
     assert_eq!(slot.len(), 66);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_killed_in_a_later_epoch_has_its_new_share_again() {
+    let mut node = Node::start().await;
+    // Two epochs in, the share of the genesis dealing is no longer any good.
+    node.reaches(33).await;
+    node.restart().await;
+    node.reaches(50).await;
+    let client = node.provider();
+    let epoch: Epoch = client
+        .raw_request("mileverse_epoch".into(), ())
+        .await
+        .unwrap();
+    let status: Status = client
+        .raw_request("mileverse_status".into(), ())
+        .await
+        .unwrap();
+    assert!(epoch.epoch >= 3);
+    assert_eq!(epoch.first_height, epoch.epoch * 16);
+    assert_eq!(epoch.last_height, epoch.first_height + 15);
+    assert!(epoch.ceremony_succeeded);
+    assert_eq!(epoch.committee, [status.validator]);
+    assert_eq!(epoch.players, [status.validator]);
+    assert_eq!(epoch.next_players, [status.validator]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,11 +4,11 @@
 //! .mileverse/
 //!   lock                 held while `up` runs
 //!   settings.json        shape, ports: written first, never changed
+//!   passphrase           seals the validators' keys and their ceremonies' secrets
 //!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
-//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file;
-//!                        the passphrase of the validators' keys
+//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file
 //!   ethereum/            anvil's state, addresses of the contracts
 //!   validators/0 ...     node.toml, keys.json, data/
 //!   airline/             the sandbox airline
@@ -73,6 +73,11 @@ impl Layout {
     pub fn settings(&self) -> PathBuf {
         self.root.join("settings.json")
     }
+    /// The passphrase of the validators' sealed files.
+    pub fn passphrase(&self) -> PathBuf {
+        self.root.join("passphrase")
+    }
+
     /// See the drawing above.
     pub fn dealing(&self) -> PathBuf {
         self.root.join("dealing.json")
@@ -92,10 +97,6 @@ impl Layout {
     /// See the drawing above.
     pub fn password(&self) -> PathBuf {
         self.keys().join("password")
-    }
-    /// See the drawing above.
-    pub fn passphrase(&self) -> PathBuf {
-        self.keys().join("passphrase")
     }
     /// The keystore of `name`.
     pub fn keystore(&self, name: &str) -> PathBuf {

@@ -12,7 +12,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer},
-    staking::StakingRules,
+    staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -21,9 +21,6 @@ use std::{
     path::PathBuf,
 };
 use url::Url;
-
-/// One MVC in its smallest unit.
-const COIN: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// What the dealing told everybody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,7 +57,6 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
         let path = layout.validator(index).join("keys.json");
         files::directory(&layout.validator(index))?;
         files::remove(&path)?;
-        // The passphrase is as strong as the cipher; making it costly to try would only slow starts.
         keys.write(&path, &passphrase, Cost::LIGHT)
             .map_err(|error| Error::Genesis(error.to_string()))?;
     }
@@ -74,7 +70,8 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     Ok(dealt)
 }
 
-/// The passphrase of all validators' keys; makes a random one if there is none yet.
+/// The passphrase that seals all validators' keys; made at the first start. It is random, so a light
+/// cost of guessing is enough.
 fn passphrase(layout: &Layout) -> Result<Passphrase, Error> {
     let path = layout.passphrase();
     let found = if path.exists() {
@@ -106,7 +103,7 @@ pub fn genesis(
         points: contracts.points,
     };
     let network = numbers()?;
-    let committee = committee(settings, dealt, keys, &network)?;
+    let committee = committee(settings, dealt, keys, &network);
     if let Some(text) = files::read(&layout.genesis())? {
         let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
@@ -134,7 +131,10 @@ pub fn genesis(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         ethereum,
-        staking: StakingRules::default(),
+        staking: StakingRules {
+            seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),
+            ..StakingRules::default()
+        },
         allocations: Vec::new(),
     };
     genesis
@@ -145,15 +145,7 @@ pub fn genesis(
 }
 
 /// The first committee: who owns each validator, where it is reached, what it stakes.
-fn committee(
-    settings: &Settings,
-    dealt: &Dealt,
-    keys: &Keys,
-    network: &Network,
-) -> Result<Committee, Error> {
-    let stake = U256::from(network.delegate_stake)
-        .checked_mul(COIN)
-        .ok_or_else(|| Error::Genesis("the delegates' stake is beyond all numbers".into()))?;
+fn committee(settings: &Settings, dealt: &Dealt, keys: &Keys, network: &Network) -> Committee {
     let seats = settings
         .ports
         .consensus
@@ -162,14 +154,14 @@ fn committee(
         .map(|(port, owner)| Seat {
             owner: owner.address(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
-            stake,
+            stake: coins(network.delegate_stake),
             commission_bp: network.delegate_commission_bp,
         });
-    Ok(dealer::committee(
+    dealer::committee(
         dealt.consensus_keys.iter().copied(),
         dealt.output.clone(),
         seats,
-    ))
+    )
 }
 
 /// Writes the validators' configuration files and says how to start each.
@@ -188,7 +180,7 @@ pub fn validators(
                 genesis: "../../genesis.json",
                 data_dir: "data",
                 keys: "keys.json",
-                passphrase_file: "../../keys/passphrase",
+                passphrase_file: "../../passphrase",
                 listen: format!("127.0.0.1:{consensus}"),
                 rpc: format!("127.0.0.1:{rpc}"),
                 ethereum_rpc: ethereum.clone(),
