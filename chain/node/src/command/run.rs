@@ -4,14 +4,16 @@ use crate::{
     application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
-    committee::{self, CommitteeError, First},
+    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
     consensus::{self, network, schemes::Schemes},
+    duties::{self, Duties},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
     mempool::{Mempool, gossip},
     metrics,
+    rotation::{self, secrets::Shared},
     rpc::{self, Admission, Reads},
     secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
@@ -175,12 +177,24 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             path: config.data_dir.join("secrets.json"),
             identity: keys.consensus_key(),
             chain: genesis_hash,
-            dealt: keys.share,
+            dealt: keys.share.clone(),
             cost,
         },
         &passphrase,
         fatal.clone(),
     )?;
+    // Rotations must not write into the chain's own store.
+    let rotation_secrets = Shared::new(Secrets::open(
+        Setup {
+            path: config.data_dir.join("rotation-secrets.json"),
+            identity: keys.consensus_key(),
+            chain: genesis_hash,
+            dealt: None,
+            cost,
+        },
+        &passphrase,
+        fatal.clone(),
+    )?);
     drop(passphrase);
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
@@ -198,10 +212,32 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         private,
         guests,
     );
+    let (rotation, _) = rotation::actor::start(
+        context.child("key_rotation"),
+        rotation::Config {
+            chain_id: genesis.chain_id,
+            signer: keys.identity.clone(),
+            secrets: rotation_secrets.clone(),
+            prefix: "key-rotation".into(),
+            most: MAX_PARTICIPANTS,
+        },
+        joined.rotation,
+    );
+    let duties = Duties::open(
+        &context,
+        duties::Setup {
+            genesis: &genesis,
+            genesis_hash,
+            genesis_block: &genesis_block,
+            identity: keys.identity.clone(),
+            directory: &config.data_dir,
+            index: &index,
+        },
+    )?;
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            identity: keys.identity.clone(),
+            identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
@@ -209,19 +245,23 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
-                identity: keys.identity,
+                duties: duties.clone(),
                 executor: executor.clone(),
                 genesis: genesis.clone(),
                 genesis_block: genesis_block.clone(),
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
+                rotation: rotation.clone(),
                 tip,
                 fatal,
             }),
+            duties: duties.clone(),
             ethereum,
             elections: executor.clone(),
             secrets,
+            rotation_secrets,
+            rotation: rotation.clone(),
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
@@ -291,11 +331,13 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             index,
             peers,
             marshal: running.marshal,
+            evidence: duties.evidence,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,
             genesis_block,
             group_key,
+            rotation,
         },
         config.rpc,
     )
