@@ -209,6 +209,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         keys.identity.clone(),
         &namespace,
         config.listen,
+        genesis.staking.seats,
         private,
         guests,
     );

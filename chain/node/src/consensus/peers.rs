@@ -17,7 +17,7 @@ use commonware_utils::ordered::{Map, Set};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Most guests.
-pub const MAX_GUESTS: usize = 128;
+pub const MAX_GUESTS: usize = 32;
 
 /// The peers of each epoch, and the guests.
 #[derive(Clone)]
