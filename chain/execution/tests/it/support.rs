@@ -395,7 +395,7 @@ impl Chain {
     }
 
     /// Goes on to the block before an epoch's last.
-    pub fn to_epochs_end(&mut self) {
+    pub fn run_to_epochs_end(&mut self) {
         while !(self.height + 2).is_multiple_of(self.genesis.epoch_blocks) {
             self.block(&[]);
         }
@@ -403,11 +403,11 @@ impl Chain {
 
     /// Goes on to the block before an epoch's last, with a new group key due as if it had been asked
     /// for in epoch 0, and says from which epoch on it may sign.
-    pub fn to_rotation(&mut self) -> u64 {
+    pub fn run_to_rotation(&mut self) -> u64 {
         while self.epoch() < 1 {
             self.block(&[]);
         }
-        self.to_epochs_end();
+        self.run_to_epochs_end();
         let word = block_on(state::storage(&self.state, ROTATION, U256::ZERO)).unwrap();
         let [round, _, keys, _] = word.into_limbs();
         let due = state::encode_word(U256::from_limbs([round, 1, keys, 0])).unwrap();
