@@ -29,6 +29,7 @@ pub mod keys;
 pub mod mempool;
 pub mod rpc;
 pub mod state;
+pub mod sync;
 
 mod error;
 
