@@ -97,7 +97,6 @@ impl Progress {
 pub(super) fn operations(response: &Response) -> u64 {
     match response {
         Response::Operations { operations, .. } => operations.len() as u64,
-        // Its operation also comes with the others.
-        Response::Boundary { .. } => 0,
+        Response::Boundary { .. } => 1,
     }
 }
