@@ -29,7 +29,9 @@ use alloy_evm::FromRecoveredTx;
 use mileverse_primitives::{
     checkpoint::Checkpoint,
     genesis::Genesis,
+    header::Turn,
     outbox::{Frontier, root},
+    vote::Attestation,
 };
 use revm::context::TxEnv;
 use std::sync::Arc;
@@ -40,7 +42,7 @@ const LEAST_GAS: u64 = 21_000;
 const CALL_STIPEND: u64 = 2_300;
 
 /// What a block is executed with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BlockInput {
     /// Its height.
     pub height: u64,
@@ -54,6 +56,23 @@ pub struct BlockInput {
     pub beneficiary: Address,
     /// The Ethereum header that its leader vouches for.
     pub checkpoint: Option<Checkpoint>,
+    /// Where in consensus the block stands.
+    pub turn: Turn,
+    /// The delegates' word for earlier results, checked for signatures by the node before.
+    pub attestations: Vec<Attestation>,
+    /// In an epoch's last block: who signs the next epoch, as its ceremony decided.
+    pub next_epoch: Option<NextEpoch>,
+}
+
+/// Who signs an epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextEpoch {
+    /// Its number.
+    pub epoch: u64,
+    /// Whether the ceremony succeeded; if not, the committee before stays.
+    pub succeeded: bool,
+    /// Ascending ed25519 keys.
+    pub committee: Vec<B256>,
 }
 
 /// What a block does.

@@ -32,7 +32,7 @@ mod transaction;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Executor};
+pub use executor::{BlockInput, BlockOutput, Executor, NextEpoch};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

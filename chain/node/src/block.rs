@@ -1,26 +1,42 @@
 //! A block as validators exchange it.
 //!
 //! ```txt
-//! varint(length of header) ‖ header ‖ varint(transactions) ‖ each: varint(length) ‖ EIP-2718 bytes
+//! block = varint(length of header) ‖ header ‖ proposer's signature (64)
+//!       ‖ varint(transactions) ‖ each: varint(length) ‖ EIP-2718 bytes
+//!       ‖ system section (see `system`)
 //! ```
 //!
-//! Its digest is the header's, which commits to the transactions by their root. Limits:
-//! [`MAX_BLOCK_BYTES`] for all transactions together, [`MAX_TRANSACTIONS`] of them.
+//! Its digest is the header's, which commits to the transactions and to the system section by
+//! their roots. Bytes whose roots are not the header's are no block at all, so whoever asks for a
+//! block by its digest gets that block or none. The proposer's signature stands outside the digest
+//! and is checked before the first vote.
+//!
+//! Limits: [`MAX_BLOCK_BYTES`] for all transactions together, [`MAX_TRANSACTIONS`] of them, and the
+//! system section's own, which follow from the largest committee.
 
-use bytes::{BufMut, Bytes};
+use crate::system::{self, System};
+use alloy::consensus::proofs::ordered_trie_root_encoded;
+use bytes::{Buf as _, BufMut, Bytes};
 use commonware_codec::{
-    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, Write,
-    varint::UInt,
+    Buf, Copying, DecodeExt as _, EncodeSize, Error as CodecError, RangeCfg, Read, ReadExt as _,
+    Write, varint::UInt,
 };
 use commonware_consensus::{
     Block as ConsensusBlock, BoundedBlock, CertifiableBlock, Heightable,
     simplex::types::Context,
     types::{Epoch, Height, Round, View},
 };
-use commonware_cryptography::{Digestible, ed25519, sha256};
+use commonware_cryptography::{
+    Digestible,
+    bls12381::{dkg::feldman_desmedt, primitives::variant::MinSig},
+    ed25519, sha256,
+};
+use commonware_glue::dkg::{ReshareBlock, network::Addresses, types};
+use mileverse_execution::NextEpoch;
 use mileverse_primitives::{
     B256,
     header::{self, Header, Turn},
+    vote::SIGNATURE_LENGTH,
 };
 
 /// Consensus identity of a validator.
@@ -29,29 +45,50 @@ pub type PublicKey = ed25519::PublicKey;
 pub type Digest = sha256::Digest;
 /// Where in consensus a block stands.
 pub type BlockContext = Context<Digest, PublicKey>;
+/// Where an epoch's participants are reached.
+pub type Directory = Addresses<PublicKey>;
+/// A ceremony's public outcome.
+pub type Output = feldman_desmedt::Output<MinSig, PublicKey>;
+/// What a ceremony puts into a block.
+pub type Payload = types::Payload<MinSig, PublicKey, Directory>;
+/// Who takes part in an epoch.
+pub type EpochInfo = types::EpochInfo<MinSig, PublicKey, Directory>;
 
 /// Most bytes of transactions in one block.
 pub const MAX_BLOCK_BYTES: usize = 2 * 1024 * 1024;
 /// Most transactions in one block.
 pub const MAX_TRANSACTIONS: usize = 16_384;
 
-/// Header and transactions.
+/// Header, transactions, and what consensus adds.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Block {
     /// The header.
     pub header: Header,
+    /// The leader's signature over the digest; zeros in block 0.
+    pub signature: [u8; SIGNATURE_LENGTH],
     /// Signed transactions (EIP-2718 bytes), in order of execution.
     pub transactions: Vec<Bytes>,
+    /// What consensus adds.
+    pub system: System,
     /// The leader, decoded once from the header's bytes.
     leader: PublicKey,
 }
 
 impl Block {
-    /// Puts a block together; `leader` must be the key whose bytes stand in the header's turn.
-    pub const fn new(header: Header, transactions: Vec<Bytes>, leader: PublicKey) -> Self {
+    /// Puts a block together; `leader` must be the key whose bytes stand in the header's turn, and
+    /// the header's roots those of `transactions` and `system`.
+    pub const fn new(
+        header: Header,
+        signature: [u8; SIGNATURE_LENGTH],
+        transactions: Vec<Bytes>,
+        system: System,
+        leader: PublicKey,
+    ) -> Self {
         Self {
             header,
+            signature,
             transactions,
+            system,
             leader,
         }
     }
@@ -70,6 +107,68 @@ impl Block {
     pub const fn timestamp_ms(&self) -> u64 {
         self.header.timestamp_ms
     }
+
+    /// Who takes part in the epoch that this block opens, if it opens one: an epoch's last block
+    /// opens the next, the genesis block opens epoch 0.
+    pub const fn opens(&self) -> Option<&EpochInfo> {
+        match &self.system.payload {
+            Some(Payload::EpochInfo(info)) => Some(info),
+            _ => None,
+        }
+    }
+
+    /// Reads a block that this node wrote itself: nothing but its shape is checked.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a block.
+    pub fn read_own(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut rest = Copying(bytes);
+        let block = Self::read_shape(&mut rest)?;
+        if rest.has_remaining() {
+            return Err(CodecError::ExtraData(rest.remaining()));
+        }
+        Ok(block)
+    }
+
+    fn read_shape(buf: &mut impl Buf) -> Result<Self, CodecError> {
+        let header = Vec::<u8>::read_cfg(buf, &(RangeCfg::new(0..=header::MAX_LENGTH), ()))?;
+        let header = Header::decode(&header).map_err(|_| CodecError::Invalid("Block", "header"))?;
+        let signature = <[u8; SIGNATURE_LENGTH]>::read(buf)?;
+        let transactions = Vec::<Bytes>::read_cfg(
+            buf,
+            &(
+                RangeCfg::new(0..=MAX_TRANSACTIONS),
+                RangeCfg::new(1..=MAX_BLOCK_BYTES),
+            ),
+        )?;
+        if transactions.iter().map(Bytes::len).sum::<usize>() > MAX_BLOCK_BYTES {
+            return Err(CodecError::Invalid("Block", "too many bytes"));
+        }
+        let system = System::read(buf)?;
+        let leader = PublicKey::decode(Copying(header.turn.leader.as_slice()))?;
+        Ok(Self {
+            header,
+            signature,
+            transactions,
+            system,
+            leader,
+        })
+    }
+}
+
+/// Who signs the next epoch, in the words of execution.
+pub fn next_epoch(info: &EpochInfo) -> NextEpoch {
+    NextEpoch {
+        epoch: info.epoch.get(),
+        succeeded: info.outcome == types::EpochOutcome::Success,
+        committee: keys(info.output.players().iter()),
+    }
+}
+
+/// Keys as words, in their order.
+pub fn keys<'a>(keys: impl IntoIterator<Item = &'a PublicKey>) -> Vec<B256> {
+    keys.into_iter().map(|key| B256::from_slice(key)).collect()
 }
 
 /// A word as commonware's digest.
@@ -85,14 +184,20 @@ pub fn word(digest: &Digest) -> B256 {
 impl Write for Block {
     fn write(&self, buf: &mut impl BufMut) {
         self.header.encode().as_slice().write(buf);
+        self.signature.write(buf);
         self.transactions.write(buf);
+        self.system.write(buf);
     }
 }
 
 impl EncodeSize for Block {
     fn encode_size(&self) -> usize {
         let header = self.header.encoded_length();
-        UInt(header as u64).encode_size() + header + self.transactions.encode_size()
+        UInt(header as u64).encode_size()
+            + header
+            + SIGNATURE_LENGTH
+            + self.transactions.encode_size()
+            + self.system.encode_size()
     }
 }
 
@@ -100,24 +205,14 @@ impl Read for Block {
     type Cfg = ();
 
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, CodecError> {
-        let header = Vec::<u8>::read_cfg(buf, &(RangeCfg::new(0..=header::MAX_LENGTH), ()))?;
-        let header = Header::decode(&header).map_err(|_| CodecError::Invalid("Block", "header"))?;
-        let transactions = Vec::<Bytes>::read_cfg(
-            buf,
-            &(
-                RangeCfg::new(0..=MAX_TRANSACTIONS),
-                RangeCfg::new(1..=MAX_BLOCK_BYTES),
-            ),
-        )?;
-        if transactions.iter().map(Bytes::len).sum::<usize>() > MAX_BLOCK_BYTES {
-            return Err(CodecError::Invalid("Block", "too many bytes"));
+        let block = Self::read_shape(buf)?;
+        if block.header.system_root != block.system.root() {
+            return Err(CodecError::Invalid("Block", "system section"));
         }
-        let leader = PublicKey::decode(Copying(header.turn.leader.as_slice()))?;
-        Ok(Self {
-            header,
-            transactions,
-            leader,
-        })
+        if block.header.transactions_root != ordered_trie_root_encoded(&block.transactions) {
+            return Err(CodecError::Invalid("Block", "transactions"));
+        }
+        Ok(block)
     }
 }
 
@@ -154,9 +249,24 @@ impl CertifiableBlock for Block {
     }
 }
 
+impl ReshareBlock for Block {
+    type Variant = MinSig;
+    type PublicKey = PublicKey;
+    type Directory = Directory;
+
+    fn payload(&self) -> Option<Payload> {
+        self.system.payload.clone()
+    }
+}
+
 impl BoundedBlock for Block {
     fn max_encode_size((): &()) -> usize {
         // Each length prefix is a varint of at most ten bytes.
-        10 + header::MAX_LENGTH + 10 + MAX_TRANSACTIONS * 10 + MAX_BLOCK_BYTES
+        10 + header::MAX_LENGTH
+            + SIGNATURE_LENGTH
+            + 10
+            + MAX_TRANSACTIONS * 10
+            + MAX_BLOCK_BYTES
+            + system::max_bytes()
     }
 }

@@ -1,11 +1,14 @@
 //! The verb `mileverse node`.
 
 use crate::{
-    application::{self, Application, Parts, Scheme, Tip},
+    application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
+    committee::{self, CommitteeError, First},
     config::Config,
-    consensus::{self, network},
+    consensus::{
+        self, memory::MemorySecrets, network, participants::GenesisCommittee, schemes::Schemes,
+    },
     dealer,
     error::Error,
     ethereum::Endpoint,
@@ -16,8 +19,11 @@ use crate::{
     state::Databases,
 };
 use clap::{Args, Subcommand};
+use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::stateful::db::DatabaseSet as _;
+use commonware_p2p::Address;
 use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
+use commonware_utils::ordered::Quorum as _;
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
@@ -45,10 +51,10 @@ enum Verb {
     },
     /// Deal the keys of a new network's first committee, on this machine.
     Deal {
-        /// How many validators, 1 to 99.
+        /// How many validators: 1, or 4 to 99.
         #[arg(long, default_value_t = 4)]
         validators: usize,
-        /// Directory to write committee.json and validator-N/keys.json to.
+        /// Directory to write dealing.json and validator-N/keys.json to.
         #[arg(long)]
         out: PathBuf,
     },
@@ -70,12 +76,13 @@ fn deal(validators: usize, out: PathBuf) -> Result<(), Error> {
         std::fs::create_dir_all(&directory).map_err(file(directory.clone()))?;
         keys.write(&directory.join("keys.json"))?;
     }
-    let path = out.join("committee.json");
+    let path = out.join("dealing.json");
     let text = serde_json::to_string_pretty(&serde_json::json!({
-        "committee": dealing.committee,
+        "consensusKeys": dealing.public_keys(),
+        "output": dealing.output,
         "groupKey": dealing.group_key,
     }))
-    .map_err(|error| Error::Committee(error.to_string()))?;
+    .map_err(|error| Error::Deal(error.to_string()))?;
     std::fs::write(&path, text).map_err(file(path.clone()))
 }
 
@@ -85,8 +92,8 @@ struct Ready {
     genesis: Genesis,
     genesis_hash: B256,
     keys: ValidatorKeys,
-    scheme: Scheme,
-    peers: Vec<(PublicKey, SocketAddr)>,
+    first: First,
+    guests: Vec<(PublicKey, Address)>,
     group_key: mileverse_primitives::Bytes,
     index: Index,
     ethereum: Endpoint,
@@ -99,44 +106,31 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         source,
     })?;
     let keys = ValidatorKeys::read(&config.keys)?;
-    let (members, sharing) = dealer::read(&genesis.committee)?;
-    let mismatch = |message: &str| Error::Keys {
-        path: config.keys.clone(),
-        message: message.into(),
-    };
+    let first = First::read(&genesis.committee)?;
+    let sharing = first.output.public();
     let me = keys.public_key();
-    if members.position(&me).is_none() {
-        return Err(mismatch("this identity is not in the genesis committee"));
+    let dealt = keys.share.as_ref().map(|share| share.public::<MinSig>());
+    let expected = first
+        .output
+        .players()
+        .index(&me)
+        .and_then(|index| sharing.partial_public(index).ok());
+    if dealt.is_some() && dealt != expected {
+        return Err(Error::Keys {
+            path: config.keys.clone(),
+            message: "its share is of another committee".into(),
+        });
     }
-    let group_key =
-        bls::public_key(sharing.public()).map_err(|error| Error::Committee(error.to_string()))?;
-    let mut peers = vec![(me, config.listen)];
-    for member in members
+    let group_key = bls::public_key(sharing.public())
+        .map_err(|error| CommitteeError::Output(error.to_string()))?;
+    let guests = config
+        .peers
         .iter()
-        .filter(|member| **member != keys.public_key())
-    {
-        let peer = config
-            .peers
-            .iter()
-            .find(|peer| peer.public_key == B256::from_slice(member))
-            .ok_or_else(|| {
-                Error::Committee(format!(
-                    "the configuration has no [[peers]] entry for validator {}",
-                    B256::from_slice(member)
-                ))
-            })?;
-        peers.push((member.clone(), peer.address));
-    }
-    if keys.share.index.get() >= sharing.total().get() {
-        return Err(mismatch("the share is of another committee"));
-    }
-    let scheme = Scheme::signer(
-        &certificate::namespace(genesis.chain_id),
-        members,
-        sharing,
-        keys.share.clone(),
-    )
-    .ok_or_else(|| mismatch("the share is of another committee"))?;
+        .map(|peer| {
+            let key = committee::key(peer.public_key).map_err(|_| Error::Peer(peer.public_key))?;
+            Ok((key, peer.address.into()))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
     let url = config
         .ethereum_rpc
         .parse()
@@ -170,8 +164,8 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         genesis,
         genesis_hash,
         keys,
-        scheme,
-        peers,
+        first,
+        guests,
         group_key,
         index,
         ethereum,
@@ -196,8 +190,8 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         genesis,
         genesis_hash,
         keys,
-        scheme,
-        peers,
+        first,
+        guests,
         group_key,
         index,
         ethereum,
@@ -205,26 +199,16 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     let me = keys.public_key();
     let executor = Executor::new(&genesis);
     let initial = Databases::<runtime::Context>::initial_sync_targets();
-    let first_leader = peers
-        .iter()
-        .map(|(key, _)| key)
-        .min()
-        .cloned()
-        .unwrap_or_else(|| me.clone());
     let genesis_block = application::genesis_block(
         &genesis,
         &executor,
-        first_leader,
+        &first,
         StateCommitment {
             root: block::word(&initial.root),
             start: *initial.range.start(),
             end: *initial.range.end(),
         },
-    )
-    .map_err(|source| Error::Genesis {
-        path: config.genesis.clone(),
-        source,
-    })?;
+    )?;
     let newest = index
         .newest()
         .map_err(|error| Error::Stopped(error.to_string()))?
@@ -237,26 +221,34 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
 
+    let namespace = certificate::namespace(genesis.chain_id);
+    let private = first
+        .members
+        .iter()
+        .any(|(_, address)| !network::is_public(address));
     let joined = network::join(
         &context,
-        keys.identity,
-        &certificate::namespace(genesis.chain_id),
+        keys.identity.clone(),
+        &namespace,
         config.listen,
-        peers,
-    )?;
+        private,
+        guests,
+    );
     let running = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            public_key: me.clone(),
-            scheme,
-            peers: joined.oracle.clone(),
-            blocker: joined.oracle,
+            identity: keys.identity.clone(),
+            peers: joined.peers,
+            blocker: joined.blocker,
             prefix: "chain".into(),
-            genesis: genesis_block.clone(),
+            genesis: genesis.clone(),
+            genesis_hash,
+            genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
+                identity: keys.identity,
                 executor: executor.clone(),
                 genesis: genesis.clone(),
-                genesis_block,
+                genesis_block: genesis_block.clone(),
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
@@ -264,6 +256,10 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 fatal,
             }),
             ethereum,
+            elections: GenesisCommittee::new(&genesis.committee),
+            secrets: MemorySecrets::new(keys.share),
+            tip: tips.clone(),
+            schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
         },
         joined.channels,
@@ -300,6 +296,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,
+            genesis_block,
             group_key,
         },
         config.rpc,

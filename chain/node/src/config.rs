@@ -8,7 +8,8 @@
 //! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
 //! ethereum_rpc = "http://127.0.0.1:8546"
 //!
-//! [[peers]]                        # every other validator
+//! [[peers]]                        # optional: nodes beside the chain's own delegates and players,
+//!                                  # or another way to reach one of them
 //! public_key = "0x…"               # ed25519, 32 bytes
 //! address = "127.0.0.1:9001"
 //! ```
@@ -40,12 +41,12 @@ pub struct Config {
     pub rpc: SocketAddr,
     /// This validator's own Ethereum endpoint.
     pub ethereum_rpc: String,
-    /// The other validators.
+    /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
 }
 
-/// Another validator.
+/// Another node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {

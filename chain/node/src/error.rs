@@ -1,6 +1,7 @@
 //! What can stop a node from starting, each said so that its operator knows what to do.
 
-use mileverse_primitives::genesis::GenesisError;
+use crate::{application::GenesisBlockError, committee::CommitteeError};
+use mileverse_primitives::{B256, genesis::GenesisError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -41,9 +42,18 @@ pub enum Error {
     },
     /// The genesis file's committee cannot be read.
     #[error(
-        "the genesis file's committee is damaged: {0}; deal a new one with `mileverse node deal`"
+        "the genesis file's committee is damaged: {0}; get the file again from whoever runs the network"
     )]
-    Committee(String),
+    Committee(#[from] CommitteeError),
+    /// Keys that cannot be dealt.
+    #[error("the keys cannot be dealt: {0}")]
+    Deal(String),
+    /// A `[[peers]]` entry that cannot be one.
+    #[error("the configuration's [[peers]] entry {0} is not an ed25519 public key")]
+    Peer(B256),
+    /// There is no first block.
+    #[error("the genesis file gives no first block: {0}")]
+    GenesisBlock(#[from] GenesisBlockError),
     /// State of another network.
     #[error(
         "{path} belongs to the network with genesis {found}, not {expected}; use another data_dir or the right genesis file"

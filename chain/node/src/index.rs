@@ -13,7 +13,7 @@
 //! ```
 
 use crate::block::Block;
-use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+use commonware_codec::Encode as _;
 use mileverse_execution::{BlockOutput, TransactionOutcome};
 use mileverse_primitives::{
     B256, outbox,
@@ -268,7 +268,7 @@ impl Index {
 }
 
 fn block_from(bytes: &[u8]) -> Result<Block, IndexError> {
-    Block::decode(Copying(bytes)).map_err(|_| IndexError::Damaged("blocks"))
+    Block::read_own(bytes).map_err(|_| IndexError::Damaged("blocks"))
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, IndexError> {

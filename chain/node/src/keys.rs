@@ -3,6 +3,8 @@
 //! ```json
 //! { "identity": "0x… ed25519 private key", "share": "0x… threshold share" }
 //! ```
+//!
+//! The share is that of the genesis dealing; a node that joins later has none in its file.
 
 use crate::{block::PublicKey, error::Error};
 use commonware_codec::{Copying, DecodeExt as _, Encode as _};
@@ -14,17 +16,18 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 /// Identity and share of one validator.
 #[derive(Clone)]
 pub struct ValidatorKeys {
-    /// Signs network traffic; its public half names the validator.
+    /// Signs network traffic and proposals; its public half names the validator.
     pub identity: ed25519::PrivateKey,
-    /// Signs votes, as one part of the committee's group key.
-    pub share: Share,
+    /// Signs votes in the first epoch, as one part of the committee's group key.
+    pub share: Option<Share>,
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     identity: Bytes,
-    share: Bytes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    share: Option<Bytes>,
 }
 
 impl ValidatorKeys {
@@ -48,8 +51,13 @@ impl ValidatorKeys {
         Ok(Self {
             identity: ed25519::PrivateKey::decode(Copying(file.identity.as_ref()))
                 .map_err(|_| invalid("the identity key is damaged"))?,
-            share: Share::decode(Copying(file.share.as_ref()))
-                .map_err(|_| invalid("the share is damaged"))?,
+            share: file
+                .share
+                .map(|share| {
+                    Share::decode(Copying(share.as_ref()))
+                        .map_err(|_| invalid("the share is damaged"))
+                })
+                .transpose()?,
         })
     }
 
@@ -61,7 +69,10 @@ impl ValidatorKeys {
         };
         let file = File {
             identity: self.identity.encode().to_vec().into(),
-            share: self.share.encode().to_vec().into(),
+            share: self
+                .share
+                .as_ref()
+                .map(|share| share.encode().to_vec().into()),
         };
         let text = serde_json::to_string_pretty(&file)
             .map_err(|error| failed(std::io::Error::other(error)))?;

@@ -20,6 +20,7 @@ pub mod application;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
@@ -28,8 +29,10 @@ pub mod index;
 pub mod keys;
 pub mod mempool;
 pub mod rpc;
+pub mod signature;
 pub mod state;
 pub mod sync;
+pub mod system;
 
 mod error;
 

@@ -41,6 +41,30 @@ pub struct Status {
     pub validator: B256,
 }
 
+/// `mileverse_epoch`: who signs now, and who will.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Epoch {
+    /// Its number.
+    pub epoch: u64,
+    /// Its first block; in epoch 0 that is the genesis block.
+    pub first_height: u64,
+    /// Its last block, which decides who signs the next epoch.
+    pub last_height: u64,
+    /// The delegates, in the order of their turns: the first leads view 0, 99, 198 ... of a
+    /// committee of 99.
+    pub committee: Vec<B256>,
+    /// Whether the ceremony that made this committee succeeded. If not, the committee before
+    /// stayed.
+    pub ceremony_succeeded: bool,
+    /// Whose shares, at the end of that ceremony, had to be published because they did not answer.
+    pub revealed: Vec<B256>,
+    /// Who receives shares in this epoch and signs the next one, if its ceremony succeeds.
+    pub players: Vec<B256>,
+    /// Who receives shares in the next epoch.
+    pub next_players: Vec<B256>,
+}
+
 /// `mileverse_certificate`: a final block, opened as far as Ethereum needs.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

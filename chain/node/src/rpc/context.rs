@@ -1,7 +1,7 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{consensus::Marshal, index::Index};
+use crate::{block::Block, consensus::Marshal, index::Index};
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// What the methods answer from.
@@ -18,6 +18,8 @@ pub struct Context {
     pub genesis: Genesis,
     /// Its hash.
     pub genesis_hash: B256,
+    /// Block 0, which the index does not hold.
+    pub genesis_block: Block,
     /// The group key as Ethereum takes it.
     pub group_key: Bytes,
     /// This validator.

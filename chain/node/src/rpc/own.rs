@@ -1,12 +1,13 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
 use super::{context::Context, failure};
-use crate::{bls, index::Results};
+use crate::{block, bls, index::Results};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_primitives::{
     certificate, outbox,
-    rpc::{Certificate, Chain, MAX_PACKETS, Status},
+    rpc::{Certificate, Chain, Epoch, MAX_PACKETS, Status},
+    schedule::Schedule,
 };
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     module.register_async_method("mileverse_status", |_, context, _| async move {
         status(&context).await
     })?;
+    module.register_blocking_method("mileverse_epoch", |_, context, _| epoch(&context))?;
     module.register_async_method("mileverse_certificate", |params, context, _| async move {
         let height: Option<u64> = params.sequence().optional_next()?;
         certificate_at(&context, height).await
@@ -65,9 +67,44 @@ async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
         height: tip.header.height,
         digest: tip.digest,
         timestamp_ms: tip.header.timestamp_ms,
-        peers: (context.genesis.committee.validators.len() as u64).saturating_sub(1),
+        peers: (context.genesis.committee.members.len() as u64).saturating_sub(1),
         ethereum_checkpoint: context.reads.latest_checkpoint().await?,
         validator: context.validator,
+    })
+}
+
+/// Who signs the block after the newest, from the block that opened its epoch.
+fn epoch(context: &Context) -> Result<Epoch, ErrorObjectOwned> {
+    let blocks = context.genesis.epoch_blocks;
+    let next = context.reads.tip().header.height.saturating_add(1);
+    let number = next / blocks;
+    let first_height = number.saturating_mul(blocks);
+    let opening = match first_height.checked_sub(1) {
+        None => Some(context.genesis_block.clone()),
+        Some(height) => context.index.block(height).map_err(failure::index)?,
+    };
+    let opening = opening.ok_or_else(|| {
+        failure::refused(
+            "this node joined within the epoch and will know its committee when the next begins",
+        )
+    })?;
+    let info = opening
+        .opens()
+        .ok_or_else(|| failure::internal(&"the block before an epoch does not open it"))?;
+    let members = block::keys(info.output.players().iter());
+    let schedule = Schedule::new(context.genesis_hash, number, &members)
+        .map_err(|error| failure::internal(&error))?;
+    Ok(Epoch {
+        epoch: number,
+        first_height,
+        last_height: first_height.saturating_add(blocks).saturating_sub(1),
+        committee: (0..members.len() as u64)
+            .map(|view| schedule.leader(view))
+            .collect(),
+        ceremony_succeeded: block::next_epoch(info).succeeded,
+        revealed: block::keys(info.output.revealed().iter()),
+        players: block::keys(info.players.iter()),
+        next_players: block::keys(info.next_players.iter()),
     })
 }
 

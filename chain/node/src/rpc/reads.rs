@@ -69,6 +69,9 @@ impl Reads {
             parent: tip.digest,
             beneficiary: Address::ZERO,
             checkpoint: None,
+            turn: tip.header.turn,
+            attestations: Vec::new(),
+            next_epoch: None,
         }
     }
 

@@ -1,0 +1,29 @@
+//! How large a message can be. Everything follows from the largest committee
+//! ([`MAX_PARTICIPANTS`]) and the largest block.
+
+use crate::{
+    application::Scheme,
+    block::{Block, Digest, PublicKey},
+    committee::MAX_PARTICIPANTS,
+    consensus::peers::MAX_GUESTS,
+    mempool::gossip,
+};
+use commonware_consensus::marshal::{self, standard::Standard};
+use commonware_cryptography::bls12381::primitives::variant::MinSig;
+use commonware_glue::dkg::{self, orchestrator};
+use commonware_p2p::max_message_size;
+use mileverse_primitives::genesis::MAX_VALIDATORS;
+
+/// Most peers of one epoch: delegates, players, next players and guests.
+pub const MAX_PEERS: usize = 3 * MAX_VALIDATORS + MAX_GUESTS;
+
+/// Largest message that any part of a node sends.
+pub fn largest_message() -> u32 {
+    let members = MAX_PARTICIPANTS.get();
+    max_message_size(&[
+        orchestrator::max_payload_size::<Scheme, Digest>(members),
+        marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
+        dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
+        gossip::MAX_MESSAGE_BYTES,
+    ])
+}
