@@ -261,6 +261,8 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
+            start: consensus::Start::Replay,
+            progress: crate::sync::Progress::default(),
         },
         joined.channels,
     )

@@ -7,10 +7,11 @@ use crate::{
     committee::MAX_PARTICIPANTS,
     consensus::peers::MAX_GUESTS,
     mempool::gossip,
+    sync,
 };
 use commonware_consensus::marshal::{self, standard::Standard};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
-use commonware_glue::dkg::{self, orchestrator};
+use commonware_glue::dkg::{self, orchestrator, probe};
 use commonware_p2p::max_message_size;
 use mileverse_primitives::genesis::MAX_VALIDATORS;
 
@@ -25,5 +26,7 @@ pub fn largest_message() -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
         gossip::MAX_MESSAGE_BYTES,
+        probe::max_payload_size::<Standard<Block>, Scheme>(members, &()),
+        sync::MAX_MESSAGE_BYTES,
     ])
 }

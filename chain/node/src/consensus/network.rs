@@ -93,6 +93,8 @@ where
         backfill: network.register(3, per_second(NZU32!(128))),
         broadcast: network.register(4, per_second(NZU32!(128))),
         ceremony: network.register(6, per_second(NZU32!(128))),
+        sync: network.register(9, per_second(NZU32!(64))),
+        probe: network.register(10, per_second(NZU32!(16))),
     };
     let gossip = network.register(5, per_second(NZU32!(1024)));
     Joined {

@@ -39,6 +39,11 @@ impl Schemes {
         }
     }
 
+    /// Verifies certificates of every epoch.
+    pub fn group(&self) -> Scheme {
+        self.group.as_ref().clone()
+    }
+
     /// Whether this node has a share to sign `epoch` with.
     pub fn signs(&self, epoch: u64) -> bool {
         self.scheme(Epoch::new(epoch))
