@@ -7,7 +7,8 @@ use crate::{
     committee::{self, CommitteeError, First},
     config::Config,
     consensus::{
-        self, memory::MemorySecrets, network, participants::GenesisCommittee, schemes::Schemes,
+        self, Start, memory::MemorySecrets, network, participants::GenesisCommittee,
+        schemes::Schemes,
     },
     dealer,
     error::Error,
@@ -15,8 +16,9 @@ use crate::{
     index::{Index, IndexError},
     keys::ValidatorKeys,
     mempool::{Mempool, gossip},
-    rpc::{self, Admission, Reads},
+    rpc::{self, Admission, Reads, Waiting},
     state::Databases,
+    sync::Progress,
 };
 use clap::{Args, Subcommand};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
@@ -28,6 +30,8 @@ use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
 use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
 use tokio::sync::{mpsc, watch};
+
+mod follow;
 
 /// Blocks of transactions waiting to be gossiped.
 const GOSSIP_QUEUE: usize = 4096;
@@ -49,6 +53,15 @@ enum Verb {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Run a node that fetches a recent state from its peers, then follows the chain.
+    ///
+    /// It needs no share. Its identity is made at first start if the configuration names none that
+    /// exists. Once it has a state it is like any other node, and signs when it is elected.
+    Follow {
+        /// Configuration file (TOML), as for `run`.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Deal the keys of a new network's first committee, on this machine.
     Deal {
         /// How many validators: 1, or 4 to 99.
@@ -63,7 +76,12 @@ enum Verb {
 /// Runs the verb; returns when the node has stopped.
 pub fn run(command: Command) -> Result<(), Error> {
     match command.verb {
-        Verb::Run { config } => run_node(Config::read(&config)?),
+        Verb::Run { config } => run_node(Config::read(&config)?, Start::Replay),
+        Verb::Follow { config } => {
+            let config = Config::read(&config)?;
+            follow::ensure_identity(&config.keys)?;
+            run_node(config, Start::Sync)
+        }
         Verb::Deal { validators, out } => deal(validators, out),
     }
 }
@@ -172,7 +190,7 @@ fn prepare(config: Config) -> Result<Ready, Error> {
     })
 }
 
-fn run_node(config: Config) -> Result<(), Error> {
+fn run_node(config: Config, start: Start) -> Result<(), Error> {
     let ready = prepare(config)?;
     let storage = ready.config.data_dir.join("consensus");
     let runner = runtime::Runner::new(
@@ -181,10 +199,10 @@ fn run_node(config: Config) -> Result<(), Error> {
             .with_storage_directory(storage)
             .with_tcp_nodelay(Some(true)),
     );
-    runner.start(|context| serve(context, ready))
+    runner.start(|context| serve(context, ready, start))
 }
 
-async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
+async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<(), Error> {
     let Ready {
         config,
         genesis,
@@ -211,8 +229,9 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     )?;
     let newest = index
         .newest()
-        .map_err(|error| Error::Stopped(error.to_string()))?
-        .unwrap_or_else(|| genesis_block.clone());
+        .map_err(|error| Error::Stopped(error.to_string()))?;
+    let fresh = newest.is_none();
+    let newest = newest.unwrap_or_else(|| genesis_block.clone());
     let (tip, tips) = watch::channel(Tip {
         digest: newest.header.digest(),
         header: newest.header,
@@ -234,7 +253,24 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         private,
         guests,
     );
-    let running = consensus::start(
+    let progress = Progress::default();
+    let mut address = config.rpc;
+    let waiting = if fresh && start == Start::Sync {
+        let waiting = Waiting {
+            genesis: genesis.clone(),
+            genesis_hash,
+            group_key: group_key.clone(),
+            validator: B256::from_slice(&me),
+            progress: progress.clone(),
+        };
+        let (bound, server) = rpc::serve_waiting(waiting, address).await?;
+        address = bound;
+        tracing::info!(%address, "JSON-RPC tells how far the sync is");
+        Some(server)
+    } else {
+        None
+    };
+    let starting = consensus::start(
         context.child("consensus"),
         consensus::Config {
             identity: keys.identity.clone(),
@@ -261,13 +297,32 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
-            start: consensus::Start::Replay,
-            progress: crate::sync::Progress::default(),
+            start,
+            progress: progress.clone(),
         },
         joined.channels,
-    )
-    .await
-    .map_err(Error::Stopped)?;
+    );
+    let mut network = joined.network;
+    let starting = async {
+        let running = starting.await.map_err(Error::Stopped)?;
+        if fresh && running.databases.committed_targets().await != initial {
+            // A fetched state belongs to a block that was not executed here; the next one is.
+            let mut tips = tips.clone();
+            let _ = tips.wait_for(|tip| tip.header.height > 0).await;
+        }
+        Ok::<_, Error>(running)
+    };
+    // A new node may look for peers for long.
+    let running = tokio::select! {
+        running = starting => running?,
+        signal = stop_signal() => return signal,
+        reason = failed.recv() => return Err(Error::Stopped(reason.unwrap_or_else(|| "the application ended".into()))),
+        ended = &mut network => return Err(Error::Stopped(format!("the network ended: {ended:?}"))),
+    };
+    if let Some(waiting) = waiting {
+        let _ = waiting.stop();
+        waiting.stopped().await;
+    }
 
     let reads = Reads::new(executor, running.databases, tips);
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
@@ -300,8 +355,9 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block,
             group_key,
+            progress,
         },
-        config.rpc,
+        address,
     )
     .await?;
     announce(address)?;
@@ -310,7 +366,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         signal = stop_signal() => signal,
         reason = failed.recv() => Err(Error::Stopped(reason.unwrap_or_else(|| "the application ended".into()))),
         ended = running.engine => Err(Error::Stopped(format!("consensus ended: {ended:?}"))),
-        ended = joined.network => Err(Error::Stopped(format!("the network ended: {ended:?}"))),
+        ended = network => Err(Error::Stopped(format!("the network ended: {ended:?}"))),
     };
     let _ = server.stop();
     gossiping.abort();

@@ -39,6 +39,39 @@ pub struct Status {
     pub ethereum_checkpoint: u64,
     /// This node's consensus key (ed25519).
     pub validator: B256,
+    /// First block that this node can show; none before it has executed one.
+    #[serde(default)]
+    pub first_height: Option<u64>,
+    /// How far it is with its state.
+    #[serde(default)]
+    pub sync: SyncStatus,
+}
+
+/// What a node is doing about its state.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SyncPhase {
+    /// It asks its peers for a final block to start from.
+    Discovering,
+    /// It fetches the state of a final block.
+    Syncing,
+    /// It has a state and executes final blocks.
+    #[default]
+    Following,
+}
+
+/// How far a node is with fetching a state; all zero if it never had to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncStatus {
+    /// What it is doing.
+    pub phase: SyncPhase,
+    /// Height whose state is fetched, once known.
+    pub target_height: Option<u64>,
+    /// Operations of the state's log that were fetched and proven.
+    pub operations: u64,
+    /// Operations that the target needs, as far as known.
+    pub of: u64,
 }
 
 /// `mileverse_epoch`: who signs now, and who will.

@@ -1,7 +1,7 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index};
+use crate::{block::Block, consensus::Marshal, index::Index, sync::Progress};
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// What the methods answer from.
@@ -24,4 +24,6 @@ pub struct Context {
     pub group_key: Bytes,
     /// This validator.
     pub validator: B256,
+    /// How it came to its state.
+    pub progress: Progress,
 }

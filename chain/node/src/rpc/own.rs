@@ -5,7 +5,9 @@ use crate::{block, bls, index::Results};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_primitives::{
-    certificate, outbox,
+    B256, Bytes, certificate,
+    genesis::Genesis,
+    outbox,
     rpc::{Certificate, Chain, Epoch, MAX_PACKETS, Status},
     schedule::Schedule,
 };
@@ -17,7 +19,11 @@ const MAX_SEARCH: u64 = 64;
 /// Adds the methods.
 pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
     module.register_method("mileverse_chain", |_, context, _| {
-        Ok::<_, ErrorObjectOwned>(chain(context))
+        Ok::<_, ErrorObjectOwned>(chain(
+            &context.genesis,
+            context.genesis_hash,
+            &context.group_key,
+        ))
     })?;
     module.register_async_method("mileverse_status", |_, context, _| async move {
         status(&context).await
@@ -51,13 +57,14 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     Ok(())
 }
 
-fn chain(context: &Context) -> Chain {
+/// What never changes.
+pub(super) fn chain(genesis: &Genesis, genesis_hash: B256, group_key: &Bytes) -> Chain {
     Chain {
-        chain_id: context.genesis.chain_id,
-        genesis_hash: context.genesis_hash,
-        namespace: certificate::namespace(context.genesis.chain_id).into(),
-        group_key: context.group_key.clone(),
-        ethereum: context.genesis.ethereum,
+        chain_id: genesis.chain_id,
+        genesis_hash,
+        namespace: certificate::namespace(genesis.chain_id).into(),
+        group_key: group_key.clone(),
+        ethereum: genesis.ethereum,
     }
 }
 
@@ -70,6 +77,8 @@ async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
         peers: (context.genesis.committee.members.len() as u64).saturating_sub(1),
         ethereum_checkpoint: context.reads.latest_checkpoint().await?,
         validator: context.validator,
+        first_height: context.index.first().map_err(failure::index)?,
+        sync: context.progress.now(),
     })
 }
 

@@ -1,34 +1,8 @@
 //! How far a node is with syncing, for JSON-RPC and the log.
 
 use super::{Request, Response};
-use serde::Serialize;
+pub use mileverse_primitives::rpc::{SyncPhase as Phase, SyncStatus as Snapshot};
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// What a node is doing about its state.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Phase {
-    /// It asks its peers for a final block to start from.
-    Discovering,
-    /// It fetches the state of a final block.
-    Syncing,
-    /// It has a state and executes final blocks.
-    #[default]
-    Following,
-}
-
-/// How far it is.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Snapshot {
-    /// What it is doing.
-    pub phase: Phase,
-    /// Height whose state is fetched, once known.
-    pub target_height: Option<u64>,
-    /// Operations fetched and proven.
-    pub operations: u64,
-    /// Operations that the target needs.
-    pub of: u64,
-}
 
 #[derive(Default)]
 struct Inner {
