@@ -18,8 +18,9 @@ use crate::{
     mempool::{Mempool, gossip},
     rpc::{self, Admission, Reads, Waiting},
     state::Databases,
-    sync::Progress,
+    sync::{Progress, visit},
 };
+use alloy::transports::http::reqwest::Url;
 use clap::{Args, Subcommand};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::stateful::db::DatabaseSet as _;
@@ -115,6 +116,7 @@ struct Ready {
     group_key: mileverse_primitives::Bytes,
     index: Index,
     ethereum: Endpoint,
+    hosts: Vec<Url>,
 }
 
 fn prepare(config: Config) -> Result<Ready, Error> {
@@ -154,6 +156,15 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         .parse()
         .map_err(|_| Error::EthereumUrl(config.ethereum_rpc.clone()))?;
     let ethereum = Endpoint::new(url, genesis.ethereum.chain_id);
+    let hosts = config
+        .introduce
+        .iter()
+        .enumerate()
+        .map(|(position, host)| match host.parse() {
+            Ok(url) if position < visit::MAX_HOSTS => Ok(url),
+            _ => Err(Error::Introduce(host.clone())),
+        })
+        .collect::<Result<Vec<Url>, _>>()?;
 
     std::fs::create_dir_all(&config.data_dir).map_err(|source| Error::File {
         path: config.data_dir.clone(),
@@ -187,6 +198,7 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         group_key,
         index,
         ethereum,
+        hosts,
     })
 }
 
@@ -213,6 +225,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         group_key,
         index,
         ethereum,
+        hosts,
     } = ready;
     let me = keys.public_key();
     let executor = Executor::new(&genesis);
@@ -270,6 +283,13 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     } else {
         None
     };
+    let visitor = visit::Visitor {
+        identity: keys.identity.clone(),
+        chain_id: genesis.chain_id,
+        address: config.public_address.unwrap_or(config.listen),
+    };
+    let visiting = tokio::spawn(visit::run(visitor, hosts));
+    let door = joined.peers.clone();
     let starting = consensus::start(
         context.child("consensus"),
         consensus::Config {
@@ -355,6 +375,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             genesis_hash,
             genesis_block,
             group_key,
+            door,
             progress,
         },
         address,
@@ -371,6 +392,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     let _ = server.stop();
     gossiping.abort();
     following.abort();
+    visiting.abort();
     stopped
 }
 

@@ -3,6 +3,7 @@
 use crate::genesis::EthereumSide;
 use alloy::primitives::{B256, Bytes};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Most packets that one `mileverse_packets` call returns.
 pub const MAX_PACKETS: u64 = 256;
@@ -96,6 +97,30 @@ pub struct Epoch {
     pub players: Vec<B256>,
     /// Who receives shares in the next epoch.
     pub next_players: Vec<B256>,
+}
+
+/// `mileverse_visit`: a new node asks to be let in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Visit {
+    /// Its ed25519 public key.
+    pub public_key: B256,
+    /// Where it connects from.
+    pub address: SocketAddr,
+    /// Seconds since 1970, by its clock.
+    pub seconds: u64,
+    /// Its signature over both; see `vote`.
+    pub signature: Bytes,
+}
+
+/// Answer to `mileverse_visit`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Welcome {
+    /// It may connect at once.
+    Now,
+    /// It may connect when the next epoch begins.
+    NextEpoch,
 }
 
 /// `mileverse_certificate`: a final block, opened as far as Ethereum needs.

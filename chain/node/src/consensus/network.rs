@@ -5,7 +5,11 @@
 //! Channel numbers are part of the protocol between validators. Each has a quota per peer and
 //! second; a message above the quota is dropped by the receiver.
 
-use super::{Channels, largest_message, limits::MAX_PEERS, peers::Peers};
+use super::{
+    Channels, largest_message,
+    limits::MAX_PEERS,
+    peers::{Peers, SETS},
+};
 use crate::block::PublicKey;
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::{
@@ -22,6 +26,10 @@ use commonware_stream::{
 use commonware_utils::{NZU32, NZUsize};
 use rand::CryptoRng;
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+/// Sets of peers to stay connected with: those of four epochs.
+const TRACKED_SETS: NonZeroUsize = NZUsize!(4 * 3);
+const _: () = assert!(TRACKED_SETS.get() as u64 == 4 * SETS);
 
 /// How a connection is authenticated and encrypted.
 pub type Handshake = Cups<ed25519::PrivateKey, ChaCha20Poly1305>;
@@ -83,6 +91,10 @@ where
             largest_message(),
             NZUsize!(1024),
         )
+    };
+    let config = lookup::Config {
+        tracked_peer_sets: TRACKED_SETS,
+        ..config
     };
     let (mut network, oracle) = Network::new(context.child("network"), config);
     let per_second = |rate| Quota::per_second(rate);

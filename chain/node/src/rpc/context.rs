@@ -1,8 +1,17 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index, sync::Progress};
+use crate::{
+    block::{Block, PublicKey},
+    consensus::{Marshal, peers::Peers},
+    index::Index,
+    sync::Progress,
+};
+use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
+
+/// The peers of the TCP network, which visitors join.
+pub type Door = Peers<Oracle<PublicKey>>;
 
 /// What the methods answer from.
 pub struct Context {
@@ -24,6 +33,8 @@ pub struct Context {
     pub group_key: Bytes,
     /// This validator.
     pub validator: B256,
+    /// Lets visitors in.
+    pub door: Door,
     /// How it came to its state.
     pub progress: Progress,
 }

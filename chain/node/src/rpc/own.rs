@@ -1,20 +1,23 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
 use super::{context::Context, failure};
-use crate::{block, bls, index::Results};
+use crate::{block, bls, committee, consensus::peers::Admitted, index::Results, signature};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_primitives::{
     B256, Bytes, certificate,
     genesis::Genesis,
     outbox,
-    rpc::{Certificate, Chain, Epoch, MAX_PACKETS, Status},
+    rpc::{Certificate, Chain, Epoch, MAX_PACKETS, Status, Visit, Welcome},
     schedule::Schedule,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 /// How far above a height its certificate is looked for: a certificate covers all blocks below.
 const MAX_SEARCH: u64 = 64;
+
+/// How far a visitor's clock may be from this node's, seconds.
+const MAX_VISIT_AGE: u64 = 60;
 
 /// Adds the methods.
 pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
@@ -29,6 +32,9 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
         status(&context).await
     })?;
     module.register_blocking_method("mileverse_epoch", |_, context, _| epoch(&context))?;
+    module.register_method("mileverse_visit", |params, context, _| {
+        visit(context, &params.one()?)
+    })?;
     module.register_async_method("mileverse_certificate", |params, context, _| async move {
         let height: Option<u64> = params.sequence().optional_next()?;
         certificate_at(&context, height).await
@@ -66,6 +72,34 @@ pub(super) fn chain(genesis: &Genesis, genesis_hash: B256, group_key: &Bytes) ->
         group_key: group_key.clone(),
         ethereum: genesis.ethereum,
     }
+}
+
+/// Lets a new node connect, if it is who it says and says so now.
+fn visit(context: &Context, visit: &Visit) -> Result<Welcome, ErrorObjectOwned> {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    if now.abs_diff(visit.seconds) > MAX_VISIT_AGE {
+        return Err(failure::refused(
+            "the visit is not of this minute; set the clock of the node that visits",
+        ));
+    }
+    if visit.address.ip().is_unspecified() || visit.address.port() == 0 {
+        return Err(failure::invalid(
+            "a visitor needs the address that it connects from; set public_address in its configuration",
+        ));
+    }
+    if !signature::visit_is_signed(context.genesis.chain_id, visit) {
+        return Err(failure::refused(
+            "the visit is not signed by the key that it names for this chain",
+        ));
+    }
+    let key = committee::key(visit.public_key).map_err(|error| failure::internal(&error))?;
+    Ok(match context.door.clone().admit(key, visit.address) {
+        Admitted::Now => Welcome::Now,
+        Admitted::NextEpoch => Welcome::NextEpoch,
+    })
 }
 
 async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {

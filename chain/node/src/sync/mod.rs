@@ -46,6 +46,7 @@ mod mailbox;
 mod peers;
 mod progress;
 mod server;
+pub mod visit;
 mod wire;
 
 pub use actor::{Actor, Config};
