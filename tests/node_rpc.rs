@@ -11,7 +11,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolEvent as _},
 };
-use mileverse_node::dealer;
+use mileverse_node::dealer::{self, Seat};
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
@@ -22,6 +22,7 @@ use mileverse_primitives::{
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -58,7 +59,13 @@ impl Node {
             gas_limit: 30_000_000,
             block_time_ms: 50,
             idle_block_time_ms: 200,
-            committee: dealing.committee,
+            epoch_blocks: 16,
+            committee: dealing.committee([Seat {
+                owner: Address::repeat_byte(7),
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                stake: U256::from(1_000_000),
+                commission_bp: 500,
+            }]),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000),

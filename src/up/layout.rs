@@ -4,10 +4,10 @@
 //! .mileverse/
 //!   lock                 held while `up` runs
 //!   settings.json        shape, ports: written first, never changed
-//!   committee.json       public outcome of the dealing
+//!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
-//!   keys/                keystores (V3) of member, shop, issuer, relayer; one password file
+//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file
 //!   ethereum/            anvil's state, addresses of the contracts
 //!   validators/0 ...     node.toml, keys.json, data/
 //!   airline/             the sandbox airline
@@ -73,8 +73,8 @@ impl Layout {
         self.root.join("settings.json")
     }
     /// See the drawing above.
-    pub fn committee(&self) -> PathBuf {
-        self.root.join("committee.json")
+    pub fn dealing(&self) -> PathBuf {
+        self.root.join("dealing.json")
     }
     /// See the drawing above.
     pub fn genesis(&self) -> PathBuf {

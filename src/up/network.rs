@@ -6,18 +6,27 @@ use super::{
 };
 use alloy::primitives::{B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
-use mileverse_node::dealer::deal;
+use mileverse_node::dealer::{self, Seat, deal};
 use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
 use serde::{Deserialize, Serialize};
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 use url::Url;
+
+/// One MVC in its smallest unit.
+const COIN: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// What the dealing told everybody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dealt {
-    /// For the genesis.
-    pub committee: Committee,
+    /// The validators' keys, ascending; their directories have the same order.
+    pub consensus_keys: Vec<B256>,
+    /// The dealing's outcome, for the genesis.
+    pub output: Bytes,
     /// The committee's one key, as the Ethereum contract takes it.
     pub group_key: Bytes,
 }
@@ -31,18 +40,11 @@ struct NodeConfig {
     listen: String,
     rpc: String,
     ethereum_rpc: Url,
-    peers: Vec<Peer>,
 }
 
-#[derive(Clone, Debug, Serialize)]
-struct Peer {
-    public_key: B256,
-    address: String,
-}
-
-/// The committee of this directory; deals new keys if there is none yet.
-pub fn committee(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
-    if let Some(dealt) = files::read_json::<Dealt>(&layout.committee())? {
+/// The dealing of this directory; deals new keys if there was none yet.
+pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
+    if let Some(dealt) = files::read_json::<Dealt>(&layout.dealing())? {
         return Ok(dealt);
     }
     let dealing = deal(settings.validators).map_err(|error| Error::Genesis(error.to_string()))?;
@@ -54,11 +56,12 @@ pub fn committee(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
             .map_err(|error| Error::Genesis(error.to_string()))?;
     }
     let dealt = Dealt {
-        committee: dealing.committee,
+        consensus_keys: dealing.public_keys(),
+        output: dealing.output,
         group_key: dealing.group_key,
     };
     // Last: a dealing that stopped halfway is dealt again.
-    files::write_json(&layout.committee(), &dealt)?;
+    files::write_json(&layout.dealing(), &dealt)?;
     Ok(dealt)
 }
 
@@ -70,6 +73,7 @@ pub fn numbers() -> Result<Network, Error> {
 /// The genesis of this directory; writes it if there is none yet.
 pub fn genesis(
     layout: &Layout,
+    settings: &Settings,
     dealt: &Dealt,
     contracts: &Contracts,
     keys: &Keys,
@@ -81,13 +85,15 @@ pub fn genesis(
         coin: contracts.coin,
         points: contracts.points,
     };
+    let network = numbers()?;
+    let committee = committee(settings, dealt, keys, &network)?;
     if let Some(text) = files::read(&layout.genesis())? {
         let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
             path: layout.genesis(),
             what,
         };
-        if genesis.committee != dealt.committee {
+        if genesis.committee != committee {
             return Err(other("its committee"));
         }
         if genesis.ethereum != ethereum {
@@ -95,14 +101,14 @@ pub fn genesis(
         }
         return Ok(genesis);
     }
-    let network = numbers()?;
     let genesis = Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
         gas_limit: network.gas_limit,
         block_time_ms: network.block_time_ms,
         idle_block_time_ms: network.idle_block_time_ms,
-        committee: dealt.committee.clone(),
+        epoch_blocks: network.epoch_blocks,
+        committee,
         issuers: vec![Issuer {
             address: keys.issuer.address(),
             daily_quota: U256::from(network.issuer_daily_quota),
@@ -116,24 +122,46 @@ pub fn genesis(
     Ok(genesis)
 }
 
+/// The first committee: who owns each validator, where it is reached, what it stakes.
+fn committee(
+    settings: &Settings,
+    dealt: &Dealt,
+    keys: &Keys,
+    network: &Network,
+) -> Result<Committee, Error> {
+    let stake = U256::from(network.delegate_stake)
+        .checked_mul(COIN)
+        .ok_or_else(|| Error::Genesis("the delegates' stake is beyond all numbers".into()))?;
+    let seats = settings
+        .ports
+        .consensus
+        .iter()
+        .zip(&keys.owners)
+        .map(|(port, owner)| Seat {
+            owner: owner.address(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+            stake,
+            commission_bp: network.delegate_commission_bp,
+        });
+    Ok(dealer::committee(
+        dealt.consensus_keys.iter().copied(),
+        dealt.output.clone(),
+        seats,
+    ))
+}
+
 /// Writes the validators' configuration files and says how to start each.
 pub fn validators(
     layout: &Layout,
     settings: &Settings,
-    dealt: &Dealt,
     ethereum: &Url,
 ) -> Result<Vec<Recipe>, Error> {
     let program = this_program()?;
     let ports = settings.ports.consensus.iter().zip(&settings.ports.rpc);
-    let everyone: Vec<Peer> = peers(dealt, settings);
     ports
         .enumerate()
         .map(|(index, (consensus, rpc))| {
             let directory = layout.validator(index);
-            let mut peers = everyone.clone();
-            if index < peers.len() {
-                peers.remove(index);
-            }
             let config = NodeConfig {
                 genesis: "../../genesis.json",
                 data_dir: "data",
@@ -141,7 +169,6 @@ pub fn validators(
                 listen: format!("127.0.0.1:{consensus}"),
                 rpc: format!("127.0.0.1:{rpc}"),
                 ethereum_rpc: ethereum.clone(),
-                peers,
             };
             let path = directory.join("node.toml");
             write_toml(&path, &config)?;
@@ -159,17 +186,6 @@ pub fn validators(
                 ],
                 directory,
             })
-        })
-        .collect()
-}
-
-/// The committee's keys are in ascending order, and so are the validators' directories.
-fn peers(dealt: &Dealt, settings: &Settings) -> Vec<Peer> {
-    let keys = dealt.committee.validators.iter();
-    keys.zip(&settings.ports.consensus)
-        .map(|(public_key, port)| Peer {
-            public_key: *public_key,
-            address: format!("127.0.0.1:{port}"),
         })
         .collect()
 }

@@ -18,7 +18,7 @@
 //! | `session` | one block under way, and the reading of what it lacks |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
-//! | `modules` | system modules: points, coin, bridge |
+//! | `modules` | system modules: points, coin, bridge, staking |
 
 mod cache;
 mod call;
@@ -32,7 +32,7 @@ mod transaction;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Executor, NextEpoch};
+pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

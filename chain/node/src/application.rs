@@ -42,7 +42,8 @@ use commonware_utils::{SystemTimeExt as _, non_empty_range};
 use futures::{StreamExt as _, future::select};
 use mileverse_execution::{BlockError, BlockInput, BlockOutput, Changes, Executor, Transaction};
 use mileverse_primitives::{
-    Address, B256,
+    B256,
+    address::STAKING,
     checkpoint::Checkpoint,
     genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
@@ -228,7 +229,8 @@ impl<V: EthereumView> Application<V> {
             timestamp_ms: block.timestamp_ms,
             gas_limit: self.shared.genesis.gas_limit,
             parent: parent_digest,
-            beneficiary: beneficiary(block.turn.leader),
+            // All delegates share what an epoch collects.
+            beneficiary: STAKING,
             checkpoint: block.checkpoint,
             turn: block.turn,
             attestations: system.attestations.clone(),
@@ -361,7 +363,7 @@ impl<V: EthereumView> Application<V> {
             .execute(&reader, input, &transactions)
             .await
             .map_err(|error| match error {
-                BlockError::Invalid(reason) => Refused::Invalid(reason),
+                BlockError::Invalid(reason) | BlockError::Fatal(reason) => Refused::Invalid(reason),
                 BlockError::Read(error) => Refused::Unknown(error.to_string()),
             })?;
         let differs = |what: &str| Refused::Invalid(format!("execution gives another {what}"));
@@ -447,11 +449,6 @@ fn commitment<E: StorageContext + Spawner>(state: &Merkleized<E>) -> StateCommit
         start: *bounds.inactivity_floor,
         end: *bounds.tip.size,
     }
-}
-
-/// A validator's account for tips: the last 20 bytes of its key's keccak256.
-fn beneficiary(leader: B256) -> Address {
-    Address::from_word(mileverse_primitives::keccak256(leader))
 }
 
 fn milliseconds<E: Clock>(runtime: &E) -> u64 {

@@ -3,12 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser;
-use mileverse_node::{Command, dealer, index::Index, keys::ValidatorKeys, run};
+use mileverse_node::{
+    Command,
+    dealer::{self, Seat},
+    index::Index,
+    keys::ValidatorKeys,
+    run,
+};
 use mileverse_primitives::{
-    Address, B256,
+    Address, B256, U256,
     genesis::{EthereumSide, Genesis},
 };
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
 
 #[derive(Parser)]
 struct Cli {
@@ -29,13 +39,20 @@ impl Setup {
         dealing.keys[0]
             .write(&directory.path().join("keys.json"))
             .unwrap();
+        let seats = (1..=4).map(|number| Seat {
+            owner: Address::repeat_byte(number),
+            address: SocketAddr::from(([127, 0, 0, 1], u16::from(number))),
+            stake: U256::from(1_000_000),
+            commission_bp: 500,
+        });
         let genesis = Genesis {
             chain_id: 77_771,
             timestamp_ms: 1,
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
-            committee: dealing.committee,
+            epoch_blocks: 16,
+            committee: dealing.committee(seats),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,
@@ -63,13 +80,9 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        let mut config = "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
-            .to_owned();
-        for peer in &self.genesis.committee.validators[1..] {
-            config += &format!("[[peers]]\npublic_key = '{peer}'\naddress = '127.0.0.1:1'\n");
-        }
-        config
+        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+         listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
+            .to_owned()
     }
 
     fn write_config(&self, text: &str) {
@@ -105,30 +118,54 @@ fn a_configuration_that_is_missing_or_misspelt() {
 #[test]
 fn a_genesis_file_that_breaks_a_rule() {
     let mut setup = Setup::new();
-    setup.genesis.committee.validators.reverse();
+    setup.genesis.committee.members.reverse();
     setup.write_genesis();
     contains(&setup.refusal(), "ascending order");
+    setup.genesis.committee.members.truncate(3);
+    setup.write_genesis();
+    contains(&setup.refusal(), "not 3");
     fs::write(setup.path("genesis.json"), "{").unwrap();
     contains(&setup.refusal(), "genesis file is not valid");
 }
 
 #[test]
+fn a_committee_that_no_dealing_made() {
+    let mut setup = Setup::new();
+    // Not a point of the curve.
+    setup.genesis.committee.members[3].consensus_key = B256::repeat_byte(0xff);
+    setup.write_genesis();
+    contains(&setup.refusal(), "is not an ed25519 public key");
+
+    let mut setup = Setup::new();
+    setup.genesis.committee.output = dealer::deal(4).unwrap().output;
+    setup.write_genesis();
+    contains(&setup.refusal(), "dealt to other keys");
+    setup.genesis.committee.output = B256::repeat_byte(1).to_vec().into();
+    setup.write_genesis();
+    contains(&setup.refusal(), "not the outcome of a dealing");
+}
+
+#[test]
 fn keys_of_somebody_else() {
-    let setup = Setup::new();
     let stranger = dealer::deal(4).unwrap();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
-    contains(&setup.refusal(), "not in the genesis committee");
 
     // The right name with a stranger's share.
     let setup = Setup::new();
     let mut keys = ValidatorKeys::read(&setup.path("keys.json")).unwrap();
-    keys.share = stranger.keys[0].share.clone();
+    keys.share.clone_from(&stranger.keys[0].share);
     fs::remove_file(setup.path("keys.json")).unwrap();
     keys.write(&setup.path("keys.json")).unwrap();
     contains(&setup.refusal(), "another committee");
 
+    // A share in the file of somebody who is not in the committee.
+    let setup = Setup::new();
+    fs::remove_file(setup.path("keys.json")).unwrap();
+    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
+    contains(&setup.refusal(), "another committee");
+
     fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
+    contains(&setup.refusal(), "the identity key is damaged");
+    fs::write(setup.path("keys.json"), "{\"share\":\"0x01\"}").unwrap();
     contains(&setup.refusal(), "not a key file");
 }
 
@@ -146,13 +183,14 @@ fn key_files_are_private_and_never_replaced() {
 }
 
 #[test]
-fn a_peer_without_an_address() {
+fn a_peer_that_is_no_key() {
     let setup = Setup::new();
-    let config = setup.config();
-    let (shorter, _) = config.rsplit_once("[[peers]]").unwrap();
-    setup.write_config(shorter);
-    let missing = setup.genesis.committee.validators[3];
-    contains(&setup.refusal(), &missing.to_string());
+    let wrong = B256::repeat_byte(0xff);
+    setup.write_config(
+        &(setup.config()
+            + &format!("[[peers]]\npublic_key = '{wrong}'\naddress = '127.0.0.1:1'\n")),
+    );
+    contains(&setup.refusal(), &wrong.to_string());
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub const POINTS: Address = address!("4d56000000000000000000000000000000000001")
 pub const COIN: Address = address!("4d56000000000000000000000000000000000002");
 /// The bridge: outbox, inbox, Ethereum checkpoints.
 pub const BRIDGE: Address = address!("4d56000000000000000000000000000000000003");
+/// Staking and election: candidates, votes, rewards, evidence.
+pub const STAKING: Address = address!("4d56000000000000000000000000000000000004");
 
 /// Every module, in order.
-pub const ALL: [Address; 3] = [POINTS, COIN, BRIDGE];
+pub const ALL: [Address; 4] = [POINTS, COIN, BRIDGE, STAKING];

@@ -3,6 +3,10 @@
 //! JSON, camelCase. Its hash ([`Genesis::hash`]) stands in the first block, so two nets with any
 //! difference here never share a block. Public data only: keys live in each node's directory.
 
+use crate::{
+    address,
+    staking::{Allocation, StakingRules, max_coins},
+};
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::SocketAddr};
@@ -44,6 +48,10 @@ pub struct Genesis {
     pub issuers: Vec<Issuer>,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
+    /// Staking, election and rewards.
+    pub staking: StakingRules,
+    /// Coin that accounts hold from the start.
+    pub allocations: Vec<Allocation>,
 }
 
 /// The first delegates and their common key.
@@ -155,6 +163,27 @@ pub enum GenesisError {
     /// The same issuer twice.
     #[error("issuer {0} stands in the genesis file twice")]
     IssuerTwice(Address),
+    /// The same account twice.
+    #[error("account {0} stands in the allocations twice")]
+    AllocationTwice(Address),
+    /// Coin for an account that could never spend it, or no coin.
+    #[error(
+        "the allocation for {0} is nothing, or for the zero address or a system module; leave it out"
+    )]
+    Allocation(Address),
+    /// A first delegate that could not be elected.
+    #[error(
+        "the stake of committee member {0} is below staking.leastOwnStake, or its commission above staking.maxCommissionBp"
+    )]
+    MemberStake(B256),
+    /// A member's owner that can sign nothing.
+    #[error("committee member {0} is owned by a system module")]
+    MemberOwner(B256),
+    /// More coin than there is.
+    #[error(
+        "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
+    )]
+    Coins,
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -211,7 +240,47 @@ impl Genesis {
                 "idleBlockTimeMs (blockTimeMs to 60,000)",
             ));
         }
-        Ok(())
+        self.staking.check(self.committee.members.len())?;
+        self.check_coins()
+    }
+
+    /// All coin of block 0: allocations, the members' stakes and the reward pool. As much must be
+    /// locked in the bridge on Ethereum.
+    ///
+    /// # Errors
+    ///
+    /// When it is more than there is.
+    pub fn coins(&self) -> Result<U256, GenesisError> {
+        let stakes = self.committee.members.iter().map(|member| member.stake);
+        let allocations = self.allocations.iter().map(|allocation| allocation.amount);
+        stakes
+            .chain(allocations)
+            .try_fold(self.staking.reward_pool, U256::checked_add)
+            .filter(|sum| *sum <= max_coins())
+            .ok_or(GenesisError::Coins)
+    }
+
+    fn check_coins(&self) -> Result<(), GenesisError> {
+        for member in &self.committee.members {
+            if member.stake < self.staking.least_own_stake
+                || member.commission_bp > self.staking.max_commission_bp
+            {
+                return Err(GenesisError::MemberStake(member.consensus_key));
+            }
+            if address::ALL.contains(&member.owner) {
+                return Err(GenesisError::MemberOwner(member.consensus_key));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for Allocation { address, amount } in &self.allocations {
+            if amount.is_zero() || address.is_zero() || address::ALL.contains(address) {
+                return Err(GenesisError::Allocation(*address));
+            }
+            if !seen.insert(*address) {
+                return Err(GenesisError::AllocationTwice(*address));
+            }
+        }
+        self.coins().map(|_| ())
     }
 
     fn check_epochs(&self) -> Result<(), GenesisError> {
@@ -318,7 +387,65 @@ mod tests {
                 coin: Address::repeat_byte(5),
                 points: Address::repeat_byte(6),
             },
+            staking: StakingRules {
+                least_own_stake: U256::from(1_000),
+                ..StakingRules::default()
+            },
+            allocations: vec![Allocation {
+                address: Address::repeat_byte(7),
+                amount: U256::from(77),
+            }],
         }
+    }
+
+    #[test]
+    fn coin_of_the_start_is_counted_and_bounded() {
+        let mut genesis = genesis();
+        assert_eq!(genesis.coins(), Ok(U256::from(4 * 1_000 + 77)));
+        genesis.staking.reward_pool = max_coins() - U256::from(4_077);
+        assert_eq!(genesis.coins(), Ok(max_coins()));
+        genesis.staking.reward_pool += U256::ONE;
+        assert_eq!(genesis.check(), Err(GenesisError::Coins));
+        genesis.staking.reward_pool = U256::MAX;
+        assert_eq!(genesis.check(), Err(GenesisError::Coins));
+    }
+
+    #[test]
+    fn bad_coin_is_refused_by_name() {
+        let mut one = genesis();
+        one.allocations.push(one.allocations[0]);
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::AllocationTwice(Address::repeat_byte(7)))
+        );
+        for (address, amount) in [
+            (Address::ZERO, 1),
+            (address::STAKING, 1),
+            (Address::repeat_byte(8), 0),
+        ] {
+            let mut one = genesis();
+            let amount = U256::from(amount);
+            one.allocations.push(Allocation { address, amount });
+            assert_eq!(one.check(), Err(GenesisError::Allocation(address)));
+        }
+        let mut one = genesis();
+        one.committee.members[1].stake = U256::from(999);
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberStake(B256::repeat_byte(2)))
+        );
+        let mut one = genesis();
+        one.committee.members[2].commission_bp = 5_001;
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberStake(B256::repeat_byte(3)))
+        );
+        let mut one = genesis();
+        one.committee.members[0].owner = address::COIN;
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberOwner(B256::repeat_byte(1)))
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod packet;
 pub mod rpc;
 pub mod schedule;
+pub mod staking;
 pub mod vote;
 
 pub use alloy::primitives::{Address, B256, Bytes, U256, address, b256, keccak256};

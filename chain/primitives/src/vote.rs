@@ -1,12 +1,14 @@
 //! What a delegate signs with its own key, beside its share of the committee's.
 //!
 //! Any `t` shares of a threshold signature forge another's, so they prove nothing about one
-//! delegate. These two ed25519 signatures do:
+//! delegate. The first two of these ed25519 signatures do; the third keeps a candidate from taking
+//! another's key:
 //!
 //! | signature | by | over | two that disagree prove |
 //! |---|---|---|---|
 //! | proposal | a view's leader | the header's digest | it proposed two blocks in one view |
 //! | attestation | a delegate that executed a final block | epoch, height, digest | with the final digest: it vouched for a wrong result |
+//! | possession | a candidate's consensus key | the owner's address | |
 //!
 //! ```txt
 //! message     = varint(length of namespace) ‖ namespace ‖ body
@@ -14,9 +16,11 @@
 //!               body = digest (32)
 //! attestation : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_ATTEST"
 //!               body = epoch (8) ‖ height (8) ‖ digest (32)
+//! possession  : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_POSSESSION"
+//!               body = owner (20)
 //! ```
 //!
-//! A third signature is nobody's vote: a new node signs its own address when it asks to be let in.
+//! Another signature is nobody's vote: a new node signs its own address when it asks to be let in.
 //!
 //! ```txt
 //! visit       : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_VISIT"
@@ -73,6 +77,13 @@ pub fn visit_namespace(chain_id: u64) -> Vec<u8> {
 pub fn visit_body(seconds: u64, address: SocketAddr) -> Vec<u8> {
     let mut out = seconds.to_be_bytes().to_vec();
     out.extend_from_slice(address.to_string().as_bytes());
+    out
+}
+
+/// The namespace of proofs of possession.
+pub fn possession_namespace(chain_id: u64) -> Vec<u8> {
+    let mut out = certificate::namespace(chain_id);
+    out.extend_from_slice(b"_POSSESSION");
     out
 }
 

@@ -121,7 +121,7 @@ fn calls_keep_nothing_and_estimates_suffice() {
         ..CallRequest::default()
     };
     let input = chain.input(None);
-    let call = |request: CallRequest| block_on(chain.executor.call(&chain.state, input, request));
+    let call = |request: CallRequest| block_on(chain.executor.call(&chain.state, input.clone(), request));
     let Ok(CallOutcome::Success { output, logs, .. }) = call(request.clone()) else {
         panic!()
     };
@@ -129,7 +129,7 @@ fn calls_keep_nothing_and_estimates_suffice() {
     assert_eq!(logs.len(), 1);
     assert_eq!(chain.slot(counter, U256::ZERO), U256::ZERO);
     let estimate =
-        |request: CallRequest| block_on(chain.executor.estimate_gas(&chain.state, input, request));
+        |request: CallRequest| block_on(chain.executor.estimate_gas(&chain.state, input.clone(), request));
     let Ok(EstimateOutcome::Gas(gas)) = estimate(request.clone()) else {
         panic!()
     };
@@ -252,7 +252,7 @@ fn every_supported_type_is_taken_and_its_receipt_typed() {
     ]
     .map(|raw| Transaction::decode(&raw, CHAIN_ID).unwrap());
     let input = chain.input(None);
-    let output = block_on(chain.executor.execute(&chain.state, input, &all)).unwrap();
+    let output = block_on(chain.executor.execute(&chain.state, input.clone(), &all)).unwrap();
     chain.state.apply(&output.changes);
     let types: Vec<u8> = output.receipts.iter().map(|r| r.tx_type).collect();
     assert_eq!(types, [0, 1, 4]);
@@ -329,7 +329,7 @@ fn a_block_with_any_invalid_transaction_is_invalid_for_ever() {
     ];
     for (what, transaction) in bad {
         let input = chain.input(None);
-        let result = block_on(chain.executor.execute(&chain.state, input, &[transaction]));
+        let result = block_on(chain.executor.execute(&chain.state, input.clone(), &[transaction]));
         assert!(result.is_err_and(|error| error.is_permanent()), "{what}");
     }
     // The same transaction twice.

@@ -16,19 +16,11 @@ use commonware_glue::{dkg::ParticipantsProvider, stateful::db::DatabaseSet as _}
 use commonware_runtime::Spawner;
 use commonware_storage::Context as StorageContext;
 use commonware_utils::ordered::Set;
-use mileverse_execution::{ReadError, StateReader};
-use mileverse_primitives::{B256, genesis};
-use std::{future::Future, net::SocketAddr, sync::Arc};
+pub use mileverse_execution::Elected;
+use mileverse_execution::{Executor, ReadError, StateReader};
+use mileverse_primitives::B256;
+use std::{future::Future, net::SocketAddr};
 use tokio::sync::watch;
-
-/// Who was elected for an epoch.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Elected {
-    /// Its ed25519 key.
-    pub consensus_key: B256,
-    /// Where it is reached.
-    pub address: SocketAddr,
-}
 
 /// What final state says of elections. Every node must get the same answer, whenever it asks.
 pub trait Elections: Clone + Send + Sync + 'static {
@@ -47,42 +39,22 @@ pub trait Elections: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<SocketAddr>, ReadError>> + Send;
 }
 
-/// The genesis committee is elected for ever.
-#[derive(Clone, Debug)]
-pub struct GenesisCommittee(Arc<[Elected]>);
-
-impl GenesisCommittee {
-    /// The members that a genesis file names.
-    pub fn new(committee: &genesis::Committee) -> Self {
-        Self(
-            committee
-                .members
-                .iter()
-                .map(|member| Elected {
-                    consensus_key: member.consensus_key,
-                    address: member.address,
-                })
-                .collect(),
-        )
-    }
-}
-
-impl Elections for GenesisCommittee {
+/// The chain's own elections: what the staking module wrote.
+impl Elections for Executor {
     async fn elected(
         &self,
-        _state: &impl StateReader,
-        _epoch: u64,
+        state: &impl StateReader,
+        epoch: u64,
     ) -> Result<Vec<Elected>, ReadError> {
-        Ok(self.0.to_vec())
+        Self::elected(self, state, epoch).await
     }
 
     async fn address(
         &self,
-        _state: &impl StateReader,
+        state: &impl StateReader,
         key: B256,
     ) -> Result<Option<SocketAddr>, ReadError> {
-        let found = self.0.iter().find(|member| member.consensus_key == key);
-        Ok(found.map(|member| member.address))
+        Self::directory(self, state, key).await
     }
 }
 

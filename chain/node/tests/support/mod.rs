@@ -1,4 +1,9 @@
-//! A net of four validators for the simulator, and what must hold of it.
+//! A net for the simulator, described as data ([`Shape`]), and what must hold of it.
+
+pub mod deaf;
+pub mod elections;
+pub mod ethereum;
+pub mod property;
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -7,162 +12,155 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::SolCall as _,
 };
-use commonware_consensus::Heightable as _;
+use commonware_codec::Encode as _;
 use commonware_cryptography::{
     Signer as _,
-    bls12381::{dkg::feldman_desmedt, primitives::sharing::Mode},
+    bls12381::{
+        dkg::feldman_desmedt,
+        primitives::{group::Share, sharing::Mode},
+    },
     ed25519,
 };
 use commonware_glue::{
     simulate::{
         engine::{EngineDefinition, InitContext},
         processed::ProcessedHeight,
-        property::Property,
-        tracker::ProgressTracker,
     },
     stateful::db::DatabaseSet as _,
 };
-use commonware_runtime::{Handle, Quota, Supervisor as _, deterministic};
+use commonware_p2p::Address as Location;
+use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{N3f1, NZU32, TestRng, TryCollect as _, ordered::Set};
+use deaf::Deaf;
+use elections::Rota;
+use ethereum::{Endpoints, Ethereum};
 use mileverse_execution::{Executor, Transaction};
 use mileverse_node::{
-    application::{self, Application, Parts, Scheme, Tip},
-    block::{self, PublicKey},
-    consensus::{self, Channels},
-    ethereum::{EthereumView, Verdict},
+    application::{self, Application, Parts, Tip},
+    block::{self, Output, PublicKey},
+    committee::First,
+    consensus::{
+        self, Channels, memory::MemorySecrets, participants::Elected, peers::Peers,
+        schemes::Schemes,
+    },
+    dealer::{self, Seat},
     index::Index,
     mempool::{Mempool, Sender},
     state::Databases,
 };
 use mileverse_primitives::{
-    Address, B256, Bytes, U256,
+    Address, B256, U256,
     abi::IPoints,
     address::POINTS,
     certificate,
-    checkpoint::Checkpoint,
-    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
     keccak256,
 };
 use std::{
-    collections::BTreeMap,
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
-const VALIDATORS: usize = 4;
 const CHAIN_ID: u64 = 77_771;
 /// Issues of points that wait in the mempools from the start.
 pub const ISSUES: u64 = 20;
 
-/// How many validators' Ethereum endpoints lie or are dead; the others are honest.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoints {
-    /// Offer and confirm headers that do not exist.
-    pub liars: usize,
-    /// Never answer.
-    pub dead: usize,
+/// What a net is like.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// All nodes, of which some sit in the committee.
+    pub nodes: usize,
+    /// Seats of the committee.
+    pub seats: usize,
+    /// How many members are replaced at each epoch.
+    pub stride: usize,
+    /// Blocks of an epoch.
+    pub epoch_blocks: u64,
+    /// What the validators' Ethereum endpoints are like.
+    pub endpoints: Endpoints,
+    /// Nodes (by number) that hear nothing of some epochs' ceremonies.
+    pub deaf: BTreeMap<usize, BTreeSet<u64>>,
+    /// Epochs whose ceremony must fail; all others must succeed.
+    pub failing: BTreeSet<u64>,
 }
 
-impl Endpoints {
-    /// All good.
-    pub const HONEST: Self = Self { liars: 0, dead: 0 };
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Nature {
-    Honest,
-    Liar,
-    Dead,
-}
-
-/// One validator's endpoint. Ethereum makes a block whenever anybody looks.
-#[derive(Clone)]
-pub struct Ethereum {
-    nature: Nature,
-    blocks: Arc<AtomicU64>,
-}
-
-fn truth(number: u64) -> Checkpoint {
-    Checkpoint {
-        number,
-        hash: keccak256(number.to_be_bytes()),
-        state_root: keccak256([number.to_be_bytes(), [7; 8]].concat()),
-        timestamp: number,
-    }
-}
-
-impl EthereumView for Ethereum {
-    fn newest(&self) -> Option<Checkpoint> {
-        let real = truth(
-            self.blocks
-                .fetch_add(1, Ordering::Relaxed)
-                .saturating_add(1),
-        );
-        match self.nature {
-            Nature::Honest => Some(real),
-            Nature::Liar => Some(Checkpoint {
-                state_root: B256::repeat_byte(0xbd),
-                ..real
-            }),
-            Nature::Dead => None,
-        }
-    }
-
-    async fn check(&self, checkpoint: Checkpoint) -> Verdict {
-        match self.nature {
-            Nature::Honest if checkpoint == truth(checkpoint.number) => Verdict::Confirmed,
-            Nature::Honest => Verdict::Denied,
-            Nature::Liar => Verdict::Confirmed,
-            Nature::Dead => Verdict::Unknown,
+impl Shape {
+    /// `seats` nodes that all sit in the committee for ever.
+    pub fn committee(seats: usize) -> Self {
+        Self {
+            nodes: seats,
+            seats,
+            stride: 0,
+            epoch_blocks: 16,
+            endpoints: Endpoints::HONEST,
+            deaf: BTreeMap::new(),
+            failing: BTreeSet::new(),
         }
     }
 }
 
-/// What the simulator starts validators from.
+/// What the simulator starts nodes from.
 #[derive(Clone)]
 pub struct Net {
-    identities: Vec<PublicKey>,
-    schemes: Vec<Scheme>,
+    /// What it is like.
+    pub shape: Shape,
+    /// Who sits when.
+    pub rota: Rota,
+    /// Hash of the genesis file.
+    pub genesis_hash: B256,
+    /// What nodes said when they stopped by themselves.
+    pub stopped: Arc<Mutex<Vec<String>>>,
+    /// Ascending by public key.
+    identities: Vec<ed25519::PrivateKey>,
     genesis: Genesis,
-    endpoints: Endpoints,
     blocks: Arc<AtomicU64>,
     directory: Arc<tempfile::TempDir>,
-    /// A validator's index outlives its crashes, as a file does.
+    /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
+    secrets: Vec<MemorySecrets>,
     waiting: Arc<Vec<Transaction>>,
+}
+
+fn location(number: usize) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9000 + u16::try_from(number).unwrap()))
 }
 
 impl Net {
     /// A net with keys from `seed`.
-    pub fn new(seed: u64, endpoints: Endpoints) -> Self {
+    pub fn new(seed: u64, shape: Shape) -> Self {
         let mut rng = TestRng::new(seed);
-        let mut identities: Vec<PublicKey> = (0..VALIDATORS as u64)
-            .map(|n| ed25519::PrivateKey::from_seed(seed * 100 + n).public_key())
+        let mut identities: Vec<ed25519::PrivateKey> = (0..shape.nodes as u64)
+            .map(|n| ed25519::PrivateKey::from_seed(seed * 1000 + n))
             .collect();
-        identities.sort();
-        let members: Set<PublicKey> = identities.iter().cloned().try_collect().unwrap();
-        let (output, shares) =
-            feldman_desmedt::deal::<_, _, N3f1>(&mut rng, Mode::NonZeroCounter, members.clone())
-                .unwrap();
-        let schemes = identities
+        identities.sort_by_key(|identity| identity.public_key());
+        let words: Vec<B256> = identities
             .iter()
-            .map(|identity| {
-                Scheme::signer(
-                    &certificate::namespace(CHAIN_ID),
-                    members.clone(),
-                    output.public().clone(),
-                    shares.get_value(identity).unwrap().clone(),
-                )
-                .unwrap()
-            })
+            .map(|identity| B256::from_slice(&identity.public_key()))
             .collect();
+        let members: Set<PublicKey> = identities[..shape.seats]
+            .iter()
+            .map(|identity| identity.public_key())
+            .try_collect()
+            .unwrap();
+        let (output, shares): (Output, _) =
+            feldman_desmedt::deal::<_, _, N3f1>(&mut rng, Mode::NonZeroCounter, members).unwrap();
+        let share = |identity: &ed25519::PrivateKey| -> Option<Share> {
+            shares.get_value(&identity.public_key()).cloned()
+        };
+        let secrets = identities
+            .iter()
+            .map(|identity| MemorySecrets::new(share(identity)))
+            .collect();
+        let seats = (0..shape.seats).map(|number| Seat {
+            owner: Address::repeat_byte(u8::try_from(number + 1).unwrap()),
+            address: location(number),
+            stake: U256::from(1_000_000),
+            commission_bp: 500,
+        });
         let issuer = PrivateKeySigner::from_bytes(&keccak256("issuer")).unwrap();
         let genesis = Genesis {
             chain_id: CHAIN_ID,
@@ -170,10 +168,12 @@ impl Net {
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
-            committee: Committee {
-                validators: identities.iter().map(|key| B256::from_slice(key)).collect(),
-                sharing: Bytes::new(),
-            },
+            epoch_blocks: shape.epoch_blocks,
+            committee: dealer::committee(
+                words[..shape.seats].iter().copied(),
+                output.encode().to_vec().into(),
+                seats,
+            ),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000_000u64),
@@ -185,27 +185,65 @@ impl Net {
                 points: Address::repeat_byte(3),
             },
         };
-        let waiting = (0..ISSUES).map(|nonce| issue(&issuer, nonce)).collect();
+        let nodes = words.iter().enumerate().map(|(number, word)| Elected {
+            consensus_key: *word,
+            address: location(number),
+        });
+        let rota = Rota {
+            nodes: nodes.collect(),
+            seats: shape.seats,
+            stride: shape.stride,
+        };
         Self {
+            rota,
+            shape,
+            genesis_hash: genesis.hash().unwrap(),
+            stopped: Arc::default(),
             identities,
-            schemes,
             genesis,
-            endpoints,
             blocks: Arc::default(),
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
-            waiting: Arc::new(waiting),
+            secrets,
+            waiting: Arc::new((0..ISSUES).map(|nonce| issue(&issuer, nonce)).collect()),
         }
     }
 
-    fn nature(&self, validator: usize) -> Nature {
-        if validator < self.endpoints.liars {
-            Nature::Liar
-        } else if validator < self.endpoints.liars + self.endpoints.dead {
-            Nature::Dead
-        } else {
-            Nature::Honest
+    /// The key of node `number`.
+    pub fn key(&self, number: usize) -> PublicKey {
+        self.identities[number].public_key()
+    }
+
+    /// Every other node, so that nobody is cut off when it leaves the committee.
+    fn guests(&self, number: usize) -> Vec<(PublicKey, Location)> {
+        (0..self.identities.len())
+            .filter(|other| *other != number)
+            .map(|other| (self.key(other), location(other).into()))
+            .collect()
+    }
+
+    fn index(&self, number: usize) -> Index {
+        self.indexes
+            .lock()
+            .unwrap()
+            .entry(number)
+            .or_insert_with(|| {
+                let path = self.directory.path().join(format!("{number}.redb"));
+                Index::open(&path, self.genesis_hash).unwrap()
+            })
+            .clone()
+    }
+
+    fn mempool(&self) -> Mempool {
+        let mempool = Mempool::new(self.genesis.gas_limit);
+        for transaction in self.waiting.iter() {
+            let sender = Sender {
+                nonce: 0,
+                balance: U256::ZERO,
+            };
+            mempool.add(transaction.clone(), sender).unwrap();
         }
+        mempool
     }
 }
 
@@ -230,10 +268,14 @@ fn issue(issuer: &PrivateKeySigner, nonce: u64) -> Transaction {
     Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap()
 }
 
-/// A running validator, as far as the simulator looks into it.
+/// A running node, as far as the simulator looks into it.
 pub struct Validator {
-    index: Index,
-    tip: watch::Receiver<Tip>,
+    /// Its blocks.
+    pub index: Index,
+    /// Its newest final block.
+    pub tip: watch::Receiver<Tip>,
+    /// What it signs with in each epoch.
+    pub schemes: Schemes,
 }
 
 impl ProcessedHeight for Validator {
@@ -248,37 +290,31 @@ impl EngineDefinition for Net {
     type State = Validator;
 
     fn participants(&self) -> Vec<PublicKey> {
-        self.identities.clone()
-    }
-
-    fn channels(&self) -> Vec<(u64, Quota)> {
-        (0..5)
-            .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
+        (0..self.identities.len())
+            .map(|number| self.key(number))
             .collect()
     }
 
+    fn channels(&self) -> Vec<(u64, Quota)> {
+        [0, 1, 2, 3, 4, 6]
+            .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
+            .into()
+    }
+
     fn max_message_size(&self) -> u32 {
-        consensus::largest_message(u32::try_from(VALIDATORS).unwrap())
+        consensus::largest_message()
     }
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
+        let number = ctx.index;
         let executor = Executor::new(&self.genesis);
-        let genesis_hash = self.genesis.hash().unwrap();
-        let index = self
-            .indexes
-            .lock()
-            .unwrap()
-            .entry(ctx.index)
-            .or_insert_with(|| {
-                let path = self.directory.path().join(format!("{}.redb", ctx.index));
-                Index::open(&path, genesis_hash).unwrap()
-            })
-            .clone();
+        let first = First::read(&self.genesis.committee).unwrap();
+        let index = self.index(number);
         let initial = Databases::<deterministic::Context>::initial_sync_targets();
         let genesis_block = application::genesis_block(
             &self.genesis,
             &executor,
-            self.identities[0].clone(),
+            &first,
             StateCommitment {
                 root: block::word(&initial.root),
                 start: *initial.range.start(),
@@ -294,134 +330,76 @@ impl EngineDefinition for Net {
             digest: newest.header.digest(),
             header: newest.header,
         });
-        let mempool = Mempool::new(self.genesis.gas_limit);
-        for transaction in self.waiting.iter() {
-            let sender = Sender {
-                nonce: 0,
-                balance: U256::ZERO,
-            };
-            mempool.add(transaction.clone(), sender).unwrap();
-        }
         let ethereum = Ethereum {
-            nature: self.nature(ctx.index),
+            nature: self.shape.endpoints.of(number),
             blocks: self.blocks.clone(),
         };
+        let schemes = Schemes::new(
+            &certificate::namespace(CHAIN_ID),
+            *first.output.public().public(),
+        );
+        let (fatal, mut failed) = mpsc::unbounded_channel();
+        let stopped = self.stopped.clone();
+        ctx.context.child("watch").spawn(move |_| async move {
+            while let Some(reason) = failed.recv().await {
+                stopped.lock().unwrap().push(format!("{number}: {reason}"));
+            }
+        });
+        let nothing = Arc::new(BTreeSet::new());
+        let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
         let mut channels = ctx.channels.into_iter();
-        let mut next = || channels.next().unwrap();
+        let mut next = |deaf: &Arc<BTreeSet<u64>>| {
+            let (sender, receiver) = channels.next().unwrap();
+            (sender, Deaf::new(receiver, deaf.clone()))
+        };
         let running = Box::pin(consensus::start(
             ctx.context.child("validator"),
             consensus::Config {
-                public_key: ctx.public_key.clone(),
-                scheme: self.schemes[ctx.index].clone(),
-                peers: ctx.oracle.manager(),
+                identity: self.identities[number].clone(),
+                peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
                 blocker: ctx.oracle.control(ctx.public_key.clone()),
-                prefix: format!("validator-{}", ctx.index),
-                genesis: genesis_block.clone(),
+                prefix: format!("validator-{number}"),
+                genesis: self.genesis.clone(),
+                genesis_hash: self.genesis_hash,
+                genesis_block: genesis_block.clone(),
                 application: Application::new(Parts {
+                    identity: self.identities[number].clone(),
                     executor,
                     genesis: self.genesis.clone(),
                     genesis_block,
                     ethereum: ethereum.clone(),
-                    mempool,
+                    mempool: self.mempool(),
                     index: index.clone(),
                     tip,
-                    fatal: mpsc::unbounded_channel().0,
+                    fatal,
                 }),
                 ethereum,
+                elections: self.rota.clone(),
+                secrets: self.secrets[number].clone(),
+                tip: tips.clone(),
+                schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
             },
             Channels {
-                votes: next(),
-                certificates: next(),
-                resolver: next(),
-                backfill: next(),
-                broadcast: next(),
+                votes: next(&nothing),
+                certificates: next(&nothing),
+                resolver: next(&nothing),
+                backfill: next(&nothing),
+                broadcast: next(&nothing),
+                ceremony: next(&Arc::new(deaf)),
             },
         ))
         .await
         .unwrap();
-        (running.engine, Validator { index, tip: tips })
+        let state = Validator {
+            index,
+            tip: tips,
+            schemes,
+        };
+        (running.engine, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
         engine
-    }
-}
-
-/// At the end: one chain, every issue in it once, and no header that Ethereum never had.
-#[derive(Clone)]
-pub struct OneChain {
-    endpoints: Endpoints,
-}
-
-impl OneChain {
-    /// For a net with these endpoints.
-    pub const fn new(endpoints: Endpoints) -> Self {
-        Self { endpoints }
-    }
-
-    fn judge(&self, states: &[&Validator]) -> Result<(), String> {
-        let height = states
-            .iter()
-            .map(|state| state.tip.borrow().header.height)
-            .min()
-            .ok_or("nobody is left")?;
-        let mut issued = 0u64;
-        let mut checkpoints = 0u64;
-        for at in 1..=height {
-            let mut digests = states.iter().map(|state| {
-                let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
-                assert_eq!(block.height().get(), at);
-                Ok::<_, String>((block.header.digest(), block))
-            });
-            let (first, block) = digests.next().ok_or("nobody is left")??;
-            for other in digests {
-                if other?.0 != first {
-                    return Err(format!("two final blocks at height {at}"));
-                }
-            }
-            if let Some(checkpoint) = block.header.checkpoint {
-                checkpoints += 1;
-                if checkpoint != truth(checkpoint.number) {
-                    return Err(format!("a lie about Ethereum is final at height {at}"));
-                }
-            }
-            let results = states[0]
-                .index
-                .results(at)
-                .unwrap()
-                .ok_or("results are missing")?;
-            issued += results
-                .receipts
-                .iter()
-                .filter(|receipt| receipt.success)
-                .count() as u64;
-        }
-        if issued != ISSUES {
-            return Err(format!("{issued} of {ISSUES} issues are final"));
-        }
-        // With two dead endpoints of four no header can have three votes.
-        let agree = VALIDATORS - self.endpoints.dead >= 3;
-        if agree != (checkpoints > 0) {
-            return Err(format!(
-                "{checkpoints} checkpoints with {:?}",
-                self.endpoints
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Property<PublicKey, Validator> for OneChain {
-    fn name(&self) -> &str {
-        "one chain"
-    }
-
-    fn check<'a>(
-        &'a self,
-        _tracker: &'a ProgressTracker<PublicKey>,
-        states: &'a [&'a Validator],
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(async move { self.judge(states) })
     }
 }

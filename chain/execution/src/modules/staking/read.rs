@@ -1,0 +1,118 @@
+//! What the node asks of committed state: the elected, the directory, the committee.
+
+use super::{committee, refusal::Refusal};
+use crate::{
+    cache::{Cache, Place, View},
+    executor::Elected,
+    modules::{Config, host::Fault, ledger::Books},
+    state::{ReadError, StateReader, storage},
+};
+use alloy::primitives::B256;
+use mileverse_primitives::{address::STAKING, staking::ELECTION_LAG};
+use std::net::SocketAddr;
+
+/// Who was elected for an epoch, ascending by key; nobody if this state does not know.
+pub(crate) async fn elected(
+    config: &Config,
+    state: &impl StateReader,
+    epoch: u64,
+) -> Result<Vec<Elected>, ReadError> {
+    if epoch < ELECTION_LAG {
+        return Ok(config
+            .members
+            .iter()
+            .map(|member| Elected {
+                consensus_key: member.consensus_key,
+                address: member.address,
+            })
+            .collect());
+    }
+    let seats = ask(state, epoch, |ledger, epoch| {
+        committee::elected(ledger, epoch)
+    })
+    .await?
+    .unwrap_or_default();
+    seats
+        .into_iter()
+        .map(|seat| {
+            let address = seat.endpoint.0.ok_or_else(|| damaged(epoch))?;
+            Ok(Elected {
+                consensus_key: seat.key,
+                address,
+            })
+        })
+        .collect()
+}
+
+/// Where a key's node is reached, as of the last epoch's end.
+pub(crate) async fn directory(
+    config: &Config,
+    state: &impl StateReader,
+    key: B256,
+) -> Result<Option<SocketAddr>, ReadError> {
+    use super::candidate::{Endpoint, Word as _};
+    let word = storage(state, STAKING, committee::directory_place(key).key()).await?;
+    let member = || {
+        config
+            .members
+            .iter()
+            .find(|member| member.consensus_key == key)
+            .map(|member| member.address)
+    };
+    // Before block 1 the genesis members are not in the state yet.
+    Ok(Endpoint::decode(word).0.or_else(member))
+}
+
+/// Keys of an epoch's committee, ascending.
+pub(crate) async fn committee(
+    config: &Config,
+    state: &impl StateReader,
+    epoch: u64,
+) -> Result<Vec<B256>, ReadError> {
+    if epoch == 0 {
+        return Ok(config
+            .members
+            .iter()
+            .map(|member| member.consensus_key)
+            .collect());
+    }
+    ask(state, epoch, |ledger, epoch| {
+        let Some(committee) = committee::get(ledger, epoch)? else {
+            return Ok(None);
+        };
+        (0..committee.size)
+            .map(|position| committee.key(ledger, position))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    })
+    .await?
+    .ok_or_else(|| damaged(epoch))
+}
+
+fn damaged(epoch: u64) -> ReadError {
+    ReadError(Refusal::UnknownEpoch(epoch).to_string())
+}
+
+/// Runs a reading until all that it needs was read.
+async fn ask<T>(
+    state: &impl StateReader,
+    epoch: u64,
+    read: impl Fn(&mut Books<'_>, u64) -> Result<Option<T>, Fault>,
+) -> Result<Option<T>, ReadError> {
+    let mut cache = Cache::new(None);
+    loop {
+        let answer = {
+            let mut books = Books {
+                view: View {
+                    cache: &mut cache,
+                    fetch_now: &mut |_, _: Place| {},
+                },
+            };
+            read(&mut books, epoch)
+        };
+        if cache.is_complete() {
+            return answer.map_err(|_| damaged(epoch));
+        }
+        cache.fetch(state).await?;
+    }
+}

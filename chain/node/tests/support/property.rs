@@ -1,0 +1,180 @@
+//! What must hold of every net at the end, whatever happened in it.
+
+use super::{ISSUES, Net, Shape, Validator, ethereum::truth};
+use commonware_consensus::Heightable as _;
+use commonware_glue::simulate::{property::Property, tracker::ProgressTracker};
+use mileverse_node::block::{self, Block, PublicKey};
+use mileverse_primitives::{B256, schedule::Schedule};
+use std::{future::Future, pin::Pin};
+
+/// One chain, every issue in it once, no header that Ethereum never had, every turn as scheduled,
+/// every committee as elected, and no node that stopped.
+#[derive(Clone)]
+pub struct OneChain {
+    net: Net,
+}
+
+impl OneChain {
+    /// For this net.
+    pub const fn new(net: Net) -> Self {
+        Self { net }
+    }
+
+    fn shape(&self) -> &Shape {
+        &self.net.shape
+    }
+
+    fn judge(&self, states: &[&Validator]) -> Result<(), String> {
+        let stopped = self.net.stopped.lock().unwrap().clone();
+        if !stopped.is_empty() {
+            return Err(format!("nodes stopped: {stopped:?}"));
+        }
+        let height = states
+            .iter()
+            .map(|state| state.tip.borrow().header.height)
+            .min()
+            .ok_or("nobody is left")?;
+        let mut issued = 0u64;
+        let mut checkpoints = 0u64;
+        let mut committee = self.words(0);
+        for at in 1..=height {
+            let block = Self::same(states, at)?;
+            self.turn(&block, &committee)?;
+            if let Some(checkpoint) = block.header.checkpoint {
+                checkpoints += 1;
+                if checkpoint != truth(checkpoint.number) {
+                    return Err(format!("a lie about Ethereum is final at height {at}"));
+                }
+            }
+            if (at + 1) % self.shape().epoch_blocks == 0 {
+                committee = self.next_committee(&block, &committee)?;
+            }
+            let results = states[0]
+                .index
+                .results(at)
+                .unwrap()
+                .ok_or("results are missing")?;
+            issued += results
+                .receipts
+                .iter()
+                .filter(|receipt| receipt.success)
+                .count() as u64;
+        }
+        if issued != ISSUES {
+            return Err(format!("{issued} of {ISSUES} issues are final"));
+        }
+        // A header needs the votes of a quorum of the committee.
+        let dead = self.shape().endpoints.dead;
+        let seats = self.shape().seats;
+        let agree = seats - dead > 2 * seats / 3;
+        if agree != (checkpoints > 0) {
+            return Err(format!(
+                "{checkpoints} checkpoints with {:?}",
+                self.shape().endpoints
+            ));
+        }
+        Ok(())
+    }
+
+    /// The final block of a height, which all nodes must share.
+    fn same(states: &[&Validator], at: u64) -> Result<Block, String> {
+        let mut blocks = states.iter().map(|state| {
+            let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
+            assert_eq!(block.height().get(), at);
+            Ok::<_, String>(block)
+        });
+        let first = blocks.next().ok_or("nobody is left")??;
+        for other in blocks {
+            if other?.header != first.header {
+                return Err(format!("two final blocks at height {at}"));
+            }
+        }
+        Ok(first)
+    }
+
+    fn words(&self, epoch: u64) -> Vec<B256> {
+        let seated = self.net.rota.seated(epoch);
+        seated.iter().map(|elected| elected.consensus_key).collect()
+    }
+
+    fn turn(&self, block: &Block, committee: &[B256]) -> Result<(), String> {
+        let turn = block.header.turn;
+        let schedule = Schedule::new(self.net.genesis_hash, turn.epoch, committee)
+            .map_err(|error| error.to_string())?;
+        if turn.leader != schedule.leader(turn.view)
+            || turn.epoch != block.header.height / self.shape().epoch_blocks
+        {
+            return Err(format!("{turn:?} is not as scheduled"));
+        }
+        Ok(())
+    }
+
+    /// Who signs after an epoch's last block: whom its ceremony had as players, or the same as
+    /// before if it failed.
+    fn next_committee(&self, block: &Block, before: &[B256]) -> Result<Vec<B256>, String> {
+        let info = block.opens().ok_or("an epoch's last block opens none")?;
+        let epoch = info.epoch.get();
+        let fails = self.shape().failing.contains(&(epoch - 1));
+        let next = block::next_epoch(info);
+        if next.succeeded == fails {
+            return Err(format!(
+                "the ceremony of epoch {}: succeeded = {}",
+                epoch - 1,
+                next.succeeded
+            ));
+        }
+        let expected = if fails {
+            before.to_vec()
+        } else {
+            self.words(epoch - 1)
+        };
+        if next.committee != expected {
+            return Err(format!("others than the players sign epoch {epoch}"));
+        }
+        if block::keys(info.players.iter()) != self.words(epoch) {
+            return Err(format!("others than the elected play in epoch {epoch}"));
+        }
+        Ok(next.committee)
+    }
+}
+
+impl Property<PublicKey, Validator> for OneChain {
+    fn name(&self) -> &str {
+        "one chain"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(async move { self.judge(states) })
+    }
+}
+
+/// Every node that sits in the newest epoch's committee has a share to sign it with.
+#[derive(Clone, Copy)]
+pub struct AllSign;
+
+impl Property<PublicKey, Validator> for AllSign {
+    fn name(&self) -> &str {
+        "all sign"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        let without = states
+            .iter()
+            .filter(|state| !state.schemes.signs(state.tip.borrow().header.turn.epoch))
+            .count();
+        Box::pin(async move {
+            match without {
+                0 => Ok(()),
+                count => Err(format!("{count} delegates have no share")),
+            }
+        })
+    }
+}
