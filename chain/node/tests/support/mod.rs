@@ -13,6 +13,7 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use commonware_codec::Encode as _;
+use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_cryptography::{
     Signer as _,
     bls12381::{
@@ -25,6 +26,7 @@ use commonware_glue::{
     simulate::{
         engine::{EngineDefinition, InitContext},
         processed::ProcessedHeight,
+        tracker::FinalizationUpdate,
     },
     stateful::db::DatabaseSet as _,
 };
@@ -40,13 +42,14 @@ use mileverse_node::{
     block::{self, Output, PublicKey},
     committee::First,
     consensus::{
-        self, Channels, memory::MemorySecrets, participants::Elected, peers::Peers,
+        self, Channels, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
         schemes::Schemes,
     },
     dealer::{self, Seat},
     index::Index,
     mempool::{Mempool, Sender},
     state::Databases,
+    sync::Progress,
 };
 use mileverse_primitives::{
     Address, B256, U256,
@@ -276,6 +279,32 @@ pub struct Validator {
     pub tip: watch::Receiver<Tip>,
     /// What it signs with in each epoch.
     pub schemes: Schemes,
+    /// How it came to its state.
+    pub progress: Progress,
+}
+
+/// Tells the simulator of every final block, for as long as the node lives.
+fn report(
+    context: deterministic::Context,
+    key: PublicKey,
+    mut tips: watch::Receiver<Tip>,
+    monitor: tokio::sync::mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
+) {
+    context.spawn(move |_| async move {
+        while tips.changed().await.is_ok() {
+            let tip = tips.borrow_and_update().clone();
+            let turn = tip.header.turn;
+            let update = FinalizationUpdate {
+                pk: key.clone(),
+                round: Round::new(Epoch::new(turn.epoch), View::new(turn.view)),
+                height: Height::new(tip.header.height),
+                block_digest: tip.digest.to_vec(),
+            };
+            if monitor.send(update).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl ProcessedHeight for Validator {
@@ -296,7 +325,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6]
+        [0, 1, 2, 3, 4, 6, 9, 10]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -345,6 +374,7 @@ impl EngineDefinition for Net {
                 stopped.lock().unwrap().push(format!("{number}: {reason}"));
             }
         });
+        let progress = Progress::default();
         let nothing = Arc::new(BTreeSet::new());
         let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
         let mut channels = ctx.channels.into_iter();
@@ -379,6 +409,13 @@ impl EngineDefinition for Net {
                 tip: tips.clone(),
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
+                // Who comes late does not replay.
+                start: if ctx.delayed {
+                    Start::Sync
+                } else {
+                    Start::Replay
+                },
+                progress: progress.clone(),
             },
             Channels {
                 votes: next(&nothing),
@@ -387,14 +424,23 @@ impl EngineDefinition for Net {
                 backfill: next(&nothing),
                 broadcast: next(&nothing),
                 ceremony: next(&Arc::new(deaf)),
+                sync: next(&nothing),
+                probe: next(&nothing),
             },
         ))
         .await
         .unwrap();
+        report(
+            ctx.context.child("report"),
+            ctx.public_key.clone(),
+            tips.clone(),
+            ctx.monitor.clone(),
+        );
         let state = Validator {
             index,
             tip: tips,
             schemes,
+            progress,
         };
         (running.engine, state)
     }
