@@ -4,6 +4,7 @@
 //! .mileverse/
 //!   lock                 held while `up` runs
 //!   settings.json        shape, ports: written first, never changed
+//!   passphrase           seals the validators' keys and their ceremonies' secrets
 //!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
@@ -72,6 +73,11 @@ impl Layout {
     pub fn settings(&self) -> PathBuf {
         self.root.join("settings.json")
     }
+    /// The passphrase of the validators' sealed files.
+    pub fn passphrase(&self) -> PathBuf {
+        self.root.join("passphrase")
+    }
+
     /// See the drawing above.
     pub fn dealing(&self) -> PathBuf {
         self.root.join("dealing.json")

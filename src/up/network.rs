@@ -6,8 +6,14 @@ use super::{
 };
 use alloy::primitives::{B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
-use mileverse_node::dealer::{self, Seat, deal};
-use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
+use mileverse_node::{
+    dealer::{self, Seat, deal},
+    secrets::{Cost, Passphrase},
+};
+use mileverse_primitives::{
+    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    staking::{StakingRules, coins},
+};
 use serde::{Deserialize, Serialize};
 use std::{
     env,
@@ -15,9 +21,6 @@ use std::{
     path::PathBuf,
 };
 use url::Url;
-
-/// One MVC in its smallest unit.
-const COIN: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
 /// What the dealing told everybody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -37,6 +40,7 @@ struct NodeConfig {
     genesis: &'static str,
     data_dir: &'static str,
     keys: &'static str,
+    passphrase_file: &'static str,
     listen: String,
     rpc: String,
     ethereum_rpc: Url,
@@ -48,11 +52,12 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
         return Ok(dealt);
     }
     let dealing = deal(settings.validators).map_err(|error| Error::Genesis(error.to_string()))?;
+    let passphrase = passphrase(layout)?;
     for (index, keys) in dealing.keys.iter().enumerate() {
         let path = layout.validator(index).join("keys.json");
         files::directory(&layout.validator(index))?;
         files::remove(&path)?;
-        keys.write(&path)
+        keys.write(&path, &passphrase, Cost::LIGHT)
             .map_err(|error| Error::Genesis(error.to_string()))?;
     }
     let dealt = Dealt {
@@ -63,6 +68,18 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     // Last: a dealing that stopped halfway is dealt again.
     files::write_json(&layout.dealing(), &dealt)?;
     Ok(dealt)
+}
+
+/// The passphrase that seals all validators' keys; made at the first start. It is random, so a light
+/// cost of guessing is enough.
+fn passphrase(layout: &Layout) -> Result<Passphrase, Error> {
+    let path = layout.passphrase();
+    let found = if path.exists() {
+        Passphrase::read(&path)
+    } else {
+        Passphrase::random_file(&path)
+    };
+    found.map_err(|error| Error::Genesis(error.to_string()))
 }
 
 /// The numbers of the network that `up` makes.
@@ -86,7 +103,7 @@ pub fn genesis(
         points: contracts.points,
     };
     let network = numbers()?;
-    let committee = committee(settings, dealt, keys, &network)?;
+    let committee = committee(settings, dealt, keys, &network);
     if let Some(text) = files::read(&layout.genesis())? {
         let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
@@ -114,6 +131,11 @@ pub fn genesis(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         ethereum,
+        staking: StakingRules {
+            seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),
+            ..StakingRules::default()
+        },
+        allocations: Vec::new(),
     };
     genesis
         .check()
@@ -123,15 +145,7 @@ pub fn genesis(
 }
 
 /// The first committee: who owns each validator, where it is reached, what it stakes.
-fn committee(
-    settings: &Settings,
-    dealt: &Dealt,
-    keys: &Keys,
-    network: &Network,
-) -> Result<Committee, Error> {
-    let stake = U256::from(network.delegate_stake)
-        .checked_mul(COIN)
-        .ok_or_else(|| Error::Genesis("the delegates' stake is beyond all numbers".into()))?;
+fn committee(settings: &Settings, dealt: &Dealt, keys: &Keys, network: &Network) -> Committee {
     let seats = settings
         .ports
         .consensus
@@ -140,14 +154,14 @@ fn committee(
         .map(|(port, owner)| Seat {
             owner: owner.address(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
-            stake,
+            stake: coins(network.delegate_stake),
             commission_bp: network.delegate_commission_bp,
         });
-    Ok(dealer::committee(
+    dealer::committee(
         dealt.consensus_keys.iter().copied(),
         dealt.output.clone(),
         seats,
-    ))
+    )
 }
 
 /// Writes the validators' configuration files and says how to start each.
@@ -166,6 +180,7 @@ pub fn validators(
                 genesis: "../../genesis.json",
                 data_dir: "data",
                 keys: "keys.json",
+                passphrase_file: "../../passphrase",
                 listen: format!("127.0.0.1:{consensus}"),
                 rpc: format!("127.0.0.1:{rpc}"),
                 ethereum_rpc: ethereum.clone(),

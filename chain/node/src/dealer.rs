@@ -8,7 +8,7 @@ use crate::{
     block::{Output, PublicKey},
     bls,
     error::Error,
-    keys::ValidatorKeys,
+    secrets::ValidatorKeys,
 };
 use commonware_codec::Encode as _;
 use commonware_cryptography::{
@@ -25,6 +25,7 @@ use mileverse_primitives::{
     Address, B256, Bytes, U256,
     genesis::{Committee, LEAST_COMMITTEE, MAX_VALIDATORS, Member},
 };
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// What a dealing gives.
@@ -35,6 +36,29 @@ pub struct Dealing {
     pub group_key: Bytes,
     /// One per validator, ascending by public key.
     pub keys: Vec<ValidatorKeys>,
+}
+
+/// `dealing.json`: what everybody may know of a dealing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Public {
+    /// The dealt keys, ascending.
+    pub consensus_keys: Vec<B256>,
+    /// The public outcome, for the genesis file.
+    pub output: Bytes,
+    /// The group key as Ethereum takes it (EIP-2537, 256 bytes).
+    pub group_key: Bytes,
+}
+
+impl Public {
+    /// Of a dealing.
+    pub fn of(dealing: &Dealing) -> Self {
+        Self {
+            consensus_keys: dealing.public_keys(),
+            output: dealing.output.clone(),
+            group_key: dealing.group_key.clone(),
+        }
+    }
 }
 
 /// What a genesis file says of a member beside its key.

@@ -1,6 +1,9 @@
 //! What can stop a node from starting, each said so that its operator knows what to do.
 
-use crate::{application::GenesisBlockError, committee::CommitteeError};
+use crate::{
+    application::GenesisBlockError, command::genesis::SpecError, committee::CommitteeError,
+    secrets::SecretError,
+};
 use mileverse_primitives::{B256, genesis::GenesisError};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -25,13 +28,16 @@ pub enum Error {
         message: String,
     },
     /// A key file that cannot be used.
-    #[error("{path} does not hold this network's validator keys: {message}")]
+    #[error("{path} does not hold keys for this network: {message}")]
     Keys {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         message: String,
     },
+    /// A sealed file, or the passphrase that opens it.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A genesis file that breaks a rule.
     #[error("{path}: {source}")]
     Genesis {
@@ -48,6 +54,20 @@ pub enum Error {
     /// Keys that cannot be dealt.
     #[error("the keys cannot be dealt: {0}")]
     Deal(String),
+    /// A new node's files that cannot be made.
+    #[error("the node cannot be initialised: {0}")]
+    Init(String),
+    /// A description of a network that gives no genesis file.
+    #[error("{path} describes no network: {source}")]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SpecError,
+    },
+    /// Standard output is closed.
+    #[error("the answer could not be written to standard output: {0}")]
+    Output(std::io::Error),
     /// A `[[peers]]` entry that cannot be one.
     #[error("the configuration's [[peers]] entry {0} is not an ed25519 public key")]
     Peer(B256),

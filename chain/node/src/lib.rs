@@ -26,9 +26,10 @@ pub mod consensus;
 pub mod dealer;
 pub mod ethereum;
 pub mod index;
-pub mod keys;
 pub mod mempool;
+pub mod metrics;
 pub mod rpc;
+pub mod secrets;
 pub mod signature;
 pub mod state;
 pub mod sync;
@@ -36,5 +37,5 @@ pub mod system;
 
 mod error;
 
-pub use command::{Command, run};
+pub use command::{Command, genesis, run};
 pub use error::Error;

@@ -7,18 +7,26 @@ use mileverse_node::{
     Command,
     dealer::{self, Seat},
     index::Index,
-    keys::ValidatorKeys,
     run,
+    secrets::{Cost, Passphrase, ValidatorKeys},
 };
 use mileverse_primitives::{
-    Address, B256, U256,
+    Address, B256,
     genesis::{EthereumSide, Genesis},
+    staking::{StakingRules, coins},
 };
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
 };
+
+const PASSPHRASE: &str = "a test's passphrase";
+
+fn passphrase() -> Passphrase {
+    Passphrase::new(PASSPHRASE).unwrap()
+}
 
 #[derive(Parser)]
 struct Cli {
@@ -37,12 +45,16 @@ impl Setup {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(4).unwrap();
         dealing.keys[0]
-            .write(&directory.path().join("keys.json"))
+            .write(
+                &directory.path().join("keys.json"),
+                &passphrase(),
+                Cost::LIGHT,
+            )
             .unwrap();
         let seats = (1..=4).map(|number| Seat {
             owner: Address::repeat_byte(number),
             address: SocketAddr::from(([127, 0, 0, 1], u16::from(number))),
-            stake: U256::from(1_000_000),
+            stake: coins(10_000),
             commission_bp: 500,
         });
         let genesis = Genesis {
@@ -60,7 +72,15 @@ impl Setup {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: Vec::new(),
         };
+        fs::write(directory.path().join("passphrase"), PASSPHRASE).unwrap();
+        fs::set_permissions(
+            directory.path().join("passphrase"),
+            fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
         let setup = Self { directory, genesis };
         setup.write_genesis();
         setup.write_config(&setup.config());
@@ -80,7 +100,7 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
          listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
             .to_owned()
     }
@@ -151,35 +171,34 @@ fn keys_of_somebody_else() {
 
     // The right name with a stranger's share.
     let setup = Setup::new();
-    let mut keys = ValidatorKeys::read(&setup.path("keys.json")).unwrap();
+    let path = setup.path("keys.json");
+    let (mut keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
     keys.share.clone_from(&stranger.keys[0].share);
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    keys.write(&setup.path("keys.json")).unwrap();
+    fs::remove_file(&path).unwrap();
+    keys.write(&path, &passphrase(), Cost::LIGHT).unwrap();
     contains(&setup.refusal(), "another committee");
 
     // A share in the file of somebody who is not in the committee.
-    let setup = Setup::new();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
+    fs::remove_file(&path).unwrap();
+    stranger.keys[0]
+        .write(&path, &passphrase(), Cost::LIGHT)
+        .unwrap();
     contains(&setup.refusal(), "another committee");
 
-    fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
-    contains(&setup.refusal(), "the identity key is damaged");
-    fs::write(setup.path("keys.json"), "{\"share\":\"0x01\"}").unwrap();
-    contains(&setup.refusal(), "not a key file");
+    fs::write(&path, "{\"identity\":\"0x01\"}").unwrap();
+    contains(&setup.refusal(), "keys.json");
 }
 
 #[test]
 fn key_files_are_private_and_never_replaced() {
-    use std::os::unix::fs::PermissionsExt as _;
     let setup = Setup::new();
     let path = setup.path("keys.json");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let keys = ValidatorKeys::read(&path).unwrap();
-    assert!(keys.write(&path).is_err());
+    let (keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
+    assert!(keys.write(&path, &passphrase(), Cost::LIGHT).is_err());
 }
 
 #[test]

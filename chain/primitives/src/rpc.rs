@@ -34,7 +34,7 @@ pub struct Status {
     pub digest: B256,
     /// Its time, milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Validators this node knows, itself left out.
+    /// Other nodes that are connected to this one, as of a second ago at most.
     pub peers: u64,
     /// Number of the newest Ethereum block the chain agreed on; 0 if none.
     pub ethereum_checkpoint: u64,

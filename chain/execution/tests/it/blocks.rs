@@ -98,7 +98,12 @@ fn many_cold_words_are_read_without_running_once_for_each() {
     let state = chain.state.with_pending(0);
     let transaction = chain.sign(&call);
     let input = chain.input(None);
-    let output = block_on(chain.executor.execute(&state, input.clone(), &[transaction])).unwrap();
+    let output = block_on(
+        chain
+            .executor
+            .execute(&state, input.clone(), &[transaction]),
+    )
+    .unwrap();
     assert!(output.receipts[0].success);
     // Each word once, and a few accounts; nothing twice.
     let reads = state.reads.load(Ordering::Relaxed);

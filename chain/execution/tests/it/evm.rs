@@ -121,15 +121,21 @@ fn calls_keep_nothing_and_estimates_suffice() {
         ..CallRequest::default()
     };
     let input = chain.input(None);
-    let call = |request: CallRequest| block_on(chain.executor.call(&chain.state, input.clone(), request));
+    let call =
+        |request: CallRequest| block_on(chain.executor.call(&chain.state, input.clone(), request));
     let Ok(CallOutcome::Success { output, logs, .. }) = call(request.clone()) else {
         panic!()
     };
     assert_eq!(U256::from_be_slice(&output), U256::ONE);
     assert_eq!(logs.len(), 1);
     assert_eq!(chain.slot(counter, U256::ZERO), U256::ZERO);
-    let estimate =
-        |request: CallRequest| block_on(chain.executor.estimate_gas(&chain.state, input.clone(), request));
+    let estimate = |request: CallRequest| {
+        block_on(
+            chain
+                .executor
+                .estimate_gas(&chain.state, input.clone(), request),
+        )
+    };
     let Ok(EstimateOutcome::Gas(gas)) = estimate(request.clone()) else {
         panic!()
     };
@@ -329,7 +335,11 @@ fn a_block_with_any_invalid_transaction_is_invalid_for_ever() {
     ];
     for (what, transaction) in bad {
         let input = chain.input(None);
-        let result = block_on(chain.executor.execute(&chain.state, input.clone(), &[transaction]));
+        let result = block_on(
+            chain
+                .executor
+                .execute(&chain.state, input.clone(), &[transaction]),
+        );
         assert!(result.is_err_and(|error| error.is_permanent()), "{what}");
     }
     // The same transaction twice.

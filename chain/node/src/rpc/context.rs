@@ -3,15 +3,16 @@
 use super::{Admission, Reads};
 use crate::{
     block::{Block, PublicKey},
-    consensus::{Marshal, peers::Peers},
+    consensus::{Marshal, peers},
     index::Index,
+    metrics::Peers,
     sync::Progress,
 };
 use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
 
 /// The peers of the TCP network, which visitors join.
-pub type Door = Peers<Oracle<PublicKey>>;
+pub type Door = peers::Peers<Oracle<PublicKey>>;
 
 /// What the methods answer from.
 pub struct Context {
@@ -21,6 +22,8 @@ pub struct Context {
     pub admission: Admission,
     /// Blocks and receipts.
     pub index: Index,
+    /// Live connections.
+    pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
     /// The network.

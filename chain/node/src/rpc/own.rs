@@ -108,7 +108,7 @@ async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
         height: tip.header.height,
         digest: tip.digest,
         timestamp_ms: tip.header.timestamp_ms,
-        peers: (context.genesis.committee.members.len() as u64).saturating_sub(1),
+        peers: context.peers.connected(),
         ethereum_checkpoint: context.reads.latest_checkpoint().await?,
         validator: context.validator,
         first_height: context.index.first().map_err(failure::index)?,

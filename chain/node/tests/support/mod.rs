@@ -53,12 +53,14 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256, U256,
-    abi::IPoints,
-    address::POINTS,
+    abi::{IPoints, IStaking},
+    address::{POINTS, STAKING},
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
     keccak256,
+    staking::{Allocation, StakingRules, coins},
+    vote::possession_namespace,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -125,7 +127,8 @@ pub struct Net {
     /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
     secrets: Vec<MemorySecrets>,
-    waiting: Arc<Vec<Transaction>>,
+    /// Transactions with their senders' balances.
+    waiting: Arc<Vec<(Transaction, U256)>>,
 }
 
 fn location(number: usize) -> SocketAddr {
@@ -161,10 +164,17 @@ impl Net {
         let seats = (0..shape.seats).map(|number| Seat {
             owner: Address::repeat_byte(u8::try_from(number + 1).unwrap()),
             address: location(number),
-            stake: U256::from(1_000_000),
+            stake: coins(10_000),
             commission_bp: 500,
         });
         let issuer = PrivateKeySigner::from_bytes(&keccak256("issuer")).unwrap();
+        let newcomers: Vec<Newcomer> = (shape.seats..shape.nodes)
+            .map(|number| Newcomer {
+                owner: PrivateKeySigner::from_bytes(&keccak256(number.to_be_bytes())).unwrap(),
+                identity: identities[number].clone(),
+                address: location(number),
+            })
+            .collect();
         let genesis = Genesis {
             chain_id: CHAIN_ID,
             timestamp_ms: 0,
@@ -187,6 +197,14 @@ impl Net {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: newcomers
+                .iter()
+                .map(|newcomer| Allocation {
+                    address: newcomer.owner.address(),
+                    amount: coins(20_000),
+                })
+                .collect(),
         };
         let nodes = words.iter().enumerate().map(|(number, word)| Elected {
             consensus_key: *word,
@@ -197,6 +215,11 @@ impl Net {
             seats: shape.seats,
             stride: shape.stride,
         };
+        let issues = (0..ISSUES).map(|nonce| (issue(&issuer, nonce), U256::ZERO));
+        let registrations = newcomers
+            .iter()
+            .map(|newcomer| (newcomer.register(), coins(20_000)));
+        let waiting = issues.chain(registrations).collect();
         Self {
             rota,
             shape,
@@ -208,7 +231,7 @@ impl Net {
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
             secrets,
-            waiting: Arc::new((0..ISSUES).map(|nonce| issue(&issuer, nonce)).collect()),
+            waiting: Arc::new(waiting),
         }
     }
 
@@ -239,14 +262,41 @@ impl Net {
 
     fn mempool(&self) -> Mempool {
         let mempool = Mempool::new(self.genesis.gas_limit);
-        for transaction in self.waiting.iter() {
+        for (transaction, balance) in self.waiting.iter() {
             let sender = Sender {
                 nonce: 0,
-                balance: U256::ZERO,
+                balance: *balance,
             };
             mempool.add(transaction.clone(), sender).unwrap();
         }
         mempool
+    }
+}
+
+/// A node that is not in the first committee and asks to be a candidate.
+struct Newcomer {
+    owner: PrivateKeySigner,
+    identity: ed25519::PrivateKey,
+    address: SocketAddr,
+}
+
+impl Newcomer {
+    fn register(&self) -> Transaction {
+        let possession = self.identity.sign(
+            &possession_namespace(CHAIN_ID),
+            self.owner.address().as_slice(),
+        );
+        let call = IStaking::registerCall {
+            consensusKey: B256::from_slice(&self.identity.public_key()),
+            possession: possession.encode().to_vec().into(),
+            networkAddress: self.address.to_string(),
+            commissionBp: 500,
+            profile: IStaking::Profile {
+                name: "newcomer".into(),
+                website: String::new(),
+            },
+        };
+        sign(&self.owner, STAKING, 0, coins(10_000), call.abi_encode())
     }
 }
 
@@ -256,15 +306,26 @@ fn issue(issuer: &PrivateKeySigner, nonce: u64) -> Transaction {
         amount: U256::from(1000),
         conversionId: keccak256(nonce.to_be_bytes()),
     };
+    sign(issuer, POINTS, nonce, U256::ZERO, call.abi_encode())
+}
+
+fn sign(
+    signer: &PrivateKeySigner,
+    to: Address,
+    nonce: u64,
+    value: U256,
+    input: Vec<u8>,
+) -> Transaction {
     let transaction = TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
-        gas_limit: 300_000,
-        to: TxKind::Call(POINTS),
-        input: call.abi_encode().into(),
+        gas_limit: 1_000_000,
+        to: TxKind::Call(to),
+        value,
+        input: input.into(),
         ..Default::default()
     };
-    let signature = issuer
+    let signature = signer
         .sign_hash_sync(&transaction.signature_hash())
         .unwrap();
     let envelope: TxEnvelope = transaction.into_signed(signature).into();

@@ -1,4 +1,4 @@
-//! The verb `mileverse node`.
+//! `mileverse node run`: a node, from its files to its last signal.
 
 use crate::{
     application::{self, Application, Parts, Tip},
@@ -6,101 +6,32 @@ use crate::{
     bls,
     committee::{self, CommitteeError, First},
     config::Config,
-    consensus::{self, Start, memory::MemorySecrets, network, schemes::Schemes},
-    dealer,
+    consensus::{self, Start, network, schemes::Schemes},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
-    keys::ValidatorKeys,
     mempool::{Mempool, gossip},
+    metrics,
     rpc::{self, Admission, Reads, Waiting},
+    secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
     sync::{Progress, visit},
 };
 use alloy::transports::http::reqwest::Url;
-use clap::{Args, Subcommand};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address;
-use commonware_runtime::{Runner as _, Supervisor as _, tokio as runtime};
+use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_utils::ordered::Quorum as _;
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
-
-mod follow;
 
 /// Blocks of transactions waiting to be gossiped.
 const GOSSIP_QUEUE: usize = 4096;
 /// Added to the idle block time before a silent leader loses its turn.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
-
-/// Run a validator of the native chain, or make the keys of a new network.
-#[derive(Args, Debug)]
-pub struct Command {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Run a validator until it is stopped.
-    Run {
-        /// Configuration file (TOML).
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Run a node that fetches a recent state from its peers, then follows the chain.
-    ///
-    /// It needs no share. Its identity is made at first start if the configuration names none that
-    /// exists. Once it has a state it is like any other node, and signs when it is elected.
-    Follow {
-        /// Configuration file (TOML), as for `run`.
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Deal the keys of a new network's first committee, on this machine.
-    Deal {
-        /// How many validators: 1, or 4 to 99.
-        #[arg(long, default_value_t = 4)]
-        validators: usize,
-        /// Directory to write dealing.json and validator-N/keys.json to.
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
-
-/// Runs the verb; returns when the node has stopped.
-pub fn run(command: Command) -> Result<(), Error> {
-    match command.verb {
-        Verb::Run { config } => run_node(Config::read(&config)?, Start::Replay),
-        Verb::Follow { config } => {
-            let config = Config::read(&config)?;
-            follow::ensure_identity(&config.keys)?;
-            run_node(config, Start::Sync)
-        }
-        Verb::Deal { validators, out } => deal(validators, out),
-    }
-}
-
-fn deal(validators: usize, out: PathBuf) -> Result<(), Error> {
-    let dealing = dealer::deal(validators)?;
-    let file = |path: PathBuf| move |source| Error::File { path, source };
-    for (number, keys) in dealing.keys.iter().enumerate() {
-        let directory = out.join(format!("validator-{number}"));
-        std::fs::create_dir_all(&directory).map_err(file(directory.clone()))?;
-        keys.write(&directory.join("keys.json"))?;
-    }
-    let path = out.join("dealing.json");
-    let text = serde_json::to_string_pretty(&serde_json::json!({
-        "consensusKeys": dealing.public_keys(),
-        "output": dealing.output,
-        "groupKey": dealing.group_key,
-    }))
-    .map_err(|error| Error::Deal(error.to_string()))?;
-    std::fs::write(&path, text).map_err(file(path.clone()))
-}
 
 /// A node's files, read and checked before anything starts.
 struct Ready {
@@ -108,6 +39,8 @@ struct Ready {
     genesis: Genesis,
     genesis_hash: B256,
     keys: ValidatorKeys,
+    passphrase: Passphrase,
+    cost: Cost,
     first: First,
     guests: Vec<(PublicKey, Address)>,
     group_key: mileverse_primitives::Bytes,
@@ -116,13 +49,13 @@ struct Ready {
     hosts: Vec<Url>,
 }
 
-fn prepare(config: Config) -> Result<Ready, Error> {
+fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
     let genesis = config.read_genesis()?;
     let genesis_hash = genesis.hash().map_err(|source| Error::Genesis {
         path: config.genesis.clone(),
         source,
     })?;
-    let keys = ValidatorKeys::read(&config.keys)?;
+    let (keys, cost) = ValidatorKeys::read(&config.keys, &passphrase)?;
     let first = First::read(&genesis.committee)?;
     let sharing = first.output.public();
     let me = keys.public_key();
@@ -190,6 +123,8 @@ fn prepare(config: Config) -> Result<Ready, Error> {
         genesis,
         genesis_hash,
         keys,
+        passphrase,
+        cost,
         first,
         guests,
         group_key,
@@ -199,8 +134,9 @@ fn prepare(config: Config) -> Result<Ready, Error> {
     })
 }
 
-fn run_node(config: Config, start: Start) -> Result<(), Error> {
-    let ready = prepare(config)?;
+/// Runs a node until it is stopped. `start` says how it gets a state if it has none.
+pub(super) fn run(config: Config, passphrase: Passphrase, start: Start) -> Result<(), Error> {
+    let ready = prepare(config, passphrase)?;
     let storage = ready.config.data_dir.join("consensus");
     let runner = runtime::Runner::new(
         runtime::Config::new()
@@ -217,6 +153,8 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         genesis,
         genesis_hash,
         keys,
+        passphrase,
+        cost,
         first,
         guests,
         group_key,
@@ -247,6 +185,18 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         header: newest.header,
     });
     let (fatal, mut failed) = mpsc::unbounded_channel();
+    let secrets = Secrets::open(
+        Setup {
+            path: config.data_dir.join("secrets.json"),
+            identity: keys.consensus_key(),
+            chain: genesis_hash,
+            dealt: keys.share,
+            cost,
+        },
+        &passphrase,
+        fatal.clone(),
+    )?;
+    drop(passphrase);
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
 
@@ -310,7 +260,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             }),
             ethereum,
             elections: executor.clone(),
-            secrets: MemorySecrets::new(keys.share),
+            secrets,
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
@@ -341,6 +291,39 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         waiting.stopped().await;
     }
 
+    let registry: metrics::Registry = {
+        let context = context.child("metrics");
+        Arc::new(move || context.encode())
+    };
+    let peers = metrics::Peers::new(registry.clone());
+    let instruments = metrics::Instruments::default();
+    let observer = metrics::Observer::new(
+        genesis_hash,
+        B256::from_slice(&me),
+        metrics::now_ms(),
+        instruments.clone(),
+    );
+    let watching = tokio::spawn(metrics::watch::run(
+        index.clone(),
+        tips.clone(),
+        observer.clone(),
+        metrics::watch::committees(index.clone(), genesis_block.clone(), genesis.epoch_blocks),
+    ));
+    let metering = match config.metrics {
+        Some(address) => {
+            let sources = metrics::Sources {
+                instruments,
+                observer,
+                registry,
+                peers: peers.clone(),
+                mempool: mempool.clone(),
+                idle: Duration::from_millis(genesis.idle_block_time_ms),
+            };
+            Some(metrics::serve(sources, address).await?)
+        }
+        None => None,
+    };
+
     let reads = Reads::new(executor, running.databases, tips);
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
     let admission = Admission {
@@ -366,6 +349,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             reads,
             admission,
             index,
+            peers,
             marshal: running.marshal,
             validator: B256::from_slice(&me),
             genesis,
@@ -378,7 +362,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         address,
     )
     .await?;
-    announce(address)?;
+    announce(address, metering.as_ref().map(|(address, _)| *address))?;
 
     let stopped = tokio::select! {
         signal = stop_signal() => signal,
@@ -390,12 +374,19 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     gossiping.abort();
     following.abort();
     visiting.abort();
+    watching.abort();
+    if let Some((_, metering)) = metering {
+        metering.abort();
+    }
     stopped
 }
 
-/// The one line on standard output that says where JSON-RPC is.
-fn announce(address: SocketAddr) -> Result<(), Error> {
-    let line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+/// The one line on standard output that says where JSON-RPC is, and metrics if they are served.
+fn announce(address: SocketAddr, metrics: Option<SocketAddr>) -> Result<(), Error> {
+    let mut line = serde_json::json!({ "ready": true, "url": format!("http://{address}") });
+    if let Some(address) = metrics {
+        line["metrics"] = format!("http://{address}").into();
+    }
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
