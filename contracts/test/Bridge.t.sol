@@ -286,19 +286,39 @@ contract BridgeTest is World {
         vm.assertFalse(good, "no ether");
     }
 
-    function test_aStoppedClientStopsTheBridge() public {
+    function test_aContradictionStopsTheBridgeForEver() public {
         uint64 index = sendPointsHere(ALICE, 5, uint64(NOW));
         ILightClient.HeaderProof memory header = certified();
         IBridge.OutboxItem[] memory items = one(index);
         ILightClient.HeaderProof memory other = unsigned();
         other.restHash = keccak256("other");
-        client.freeze(header, Signer.certify(SECRET, NATIVE, other));
-        vm.expectRevert(LightClientErrors.ClientFrozen.selector);
+        other = Signer.certify(SECRET, NATIVE, other);
+        vm.expectEmit(true, true, true, false, address(bridge));
+        emit IBridge.Frozen(header.epoch, header.view_, 0, 0);
+        vm.prank(address(0xbad));
+        bridge.freeze(header, other);
+        vm.assertTrue(bridge.frozen(), "stopped");
+        vm.expectRevert(BridgeErrors.BridgeStopped.selector);
         bridge.deliver(header, items);
+        vm.expectRevert(BridgeErrors.BridgeStopped.selector);
+        bridge.freeze(header, other);
         // Nothing could ever come back, so nothing leaves.
         vm.prank(ALICE);
         vm.expectRevert(BridgeErrors.BridgeStopped.selector);
         bridge.send(address(coin), BOB, 1, uint64(NOW + 1));
+    }
+
+    function test_noContradictionStopsNothing() public {
+        sendPointsHere(ALICE, 5, uint64(NOW));
+        ILightClient.HeaderProof memory header = certified();
+        vm.expectRevert(LightClientErrors.NotMisbehaviour.selector);
+        bridge.freeze(header, header);
+        ILightClient.HeaderProof memory other = unsigned();
+        other.restHash = keccak256("other");
+        other = Signer.certify(SECRET + 1, NATIVE, other);
+        vm.expectRevert(LightClientErrors.CertificateInvalid.selector);
+        bridge.freeze(header, other);
+        vm.assertFalse(bridge.frozen(), "not stopped");
     }
 
     function test_viewsKnowOnlyTheirTokens() public {

@@ -48,13 +48,17 @@ contract BridgeMustTest is World {
     }
 
     function test_Wormhole_theVerifierIsPartOfTheCode() public {
+        // The bridge makes its client itself, of the code it was built with; nobody hands it one.
+        vm.assertEq(
+            address(bridge.lightClient()).code.length,
+            address(bridgeFor(coin).lightClient()).code.length,
+            "code"
+        );
+        // Whoever else makes clients with the factory makes no difference.
+        bytes memory foreign = Signer.key(SECRET + 1);
+        vm.prank(address(0xbad));
+        bridge.clients().create(foreign, NATIVE, 9, 0);
         vm.assertEq(address(bridge.lightClient()), address(client), "the client");
-        // A client without code is refused at birth, as is one that answers nothing.
-        vm.expectRevert();
-        new Bridge(ILightClient(address(0xc0de)), coin);
-        ILightClient mute = ILightClient(address(new Noisy()));
-        vm.expectRevert();
-        new Bridge(mute, coin);
     }
 
     function test_Bnb_leafIndexOutOfRange() public {
@@ -137,8 +141,8 @@ contract BridgeMustTest is World {
         version[0] = 0x02;
         _refused(version, abi.encodeWithSelector(PacketErrors.PacketVersion.selector, 2));
         bytes memory kind = bytes.concat(good);
-        kind[1] = 0x03;
-        _refused(kind, abi.encodeWithSelector(PacketErrors.PacketKind.selector, 3));
+        kind[1] = 0x04;
+        _refused(kind, abi.encodeWithSelector(PacketErrors.PacketKind.selector, 4));
         _nothingHappened();
     }
 
@@ -162,7 +166,8 @@ contract BridgeMustTest is World {
         bytes memory key = client.groupKey();
         deliver(sendPointsHere(address(client), 5, SOON));
         vm.assertEq(client.groupKey(), key, "same key");
-        vm.assertFalse(client.frozen(), "not stopped");
+        vm.assertEq(address(bridge.lightClient()), address(client), "same client");
+        vm.assertFalse(bridge.frozen(), "not stopped");
     }
 
     function test_Ronin_noAccountHasRights() public {
@@ -247,14 +252,15 @@ contract BridgeMustTest is World {
     }
 
     function test_OddTokens_withoutCode() public {
+        bytes memory key = Signer.key(SECRET);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0xdead)));
-        new Bridge(client, IERC20(address(0xdead)));
+        new Bridge(key, NATIVE, IERC20(address(0xdead)), 0);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0)));
-        new Bridge(client, IERC20(address(0)));
+        new Bridge(key, NATIVE, IERC20(address(0)), 0);
     }
 
     function test_OddTokens_feeOnTransfer() public {
-        Bridge odd = new Bridge(client, new FeeToken(address(this)));
+        Bridge odd = bridgeFor(new FeeToken(address(this)));
         odd.coin().approve(address(odd), 10);
         address token = address(odd.coin());
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.AmountMoved.selector, 10, 9));
@@ -263,21 +269,21 @@ contract BridgeMustTest is World {
 
     function test_OddTokens_falseInsteadOfRevert() public {
         FalseToken token = new FalseToken(address(this));
-        Bridge odd = new Bridge(client, token);
+        Bridge odd = bridgeFor(token);
         vm.expectRevert(abi.encodeWithSelector(SafeERC20.SafeERC20FailedOperation.selector, address(token)));
         odd.send(address(token), BOB, 10, SOON);
     }
 
     function test_OddTokens_trueWithoutMoving() public {
         LyingToken token = new LyingToken(address(this));
-        Bridge odd = new Bridge(client, token);
+        Bridge odd = bridgeFor(token);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.AmountMoved.selector, 10, 0));
         odd.send(address(token), BOB, 10, SOON);
     }
 
     function test_OddTokens_callingBack() public {
         ReentrantToken token = new ReentrantToken(address(this));
-        Bridge odd = new Bridge(client, token);
+        Bridge odd = bridgeFor(token);
         token.approve(address(odd), 100);
         bytes[2] memory again = [
             abi.encodeCall(odd.send, (address(token), BOB, 1, SOON)),

@@ -27,14 +27,28 @@ contract LightClientTest is Test {
     );
 
     function setUp() public {
-        client = new LightClient(Signer.key(SECRET), CHAIN);
+        client = new LightClient(Signer.key(SECRET), CHAIN, 0, 0);
     }
 
     function test_acceptsACertificate() public {
         client.verify(_certified());
         vm.assertEq(client.groupKey(), Signer.key(SECRET), "key");
         vm.assertEq(client.nativeChainId(), CHAIN, "chain");
-        vm.assertFalse(client.frozen(), "not frozen");
+        vm.assertEq(client.keyVersion(), 0, "the first key");
+        vm.assertEq(client.firstEpoch(), 0, "from the beginning");
+    }
+
+    /// @dev A later key signs nothing of the epochs before its own.
+    function test_aKeySignsFromItsFirstEpochOn() public {
+        LightClient later = new LightClient(Signer.key(SECRET), CHAIN, 4, 3);
+        vm.assertEq(later.keyVersion(), 4, "number");
+        vm.assertEq(later.firstEpoch(), 3, "first epoch");
+        ILightClient.HeaderProof memory header = _certified();
+        vm.expectRevert(abi.encodeWithSelector(LightClientErrors.EpochBeforeKey.selector, 2, 3));
+        later.verify(header);
+        header = _header();
+        header.epoch = 3;
+        later.verify(Signer.certify(SECRET, CHAIN, header));
     }
 
     function testFuzz_acceptsAnyNumbers(uint64 epoch, uint64 view_, uint64 parentView, uint64 size)
@@ -51,7 +65,9 @@ contract LightClientTest is Test {
     function test_acceptsAForeignVector() public {
         LightClient other = new LightClient(
             hex"00000000000000000000000000000000172432bb1b5ea68b1d39976123198ed7d25e208593c89d346093152bf4440765d822c26b27b7dffe02e34d725a5d607200000000000000000000000000000000195feb2ba5d2c99373b36261e96d24aeb4e4608a9629fa2d2f2c9ddfb1843b28cf5575e1a406e895db60c0973625ee1200000000000000000000000000000000147426433d08bd94daa0917d3b05e5daf5f44f3bdece3255c577cd7e4071dc7becca0b647d979e959bcee96c27fa8efb000000000000000000000000000000000b9c23ab88008a94e6e87185de63382f23f8dd151ef775ec9b9c6ef4ac37f0528147e84d9182d4de4dd7a182f0039b05",
-            CHAIN
+            CHAIN,
+            0,
+            0
         );
         ILightClient.HeaderProof memory header = ILightClient.HeaderProof({
             epoch: 3,
@@ -73,8 +89,9 @@ contract LightClientTest is Test {
     function test_acceptsTheChainsOwnVector() public {
         string memory path = "../fixtures/vectors/certificate.json";
         string memory json = vm.readFile(path);
-        LightClient other =
-            new LightClient(vm.parseJsonBytes(json, ".groupKey"), uint64(vm.parseJsonUint(json, ".chainId")));
+        LightClient other = new LightClient(
+            vm.parseJsonBytes(json, ".groupKey"), uint64(vm.parseJsonUint(json, ".chainId")), 0, 0
+        );
         ILightClient.HeaderProof memory header = ILightClient.HeaderProof({
             epoch: uint64(vm.parseJsonUint(json, ".epoch")),
             view_: uint64(vm.parseJsonUint(json, ".view")),
@@ -220,20 +237,20 @@ contract LightClientTest is Test {
         client.verify(header);
 
         vm.expectRevert(LightClientErrors.KeyIdentity.selector);
-        new LightClient(new bytes(256), CHAIN);
+        new LightClient(new bytes(256), CHAIN, 0, 0);
     }
 
     function test_keysOfOtherFormsAreRefused() public {
         bytes memory key = Signer.key(SECRET);
         vm.expectRevert(abi.encodeWithSelector(LightClientErrors.KeyLength.selector, 255));
-        new LightClient(cut(key, 255), CHAIN);
+        new LightClient(cut(key, 255), CHAIN, 0, 0);
         vm.expectRevert(abi.encodeWithSelector(LightClientErrors.KeyLength.selector, 257));
-        new LightClient(bytes.concat(key, hex"00"), CHAIN);
+        new LightClient(bytes.concat(key, hex"00"), CHAIN, 0, 0);
         vm.expectRevert(abi.encodeWithSelector(LightClientErrors.KeyLength.selector, 0));
-        new LightClient("", CHAIN);
+        new LightClient("", CHAIN, 0, 0);
         bytes memory broken = abi.encodeWithSelector(BlsErrors.PrecompileFailed.selector, Bls.PAIRING);
         vm.expectRevert(broken);
-        new LightClient(flipped(key, 255), CHAIN);
+        new LightClient(flipped(key, 255), CHAIN, 0, 0);
         // On the curve (x = 2), outside the subgroup.
         vm.expectRevert(broken);
         new LightClient(
@@ -247,46 +264,38 @@ contract LightClientTest is Test {
                 bytes16(0),
                 hex"172e93db764a8400a7d5071b6b6f5de0da2f0f4a063119abca014006b7c40a2cfe291a1924e65db0d6d0fcfbf3bf3d5c"
             ),
-            CHAIN
+            CHAIN,
+            0,
+            0
         );
     }
 
     function test_chainIdMustNameAnotherChain() public {
         bytes memory key = Signer.key(SECRET);
         vm.expectRevert(abi.encodeWithSelector(LightClientErrors.ChainIdInvalid.selector, 0));
-        new LightClient(key, 0);
+        new LightClient(key, 0, 0, 0);
         vm.chainId(CHAIN);
         vm.expectRevert(abi.encodeWithSelector(LightClientErrors.ChainIdInvalid.selector, CHAIN));
-        new LightClient(key, CHAIN);
+        new LightClient(key, CHAIN, 0, 0);
     }
 
-    function test_contradictionFreezesForEver() public {
+    function test_aContradictionIsNamed() public {
         (ILightClient.HeaderProof memory a, ILightClient.HeaderProof memory b) = _contradiction();
-        ILightClient.HeaderProof memory c = _certified();
-        vm.expectEmit(true, true, true, false, address(client));
-        emit ILightClient.Frozen(a.epoch, a.view_, 0, 0);
-        vm.prank(address(0xbad));
-        client.freeze(a, b);
-        vm.assertTrue(client.frozen(), "frozen");
-        vm.expectRevert(LightClientErrors.ClientFrozen.selector);
-        client.verify(a);
-        vm.expectRevert(LightClientErrors.ClientFrozen.selector);
-        client.verify(c);
-        vm.expectRevert(LightClientErrors.ClientFrozen.selector);
-        client.freeze(a, b);
+        (bytes32 first, bytes32 second) = client.contradiction(a, b);
+        vm.assertEq(first, _digest(a), "first");
+        vm.assertEq(second, _digest(b), "second");
     }
 
     /// @dev Same digest under two parents is one block, not two.
     function test_oneBlockIsNoContradiction() public {
         ILightClient.HeaderProof memory a = _certified();
         vm.expectRevert(LightClientErrors.NotMisbehaviour.selector);
-        client.freeze(a, a);
+        client.contradiction(a, a);
         ILightClient.HeaderProof memory b = _header();
         --b.parentView;
         b = Signer.certify(SECRET, CHAIN, b);
         vm.expectRevert(LightClientErrors.NotMisbehaviour.selector);
-        client.freeze(a, b);
-        vm.assertFalse(client.frozen(), "not frozen");
+        client.contradiction(a, b);
     }
 
     function test_otherViewsAreNoContradiction() public {
@@ -296,37 +305,38 @@ contract LightClientTest is Test {
         b.restHash = keccak256("b");
         b = Signer.certify(SECRET, CHAIN, b);
         vm.expectRevert(LightClientErrors.NotMisbehaviour.selector);
-        client.freeze(a, b);
+        client.contradiction(a, b);
         b = _header();
         ++b.epoch;
         b.restHash = keccak256("b");
         b = Signer.certify(SECRET, CHAIN, b);
         vm.expectRevert(LightClientErrors.NotMisbehaviour.selector);
-        client.freeze(a, b);
+        client.contradiction(a, b);
     }
 
-    function test_aForgeryFreezesNothing() public {
+    function test_aForgeryContradictsNothing() public {
         (ILightClient.HeaderProof memory a, ILightClient.HeaderProof memory b) = _contradiction();
         b.signature = a.signature;
         vm.expectRevert(LightClientErrors.CertificateInvalid.selector);
-        client.freeze(a, b);
+        client.contradiction(a, b);
         vm.expectRevert(LightClientErrors.CertificateInvalid.selector);
-        client.freeze(b, a);
-        vm.assertFalse(client.frozen(), "not frozen");
+        client.contradiction(b, a);
     }
 
-    /// @dev Only slot 0 is ever written, and only by a proof of misbehaviour.
-    function test_nothingElseIsWritten() public {
-        vm.record();
-        client.verify(_certified());
-        (, bytes32[] memory writes) = vm.accesses(address(client));
-        vm.assertEq(writes.length, 0, "verify writes nothing");
+    /// @dev There is no storage at all.
+    function test_nothingIsWritten() public {
         (ILightClient.HeaderProof memory a, ILightClient.HeaderProof memory b) = _contradiction();
         vm.record();
-        client.freeze(a, b);
-        (, writes) = vm.accesses(address(client));
-        vm.assertEq(writes.length, 1, "freeze writes once");
-        vm.assertEq(writes[0], bytes32(0), "to slot 0");
+        client.verify(a);
+        client.contradiction(a, b);
+        (bytes32[] memory reads, bytes32[] memory writes) = vm.accesses(address(client));
+        vm.assertEq(reads.length, 0, "nothing is read");
+        vm.assertEq(writes.length, 0, "nothing is written");
+    }
+
+    function _digest(ILightClient.HeaderProof memory header) private pure returns (bytes32) {
+        bytes32 root = keccak256(abi.encodePacked(uint8(2), header.outboxSize, header.outboxTree));
+        return keccak256(abi.encode(root, header.restHash));
     }
 
     function _header() private pure returns (ILightClient.HeaderProof memory) {

@@ -87,7 +87,7 @@ contract PacketTest is Test {
 
     function test_unknownKindsAreRefused() public {
         for (uint256 kind = 0; kind < 256; ++kind) {
-            if (kind == 1 || kind == 2) continue;
+            if (kind >= 1 && kind <= 3) continue;
             bytes memory packet = TRANSFER;
             packet[1] = bytes1(uint8(kind));
             vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, kind));
@@ -100,6 +100,34 @@ contract PacketTest is Test {
         this.expired(TRANSFER);
         vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 2));
         this.transfer(EXPIRY);
+    }
+
+    /// @dev Made by the chain's own code: see fixtures/vectors.
+    function test_readsTheChainsOwnRotation() public {
+        string memory json = vm.readFile("../fixtures/vectors/rotation.json");
+        bytes memory packet = vm.parseJsonBytes(json, ".packet");
+        vm.assertEq(keccak256(packet), vm.parseJsonBytes32(json, ".commitment"), "commitment");
+        (Packet.Header memory start, uint64 version, uint64 firstEpoch, bytes memory key) =
+            this.rotation(packet);
+        vm.assertEq(start.kind, Packet.ROTATION, "kind");
+        vm.assertEq(start.source, vm.parseJsonUint(json, ".source"), "source");
+        vm.assertEq(start.destination, vm.parseJsonUint(json, ".destination"), "destination");
+        vm.assertEq(start.sequence, vm.parseJsonUint(json, ".sequence"), "sequence");
+        vm.assertEq(version, vm.parseJsonUint(json, ".keyVersion"), "number of the key");
+        vm.assertEq(firstEpoch, vm.parseJsonUint(json, ".firstEpoch"), "first epoch");
+        vm.assertEq(key, vm.parseJsonBytes(json, ".key"), "key");
+        for (uint256 length = 0; length < packet.length; ++length) {
+            vm.expectRevert();
+            this.rotation(cut(packet, length));
+        }
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketLength.selector, 298, 299));
+        this.rotation(bytes.concat(packet, hex"00"));
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 3));
+        this.transfer(packet);
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 3));
+        this.expired(packet);
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 1));
+        this.rotation(TRANSFER);
     }
 
     function test_sequenceZeroIsRefused() public {
@@ -165,6 +193,15 @@ contract PacketTest is Test {
     function expired(bytes calldata packet) external pure returns (Packet.Transfer memory, bytes memory) {
         (Packet.Transfer memory t, bytes calldata inner) = Packet.expired(packet, Packet.header(packet));
         return (t, inner);
+    }
+
+    function rotation(bytes calldata packet)
+        external
+        pure
+        returns (Packet.Header memory start, uint64 version, uint64 firstEpoch, bytes memory key)
+    {
+        start = Packet.header(packet);
+        (version, firstEpoch, key) = Packet.rotation(packet, start);
     }
 
     function encodeExpiry(uint64 source, uint64 destination, uint64 sequence, bytes calldata inner)

@@ -275,6 +275,12 @@ async fn storm(seed: u64, trouble: Trouble, lose: bool) {
                 world.send(chain);
             }
         }
+        {
+            let mut world = run.shared.lock();
+            if world.roll(12) {
+                world::native::rotate(&mut world);
+            }
+        }
         if poison {
             let mut world = run.shared.lock();
             let sequence = world.dice.random_range(1..60);
@@ -288,6 +294,12 @@ async fn storm(seed: u64, trouble: Trouble, lose: bool) {
     }
     run.finish().await;
     run.check();
+    let world = run.shared.lock();
+    let (announced, believed) = (world.native.key, world.ethereum.head().bridge.key);
+    assert_eq!(
+        announced, believed,
+        "seed {seed}: the newest key is in force"
+    );
 }
 
 const TROUBLE: Trouble = Trouble {

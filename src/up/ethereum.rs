@@ -163,13 +163,15 @@ impl Ethereum {
         })
     }
 
-    /// The contracts: those that this directory deployed, or new ones for `group_key`.
+    /// The contracts: those that this directory deployed, or new ones for `group_key`, with the
+    /// coin of the native chain's genesis locked in the bridge.
     pub async fn contracts(
         &self,
         layout: &Layout,
         group_key: &[u8],
         native_chain_id: u64,
         lockup_start: u64,
+        genesis_coins: U256,
     ) -> Result<Contracts, Error> {
         if let Some(contracts) = files::read_json::<Contracts>(&layout.deployment())? {
             self.check(&contracts).await?;
@@ -191,9 +193,15 @@ impl Ethereum {
             reserved: owner,
             lockup_start,
         };
-        let deployment: Deployment = deploy(self.signing(), group_key, native_chain_id, &tranches)
-            .await
-            .map_err(|error| Error::Deploy(error.to_string()))?;
+        let deployment: Deployment = deploy(
+            self.signing(),
+            group_key,
+            native_chain_id,
+            &tranches,
+            genesis_coins,
+        )
+        .await
+        .map_err(|error| Error::Deploy(error.to_string()))?;
         let contracts = Contracts {
             chain_id: self.chain_id,
             light_client: deployment.light_client,

@@ -70,6 +70,9 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     Ok(dealt)
 }
 
+/// Coin that exists on the native chain from its block 0, locked on Ethereum at deployment: none.
+pub const GENESIS_COINS: U256 = U256::ZERO;
+
 /// The passphrase that seals all validators' keys; made at the first start. It is random, so a light
 /// cost of guessing is enough.
 fn passphrase(layout: &Layout) -> Result<Passphrase, Error> {

@@ -99,6 +99,7 @@ impl System {
                 &dealt.group_key,
                 network::numbers()?.chain_id,
                 now_ms / 1000,
+                network::GENESIS_COINS,
             )
             .await?;
         ethereum.fund(&keys, &contracts).await?;

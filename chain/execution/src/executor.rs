@@ -4,7 +4,8 @@
 //!
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
 //!   attestations are counted;
-//! - an epoch's last block pays, judges and elects after its last transaction;
+//! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
+//!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
@@ -16,7 +17,11 @@ use crate::{
     error::BlockError,
     modules::{
         self, Config,
-        bridge::{checkpoint, outbox},
+        bridge::{
+            announce::{NewKey, announce_key},
+            checkpoint, outbox,
+        },
+        rotation::{self, Rotations},
         staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
@@ -66,6 +71,8 @@ pub struct BlockInput {
     pub attestations: Vec<Attestation>,
     /// In an epoch's last block: who signs the next epoch, as its ceremony decided.
     pub next_epoch: Option<NextEpoch>,
+    /// In an epoch's last block, when a ceremony made another group key: what takes over.
+    pub new_key: Option<NewKey>,
 }
 
 /// Who signs an epoch.
@@ -181,6 +188,38 @@ impl Executor {
         epoch: u64,
     ) -> Result<Vec<B256>, ReadError> {
         staking::read::committee(&self.config, state, epoch).await
+    }
+
+    /// What the state says of the group key: since when a new one is due, and all that took over.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn rotations(&self, state: &impl StateReader) -> Result<Rotations, ReadError> {
+        rotation::read(state).await
+    }
+
+    /// Whether the candidate that has or had `key` is out for good, for a double proposal.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn tombstoned(&self, state: &impl StateReader, key: B256) -> Result<bool, ReadError> {
+        staking::read::tombstoned(state, key).await
+    }
+
+    /// Whether the chain has recorded a false result of `key` at `height`.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn reported(
+        &self,
+        state: &impl StateReader,
+        key: B256,
+        height: u64,
+    ) -> Result<bool, ReadError> {
+        staking::read::reported(state, key, height).await
     }
 
     /// Executes a block as it stands. Any transaction or checkpoint that breaks a rule makes the
@@ -412,8 +451,15 @@ impl<'a, R: StateReader> Work<'a, R> {
         let context = staking::Context::new(&self.config, self.block.height);
         let block = &self.block;
         self.session
-            .work(|ledger| staking::block::end(ledger, &context, block, fees))
+            .work(|ledger| {
+                rotation::end(ledger, &self.config, block)?;
+                staking::block::end(ledger, &context, block, fees)
+            })
             .await?;
+        let mut packets = sent_packets(self.first_leaf, &self.receipts);
+        if let Some(new) = &self.block.new_key {
+            packets.push(announce_key(&mut self.session, new).await?);
+        }
         let frontier: Frontier = outbox::frontier(&mut self.session).await?;
         let (receipts_root, logs_bloom) = receipts_root(&self.receipts);
         Ok(BlockOutput {
@@ -425,7 +471,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             outbox_root: frontier.root(),
             outbox_size: frontier.size(),
             outbox_tree: frontier.tree(),
-            packets: sent_packets(self.first_leaf, &self.receipts),
+            packets,
             receipts: self.receipts,
         })
     }

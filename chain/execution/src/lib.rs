@@ -33,6 +33,7 @@ mod transaction;
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
 pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
+pub use modules::{bridge::announce::NewKey, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

@@ -173,6 +173,11 @@ impl<'a, R: StateReader> Session<'a, R> {
         (done, scratch.into_words())
     }
 
+    /// What the modules know of the chain.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// A word of storage.
     pub(crate) async fn load(&mut self, address: Address, slot: U256) -> Result<U256, BlockError> {
         Ok(self.cache.load(self.reader, address, slot).await?)

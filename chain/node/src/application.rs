@@ -2,9 +2,9 @@
 //!
 //! | moment | what happens |
 //! |---|---|
-//! | propose | wait for the block's time, take candidates from the mempool and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
+//! | propose | wait for the block's time, take candidates from the mempool, the delegates' attestations and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
 //! | process | check the leader's signature and the header against its parent, execute, compare every root |
-//! | finalized | write the block to the index, clear the mempool, move the tip |
+//! | finalized | write the block to the index, clear the mempool, attest the result, move the tip |
 //!
 //! A block that others have finalized and whose result is another one here means that this node's
 //! software or disk differs from theirs. The node says so and stops; it never goes on from a state
@@ -19,9 +19,11 @@ use crate::{
         Payload, PublicKey,
     },
     committee::First,
+    duties::Duties,
     ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
+    rotation::{Rotation, handover},
     signature,
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
     system::System,
@@ -47,10 +49,10 @@ use mileverse_primitives::{
     checkpoint::Checkpoint,
     genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
-    vote::SIGNATURE_LENGTH,
+    vote::{Attestation, SIGNATURE_LENGTH},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -84,7 +86,7 @@ impl<V> Clone for Application<V> {
 }
 
 struct Shared<V> {
-    identity: ed25519::PrivateKey,
+    duties: Duties,
     executor: Executor,
     genesis: Genesis,
     genesis_block: Block,
@@ -92,6 +94,7 @@ struct Shared<V> {
     ethereum: V,
     mempool: Mempool,
     index: Index,
+    rotation: Rotation,
     outputs: Mutex<HashMap<Digest, (u64, Arc<BlockOutput>)>>,
     tip: watch::Sender<Tip>,
     fatal: tokio::sync::mpsc::UnboundedSender<String>,
@@ -108,6 +111,7 @@ pub fn genesis_block(
     let (leader, _) = first.members.first().ok_or(GenesisBlockError::Nobody)?;
     let system = System {
         payload: Some(Payload::EpochInfo(first.epoch_info())),
+        endorsements: Vec::new(),
         attestations: Vec::new(),
     };
     let empty = alloy::consensus::EMPTY_ROOT_HASH;
@@ -153,8 +157,8 @@ pub enum GenesisBlockError {
 
 /// What [`Application::new`] puts together.
 pub struct Parts<V> {
-    /// This node's own key, which signs what it proposes.
-    pub identity: ed25519::PrivateKey,
+    /// What this node answers for with its own key.
+    pub duties: Duties,
     /// State transitions.
     pub executor: Executor,
     /// The network's beginning.
@@ -167,6 +171,8 @@ pub struct Parts<V> {
     pub mempool: Mempool,
     /// Derived data for JSON-RPC.
     pub index: Index,
+    /// A new group key, when one is ready.
+    pub rotation: Rotation,
     /// Moved with every final block.
     pub tip: watch::Sender<Tip>,
     /// Told when the node cannot go on.
@@ -178,7 +184,7 @@ impl<V: EthereumView> Application<V> {
     pub fn new(parts: Parts<V>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                identity: parts.identity,
+                duties: parts.duties,
                 genesis_changes: parts.executor.genesis_changes(),
                 executor: parts.executor,
                 genesis: parts.genesis,
@@ -186,6 +192,7 @@ impl<V: EthereumView> Application<V> {
                 ethereum: parts.ethereum,
                 mempool: parts.mempool,
                 index: parts.index,
+                rotation: parts.rotation,
                 outputs: Mutex::default(),
                 tip: parts.tip,
                 fatal: parts.fatal,
@@ -238,6 +245,7 @@ impl<V: EthereumView> Application<V> {
                 Some(Payload::EpochInfo(info)) => Some(block::next_epoch(info)),
                 _ => None,
             },
+            new_key: system.new_key(),
         }
     }
 
@@ -260,6 +268,20 @@ impl<V: EthereumView> Application<V> {
             .then(|| height / self.shared.genesis.epoch_blocks)
             .and_then(|epoch| epoch.checked_add(1));
         opens == due
+    }
+
+    /// Puts a new group key, if one is ready, in the place of the reshared one.
+    fn hand_over(&self, mut system: System) -> System {
+        if let Some(Payload::EpochInfo(derived)) = system.payload.clone() {
+            let handover = derived
+                .epoch
+                .previous()
+                .and_then(|epoch| self.shared.rotation.handover(epoch.get()));
+            let (info, endorsements) = handover::apply(derived, handover);
+            system.payload = Some(Payload::EpochInfo(info));
+            system.endorsements = endorsements;
+        }
+        system
     }
 
     /// Says why this node cannot go on, and waits for its end.
@@ -320,10 +342,7 @@ impl<V: EthereumView> Application<V> {
             return Err("its leader did not sign it");
         }
         let attestations = &block.system.attestations;
-        if !attestations
-            .iter()
-            .all(|attestation| signature::attestation_is_signed(genesis.chain_id, attestation))
-        {
+        if !signature::attestations_are_signed(genesis.chain_id, attestations) {
             return Err("an attestation in it is not signed by its delegate");
         }
         Ok(())
@@ -387,6 +406,28 @@ impl<V: EthereumView> Application<V> {
             return Err(differs("state root"));
         }
         Ok((merkleized, output))
+    }
+
+    /// Whose words for which heights stand in `parent` and those blocks below it that are not final
+    /// here: a leader does not include them again.
+    async fn attested_before(
+        &self,
+        parent: &Block,
+        ancestry: &mut impl Ancestry<Block>,
+    ) -> BTreeSet<(u64, B256)> {
+        let tip = self.shared.tip.borrow().header.height;
+        let place = |one: &Attestation| (one.height, one.delegate);
+        let mut places: BTreeSet<_> = parent.system.attestations.iter().map(place).collect();
+        let mut height = parent.header.height;
+        while height > tip {
+            let Some(block) = ancestry.next().await else {
+                break;
+            };
+            let block = block.inner();
+            places.extend(block.system.attestations.iter().map(place));
+            height = block.header.height;
+        }
+        places
     }
 
     /// Waits until the block's time has come and there is something to put in it.
@@ -490,6 +531,7 @@ where
         let parent = ancestry.next().await?;
         let parent = parent.inner();
         let parent_digest = block::word(&parent.digest());
+        let attested = self.attested_before(parent, &mut ancestry).await;
         self.wait_for_turn(&runtime, &parent.header).await;
 
         let height = parent.header.height.checked_add(1)?;
@@ -503,10 +545,12 @@ where
             .timestamp_ms
             .saturating_add(self.shared.genesis.block_time_ms);
         let turn = Block::turn(&context);
-        let system = System {
+        let reshared = System {
             payload: input.upstream.payload,
-            attestations: Vec::new(),
+            endorsements: Vec::new(),
+            attestations: self.shared.duties.attestations(height, &attested),
         };
+        let mut system = self.hand_over(reshared.clone());
         let mut plan = Plan {
             timestamp_ms: milliseconds(&runtime).max(least),
             turn,
@@ -521,29 +565,36 @@ where
             .mempool
             .candidates(MAX_TRANSACTIONS, MAX_BLOCK_BYTES);
         let executor = &self.shared.executor;
-        let mut built = executor
-            .build(
-                &reader,
-                self.input(&parent.header, parent_digest, &plan, &system),
-                candidates.clone(),
-            )
-            .await;
-        // The chain may know better than this endpoint; its header is left out then.
-        if let (Err(BlockError::Invalid(reason)), Some(offered)) = (&built, plan.checkpoint) {
-            tracing::warn!(
-                number = offered.number,
-                reason,
-                "the chain does not take this endpoint's checkpoint"
-            );
-            plan.checkpoint = None;
-            built = executor
+        let built = loop {
+            let built = executor
                 .build(
                     &reader,
                     self.input(&parent.header, parent_digest, &plan, &system),
-                    candidates,
+                    candidates.clone(),
                 )
                 .await;
-        }
+            // The chain may know better than this endpoint or this pool; what they offered is left
+            // out then.
+            match &built {
+                Err(BlockError::Invalid(reason)) if plan.checkpoint.is_some() => {
+                    tracing::warn!(height, reason, "built again without a checkpoint");
+                    plan.checkpoint = None;
+                }
+                Err(BlockError::Invalid(reason)) if !system.attestations.is_empty() => {
+                    tracing::warn!(height, reason, "built again without attestations");
+                    system.attestations.clear();
+                }
+                // The epoch must end, with the new key or without it.
+                Err(BlockError::Invalid(reason)) if !system.endorsements.is_empty() => {
+                    tracing::error!(height, reason, "the chain does not take the new group key");
+                    system = System {
+                        attestations: Vec::new(),
+                        ..reshared.clone()
+                    };
+                }
+                _ => break built,
+            }
+        };
         let (transactions, output, _) = match built {
             Ok(built) => built,
             Err(error) => {
@@ -577,11 +628,13 @@ where
             .iter()
             .map(|transaction| transaction.raw().0.clone())
             .collect();
-        let signature = signature::sign_proposal(
-            &self.shared.identity,
-            self.shared.genesis.chain_id,
-            header.digest(),
-        );
+        let signature = match self.shared.duties.proposer.sign(&turn, header.digest()) {
+            Ok(signature) => signature,
+            Err(error) => {
+                tracing::error!(%error, height, "this turn is lost");
+                return None;
+            }
+        };
         let block = Block::new(header, signature, raw, system, context.leader);
         self.remember(block.digest(), height, output);
         Some(Proposed { block, merkleized })
@@ -672,6 +725,8 @@ where
         if let Some(info) = block.opens() {
             report_epoch(info);
         }
+        // Before the tip moves: a leader asks for what stands above the tip itself.
+        self.shared.duties.on_final(block);
         self.shared.tip.send_replace(Tip {
             header: block.header.clone(),
             digest: block::word(&digest),

@@ -14,7 +14,10 @@
 //! Limits: [`MAX_BLOCK_BYTES`] for all transactions together, [`MAX_TRANSACTIONS`] of them, and the
 //! system section's own, which follow from the largest committee.
 
-use crate::system::{self, System};
+use crate::{
+    rotation::{Endorsement, application::RotatingBlock},
+    system::{self, System},
+};
 use alloy::consensus::proofs::ordered_trie_root_encoded;
 use bytes::{Buf as _, BufMut, Bytes};
 use commonware_codec::{
@@ -268,5 +271,11 @@ impl BoundedBlock for Block {
             + MAX_TRANSACTIONS * 10
             + MAX_BLOCK_BYTES
             + system::max_bytes()
+    }
+}
+
+impl RotatingBlock for Block {
+    fn endorsements(&self) -> &[Endorsement] {
+        &self.system.endorsements
     }
 }

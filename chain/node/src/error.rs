@@ -106,6 +106,9 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// What the node signed or found before.
+    #[error(transparent)]
+    Duties(#[from] crate::duties::DutiesError),
     /// An Ethereum endpoint that cannot be one.
     #[error("ethereum_rpc {0:?} is not a URL; give one such as http://127.0.0.1:8545")]
     EthereumUrl(String),

@@ -20,7 +20,7 @@ use std::{collections::BTreeSet, time::Duration};
 use support::{
     Net, Shape,
     ethereum::Endpoints,
-    property::{AllSign, OneChain, OneSynced},
+    property::{AllSign, Answered, OneChain, OneSynced, Stopped},
 };
 
 fn seeds() -> u64 {
@@ -56,7 +56,9 @@ const LOSSY: Link = Link {
 
 #[test]
 fn four_honest_validators_reshare_for_three_epochs() {
-    run(&Shape::committee(4), 3, |_, plan| plan.property(AllSign));
+    run(&Shape::committee(4), 3, |net, plan| {
+        plan.property(AllSign).property(Answered::new(net.clone()))
+    });
 }
 
 #[test]
@@ -192,6 +194,40 @@ fn a_new_node_that_synced_is_elected_and_signs() {
         let synced = OneSynced { least, signs: true };
         joins_late(net, plan, 5, 4).property(synced)
     });
+}
+
+#[test]
+fn a_leader_that_signs_two_headers_for_a_view_is_known_to_everybody() {
+    let shape = Shape {
+        twins: BTreeSet::from([1]),
+        ..Shape::committee(5)
+    };
+    run(&shape, 2, |net, plan| {
+        plan.property(Answered::new(net.clone()))
+    });
+}
+
+#[test]
+fn a_node_whose_result_is_another_one_stops_and_the_others_go_on() {
+    let shape = Shape {
+        corrupted: BTreeSet::from([2]),
+        epoch_blocks: 64,
+        ..Shape::committee(4)
+    };
+    for seed in 0..seeds() {
+        let net = Net::new(seed, shape.clone());
+        let stopped = Stopped {
+            net: net.clone(),
+            height: 20,
+        };
+        PlanBuilder::new(net)
+            .seed(seed)
+            .timeout(Duration::from_secs(600))
+            .exit_condition(stopped.clone())
+            .property(stopped)
+            .run()
+            .unwrap_or_else(|error| panic!("{error}; replay with seed {seed}"));
+    }
 }
 
 #[test]

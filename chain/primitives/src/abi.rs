@@ -6,7 +6,9 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod rotation;
 mod staking;
+pub use rotation::IRotation;
 pub use staking::IStaking;
 
 alloy::sol! {
@@ -77,6 +79,8 @@ alloy::sol! {
         function latestCheckpoint() external view returns (uint64 number);
         function checkpoint(uint64 number) external view returns (bytes32 stateRoot, uint64 timestamp);
         function outboxSize() external view returns (uint64);
+        /// Number of the newest group key announced to Ethereum; 0 is the genesis key's.
+        function keyVersion() external view returns (uint64);
         /// Held (at home) or made (away) of `token`, from the totals.
         function backing(address token) external view returns (uint256 amount);
         /// Whether `backing` equals the bridge's real balance (at home) or the real supply (away).

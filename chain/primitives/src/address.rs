@@ -13,6 +13,8 @@ pub const COIN: Address = address!("4d56000000000000000000000000000000000002");
 pub const BRIDGE: Address = address!("4d56000000000000000000000000000000000003");
 /// Staking and election: candidates, votes, rewards, evidence.
 pub const STAKING: Address = address!("4d56000000000000000000000000000000000004");
+/// Rotation: requests for a new group key, and all keys there were.
+pub const ROTATION: Address = address!("4d56000000000000000000000000000000000005");
 
 /// Every module, in order.
-pub const ALL: [Address; 4] = [POINTS, COIN, BRIDGE, STAKING];
+pub const ALL: [Address; 5] = [POINTS, COIN, BRIDGE, STAKING, ROTATION];

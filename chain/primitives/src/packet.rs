@@ -3,7 +3,7 @@
 //! ```txt
 //! offset  size
 //! 0       1     version = 1
-//! 1       1     kind: 1 = transfer, 2 = expiry
+//! 1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation
 //! 2       8     source chain id
 //! 10      8     destination chain id
 //! 18      8     sequence, from 1
@@ -16,12 +16,18 @@
 //! 62      20    sender
 //! 82      20    receiver
 //! 102     32    amount
+//!
+//! rotation (298 bytes in all)
+//! 26      8     number of the new key
+//! 34      8     first epoch that it signs
+//! 42      256   the new group key: G2, uncompressed (EIP-2537)
 //! ```
 //!
 //! Integers are big-endian. A decoder consumes every byte or refuses, so that one packet has one
 //! encoding and one [`commitment`](Packet::commitment). `docs/protocol.md` is the specification.
 
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use crate::certificate::G2_LENGTH;
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256, keccak256};
 use thiserror::Error;
 
 /// The only version there is.
@@ -30,6 +36,8 @@ pub const VERSION: u8 = 1;
 pub const TRANSFER_LENGTH: usize = HEADER_LENGTH + 108;
 /// Bytes of an encoded expiry.
 pub const EXPIRY_LENGTH: usize = HEADER_LENGTH + TRANSFER_LENGTH;
+/// Bytes of an encoded rotation.
+pub const ROTATION_LENGTH: usize = HEADER_LENGTH + 16 + G2_LENGTH;
 /// How far ahead of the source's clock a deadline may lie, in seconds: 30 days.
 pub const MAX_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// The mark that replaces a stored commitment once its packet is refunded.
@@ -42,6 +50,7 @@ pub const REFUNDED: B256 = {
 const HEADER_LENGTH: usize = 26;
 const KIND_TRANSFER: u8 = 1;
 const KIND_EXPIRY: u8 = 2;
+const KIND_ROTATION: u8 = 3;
 
 /// Why bytes are not a packet.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -120,6 +129,22 @@ pub struct Expiry {
     pub expired: Transfer,
 }
 
+/// A group key: a G2 point, uncompressed, as EIP-2537 has it. Not necessarily a good one.
+pub type GroupKey = FixedBytes<G2_LENGTH>;
+
+/// News that the delegates sign with another key from an epoch on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// Its name.
+    pub id: PacketId,
+    /// Number of the new key; the chain begins with number 0, and numbers only grow.
+    pub key_version: u64,
+    /// First epoch that the new key signs; later than the epoch of the block that holds this.
+    pub first_epoch: u64,
+    /// The new key.
+    pub key: Box<GroupKey>,
+}
+
 /// Anything that crosses.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Packet {
@@ -127,6 +152,8 @@ pub enum Packet {
     Transfer(Transfer),
     /// A refund's release.
     Expiry(Expiry),
+    /// A new key of the chain that it comes from.
+    Rotation(Rotation),
 }
 
 impl Packet {
@@ -135,6 +162,16 @@ impl Packet {
         match self {
             Self::Transfer(transfer) => transfer.id,
             Self::Expiry(expiry) => expiry.id,
+            Self::Rotation(rotation) => rotation.id,
+        }
+    }
+
+    /// The transfer that this is, or that it reports as expired.
+    pub const fn transfer(&self) -> Option<&Transfer> {
+        match self {
+            Self::Transfer(transfer) => Some(transfer),
+            Self::Expiry(expiry) => Some(&expiry.expired),
+            Self::Rotation(_) => None,
         }
     }
 
@@ -146,6 +183,14 @@ impl Packet {
                 let mut out = Vec::with_capacity(EXPIRY_LENGTH);
                 header(&mut out, KIND_EXPIRY, expiry.id);
                 out.extend_from_slice(&expiry.expired.encode());
+                out.into()
+            }
+            Self::Rotation(rotation) => {
+                let mut out = Vec::with_capacity(ROTATION_LENGTH);
+                header(&mut out, KIND_ROTATION, rotation.id);
+                out.extend_from_slice(&rotation.key_version.to_be_bytes());
+                out.extend_from_slice(&rotation.first_epoch.to_be_bytes());
+                out.extend_from_slice(rotation.key.as_slice());
                 out.into()
             }
         }
@@ -174,6 +219,15 @@ impl Packet {
                 }
                 let expired = Transfer::read_body(inner, inner_id)?;
                 Ok(Self::Expiry(Expiry { id, expired }))
+            }
+            KIND_ROTATION => {
+                reader.exactly(ROTATION_LENGTH)?;
+                Ok(Self::Rotation(Rotation {
+                    id,
+                    key_version: reader.u64()?,
+                    first_epoch: reader.u64()?,
+                    key: Box::new(GroupKey::new(reader.take()?)),
+                }))
             }
             other => Err(DecodeError::Kind(other)),
         }
@@ -334,10 +388,20 @@ mod tests {
         })
     }
 
+    fn rotation_beside(transfer: &Transfer) -> Packet {
+        Packet::Rotation(Rotation {
+            id: transfer.id,
+            key_version: transfer.deadline,
+            first_epoch: transfer.id.sequence,
+            key: Box::new(GroupKey::repeat_byte(transfer.sender[0])),
+        })
+    }
+
     proptest! {
         #[test]
         fn encoding_is_one_to_one(transfer in transfers(), sequence in 1u64..) {
-            for packet in [Packet::Transfer(transfer.clone()), expiry_of(transfer, sequence)] {
+            let rotation = rotation_beside(&transfer);
+            for packet in [Packet::Transfer(transfer.clone()), expiry_of(transfer, sequence), rotation] {
                 let bytes = packet.encode();
                 prop_assert_eq!(Packet::decode(&bytes), Ok(packet.clone()));
                 // One byte less or more is never a packet.

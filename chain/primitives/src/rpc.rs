@@ -1,7 +1,7 @@
 //! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
 
 use crate::genesis::EthereumSide;
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -18,7 +18,8 @@ pub struct Chain {
     pub genesis_hash: B256,
     /// Namespace of the certificates.
     pub namespace: Bytes,
-    /// The committee's group key, G2 uncompressed (EIP-2537, 256 bytes).
+    /// The group key of block 0, G2 uncompressed (EIP-2537, 256 bytes); `mileverse_groupKeys` has
+    /// those that took over.
     pub group_key: Bytes,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
@@ -97,6 +98,34 @@ pub struct Epoch {
     pub players: Vec<B256>,
     /// Who receives shares in the next epoch.
     pub next_players: Vec<B256>,
+    /// The making of a new group key in this epoch, as this node sees it.
+    pub rotation: Rotation,
+}
+
+/// How far the making of a new group key is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// First epoch that tries it, if it is due.
+    pub since: Option<u64>,
+    /// `idle`, `watching` (this node is no player), `dealing`, `endorsed` or `failed`.
+    pub phase: String,
+    /// Players who hold their share of the new key.
+    pub endorsements: u64,
+    /// How many must, before the epoch's last block, for the key to take over.
+    pub needed: u64,
+}
+
+/// `mileverse_groupKeys`: one group key that took over.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupKey {
+    /// Its number; the key of block 0 is number 0.
+    pub number: u64,
+    /// First epoch that it signs.
+    pub first_epoch: u64,
+    /// The key, G2 uncompressed (EIP-2537, 256 bytes).
+    pub key: Bytes,
 }
 
 /// `mileverse_visit`: a new node asks to be let in.
@@ -177,4 +206,25 @@ pub struct OutboxProof {
     pub commitment: B256,
     /// Hashes from the leaf up.
     pub path: Vec<B256>,
+}
+
+/// `mileverse_evidence`: proof that a delegate broke the rules, which the chain has not recorded
+/// yet. Anybody may send `calldata` to `to`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// `doubleProposal` or `falseAttestation`.
+    pub kind: String,
+    /// The delegate's consensus key (ed25519).
+    pub offender: B256,
+    /// Epoch of the offence.
+    pub epoch: u64,
+    /// View that has two headers, of a double proposal.
+    pub view: Option<u64>,
+    /// Height whose result it got wrong, of a false attestation.
+    pub height: Option<u64>,
+    /// The staking module.
+    pub to: Address,
+    /// The call that submits it.
+    pub calldata: Bytes,
 }

@@ -1,23 +1,28 @@
 //! Puts the contracts on an Ethereum chain, in the one order that works.
 //!
 //! ```txt
-//! LightClient(group key, native chain id)
 //! Lockup(team), Lockup(advisor)              2 % a month from the start given
 //! MileVerseCoin(allocation)                  adds up to the supply, exactly
-//! Bridge(light client, coin)                 deploys WrappedPoints itself: each knows the other
+//! coin.approve(where the bridge will be)     the coin of the native chain's genesis
+//! Bridge(group key, native chain id, coin, genesis coin)
+//!                                            takes the genesis coin in; makes WrappedPoints and the
+//!                                            light client itself: each knows the other
 //! ```
+//!
+//! The genesis coin comes out of the reserved tranche: the deployer holds it for the one moment
+//! between the coin's deployment and the bridge's, which takes exactly that much or is not made.
 //!
 //! Each step waits for its receipt. Nothing is resumed: a deployment that stopped halfway holds no
 //! money, and the next one starts anew.
 
 use alloy::{
-    contract::Error as ContractError,
+    contract::{Error as ContractError, RawCallBuilder},
     primitives::{Address, Bytes, U256},
     providers::Provider,
 };
 use thiserror::Error;
 
-use crate::{Bridge, LightClient, Lockup, MileVerseCoin};
+use crate::{Bridge, Lockup, MileVerseCoin};
 
 /// Bytes of a group key: a G2 point, uncompressed, as EIP-2537 has it.
 pub const GROUP_KEY_LENGTH: usize = 256;
@@ -26,6 +31,8 @@ pub const GROUP_KEY_LENGTH: usize = 256;
 const COIN: u64 = 1_000_000_000_000_000_000;
 /// One percent of the supply, in whole MVC.
 const PERCENT: u64 = 30_000_000;
+/// The tranche that the genesis coin comes out of.
+const RESERVED_PERCENT: u64 = 32;
 
 /// Why a deployment stopped.
 #[derive(Debug, Error)]
@@ -38,6 +45,11 @@ pub enum DeployError {
     /// A tranche has no owner.
     #[error("the {0} tranche of MVC has no account; name one that is not zero")]
     ZeroAccount(&'static str),
+    /// More coin at genesis than the tranche that it comes from.
+    #[error(
+        "the native chain's genesis has {0} units of MVC, more than the reserved tranche's 960,000,000 MVC; make its stakes, allocations or reward pool smaller"
+    )]
+    GenesisCoins(U256),
     /// The chain refused a deployment, or could not be asked.
     #[error(
         "the {contract} contract could not be deployed; check that the Ethereum node answers, knows EIP-2537, and that the deployer has ether: {source}"
@@ -63,7 +75,7 @@ pub struct Tranches {
     pub advisor: Address,
     /// 10 %: 300,000,000 MVC.
     pub marketing: Address,
-    /// 32 %: 960,000,000 MVC.
+    /// 32 %: 960,000,000 MVC, less what the native chain begins with.
     pub reserved: Address,
     /// When the first month of the two lock-ups begins, in seconds since 1970.
     pub lockup_start: u64,
@@ -72,7 +84,7 @@ pub struct Tranches {
 /// Where everything is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deployment {
-    /// Checks the native chain's certificates.
+    /// Checks the native chain's certificates under its first group key.
     pub light_client: Address,
     /// MVC.
     pub coin: Address,
@@ -86,50 +98,63 @@ pub struct Deployment {
     pub advisor_lockup: Address,
 }
 
-/// Deploys all contracts from the provider's own account, which must be able to sign and to pay.
+/// Deploys all contracts from the provider's own account, which must be able to sign and to pay, and
+/// must send nothing else meanwhile. `genesis_coins` is what the native chain mints in its block 0.
 pub async fn deploy<P: Provider>(
     provider: P,
     group_key: &[u8],
     native_chain_id: u64,
     tranches: &Tranches,
+    genesis_coins: U256,
 ) -> Result<Deployment, DeployError> {
     if group_key.len() != GROUP_KEY_LENGTH {
         return Err(DeployError::KeyLength(group_key.len()));
     }
     check_accounts(tranches)?;
-    let failed = |contract| {
-        move |source| DeployError::Contract {
-            contract,
-            source: Box::new(source),
-        }
-    };
+    let reserved = share(RESERVED_PERCENT)
+        .checked_sub(genesis_coins)
+        .ok_or(DeployError::GenesisCoins(genesis_coins))?;
 
+    let lockup = |owner| Lockup::deploy_builder(&provider, owner, tranches.lockup_start);
+    let (team_lockup, deployer) = put("Lockup", lockup(tranches.team)).await?;
+    let (advisor_lockup, _) = put("Lockup", lockup(tranches.advisor)).await?;
+    let mut shares = vec![
+        (tranches.sale, share(30)),
+        (team_lockup, share(15)),
+        (tranches.partner, share(10)),
+        (advisor_lockup, share(3)),
+        (tranches.marketing, share(10)),
+        (tranches.reserved, reserved),
+    ];
+    if !genesis_coins.is_zero() {
+        shares.push((deployer, genesis_coins));
+    }
+    let allocation = shares
+        .into_iter()
+        .map(|(account, amount)| MileVerseCoin::Share { account, amount })
+        .collect();
+    let (coin, _) = put(
+        "MileVerseCoin",
+        MileVerseCoin::deploy_builder(&provider, allocation),
+    )
+    .await?;
+    if !genesis_coins.is_zero() {
+        allow(&provider, deployer, coin, genesis_coins).await?;
+    }
     let key = Bytes::copy_from_slice(group_key);
-    let light_client = *LightClient::deploy(&provider, key, native_chain_id)
-        .await
-        .map_err(failed("LightClient"))?
-        .address();
-    let team_lockup = *Lockup::deploy(&provider, tranches.team, tranches.lockup_start)
-        .await
-        .map_err(failed("Lockup"))?
-        .address();
-    let advisor_lockup = *Lockup::deploy(&provider, tranches.advisor, tranches.lockup_start)
-        .await
-        .map_err(failed("Lockup"))?
-        .address();
-    let coin = *MileVerseCoin::deploy(&provider, allocation(tranches, team_lockup, advisor_lockup))
-        .await
-        .map_err(failed("MileVerseCoin"))?
-        .address();
-    let bridge = Bridge::deploy(&provider, light_client, coin)
-        .await
-        .map_err(failed("Bridge"))?;
-    let points = bridge.points().call().await.map_err(failed("Bridge"))?;
+    let (bridge, _) = put(
+        "Bridge",
+        Bridge::deploy_builder(&provider, key, native_chain_id, coin, genesis_coins),
+    )
+    .await?;
+    let views = Bridge::new(bridge, &provider);
+    let points = views.points().call().await.map_err(failed("Bridge"))?;
+    let light_client = views.lightClient().call().await.map_err(failed("Bridge"))?;
 
     Ok(Deployment {
         light_client,
         coin,
-        bridge: *bridge.address(),
+        bridge,
         points,
         team_lockup,
         advisor_lockup,
@@ -151,24 +176,60 @@ fn check_accounts(tranches: &Tranches) -> Result<(), DeployError> {
     }
 }
 
-fn allocation(
-    tranches: &Tranches,
-    team_lockup: Address,
-    advisor_lockup: Address,
-) -> Vec<MileVerseCoin::Share> {
-    [
-        (tranches.sale, 30),
-        (team_lockup, 15),
-        (tranches.partner, 10),
-        (advisor_lockup, 3),
-        (tranches.marketing, 10),
-        (tranches.reserved, 32),
-    ]
-    .into_iter()
-    .map(|(account, percent)| MileVerseCoin::Share {
-        account,
-        // At most 32 * 30 million * 10^18: far below 2^256.
-        amount: U256::from(percent) * U256::from(PERCENT) * U256::from(COIN),
-    })
-    .collect()
+/// Sends a deployment and waits for it; answers the contract and who deployed it.
+async fn put<P: Provider>(
+    contract: &'static str,
+    deployment: RawCallBuilder<P>,
+) -> Result<(Address, Address), DeployError> {
+    let failed = failed(contract);
+    let pending = deployment.send().await.map_err(&failed)?;
+    let receipt = pending
+        .get_receipt()
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let address = receipt
+        .contract_address
+        .filter(|_| receipt.status())
+        .ok_or_else(|| failed(ContractError::ContractNotDeployed))?;
+    Ok((address, receipt.from))
+}
+
+/// Lets the contract that the deployer makes after this transaction take its genesis coin.
+async fn allow<P: Provider>(
+    provider: P,
+    deployer: Address,
+    coin: Address,
+    amount: U256,
+) -> Result<(), DeployError> {
+    let failed = failed("MileVerseCoin");
+    let this = provider
+        .get_transaction_count(deployer)
+        .await
+        .map_err(|error| failed(error.into()))?;
+    let bridge = deployer.create(this.saturating_add(1));
+    let receipt = MileVerseCoin::new(coin, &provider)
+        .approve(bridge, amount)
+        .send()
+        .await
+        .map_err(&failed)?
+        .get_receipt()
+        .await
+        .map_err(|error| failed(error.into()))?;
+    if receipt.status() {
+        Ok(())
+    } else {
+        Err(failed(ContractError::ContractNotDeployed))
+    }
+}
+
+fn failed(contract: &'static str) -> impl Fn(ContractError) -> DeployError {
+    move |source| DeployError::Contract {
+        contract,
+        source: Box::new(source),
+    }
+}
+
+/// So many percent of the supply. At most 32 * 30 million * 10^18: far below 2^256.
+fn share(percent: u64) -> U256 {
+    U256::from(percent) * U256::from(PERCENT) * U256::from(COIN)
 }

@@ -56,9 +56,15 @@ fn header() -> ILightClient::HeaderProof {
 async fn a_deployment_is_whole() {
     let anvil = Anvil::start();
     let provider = anvil.provider();
-    let all = deploy(&provider, &KEY, NATIVE, &tranches(anvil.account()))
-        .await
-        .unwrap();
+    let all = deploy(
+        &provider,
+        &KEY,
+        NATIVE,
+        &tranches(anvil.account()),
+        U256::ZERO,
+    )
+    .await
+    .unwrap();
 
     let bridge = Bridge::new(all.bridge, &provider);
     assert_eq!(bridge.chainId().call().await.unwrap(), 31_337);
@@ -66,6 +72,9 @@ async fn a_deployment_is_whole() {
     assert_eq!(bridge.lightClient().call().await.unwrap(), all.light_client);
     assert_eq!(bridge.coin().call().await.unwrap(), all.coin);
     assert_eq!(bridge.points().call().await.unwrap(), all.points);
+    let key = bridge.keyInForce().call().await.unwrap();
+    assert_eq!((key.keyVersion, key.firstEpoch), (0, 0));
+    assert_eq!(bridge.genesisCoins().call().await.unwrap(), U256::ZERO);
     assert_eq!(bridge.nextSequence().call().await.unwrap(), 1);
     let points = WrappedPoints::new(all.points, &provider);
     assert_eq!(points.bridge().call().await.unwrap(), all.bridge);
@@ -164,12 +173,52 @@ async fn check_send(provider: impl Provider, all: &Deployment, sender: Address) 
 }
 
 #[tokio::test]
+async fn the_genesis_coin_is_locked_at_deployment() {
+    let anvil = Anvil::start();
+    let provider = anvil.provider();
+    let owners = tranches(Address::with_last_byte(1));
+    let amount = U256::from(10).pow(U256::from(18)) * U256::from(5_000_000);
+    let all = deploy(&provider, &KEY, NATIVE, &owners, amount)
+        .await
+        .unwrap();
+    let bridge = Bridge::new(all.bridge, &provider);
+    assert_eq!(bridge.genesisCoins().call().await.unwrap(), amount);
+    assert_eq!(bridge.locked(all.coin).call().await.unwrap(), amount);
+    assert!(bridge.solvent(all.coin).call().await.unwrap());
+    let totals = bridge.totals(all.coin).call().await.unwrap();
+    assert_eq!((totals.sent, totals.received), (amount, U256::ZERO));
+    let coin = MileVerseCoin::new(all.coin, &provider);
+    let balance = async |account| coin.balanceOf(account).call().await.unwrap();
+    assert_eq!(balance(all.bridge).await, amount);
+    assert_eq!(balance(anvil.account()).await, U256::ZERO, "not kept");
+    let reserved = U256::from(10).pow(U256::from(18)) * U256::from(960_000_000);
+    assert_eq!(balance(owners.reserved).await, reserved - amount);
+
+    // More than the tranche it comes from stops before anything is sent.
+    let before = provider
+        .get_transaction_count(anvil.account())
+        .await
+        .unwrap();
+    let much = deploy(&provider, &KEY, NATIVE, &owners, reserved + U256::ONE)
+        .await
+        .unwrap_err();
+    assert!(matches!(much, DeployError::GenesisCoins(_)), "{much}");
+    assert_eq!(
+        provider
+            .get_transaction_count(anvil.account())
+            .await
+            .unwrap(),
+        before
+    );
+}
+
+#[tokio::test]
 async fn wrong_input_stops_before_anything_is_sent() {
     let anvil = Anvil::start();
     let provider = anvil.provider();
     let good = tranches(anvil.account());
 
-    let short = deploy(&provider, &KEY[..255], NATIVE, &good)
+    let short = deploy(&provider, &KEY[..255], NATIVE, &good, U256::ZERO)
         .await
         .unwrap_err();
     assert!(matches!(short, DeployError::KeyLength(255)), "{short}");
@@ -177,7 +226,9 @@ async fn wrong_input_stops_before_anything_is_sent() {
         marketing: Address::ZERO,
         ..good
     };
-    let zero = deploy(&provider, &KEY, NATIVE, &nobody).await.unwrap_err();
+    let zero = deploy(&provider, &KEY, NATIVE, &nobody, U256::ZERO)
+        .await
+        .unwrap_err();
     assert!(
         matches!(zero, DeployError::ZeroAccount("marketing")),
         "{zero}"
@@ -191,14 +242,14 @@ async fn wrong_input_stops_before_anything_is_sent() {
     );
 
     // The identity is a well-formed key to Rust; the contract itself refuses it.
-    let identity = deploy(&provider, &[0; 256], NATIVE, &good)
+    let identity = deploy(&provider, &[0; 256], NATIVE, &good, U256::ZERO)
         .await
         .unwrap_err();
     assert!(
         matches!(
             identity,
             DeployError::Contract {
-                contract: "LightClient",
+                contract: "Bridge",
                 ..
             }
         ),

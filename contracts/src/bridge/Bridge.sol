@@ -10,6 +10,7 @@ import {IBridge} from "../interfaces/IBridge.sol";
 import {ILightClient} from "../interfaces/ILightClient.sol";
 import {Outbox} from "../libraries/Outbox.sol";
 import {Packet} from "../libraries/Packet.sol";
+import {LightClientFactory} from "../light-client/LightClientFactory.sol";
 import {WrappedPoints} from "../tokens/WrappedPoints.sol";
 
 /// @title The Ethereum end of the bridge
@@ -18,11 +19,11 @@ import {WrappedPoints} from "../tokens/WrappedPoints.sol";
 ///     slot 1   receipts      inbound sequence / 128 => 128 outcomes of two bits, lowest first:
 ///                            0 none, 1 received, 2 expired
 ///     slot 2   totals        token => sent, received, refunded
-///     slot 3   nextSequence
+///     slot 3   nextSequence (64 bits) | light client (160) << 64 | frozen (8) << 224
 ///
 /// @notice Two tokens, fixed for ever: MVC is at home here and held, MVP is at home on the native
-/// chain and minted and burned here. No account has a right that another has not; nothing here can
-/// be changed after deployment. A batch with one bad packet reverts whole; packets settled before
+/// chain and minted and burned here. No account has a right that another has not. The one thing that
+/// changes is the native chain's group key, and only by a rotation packet under the key before. A batch with one bad packet reverts whole; packets settled before
 /// are passed over.
 contract Bridge is IBridge, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
@@ -53,31 +54,50 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     uint64 public nextSequence = 1;
 
     /// @inheritdoc IBridge
+    ILightClient public lightClient;
+
+    /// @inheritdoc IBridge
+    bool public frozen;
+
+    /// @notice Makes the client of each new key.
+    LightClientFactory public immutable clients;
+
+    /// @inheritdoc IBridge
     uint64 public immutable chainId;
 
     /// @inheritdoc IBridge
     uint64 public immutable peerChainId;
 
-    /// @notice Says which blocks of the native chain are final.
-    ILightClient public immutable lightClient;
-
     /// @notice MVC, at home here.
     IERC20 public immutable coin;
+
+    /// @notice MVC locked here from the start, against what the native chain minted in its block 0.
+    uint256 public immutable genesisCoins;
 
     /// @notice MVP as it exists here. This contract made it and is its only maker.
     WrappedPoints public immutable points;
 
-    /// @param lightClient_ The client of the native chain; also names that chain.
+    /// @param key The native chain's first group key: 256 bytes, G2, uncompressed.
+    /// @param nativeChainId The native chain.
     /// @param coin_ MVC.
-    constructor(ILightClient lightClient_, IERC20 coin_) {
+    /// @param genesisCoins_ What the native chain mints in its block 0. Taken from the deployer, who
+    /// must have allowed it to the address that this contract gets.
+    constructor(bytes memory key, uint64 nativeChainId, IERC20 coin_, uint256 genesisCoins_) {
         if (address(coin_).code.length == 0) {
             revert BridgeErrors.TokenWithoutCode(address(coin_));
         }
         chainId = SafeCast.toUint64(block.chainid);
-        peerChainId = lightClient_.nativeChainId();
-        lightClient = lightClient_;
+        peerChainId = nativeChainId;
+        clients = new LightClientFactory();
+        lightClient = clients.create(key, nativeChainId, 0, 0);
         coin = coin_;
         points = new WrappedPoints(address(this));
+        genesisCoins = genesisCoins_;
+        if (genesisCoins_ != 0) {
+            // The native chain's books begin with as much received.
+            _totals[address(coin_)].sent = genesisCoins_;
+            _lock(address(coin_), genesisCoins_);
+        }
     }
 
     /// @inheritdoc IBridge
@@ -103,7 +123,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
                 deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
             );
         }
-        if (lightClient.frozen()) {
+        if (frozen) {
             revert BridgeErrors.BridgeStopped();
         }
         (uint64 home, address contract_) = _homeOf(token);
@@ -134,6 +154,9 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (items.length == 0 || items.length > MAX_ITEMS) {
             revert BridgeErrors.BatchSize(items.length);
         }
+        if (frozen) {
+            revert BridgeErrors.BridgeStopped();
+        }
         lightClient.verify(header);
         for (uint256 i = 0; i < items.length; ++i) {
             OutboxItem calldata item = items[i];
@@ -141,8 +164,26 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             if (!Outbox.verify(header.outboxTree, header.outboxSize, item.index, commitment, item.path)) {
                 revert BridgeErrors.PathInvalid(item.index);
             }
-            _settle(item.packet, commitment);
+            _settle(item.packet, commitment, header.epoch);
         }
+    }
+
+    /// @inheritdoc IBridge
+    function freeze(ILightClient.HeaderProof calldata first, ILightClient.HeaderProof calldata second)
+        external
+        nonReentrant
+    {
+        if (frozen) {
+            revert BridgeErrors.BridgeStopped();
+        }
+        (bytes32 firstDigest, bytes32 secondDigest) = lightClient.contradiction(first, second);
+        frozen = true;
+        emit Frozen(first.epoch, first.view_, firstDigest, secondDigest);
+    }
+
+    /// @inheritdoc IBridge
+    function keyInForce() external view returns (uint64 keyVersion, uint64 firstEpoch) {
+        return (lightClient.keyVersion(), lightClient.firstEpoch());
     }
 
     /// @inheritdoc IBridge
@@ -183,8 +224,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         return points.totalSupply() == minted(token);
     }
 
-    /// @dev The outcome of one proven packet; the order is the protocol's.
-    function _settle(bytes calldata packet, bytes32 commitment) private {
+    /// @dev The outcome of one packet, proven by a certificate of `epoch`; the order is the protocol's.
+    function _settle(bytes calldata packet, bytes32 commitment, uint64 epoch) private {
         Packet.Header memory start = Packet.header(packet);
         if (start.source != peerChainId) {
             revert BridgeErrors.SourceChain(start.source);
@@ -197,6 +238,10 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         }
         if (start.kind == Packet.EXPIRY) {
             _refund(packet, start, commitment);
+            return;
+        }
+        if (start.kind == Packet.ROTATION) {
+            _rotate(packet, start, commitment, epoch);
             return;
         }
         Packet.Transfer memory transfer = Packet.transfer(packet, start);
@@ -229,6 +274,26 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         emit PacketReceived(start.sequence, commitment);
         emit PacketRefunded(transfer.sequence, innerCommitment);
         _release(token, transfer.sender, transfer.amount);
+    }
+
+    /// @dev The native chain's delegates have a new key. The old one stops counting at once; what it
+    /// proved and nobody delivered yet, any certificate of the new one proves as well.
+    function _rotate(bytes calldata packet, Packet.Header memory start, bytes32 commitment, uint64 epoch)
+        private
+    {
+        (uint64 version, uint64 firstEpoch, bytes calldata key) = Packet.rotation(packet, start);
+        uint64 inForce = lightClient.keyVersion();
+        if (version <= inForce) {
+            revert BridgeErrors.RotationStale(version, inForce);
+        }
+        if (firstEpoch <= epoch) {
+            revert BridgeErrors.RotationTooEarly(firstEpoch, epoch);
+        }
+        _setReceipt(start.sequence, RECEIVED);
+        ILightClient client = clients.create(key, peerChainId, version, firstEpoch);
+        lightClient = client;
+        emit PacketReceived(start.sequence, commitment);
+        emit KeyRotated(version, firstEpoch, client);
     }
 
     /// @dev Once: only where `receipt` is still 0.

@@ -19,7 +19,8 @@ interface BridgeErrors {
     error DeadlineOutOfRange(uint64 deadline, uint64 earliest, uint64 latest);
     /// @notice The token moved another amount than it was told to.
     error AmountMoved(uint256 expected, uint256 actual);
-    /// @notice The light client is stopped; what is locked now could never come home.
+    /// @notice Misbehaviour was proven: nothing comes in any more, and what would be locked now could
+    /// never come home.
     error BridgeStopped();
     /// @notice A batch holds 1 to 128 packets.
     error BatchSize(uint256 actual);
@@ -33,4 +34,8 @@ interface BridgeErrors {
     error LockedTooLittle(address token, uint256 amount, uint256 locked);
     /// @notice The expired packet was never sent from here, or is refunded already.
     error NotOutstanding(uint64 sequence);
+    /// @notice The rotation is older than the key in force, or is it.
+    error RotationStale(uint64 keyVersion, uint64 inForce);
+    /// @notice The new key would already have signed the block that announces it.
+    error RotationTooEarly(uint64 firstEpoch, uint64 announcedIn);
 }

@@ -3,8 +3,6 @@ pragma solidity ^0.8.30;
 
 /// @notice Why a certificate or a key is refused.
 interface LightClientErrors {
-    /// @notice Misbehaviour was proven; the client is stopped for ever.
-    error ClientFrozen();
     /// @notice A group key is 256 bytes.
     error KeyLength(uint256 actual);
     /// @notice The identity is nobody's key.
@@ -13,6 +11,8 @@ interface LightClientErrors {
     error KeyInvalid();
     /// @notice A native chain id of zero, or this chain's own.
     error ChainIdInvalid(uint64 chainId);
+    /// @notice The key signs no epoch as early as this.
+    error EpochBeforeKey(uint64 epoch, uint64 firstEpoch);
     /// @notice A signature is 128 bytes.
     error SignatureLength(uint256 actual);
     /// @notice The identity is nobody's signature.

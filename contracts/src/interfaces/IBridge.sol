@@ -29,6 +29,11 @@ interface IBridge {
     /// @notice An outbound transfer's tokens went back to their sender.
     event PacketRefunded(uint64 indexed sequence, bytes32 indexed commitment);
 
+    /// @notice From here on only the new key's certificates count.
+    event KeyRotated(uint64 indexed keyVersion, uint64 firstEpoch, ILightClient client);
+    /// @notice Two certificates contradicted each other; nothing is believed any more.
+    event Frozen(uint64 indexed epoch, uint64 indexed view_, bytes32 first, bytes32 second);
+
     /// @notice Locks tokens here for `receiver` on the other side.
     /// @param deadline Last second, in the other side's block time, at which they may be received.
     function send(address token, address receiver, uint256 amount, uint64 deadline)
@@ -38,6 +43,18 @@ interface IBridge {
 
     /// @notice Settles packets that a final block of the native chain holds. Anybody may call it.
     function deliver(ILightClient.HeaderProof calldata header, OutboxItem[] calldata items) external;
+
+    /// @notice Stops the bridge for ever on two valid certificates for one view with different digests,
+    /// under the key in force. Anybody may call it.
+    function freeze(ILightClient.HeaderProof calldata first, ILightClient.HeaderProof calldata second)
+        external;
+
+    /// @notice Whether the bridge has been stopped.
+    function frozen() external view returns (bool);
+    /// @notice The client of the key in force: says which blocks of the native chain are final.
+    function lightClient() external view returns (ILightClient);
+    /// @notice Which key is in force: its number, and the first epoch that it signs.
+    function keyInForce() external view returns (uint64 keyVersion, uint64 firstEpoch);
 
     /// @notice This side.
     function chainId() external view returns (uint64);

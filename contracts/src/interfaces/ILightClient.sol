@@ -2,7 +2,7 @@
 pragma solidity ^0.8.30;
 
 /// @title What Ethereum knows of the native chain
-/// @notice Says whether a block of the native chain is final. Writes nothing but its own end.
+/// @notice Says whether a block of the native chain is final, under one group key. Writes nothing.
 interface ILightClient {
     /// @notice A final block, opened as far as its outbox.
     /// @dev digest = keccak256(outbox root ‖ restHash), outbox root = keccak256(0x02 ‖ n ‖ MTH(n)).
@@ -16,17 +16,21 @@ interface ILightClient {
         bytes signature; // 128 bytes: G1, uncompressed, as EIP-2537 has it
     }
 
-    /// @notice Two certificates contradicted each other; nothing is believed any more.
-    event Frozen(uint64 indexed epoch, uint64 indexed view_, bytes32 first, bytes32 second);
-
     /// @notice Returns when the block is final; reverts with the reason otherwise.
     function verify(HeaderProof calldata header) external view;
 
-    /// @notice Stops the client for ever on two valid certificates for one view with different digests.
-    function freeze(HeaderProof calldata first, HeaderProof calldata second) external;
+    /// @notice The two digests when both certificates are valid, for one view, and differ; reverts
+    /// otherwise.
+    function contradiction(HeaderProof calldata first, HeaderProof calldata second)
+        external
+        view
+        returns (bytes32 firstDigest, bytes32 secondDigest);
 
-    /// @notice Whether the client has been stopped.
-    function frozen() external view returns (bool);
+    /// @notice Number of the key, from 0; each rotation has a higher one.
+    function keyVersion() external view returns (uint64);
+
+    /// @notice First epoch that the key signs; certificates of earlier ones are refused.
+    function firstEpoch() external view returns (uint64);
 
     /// @notice Chain whose blocks this client checks.
     function nativeChainId() external view returns (uint64);

@@ -7,7 +7,7 @@ import {PacketErrors} from "../errors/PacketErrors.sol";
 ///
 ///     offset  size
 ///     0       1     version = 1
-///     1       1     kind: 1 = transfer, 2 = expiry
+///     1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation
 ///     2       8     source chain id
 ///     10      8     destination chain id
 ///     18      8     sequence, from 1
@@ -21,13 +21,20 @@ import {PacketErrors} from "../errors/PacketErrors.sol";
 ///     82      20    receiver
 ///     102     32    amount
 ///
+///     rotation (298 bytes in all)
+///     26      8     number of the new key
+///     34      8     first epoch that it signs
+///     42      256   the new group key: G2, uncompressed
+///
 /// @notice Integers are big-endian. A decoder consumes every byte or refuses.
 library Packet {
     uint8 internal constant VERSION = 1;
     uint8 internal constant TRANSFER = 1;
     uint8 internal constant EXPIRY = 2;
+    uint8 internal constant ROTATION = 3;
     uint256 internal constant TRANSFER_LENGTH = 134;
     uint256 internal constant EXPIRY_LENGTH = 160;
+    uint256 internal constant ROTATION_LENGTH = 298;
     uint256 private constant HEADER_LENGTH = 26;
 
     /// @notice What every packet begins with.
@@ -61,10 +68,7 @@ library Packet {
             revert PacketErrors.PacketVersion(version);
         }
         out.kind = uint8(packet[1]);
-        if (out.kind != TRANSFER && out.kind != EXPIRY) {
-            revert PacketErrors.PacketKind(out.kind);
-        }
-        uint256 length = out.kind == TRANSFER ? TRANSFER_LENGTH : EXPIRY_LENGTH;
+        uint256 length = _length(out.kind);
         if (packet.length != length) {
             revert PacketErrors.PacketLength(length, packet.length);
         }
@@ -122,6 +126,20 @@ library Packet {
         out = transfer(inner, innerStart);
     }
 
+    /// @notice Reads a rotation's body.
+    function rotation(bytes calldata packet, Header memory start)
+        internal
+        pure
+        returns (uint64 version, uint64 firstEpoch, bytes calldata key)
+    {
+        if (start.kind != ROTATION) {
+            revert PacketErrors.PacketKind(start.kind);
+        }
+        version = _uint64(packet, 26);
+        firstEpoch = _uint64(packet, 34);
+        key = packet[42:];
+    }
+
     /// @notice The canonical bytes of a transfer.
     function encode(Transfer memory value) internal pure returns (bytes memory) {
         return bytes.concat(
@@ -139,6 +157,19 @@ library Packet {
         returns (bytes memory)
     {
         return abi.encodePacked(VERSION, EXPIRY, source, destination, sequence, inner);
+    }
+
+    function _length(uint8 kind) private pure returns (uint256) {
+        if (kind == TRANSFER) {
+            return TRANSFER_LENGTH;
+        }
+        if (kind == EXPIRY) {
+            return EXPIRY_LENGTH;
+        }
+        if (kind == ROTATION) {
+            return ROTATION_LENGTH;
+        }
+        revert PacketErrors.PacketKind(kind);
     }
 
     function _uint64(bytes calldata packet, uint256 offset) private pure returns (uint64) {

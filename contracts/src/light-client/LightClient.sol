@@ -15,17 +15,21 @@ import {Varint} from "../libraries/Varint.sol";
 ///     digest    = keccak256(outbox root ‖ restHash)
 ///
 /// @notice One signature under one group key stands for two thirds of the delegates, whoever they
-/// are. The key and the chain id are part of the code: nothing can change them. The only storage
-/// is the mark that stops the client (slot 0), and only a proof of misbehaviour sets it.
+/// are. This client stands for one key, which is part of its code as the chain id is: it has no
+/// storage, so nothing can change it. A new key is a new client, and only the bridge's fixed handler
+/// of a rotation packet, signed for under the old key, puts one in the place of another.
 contract LightClient is ILightClient {
     /// @dev The suite of the chain's consensus: signatures in G1.
     bytes private constant DST = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
 
     /// @inheritdoc ILightClient
-    bool public frozen;
+    uint64 public immutable nativeChainId;
 
     /// @inheritdoc ILightClient
-    uint64 public immutable nativeChainId;
+    uint64 public immutable keyVersion;
+
+    /// @inheritdoc ILightClient
+    uint64 public immutable firstEpoch;
 
     /// @dev The message up to the epoch: 28 bytes.
     bytes28 private immutable PREFIX;
@@ -42,7 +46,9 @@ contract LightClient is ILightClient {
 
     /// @param key The group key: 256 bytes, G2, uncompressed.
     /// @param chainId_ The native chain's id; its signatures are bound to it.
-    constructor(bytes memory key, uint64 chainId_) {
+    /// @param keyVersion_ Number of the key; the chain begins with number 0.
+    /// @param firstEpoch_ First epoch that the key signs.
+    constructor(bytes memory key, uint64 chainId_, uint64 keyVersion_, uint64 firstEpoch_) {
         if (chainId_ == 0 || chainId_ == block.chainid) {
             revert LightClientErrors.ChainIdInvalid(chainId_);
         }
@@ -58,6 +64,8 @@ contract LightClient is ILightClient {
             revert LightClientErrors.KeyInvalid();
         }
         nativeChainId = chainId_;
+        keyVersion = keyVersion_;
+        firstEpoch = firstEpoch_;
         PREFIX = bytes28(abi.encodePacked(uint8(27), "mileverse/", chainId_, "_FINALIZE"));
         KEY_0 = words[0];
         KEY_1 = words[1];
@@ -75,17 +83,19 @@ contract LightClient is ILightClient {
     }
 
     /// @inheritdoc ILightClient
-    function freeze(HeaderProof calldata first, HeaderProof calldata second) external {
+    function contradiction(HeaderProof calldata first, HeaderProof calldata second)
+        external
+        view
+        returns (bytes32 firstDigest, bytes32 secondDigest)
+    {
         if (first.epoch != second.epoch || first.view_ != second.view_) {
             revert LightClientErrors.NotMisbehaviour();
         }
-        bytes32 firstDigest = _verify(first);
-        bytes32 secondDigest = _verify(second);
+        firstDigest = _verify(first);
+        secondDigest = _verify(second);
         if (firstDigest == secondDigest) {
             revert LightClientErrors.NotMisbehaviour();
         }
-        frozen = true;
-        emit Frozen(first.epoch, first.view_, firstDigest, secondDigest);
     }
 
     /// @inheritdoc ILightClient
@@ -95,8 +105,8 @@ contract LightClient is ILightClient {
 
     /// @dev Returns the block's digest. Everything that needs no curve is refused before the curve.
     function _verify(HeaderProof calldata header) private view returns (bytes32 digest) {
-        if (frozen) {
-            revert LightClientErrors.ClientFrozen();
+        if (header.epoch < firstEpoch) {
+            revert LightClientErrors.EpochBeforeKey(header.epoch, firstEpoch);
         }
         if (header.restHash == 0) {
             revert LightClientErrors.RestHashZero();

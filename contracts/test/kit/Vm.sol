@@ -32,12 +32,14 @@ interface Vm {
     function accesses(address target) external returns (bytes32[] memory reads, bytes32[] memory writes);
     function chainId(uint256 id) external;
     function clearMockedCalls() external;
+    function computeCreateAddress(address deployer, uint256 nonce) external returns (address);
     function deal(address account, uint256 balance) external;
     function expectCall(address callee, bytes calldata data, uint64 count) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectRevert() external;
     function expectRevert(bytes4 selector) external;
     function expectRevert(bytes calldata reason) external;
+    function getNonce(address account) external returns (uint64);
     function getRecordedLogs() external returns (Log[] memory);
     function lastCallGas() external returns (Gas memory);
     function load(address target, bytes32 slot) external returns (bytes32);

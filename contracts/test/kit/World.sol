@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {Bridge} from "../../src/bridge/Bridge.sol";
 import {IBridge} from "../../src/interfaces/IBridge.sol";
 import {ILightClient} from "../../src/interfaces/ILightClient.sol";
 import {Packet} from "../../src/libraries/Packet.sol";
-import {LightClient} from "../../src/light-client/LightClient.sol";
 import {MileVerseCoin} from "../../src/tokens/MileVerseCoin.sol";
 import {WrappedPoints} from "../../src/tokens/WrappedPoints.sol";
 import {Signer} from "./Signer.sol";
@@ -24,7 +24,7 @@ abstract contract World is Test {
     uint256 internal constant NOW = 1_800_000_000;
 
     MileVerseCoin internal coin;
-    LightClient internal client;
+    ILightClient internal client;
     Bridge internal bridge;
     WrappedPoints internal points;
 
@@ -32,6 +32,9 @@ abstract contract World is Test {
     bytes[] internal native;
     uint64 internal nativeSequence = 1;
     uint64 internal height = 1;
+    uint64 internal epoch = 1;
+    /// @dev What the delegates sign with now.
+    uint256 internal secret = SECRET;
 
     function setUp() public virtual {
         vm.chainId(ETHEREUM);
@@ -39,11 +42,16 @@ abstract contract World is Test {
         MileVerseCoin.Share[] memory shares = new MileVerseCoin.Share[](1);
         shares[0] = MileVerseCoin.Share(ALICE, 3_000_000_000 ether);
         coin = new MileVerseCoin(shares);
-        client = new LightClient(Signer.key(SECRET), NATIVE);
-        bridge = new Bridge(client, coin);
+        bridge = bridgeFor(coin);
+        client = bridge.lightClient();
         points = bridge.points();
         vm.prank(ALICE);
         coin.approve(address(bridge), type(uint256).max);
+    }
+
+    /// @dev A bridge to the native chain for any coin.
+    function bridgeFor(IERC20 coin_) internal returns (Bridge) {
+        return new Bridge(Signer.key(SECRET), NATIVE, coin_, 0);
     }
 
     /// @dev A transfer from the native chain, as its bridge would make it.
@@ -92,6 +100,17 @@ abstract contract World is Test {
         ++nativeSequence;
     }
 
+    /// @dev The native chain announces a key, which signs from `firstEpoch` on.
+    function rotateThere(uint64 version, uint64 firstEpoch, bytes memory key)
+        internal
+        returns (uint64 index)
+    {
+        index = append(
+            abi.encodePacked(uint8(1), uint8(3), NATIVE, ETHEREUM, nativeSequence, version, firstEpoch, key)
+        );
+        ++nativeSequence;
+    }
+
     function leaves() internal view returns (bytes32[] memory) {
         bytes32[] memory commitments = new bytes32[](native.length);
         for (uint256 i = 0; i < native.length; ++i) {
@@ -102,7 +121,7 @@ abstract contract World is Test {
 
     /// @dev A header over the whole outbox, not signed yet.
     function unsigned() internal view returns (ILightClient.HeaderProof memory header) {
-        header.epoch = 1;
+        header.epoch = epoch;
         header.view_ = height + 1;
         header.parentView = height;
         header.restHash = keccak256(abi.encode("rest", height));
@@ -114,7 +133,7 @@ abstract contract World is Test {
 
     /// @dev A final block over the whole outbox.
     function certified() internal view returns (ILightClient.HeaderProof memory) {
-        return Signer.certify(SECRET, NATIVE, unsigned());
+        return Signer.certify(secret, NATIVE, unsigned());
     }
 
     /// @dev The proof of one packet of the outbox.

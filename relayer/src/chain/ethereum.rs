@@ -1,12 +1,13 @@
 //! Ethereum over its JSON-RPC.
 
-use super::{Account, EthereumChain, Proof, SentLog, slot};
+use super::{Account, EthereumChain, KeyInForce, Proof, SentLog, slot};
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     providers::Provider,
     rpc::types::Filter,
     sol_types::SolEvent,
 };
+use mileverse_bindings::Bridge;
 use mileverse_primitives::{Address, abi::IBridge, keccak256};
 use mileverse_wallet::rpc::{Chain, RpcError};
 
@@ -74,6 +75,16 @@ impl EthereumChain for Ethereum {
             return Err(endpoint.nonsense("next sequence 0"));
         }
         Ok(next)
+    }
+
+    async fn key(&self) -> Result<KeyInForce, RpcError> {
+        let endpoint = self.account.endpoint();
+        let bridge = super::Ledger::bridge(&self.account);
+        let key = endpoint.view(bridge, &Bridge::keyInForceCall {}).await?;
+        Ok(KeyInForce {
+            version: key.keyVersion,
+            first_epoch: key.firstEpoch,
+        })
     }
 
     async fn sent(&self, from: u64, to: u64) -> Result<Vec<SentLog>, RpcError> {

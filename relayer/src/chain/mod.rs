@@ -65,6 +65,15 @@ pub struct Proof {
     pub slots: Vec<(U256, Vec<Bytes>)>,
 }
 
+/// Which group key of the native chain Ethereum believes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyInForce {
+    /// Its number, from 0.
+    pub version: u64,
+    /// First epoch that it signs.
+    pub first_epoch: u64,
+}
+
 /// What both chains offer.
 pub trait Ledger: Send + Sync {
     /// Which one.
@@ -113,8 +122,11 @@ pub trait NativeChain: Send + Sync {
         from: u64,
         limit: u64,
     ) -> impl Future<Output = Result<Vec<OutboxPacket>, RpcError>> + Send;
-    /// The newest certificate.
-    fn certificate(&self) -> impl Future<Output = Result<Certificate, RpcError>> + Send;
+    /// The newest certificate, or the first one that covers a height.
+    fn certificate(
+        &self,
+        height: Option<u64>,
+    ) -> impl Future<Output = Result<Certificate, RpcError>> + Send;
     /// The path of a leaf in the tree of a size.
     fn path(
         &self,
@@ -135,6 +147,8 @@ pub trait EthereumChain: Send + Sync {
     fn finalized(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// What the next packet gets, as of the newest finalized block.
     fn next_sequence(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// The key that certificates are checked with, as of the newest block.
+    fn key(&self) -> impl Future<Output = Result<KeyInForce, RpcError>> + Send;
     /// Packets announced in these blocks, both included, in order.
     fn sent(
         &self,

@@ -52,12 +52,18 @@ impl NativeChain for Native {
         Ok(page)
     }
 
-    async fn certificate(&self) -> Result<Certificate, RpcError> {
+    async fn certificate(&self, height: Option<u64>) -> Result<Certificate, RpcError> {
         let certificate: Certificate = self
             .account
             .endpoint()
-            .method("mileverse_certificate", ())
+            .method("mileverse_certificate", (height,))
             .await?;
+        if height.is_some_and(|height| certificate.height < height) {
+            return Err(self
+                .account
+                .endpoint()
+                .nonsense("a certificate of an earlier block"));
+        }
         // The signature is Ethereum's to check; these two hashes only tell a mixed-up answer.
         let outbox_root = root(certificate.outbox_size, certificate.outbox_tree);
         let digest = keccak256([outbox_root, certificate.rest_hash].concat());

@@ -171,6 +171,20 @@ impl Store {
         rows.iter().map(row).collect()
     }
 
+    /// Packets of exactly this length that are not done, oldest first.
+    pub async fn of_length(&self, direction: Direction, length: usize) -> Result<Vec<Row>, Error> {
+        let rows = sqlx::query(
+            "SELECT sequence, place, commitment, bytes, attempts FROM packet
+             WHERE direction = ? AND state != 'done' AND length(bytes) = ?
+             ORDER BY sequence",
+        )
+        .bind(direction.word())
+        .bind(i64::try_from(length).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(row).collect()
+    }
+
     /// Sequences with a receipt that is not final yet, oldest first.
     pub async fn landed(&self, direction: Direction, limit: usize) -> Result<Vec<u64>, Error> {
         let rows = sqlx::query(

@@ -2,10 +2,15 @@
 //!
 //! ```txt
 //! find      mileverse_packets from the next outbox index on, every index in turn
-//! prove     the newest certificate; a path for each leaf in a tree of exactly its size
+//! prove     the newest certificate of the key that Ethereum believes; a path for each leaf in a
+//!           tree of exactly its size
 //! deliver   Bridge.deliver(header, items), at most 128 items
 //! done      receipt(sequence) at Ethereum's finalized block
 //! ```
+//!
+//! A rotation of the group key is a packet like others, but it decides which certificates count.
+//! Until it is delivered only the old key's do, and the last of them covers the block that holds
+//! it. After that only the new key's do; what is still waiting is proven by those.
 
 use super::{
     Worker,
@@ -21,7 +26,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mileverse_bindings::{Bridge, IBridge, ILightClient};
 use mileverse_primitives::{
     Bytes, outbox,
-    packet::Packet,
+    packet::{Packet, ROTATION_LENGTH, Rotation},
     rpc::{Certificate, MAX_PACKETS, OutboxPacket},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
@@ -116,6 +121,60 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         )
     }
 
+    /// The newest certificate that Ethereum believes; `None` while there is none yet.
+    async fn certificate(&self) -> Result<Option<Certificate>, Error> {
+        let in_force = self.ethereum.key().await?;
+        let newest = self.native.certificate(None).await?;
+        let counts = |certificate: Certificate| {
+            (certificate.epoch >= in_force.first_epoch).then_some(certificate)
+        };
+        let Some((place, next)) = self.rotation_after(in_force.version).await? else {
+            return Ok(counts(newest));
+        };
+        if newest.epoch < next.first_epoch {
+            return Ok(counts(newest));
+        }
+        let page = self.native.packets(place, 1).await?;
+        let leaf = page
+            .into_iter()
+            .next()
+            .filter(|leaf| leaf.index == place)
+            .ok_or_else(|| nonsense("no packet where one was"))?;
+        let last = self.native.certificate(Some(leaf.height)).await?;
+        if last.epoch >= next.first_epoch {
+            tracing::warn!(
+                height = leaf.height,
+                epoch = last.epoch,
+                "the native chain shows no certificate of the old key that covers its rotation"
+            );
+            return Ok(None);
+        }
+        Ok(counts(last))
+    }
+
+    /// The first rotation beyond a key that is not known to be delivered for ever, and its place.
+    async fn rotation_after(&self, version: u64) -> Result<Option<(u64, Rotation)>, Error> {
+        let direction = self.delivery.direction();
+        let rows = self
+            .delivery
+            .store()
+            .of_length(direction, ROTATION_LENGTH)
+            .await?;
+        let mut first: Option<(u64, Rotation)> = None;
+        for row in rows {
+            let Ok(Packet::Rotation(rotation)) = Packet::decode(&row.bytes) else {
+                continue;
+            };
+            let earlier = first
+                .as_ref()
+                .is_none_or(|(_, known)| rotation.key_version < known.key_version);
+            if rotation.key_version > version && earlier {
+                first = Some((row.place, rotation));
+            }
+        }
+        Ok(first)
+    }
+
     async fn prove(
         &self,
         certificate: &Certificate,
@@ -160,7 +219,9 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
         if pending || !self.delivery.has_ready().await? {
             return Ok(more);
         }
-        let certificate = self.native.certificate().await?;
+        let Some(certificate) = self.certificate().await? else {
+            return Ok(more);
+        };
         let Some(last) = certificate.outbox_size.checked_sub(1) else {
             return Ok(more);
         };

@@ -3,13 +3,13 @@
 use super::{
     Bridge, ETHEREUM, Shared, World,
     ledger::{Accounts, Ledgers, Waiting},
-    native::is_for_ethereum,
+    native::{is_for_ethereum, signature},
     storage_proof,
 };
 use alloy::sol_types::SolCall as _;
 use mileverse_bindings::Bridge as Contract;
 use mileverse_primitives::{B256, Bytes, U256, outbox, packet::Packet};
-use mileverse_relayer::chain::{EthereumChain, Inclusion, Proof, SentLog};
+use mileverse_relayer::chain::{EthereumChain, Inclusion, KeyInForce, Proof, SentLog};
 use mileverse_wallet::rpc::{Chain, RpcError};
 use rand::Rng as _;
 
@@ -68,7 +68,8 @@ impl EthereumWorld {
 fn deliver(world: &World, state: &State, input: &Bytes) -> Result<(Bridge, usize), String> {
     let call = Contract::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
     let size = call.header.outboxSize as usize;
-    if call.header.signature.as_ref() != b"signed"
+    if call.header.signature != signature(state.bridge.key)
+        || call.header.epoch < state.bridge.first_epoch
         || size == 0
         || size > world.native.bridge.sent.len()
         || call.header.outboxTree != outbox::tree(&world.native.leaves(size))
@@ -92,6 +93,11 @@ fn deliver(world: &World, state: &State, input: &Bytes) -> Result<(Bridge, usize
             return Err("path".into());
         }
         assert!(is_for_ethereum(&packet));
+        if let Packet::Rotation(rotation) = &packet
+            && rotation.first_epoch <= header.epoch
+        {
+            return Err("a key older than its announcement".into());
+        }
         world.poison(Chain::Ethereum, &packet)?;
         bridge.settle(&packet, world.now_s())?;
     }
@@ -190,6 +196,18 @@ impl EthereumChain for FakeEthereum {
         self.shared()
             .call(Chain::Ethereum, |world| {
                 Ok(world.ethereum.final_state().bridge.sent.len() as u64 + 1)
+            })
+            .await
+    }
+
+    async fn key(&self) -> Result<KeyInForce, RpcError> {
+        self.shared()
+            .call(Chain::Ethereum, |world| {
+                let bridge = &world.ethereum.head().bridge;
+                Ok(KeyInForce {
+                    version: bridge.key,
+                    first_epoch: bridge.first_epoch,
+                })
             })
             .await
     }

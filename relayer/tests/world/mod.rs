@@ -46,6 +46,9 @@ pub struct Bridge {
     pub receipts: BTreeMap<u64, u8>,
     /// Effects on balances, by inbound sequence.
     pub effects: BTreeMap<u64, u32>,
+    /// Which key of the other side is believed.
+    pub key: u64,
+    pub first_epoch: u64,
 }
 
 impl Bridge {
@@ -107,6 +110,14 @@ impl Bridge {
                     return Err("refund twice".into());
                 }
                 *slot = REFUNDED;
+                self.receipts.insert(id.sequence, 1);
+                *self.effects.entry(id.sequence).or_default() += 1;
+            }
+            Packet::Rotation(rotation) => {
+                if rotation.key_version <= self.key {
+                    return Err("an old rotation".into());
+                }
+                (self.key, self.first_epoch) = (rotation.key_version, rotation.first_epoch);
                 self.receipts.insert(id.sequence, 1);
                 *self.effects.entry(id.sequence).or_default() += 1;
             }

@@ -10,7 +10,7 @@ use mileverse_primitives::{
     B256, Bytes,
     abi::IBridge,
     outbox,
-    packet::Packet,
+    packet::{GroupKey, Packet, Rotation},
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
 use mileverse_relayer::chain::{Inclusion, NativeChain};
@@ -23,6 +23,11 @@ pub struct NativeWorld {
     pub accounts: Accounts,
     pub pool: Vec<Waiting>,
     pub height: u64,
+    pub epoch: u64,
+    /// Number of the key that signs.
+    pub key: u64,
+    /// The last block of each epoch that ended with a new key: height, and packets by then.
+    pub ends: Vec<(u64, usize)>,
     /// Newest Ethereum block the chain agreed on.
     pub checkpoint: u64,
     /// Packets delivered by each transaction.
@@ -36,6 +41,27 @@ impl NativeWorld {
             .map(|(index, packet)| outbox::leaf(index, packet.commitment()))
             .collect()
     }
+}
+
+/// An epoch ends, and another key signs the next.
+pub fn rotate(world: &mut World) {
+    let native = &mut world.native;
+    let rotation = Rotation {
+        id: native.bridge.id(NATIVE, ETHEREUM),
+        key_version: native.key + 1,
+        first_epoch: native.epoch + 1,
+        key: Box::new(GroupKey::repeat_byte(1)),
+    };
+    native.bridge.commit(Packet::Rotation(rotation));
+    native.ends.push((native.height, native.bridge.sent.len()));
+    native.height += 1;
+    native.epoch += 1;
+    native.key += 1;
+}
+
+/// What the key of a number signs with.
+pub fn signature(key: u64) -> Bytes {
+    format!("signed by {key}").into_bytes().into()
 }
 
 /// Checks and settles a delivery; nothing changes if it is refused.
@@ -121,7 +147,12 @@ impl NativeChain for FakeNative {
             .shared
             .call(Chain::Native, |world| {
                 let all = (0u64..).zip(&world.native.bridge.sent);
-                let height = world.native.height;
+                let newest = world.native.height;
+                let ends = &world.native.ends;
+                let height = |index: u64| {
+                    let at = ends.iter().find(|(_, size)| *size as u64 == index + 1);
+                    at.map_or(newest, |(height, _)| *height)
+                };
                 let mut page: Vec<_> = all
                     .skip(from as usize)
                     .take(limit as usize)
@@ -130,7 +161,7 @@ impl NativeChain for FakeNative {
                         sequence: packet.id().sequence,
                         commitment: packet.commitment(),
                         packet: packet.encode(),
-                        height,
+                        height: height(index),
                     })
                     .collect();
                 // A sloppy node leaves one out.
@@ -144,23 +175,35 @@ impl NativeChain for FakeNative {
             .await
     }
 
-    async fn certificate(&self) -> Result<Certificate, RpcError> {
+    async fn certificate(&self, height: Option<u64>) -> Result<Certificate, RpcError> {
         self.0
             .shared
             .call(Chain::Native, |world| {
-                let size = world.native.bridge.sent.len();
+                let native = &world.native;
+                let mut found = (
+                    native.height,
+                    native.epoch,
+                    native.key,
+                    native.bridge.sent.len(),
+                );
+                for ((end, size), number) in native.ends.iter().zip(0..) {
+                    if Some(*end) == height {
+                        found = (*end, number, number, *size);
+                    }
+                }
+                let (height, epoch, key, size) = found;
                 let tree = outbox::tree(&world.native.leaves(size));
                 Ok(Certificate {
-                    height: world.native.height,
+                    height,
                     digest: B256::ZERO,
-                    epoch: 0,
-                    view: world.native.height,
-                    parent_view: world.native.height.saturating_sub(1),
+                    epoch,
+                    view: height,
+                    parent_view: height.saturating_sub(1),
                     rest_hash: B256::repeat_byte(5),
                     outbox_size: size as u64,
                     outbox_tree: tree,
                     outbox_root: outbox::root(size as u64, tree),
-                    signature: Bytes::from_static(b"signed"),
+                    signature: signature(key),
                 })
             })
             .await

@@ -107,16 +107,16 @@ pub struct PacketStatus {
     pub state: PacketState,
     /// What it waits for; nothing when its state is final.
     pub waits_for: Option<String>,
-    /// `transfer` or `expiry`.
+    /// `transfer`, `expiry` or `rotation` (of the delegates' key; no tokens move).
     pub kind: &'static str,
     /// What moves, or what is refunded.
     pub amount: Option<Amount>,
     /// Who locked it.
-    pub sender: Address,
+    pub sender: Option<Address>,
     /// Who receives it.
-    pub receiver: Address,
+    pub receiver: Option<Address>,
     /// Last second at which it may be received.
-    pub deadline: u64,
+    pub deadline: Option<u64>,
     /// Its hash.
     pub commitment: B256,
 }
@@ -180,19 +180,30 @@ impl Chains {
             (1, _) => PacketState::Received,
             (_, _) => PacketState::Expired,
         };
-        let (kind, transfer) = match &packet {
-            Packet::Transfer(transfer) => ("transfer", transfer),
-            Packet::Expiry(expiry) => ("expiry", &expiry.expired),
+        let kind = match &packet {
+            Packet::Transfer(_) => "transfer",
+            Packet::Expiry(_) => "expiry",
+            Packet::Rotation(_) => "rotation",
         };
+        let transfer = packet.transfer();
         let waits_for = match state {
             PacketState::Received | PacketState::Refunded => None,
-            PacketState::Expired => Some(format!(
-                "a relayer to carry the news home to {chain}, which then refunds {}",
-                transfer.sender
-            )),
+            PacketState::Expired => {
+                let whom = transfer.map_or_else(
+                    || "its sender".to_owned(),
+                    |transfer| transfer.sender.to_string(),
+                );
+                Some(format!(
+                    "a relayer to carry the news home to {chain}, which then refunds {whom}"
+                ))
+            }
             PacketState::Sent => {
-                let late =
-                    kind == "transfer" && destination.head().await?.timestamp > transfer.deadline;
+                let late = match &packet {
+                    Packet::Transfer(transfer) => {
+                        destination.head().await?.timestamp > transfer.deadline
+                    }
+                    _ => false,
+                };
                 Some(self.waiting_for(chain, block, late).await?)
             }
         };
@@ -201,10 +212,10 @@ impl Chains {
             state,
             waits_for,
             kind,
-            amount: self.amount_of(transfer.token, transfer.amount),
-            sender: transfer.sender,
-            receiver: transfer.receiver,
-            deadline: transfer.deadline,
+            amount: transfer.and_then(|transfer| self.amount_of(transfer.token, transfer.amount)),
+            sender: transfer.map(|transfer| transfer.sender),
+            receiver: transfer.map(|transfer| transfer.receiver),
+            deadline: transfer.map(|transfer| transfer.deadline),
             commitment,
         })
     }

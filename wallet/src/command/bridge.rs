@@ -111,6 +111,7 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
     };
     let status = chains.packet_status(reference).await?;
     let json = json!(status);
+    let account = |account: Option<Address>| account.map_or_else(nobody, |one| one.to_string());
     Ok(Answer::facts(
         vec![
             ("packet", status.packet.to_string()),
@@ -122,19 +123,27 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
             ("kind", status.kind.to_owned()),
             (
                 "amount",
-                status.amount.map_or_else(
-                    || "an unknown token".to_owned(),
-                    |amount| amount.to_string(),
-                ),
+                match (status.amount, status.sender) {
+                    (Some(amount), _) => amount.to_string(),
+                    (None, Some(_)) => "an unknown token".to_owned(),
+                    (None, None) => nobody(),
+                },
             ),
-            ("sender", status.sender.to_string()),
-            ("receiver", status.receiver.to_string()),
+            ("sender", account(status.sender)),
+            ("receiver", account(status.receiver)),
             (
                 "deadline",
-                format!("{} (seconds since 1970)", status.deadline),
+                status.deadline.map_or_else(nobody, |deadline| {
+                    format!("{deadline} (seconds since 1970)")
+                }),
             ),
             ("commitment", status.commitment.to_string()),
         ],
         json,
     ))
+}
+
+/// What stands where a packet that moves no tokens has nothing to say.
+fn nobody() -> String {
+    "none".to_owned()
 }

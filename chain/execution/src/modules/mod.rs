@@ -17,6 +17,7 @@ mod erc20;
 pub(crate) mod host;
 pub(crate) mod ledger;
 pub(crate) mod points;
+pub(crate) mod rotation;
 pub(crate) mod slot;
 pub(crate) mod staking;
 
@@ -28,7 +29,7 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS, STAKING},
+    address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
     genesis::{EthereumSide, Genesis, Issuer, Member},
     staking::{Allocation, StakingRules},
 };
@@ -85,7 +86,7 @@ struct Module {
     call: fn(&mut Host<'_>, &[u8]) -> Result<Vec<u8>, Fault>,
 }
 
-const MODULES: [Module; 4] = [
+const MODULES: [Module; 5] = [
     Module {
         address: POINTS,
         name: "points",
@@ -109,6 +110,12 @@ const MODULES: [Module; 4] = [
         name: "staking",
         max_input: staking::MAX_INPUT,
         call: staking::call,
+    },
+    Module {
+        address: ROTATION,
+        name: "rotation",
+        max_input: rotation::MAX_INPUT,
+        call: rotation::call,
     },
 ];
 

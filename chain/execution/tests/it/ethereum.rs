@@ -73,7 +73,7 @@ impl Ethereum {
         }
     }
 
-    fn commit(&mut self, make: impl FnOnce(PacketId) -> Packet) -> u64 {
+    pub fn commit(&mut self, make: impl FnOnce(PacketId) -> Packet) -> u64 {
         let sequence = self.outbound.keys().next_back().map_or(1, |last| last + 1);
         let packet = make(PacketId {
             source: ETHEREUM_ID,
@@ -121,6 +121,9 @@ impl Ethereum {
                 assert_eq!(*stored, Packet::Transfer(expired.clone()).commitment());
                 *stored = REFUNDED;
                 self.sums(expired.token).refunded += expired.amount.to::<u64>();
+            }
+            Packet::Rotation(_) => {
+                self.receipts.insert(sent.sequence, 1);
             }
         }
     }

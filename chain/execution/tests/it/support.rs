@@ -10,12 +10,12 @@ use alloy::{
 use commonware_cryptography::{Signer as _, ed25519};
 use futures::executor::block_on;
 use mileverse_execution::{
-    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NextEpoch,
-    ReadError, StateReader, Transaction, Value, state,
+    Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NewKey,
+    NextEpoch, ReadError, StateReader, Transaction, Value, state,
 };
 use mileverse_primitives::{
     abi::IPoints,
-    address::POINTS,
+    address::{POINTS, ROTATION},
     checkpoint::Checkpoint,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
@@ -181,6 +181,7 @@ impl Send {
 
 pub struct Chain {
     pub genesis: Genesis,
+    pub genesis_hash: B256,
     pub executor: Executor,
     /// View of the last block.
     pub view: u64,
@@ -190,12 +191,18 @@ pub struct Chain {
     pub committee: Vec<B256>,
     /// Who receives the tips.
     pub beneficiary: Address,
+    /// Whether each block is also built, and tried without its transactions.
+    pub thorough: bool,
+    /// What the last block would have changed without transactions.
+    pub idle: Changes,
     pub state: MemoryState,
     pub height: u64,
     pub now: u64,
     pub parent: B256,
     pub users: Vec<PrivateKeySigner>,
     pub nonces: Vec<u64>,
+    /// What the next block announces.
+    pub new_key: Option<NewKey>,
 }
 
 impl Chain {
@@ -220,17 +227,21 @@ impl Chain {
         };
         state.apply(&executor.genesis_changes());
         Self {
+            genesis_hash: genesis.hash().unwrap(),
             genesis,
             executor,
             view: 0,
             skip: 0,
             committee,
             beneficiary: BENEFICIARY,
+            thorough: true,
+            idle: Changes::new(),
             state,
             height: 0,
             now: START_SECONDS,
             parent: B256::repeat_byte(0xaa),
             nonces: vec![0; users.len()],
+            new_key: None,
             users,
         }
     }
@@ -294,8 +305,7 @@ impl Chain {
         let is_first = (self.height + 1).is_multiple_of(self.genesis.epoch_blocks);
         let parent_view = if is_first { 0 } else { self.view };
         let view = parent_view + 1 + self.skip;
-        let hash = self.genesis.hash().unwrap();
-        let schedule = Schedule::new(hash, self.epoch(), &self.committee).unwrap();
+        let schedule = Schedule::new(self.genesis_hash, self.epoch(), &self.committee).unwrap();
         Turn {
             epoch: self.epoch(),
             view,
@@ -328,6 +338,7 @@ impl Chain {
             parent: self.parent,
             beneficiary: self.beneficiary,
             checkpoint,
+            new_key: self.new_key,
         }
     }
 
@@ -335,6 +346,7 @@ impl Chain {
     /// at once, must come to the same.
     pub fn block_with(&mut self, sends: &[Send], checkpoint: Option<Checkpoint>) -> BlockOutput {
         let input = self.input(checkpoint);
+        self.new_key = None;
         self.block_of(sends, input)
     }
 
@@ -346,15 +358,9 @@ impl Chain {
                 .execute(&self.state, input.clone(), &transactions),
         )
         .unwrap();
-        let (taken, built, dead) = block_on(self.executor.build(
-            &self.state.with_pending(0),
-            input.clone(),
-            transactions.clone(),
-        ))
-        .unwrap();
-        assert_eq!(taken, transactions);
-        assert_eq!(built, output);
-        assert!(dead.is_empty());
+        if self.thorough {
+            self.try_otherwise(&transactions, &input, &output);
+        }
         self.state.apply(&output.changes);
         self.height += 1;
         self.now += 1;
@@ -365,6 +371,50 @@ impl Chain {
             self.committee = next.committee;
         }
         output
+    }
+
+    /// Building must come to the same as executing.
+    fn try_otherwise(
+        &mut self,
+        transactions: &[Transaction],
+        input: &BlockInput,
+        output: &BlockOutput,
+    ) {
+        let (taken, built, dead) = block_on(self.executor.build(
+            &self.state.with_pending(0),
+            input.clone(),
+            transactions.to_vec(),
+        ))
+        .unwrap();
+        assert_eq!(taken, transactions);
+        assert_eq!(built, *output);
+        assert!(dead.is_empty());
+        self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
+            .unwrap()
+            .changes;
+    }
+
+    /// Goes on to the block before an epoch's last.
+    pub fn to_epochs_end(&mut self) {
+        while !(self.height + 2).is_multiple_of(self.genesis.epoch_blocks) {
+            self.block(&[]);
+        }
+    }
+
+    /// Goes on to the block before an epoch's last, with a new group key due as if it had been asked
+    /// for in epoch 0, and says from which epoch on it may sign.
+    pub fn to_rotation(&mut self) -> u64 {
+        while self.epoch() < 1 {
+            self.block(&[]);
+        }
+        self.to_epochs_end();
+        let word = block_on(state::storage(&self.state, ROTATION, U256::ZERO)).unwrap();
+        let [round, _, keys, _] = word.into_limbs();
+        let due = state::encode_word(U256::from_limbs([round, 1, keys, 0])).unwrap();
+        self.state
+            .values
+            .insert(state::storage_key(ROTATION, U256::ZERO), due);
+        self.epoch() + 1
     }
 
     pub fn block(&mut self, sends: &[Send]) -> BlockOutput {
@@ -398,6 +448,13 @@ impl Chain {
             assert_eq!(output.changes[key], *value);
         }
         reason
+    }
+
+    /// How many places the last block changed because of its transactions.
+    pub fn changed(&self, output: &BlockOutput) -> usize {
+        let idle = |key: &Key, value: &Option<Value>| self.idle.get(key) == Some(value);
+        let all = output.changes.iter();
+        all.filter(|(key, value)| !idle(key, value)).count()
     }
 
     /// What the next block changes if it holds nothing.

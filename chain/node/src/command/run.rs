@@ -4,14 +4,16 @@ use crate::{
     application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
     bls,
-    committee::{self, CommitteeError, First},
+    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
     consensus::{self, Start, network, schemes::Schemes},
+    duties::{self, Duties},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
     mempool::{Mempool, gossip},
     metrics,
+    rotation::{self, secrets::Shared},
     rpc::{self, Admission, Reads, Waiting},
     secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
@@ -190,12 +192,24 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             path: config.data_dir.join("secrets.json"),
             identity: keys.consensus_key(),
             chain: genesis_hash,
-            dealt: keys.share,
+            dealt: keys.share.clone(),
             cost,
         },
         &passphrase,
         fatal.clone(),
     )?;
+    // Rotations must not write into the chain's own store.
+    let rotation_secrets = Shared::new(Secrets::open(
+        Setup {
+            path: config.data_dir.join("rotation-secrets.json"),
+            identity: keys.consensus_key(),
+            chain: genesis_hash,
+            dealt: None,
+            cost,
+        },
+        &passphrase,
+        fatal.clone(),
+    )?);
     drop(passphrase);
     let mempool = Mempool::new(genesis.gas_limit);
     let following = tokio::spawn(ethereum.clone().follow());
@@ -213,6 +227,28 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         private,
         guests,
     );
+    let (rotation, _) = rotation::actor::start(
+        context.child("key_rotation"),
+        rotation::Config {
+            chain_id: genesis.chain_id,
+            signer: keys.identity.clone(),
+            secrets: rotation_secrets.clone(),
+            prefix: "key-rotation".into(),
+            most: MAX_PARTICIPANTS,
+        },
+        joined.rotation,
+    );
+    let duties = Duties::open(
+        &context,
+        duties::Setup {
+            genesis: &genesis,
+            genesis_hash,
+            genesis_block: &genesis_block,
+            identity: keys.identity.clone(),
+            directory: &config.data_dir,
+            index: &index,
+        },
+    )?;
     let progress = Progress::default();
     let mut address = config.rpc;
     let waiting = if fresh && start == Start::Sync {
@@ -240,7 +276,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     let starting = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            identity: keys.identity.clone(),
+            identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
@@ -248,19 +284,23 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             genesis_hash,
             genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
-                identity: keys.identity,
+                duties: duties.clone(),
                 executor: executor.clone(),
                 genesis: genesis.clone(),
                 genesis_block: genesis_block.clone(),
                 ethereum: ethereum.clone(),
                 mempool: mempool.clone(),
                 index: index.clone(),
+                rotation: rotation.clone(),
                 tip,
                 fatal,
             }),
+            duties: duties.clone(),
             ethereum,
             elections: executor.clone(),
             secrets,
+            rotation_secrets,
+            rotation: rotation.clone(),
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
@@ -351,11 +391,13 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             index,
             peers,
             marshal: running.marshal,
+            evidence: duties.evidence,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,
             genesis_block,
             group_key,
+            rotation,
             door,
             progress,
         },

@@ -9,6 +9,8 @@
 //! - **Validity**: nobody. Each answer carries a certificate, and resharing keeps the group key, so
 //!   the key that the genesis file fixes verifies the certificate of any epoch. A floor is a block
 //!   that this chain finalized, however old the genesis file is. No checkpoint needs to be trusted.
+//!   A chain that rotated its key (`crate::rotation`) certifies later blocks under another; a new
+//!   node then has to replay, block by block, from the key it knows to the key it learns.
 //! - **Recency**: one of `f + 1` answering delegates. Without an honest one among them the floor may
 //!   be old; the node then catches up from there like one that was switched off meanwhile.
 //!
@@ -16,7 +18,7 @@
 //! covers too. Floor and participants are durable before anything starts, so a sync that is
 //! interrupted goes on after a restart. A sync is done once; later starts go on from what is there.
 
-use super::{Channel, MAILBOX};
+use super::{Channel, MAILBOX, schemes::Schemes};
 use crate::{
     application::Scheme,
     block::{Block, Digest, Directory, EpochInfo, PublicKey},
@@ -65,8 +67,8 @@ pub(super) struct Config<'a, M, B> {
     pub(super) prefix: &'a str,
     pub(super) peers: M,
     pub(super) blocker: B,
-    /// Verifies certificates of every epoch.
-    pub(super) verifier: Scheme,
+    /// Verify certificates; told which epochs the genesis key still signs.
+    pub(super) schemes: &'a Schemes,
     /// Who takes part in epoch 0: they are asked.
     pub(super) first: EpochInfo,
     pub(super) epoch_blocks: NonZeroU64,
@@ -98,6 +100,10 @@ where
     S: Sender<PublicKey = PublicKey>,
     R: Receiver<PublicKey = PublicKey>,
 {
+    let verifier = config
+        .schemes
+        .genesis()
+        .ok_or_else(|| "the genesis key is not known".to_owned())?;
     let mut plan = SyncPlan::init(context.child("plan"), config.prefix).await;
     let (actor, probe) =
         probe::Actor::<E, M, Scheme, Standard<Block>, Sequential, B>::new(probe::Config {
@@ -109,7 +115,7 @@ where
                 directory: config.first.directory.clone(),
             },
             floor: plan.floor().cloned(),
-            verifier: config.verifier,
+            verifier,
             genesis: config.first,
             strategy: Sequential,
             blocker: config.blocker,
@@ -133,6 +139,8 @@ where
             view = %artifact.floor.proposal.round.view(),
             "starting from a final block that delegates told of"
         );
+        // Floor and opening block are certified under the genesis key, so no other came before.
+        config.schemes.learn([], artifact.info.epoch.get());
         plan = plan.set_floor(artifact.floor.clone()).await;
         // A floor of an earlier start may be the later one; it is of the same epoch then, since
         // the search looks for none below.

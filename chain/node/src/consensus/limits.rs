@@ -3,11 +3,13 @@
 
 use crate::{
     application::Scheme,
+    attestation,
     block::{Block, Digest, PublicKey},
     committee::MAX_PARTICIPANTS,
     consensus::peers::MAX_GUESTS,
+    equivocation,
     mempool::gossip,
-    sync,
+    rotation, sync,
 };
 use commonware_consensus::marshal::{self, standard::Standard};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
@@ -28,5 +30,8 @@ pub fn largest_message() -> u32 {
         gossip::MAX_MESSAGE_BYTES,
         probe::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         sync::MAX_MESSAGE_BYTES,
+        rotation::max_payload_size(MAX_PARTICIPANTS),
+        attestation::MAX_MESSAGE_BYTES,
+        equivocation::MAX_MESSAGE_BYTES,
     ])
 }

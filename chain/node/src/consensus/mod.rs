@@ -51,9 +51,16 @@ use self::{
 };
 use crate::{
     application::{Application, Scheme, Tip},
+    attestation,
     block::{Block, Directory, PublicKey},
+    bls,
     committee::MAX_PARTICIPANTS,
+    duties::Duties,
+    equivocation,
     ethereum::EthereumView,
+    rotation::{
+        Rotation as KeyRotation, adopt::Adopting, application::Rotating, driver, secrets::Shared,
+    },
     state::{self, Databases},
     sync::{self, Phase, Progress},
 };
@@ -137,6 +144,10 @@ pub struct Channels<S, R> {
     pub broadcast: Channel<S, R>,
     /// 6: the ceremony.
     pub ceremony: Channel<S, R>,
+    /// 7: attestations.
+    pub attestations: Channel<S, R>,
+    /// 8: signed headers.
+    pub headers: Channel<S, R>,
     /// 9: the state, for nodes that sync.
     pub sync: Channel<S, R>,
     /// 10: final blocks for them to start from.
@@ -161,12 +172,18 @@ pub struct Config<V, M, B, L, K> {
     pub genesis_block: Block,
     /// What is agreed on.
     pub application: Application<V>,
+    /// What this node answers for with its own key; the application's own.
+    pub duties: Duties,
     /// This node's own Ethereum.
     pub ethereum: V,
     /// Who is elected.
     pub elections: L,
     /// Where ceremonies' secrets are kept; a member of the first committee has its dealt share there.
     pub secrets: K,
+    /// Where rotations keep theirs: another store.
+    pub rotation_secrets: Shared<K>,
+    /// New group keys, as this node makes them with others.
+    pub rotation: KeyRotation,
     /// The newest final block; moves with every other.
     pub tip: watch::Receiver<Tip>,
     /// What each epoch's certificates are signed and verified with.
@@ -211,6 +228,31 @@ fn archive(prefix: &str, name: &str, cache: CacheRef) -> immutable::Config<()> {
     }
 }
 
+/// Tells `schemes` every group key that there was, from final state.
+async fn learn_keys<E: StorageContext + Spawner, L: Elections>(
+    schemes: &Schemes,
+    elections: &L,
+    databases: &Databases<E>,
+    tip: &watch::Receiver<Tip>,
+    epoch_blocks: u64,
+) {
+    loop {
+        let next = tip.borrow().header.height.saturating_add(1);
+        match driver::rotations(elections, databases).await {
+            Ok(state) => {
+                let keys = state.keys.iter().filter_map(|new| {
+                    let key = bls::read_group_key(&new.key).ok()?;
+                    Some((new.first_epoch, key))
+                });
+                schemes.learn(keys, next / epoch_blocks.max(1));
+                return;
+            }
+            // Only a state that moved meanwhile refuses.
+            Err(error) => tracing::debug!(%error, "the history of group keys is read again"),
+        }
+    }
+}
+
 /// Starts a node's engine and returns once its state is open.
 ///
 /// # Errors
@@ -240,15 +282,19 @@ where
         genesis_hash,
         genesis_block,
         application,
+        duties,
         ethereum,
         elections,
         secrets,
+        rotation_secrets,
+        rotation,
         tip,
         schemes,
         leader_timeout,
         start,
         progress,
     } = config;
+    let secrets = Shared::new(secrets);
     let public_key = identity.public_key();
     let cache = CacheRef::new(PAGE_SIZE, CACHED_PAGES);
     let epoch_blocks = NonZeroU64::new(genesis.epoch_blocks)
@@ -282,6 +328,20 @@ where
         },
     );
     let broadcast = broadcast.start(channels.broadcast);
+    let attestations = attestation::Actor::new(
+        context.child("attestations"),
+        attestation::Config {
+            pool: duties.pool.clone(),
+            blocker: blocker.clone(),
+        },
+    )
+    .start(channels.attestations);
+    let headers = equivocation::Actor::new(
+        context.child("headers"),
+        duties.watch.clone(),
+        blocker.clone(),
+    )
+    .start(channels.headers);
 
     let finalizations = immutable::Archive::init(
         context.child("finalizations"),
@@ -312,7 +372,7 @@ where
             prefix: &prefix,
             peers: peers.clone(),
             blocker: blocker.clone(),
-            verifier: schemes.group(),
+            schemes: &schemes,
             first,
             epoch_blocks,
             progress: &progress,
@@ -390,10 +450,10 @@ where
             signer: identity,
             manager: peers.clone(),
             blocker: blocker.clone(),
-            participants_provider: Participants::new(elections, opened, tip),
-            secret_store: secrets,
+            participants_provider: Participants::new(elections.clone(), opened, tip.clone()),
+            secret_store: secrets.clone(),
             strategy: Sequential,
-            registrar: schemes.clone(),
+            registrar: Adopting::new(schemes.clone(), secrets, rotation_secrets),
             marshal: marshal.clone(),
             state_sync: epoch_plan.clone(),
             fence,
@@ -411,7 +471,8 @@ where
     );
     let deferred = Deferred::new(
         context.child("deferred"),
-        reshare::Application::new(
+        Rotating::new(
+            genesis.chain_id,
             stateful_mailbox.clone(),
             reshare_mailbox.clone(),
             epoch_blocks,
@@ -422,6 +483,7 @@ where
     let witness = Witness::new(
         context.child("votes"),
         genesis.chain_id,
+        duties.clone(),
         ethereum,
         marshal.clone(),
         deferred,
@@ -431,7 +493,7 @@ where
         orchestrator::Config {
             oracle: blocker,
             manager: peers,
-            provider: schemes,
+            provider: schemes.clone(),
             marshal: marshal.clone(),
             application: witness,
             strategy: Sequential,
@@ -481,6 +543,20 @@ where
     .await;
     progress.enter(Phase::Following);
     open.send_replace(Some(databases.clone()));
+    learn_keys(&schemes, &elections, &databases, &tip, genesis.epoch_blocks).await;
+    context.child("rotation").spawn({
+        let (databases, marshal) = (databases.clone(), marshal.clone());
+        move |_| {
+            driver::drive(
+                rotation,
+                elections,
+                databases,
+                marshal,
+                tip,
+                genesis.epoch_blocks,
+            )
+        }
+    });
 
     // All parts are children of this context, so they end with it.
     let engine = context.spawn(move |_| async move {
@@ -488,6 +564,8 @@ where
         let _open = open;
         let parts = [
             broadcast,
+            attestations,
+            headers,
             marshal_handle,
             stateful,
             reshare,

@@ -10,7 +10,7 @@ use super::{
     limits::MAX_PEERS,
     peers::{Peers, SETS},
 };
-use crate::block::PublicKey;
+use crate::{block::PublicKey, rotation};
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::{
     Address,
@@ -42,6 +42,8 @@ pub struct Joined<E: Clock> {
     pub channels: Channels<Sender<E>, Receiver>,
     /// Transactions.
     pub gossip: (Sender<E>, Receiver),
+    /// Ceremonies for a new group key.
+    pub rotation: (Sender<E>, Receiver),
     /// Each epoch's peers.
     pub peers: Peers<Oracle<PublicKey>>,
     /// The power to block a peer.
@@ -105,13 +107,18 @@ where
         backfill: network.register(3, per_second(NZU32!(128))),
         broadcast: network.register(4, per_second(NZU32!(128))),
         ceremony: network.register(6, per_second(NZU32!(128))),
+        attestations: network.register(7, per_second(NZU32!(16))),
+        headers: network.register(8, per_second(NZU32!(64))),
         sync: network.register(9, per_second(NZU32!(64))),
         probe: network.register(10, per_second(NZU32!(16))),
     };
     let gossip = network.register(5, per_second(NZU32!(1024)));
+    // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.
+    let rotation = network.register(rotation::CHANNEL, per_second(NZU32!(512)));
     Joined {
         channels,
         gossip,
+        rotation,
         peers: Peers::new(oracle.clone(), guests),
         blocker: oracle,
         network: network.start(),

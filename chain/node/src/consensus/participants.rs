@@ -17,7 +17,7 @@ use commonware_runtime::Spawner;
 use commonware_storage::Context as StorageContext;
 use commonware_utils::ordered::Set;
 pub use mileverse_execution::Elected;
-use mileverse_execution::{Executor, ReadError, StateReader};
+use mileverse_execution::{Executor, ReadError, Rotations, StateReader};
 use mileverse_primitives::B256;
 use std::{future::Future, net::SocketAddr};
 use tokio::sync::watch;
@@ -37,6 +37,12 @@ pub trait Elections: Clone + Send + Sync + 'static {
         state: &impl StateReader,
         key: B256,
     ) -> impl Future<Output = Result<Option<SocketAddr>, ReadError>> + Send;
+
+    /// What this state says of the group key.
+    fn rotations(
+        &self,
+        state: &impl StateReader,
+    ) -> impl Future<Output = Result<Rotations, ReadError>> + Send;
 }
 
 /// The chain's own elections: what the staking module wrote.
@@ -55,6 +61,10 @@ impl Elections for Executor {
         key: B256,
     ) -> Result<Option<SocketAddr>, ReadError> {
         Self::directory(self, state, key).await
+    }
+
+    async fn rotations(&self, state: &impl StateReader) -> Result<Rotations, ReadError> {
+        Self::rotations(self, state).await
     }
 }
 

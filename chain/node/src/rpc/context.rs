@@ -4,8 +4,10 @@ use super::{Admission, Reads};
 use crate::{
     block::{Block, PublicKey},
     consensus::{Marshal, peers},
+    evidence::Store,
     index::Index,
     metrics::Peers,
+    rotation::Rotation,
     sync::Progress,
 };
 use commonware_p2p::authenticated::lookup::Oracle;
@@ -26,14 +28,18 @@ pub struct Context {
     pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
+    /// What this node found against delegates.
+    pub evidence: Store,
     /// The network.
     pub genesis: Genesis,
     /// Its hash.
     pub genesis_hash: B256,
     /// Block 0, which the index does not hold.
     pub genesis_block: Block,
-    /// The group key as Ethereum takes it.
+    /// The group key of block 0 as Ethereum takes it.
     pub group_key: Bytes,
+    /// The next group key, as this node makes it with others.
+    pub rotation: Rotation,
     /// This validator.
     pub validator: B256,
     /// Lets visitors in.

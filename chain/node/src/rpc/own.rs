@@ -1,14 +1,23 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
 use super::{context::Context, failure};
-use crate::{block, bls, committee, consensus::peers::Admitted, index::Results, signature};
+use crate::{
+    block, bls, committee, consensus::peers::Admitted, evidence::Evidence as Found, index::Results,
+    rotation::State, signature,
+};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
+use mileverse_execution::Rotations;
 use mileverse_primitives::{
-    B256, Bytes, certificate,
+    B256, Bytes,
+    address::STAKING,
+    certificate,
     genesis::Genesis,
     outbox,
-    rpc::{Certificate, Chain, Epoch, MAX_PACKETS, Status, Visit, Welcome},
+    rpc::{
+        Certificate, Chain, Epoch, Evidence, GroupKey, MAX_PACKETS, Rotation, Status, Visit,
+        Welcome,
+    },
     schedule::Schedule,
 };
 use std::{sync::Arc, time::SystemTime};
@@ -31,13 +40,24 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     module.register_async_method("mileverse_status", |_, context, _| async move {
         status(&context).await
     })?;
-    module.register_blocking_method("mileverse_epoch", |_, context, _| epoch(&context))?;
     module.register_method("mileverse_visit", |params, context, _| {
         visit(context, &params.one()?)
+    })?;
+    module.register_async_method("mileverse_epoch", |_, context, _| async move {
+        let rotations = context.reads.rotations().await?;
+        tokio::task::spawn_blocking(move || epoch(&context, &rotations))
+            .await
+            .map_err(|error| failure::internal(&error))?
+    })?;
+    module.register_async_method("mileverse_groupKeys", |_, context, _| async move {
+        group_keys(&context).await
     })?;
     module.register_async_method("mileverse_certificate", |params, context, _| async move {
         let height: Option<u64> = params.sequence().optional_next()?;
         certificate_at(&context, height).await
+    })?;
+    module.register_async_method("mileverse_evidence", |_, context, _| async move {
+        evidence(&context).await
     })?;
     module.register_blocking_method("mileverse_packets", |params, context, _| {
         let mut params = params.sequence();
@@ -117,7 +137,7 @@ async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
 }
 
 /// Who signs the block after the newest, from the block that opened its epoch.
-fn epoch(context: &Context) -> Result<Epoch, ErrorObjectOwned> {
+fn epoch(context: &Context, rotations: &Rotations) -> Result<Epoch, ErrorObjectOwned> {
     let blocks = context.genesis.epoch_blocks;
     let next = context.reads.tip().header.height.saturating_add(1);
     let number = next / blocks;
@@ -148,7 +168,72 @@ fn epoch(context: &Context) -> Result<Epoch, ErrorObjectOwned> {
         revealed: block::keys(info.output.revealed().iter()),
         players: block::keys(info.players.iter()),
         next_players: block::keys(info.next_players.iter()),
+        rotation: rotation(context, number, rotations),
     })
+}
+
+fn rotation(context: &Context, epoch: u64, rotations: &Rotations) -> Rotation {
+    let state = context.rotation.state();
+    // A rotation of another epoch is none of this one's.
+    let state = if state.epoch == Some(epoch) {
+        state
+    } else {
+        State::default()
+    };
+    Rotation {
+        since: rotations.since,
+        phase: state.phase.name().into(),
+        endorsements: state.endorsements as u64,
+        needed: state.needed as u64,
+    }
+}
+
+async fn group_keys(context: &Arc<Context>) -> Result<Vec<GroupKey>, ErrorObjectOwned> {
+    let first = GroupKey {
+        number: 0,
+        first_epoch: 0,
+        key: context.group_key.clone(),
+    };
+    let rotations = context.reads.rotations().await?;
+    let later = (1..).zip(rotations.keys).map(|(number, new)| GroupKey {
+        number,
+        first_epoch: new.first_epoch,
+        key: Bytes::copy_from_slice(new.key.as_slice()),
+    });
+    Ok(std::iter::once(first).chain(later).collect())
+}
+
+/// What this node found and the chain has not recorded yet.
+async fn evidence(context: &Context) -> Result<Vec<Evidence>, ErrorObjectOwned> {
+    let mut open = Vec::new();
+    for found in context.evidence.open_entries() {
+        let (offender, kind) = (found.offender(), found.kind());
+        let (recorded, view, height) = match &found {
+            Found::DoubleProposal { first, .. } => {
+                let recorded = context.reads.tombstoned(offender).await?;
+                (recorded, Some(first.header.turn.view), None)
+            }
+            Found::FalseAttestation(attestation) => {
+                let height = attestation.height;
+                let recorded = context.reads.reported(offender, height).await?;
+                (recorded, None, Some(height))
+            }
+        };
+        if recorded {
+            context.evidence.recorded(offender, kind);
+            continue;
+        }
+        open.push(Evidence {
+            kind: kind.name().into(),
+            offender,
+            epoch: found.epoch(),
+            view,
+            height,
+            to: STAKING,
+            calldata: found.calldata(),
+        });
+    }
+    Ok(open)
 }
 
 async fn certificate_at(

@@ -1,6 +1,6 @@
 //! Elections that follow a plan instead of votes: who sits in which epoch is known beforehand.
 
-use mileverse_execution::{ReadError, StateReader};
+use mileverse_execution::{Executor, ReadError, Rotations, StateReader};
 use mileverse_node::consensus::participants::{Elected, Elections};
 use mileverse_primitives::B256;
 use std::{net::SocketAddr, sync::Arc};
@@ -14,6 +14,8 @@ pub struct Rota {
     pub seats: usize,
     /// How many members are replaced at each epoch.
     pub stride: usize,
+    /// Answers all else.
+    pub executor: Executor,
 }
 
 impl Rota {
@@ -45,5 +47,9 @@ impl Elections for Rota {
     ) -> Result<Option<SocketAddr>, ReadError> {
         let found = self.nodes.iter().find(|node| node.consensus_key == key);
         Ok(found.map(|node| node.address))
+    }
+
+    async fn rotations(&self, state: &impl StateReader) -> Result<Rotations, ReadError> {
+        self.executor.rotations(state).await
     }
 }

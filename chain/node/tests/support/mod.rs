@@ -4,6 +4,7 @@ pub mod deaf;
 pub mod elections;
 pub mod ethereum;
 pub mod property;
+pub mod twin;
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -18,7 +19,11 @@ use commonware_cryptography::{
     Signer as _,
     bls12381::{
         dkg::feldman_desmedt,
-        primitives::{group::Share, sharing::Mode},
+        primitives::{
+            group::Share,
+            sharing::Mode,
+            variant::{MinSig, Variant},
+        },
     },
     ed25519,
 };
@@ -40,21 +45,23 @@ use mileverse_execution::{Executor, Transaction};
 use mileverse_node::{
     application::{self, Application, Parts, Tip},
     block::{self, Output, PublicKey},
-    committee::First,
+    committee::{First, MAX_PARTICIPANTS},
     consensus::{
-        self, Channels, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
+        self, Channels, Marshal, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
         schemes::Schemes,
     },
     dealer::{self, Seat},
+    duties::{self, Duties},
     index::Index,
     mempool::{Mempool, Sender},
+    rotation::{self, Rotation, secrets::Shared},
     state::Databases,
     sync::Progress,
 };
 use mileverse_primitives::{
     Address, B256, U256,
-    abi::{IPoints, IStaking},
-    address::{POINTS, STAKING},
+    abi::{IPoints, IRotation, IStaking},
+    address::{POINTS, ROTATION, STAKING},
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
@@ -91,6 +98,14 @@ pub struct Shape {
     pub deaf: BTreeMap<usize, BTreeSet<u64>>,
     /// Epochs whose ceremony must fail; all others must succeed.
     pub failing: BTreeSet<u64>,
+    /// Members whose owners ask for a new group key from the start.
+    pub asking: usize,
+    /// Nodes (by number) that take no part in making one.
+    pub mute: BTreeSet<usize>,
+    /// Nodes (by number) that sign a second header for each view they lead.
+    pub twins: BTreeSet<usize>,
+    /// Nodes (by number) whose execution gives another result than everybody's.
+    pub corrupted: BTreeSet<usize>,
 }
 
 impl Shape {
@@ -104,6 +119,10 @@ impl Shape {
             endpoints: Endpoints::HONEST,
             deaf: BTreeMap::new(),
             failing: BTreeSet::new(),
+            asking: 0,
+            mute: BTreeSet::new(),
+            twins: BTreeSet::new(),
+            corrupted: BTreeSet::new(),
         }
     }
 }
@@ -127,6 +146,7 @@ pub struct Net {
     /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
     secrets: Vec<MemorySecrets>,
+    rotation_secrets: Vec<MemorySecrets>,
     /// Transactions with their senders' balances.
     waiting: Arc<Vec<(Transaction, U256)>>,
 }
@@ -161,8 +181,10 @@ impl Net {
             .iter()
             .map(|identity| MemorySecrets::new(share(identity)))
             .collect();
+        // Each its own: clones of one would share it.
+        let rotation_secrets = (0..shape.nodes).map(|_| MemorySecrets::default()).collect();
         let seats = (0..shape.seats).map(|number| Seat {
-            owner: Address::repeat_byte(u8::try_from(number + 1).unwrap()),
+            owner: owner(number).address(),
             address: location(number),
             stake: coins(10_000),
             commission_bp: 500,
@@ -214,12 +236,18 @@ impl Net {
             nodes: nodes.collect(),
             seats: shape.seats,
             stride: shape.stride,
+            executor: Executor::new(&genesis),
         };
         let issues = (0..ISSUES).map(|nonce| (issue(&issuer, nonce), U256::ZERO));
         let registrations = newcomers
             .iter()
             .map(|newcomer| (newcomer.register(), coins(20_000)));
-        let waiting = issues.chain(registrations).collect();
+        let requests = (0..shape.asking).map(|number| {
+            let call = IRotation::requestCall {}.abi_encode();
+            let request = sign(&owner(number), ROTATION, 0, U256::ZERO, call);
+            (request, U256::ZERO)
+        });
+        let waiting = issues.chain(registrations).chain(requests).collect();
         Self {
             rota,
             shape,
@@ -230,9 +258,16 @@ impl Net {
             blocks: Arc::default(),
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
+            rotation_secrets,
             secrets,
             waiting: Arc::new(waiting),
         }
+    }
+
+    /// The group key of block 0.
+    pub fn group_key(&self) -> <MinSig as Variant>::Public {
+        let first = First::read(&self.genesis.committee).unwrap();
+        *first.output.public().public()
     }
 
     /// The key of node `number`.
@@ -260,6 +295,15 @@ impl Net {
             .clone()
     }
 
+    /// A corrupted node does not know the issuer, so its issues fail there.
+    fn executor(&self, number: usize) -> Executor {
+        let mut genesis = self.genesis.clone();
+        if self.shape.corrupted.contains(&number) {
+            genesis.issuers.clear();
+        }
+        Executor::new(&genesis)
+    }
+
     fn mempool(&self) -> Mempool {
         let mempool = Mempool::new(self.genesis.gas_limit);
         for (transaction, balance) in self.waiting.iter() {
@@ -271,6 +315,14 @@ impl Net {
         }
         mempool
     }
+}
+
+/// Who owns member `number`.
+fn owner(number: usize) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&keccak256(
+        [b"owner", number.to_be_bytes().as_slice()].concat(),
+    ))
+    .unwrap()
 }
 
 /// A node that is not in the first committee and asks to be a candidate.
@@ -340,6 +392,10 @@ pub struct Validator {
     pub tip: watch::Receiver<Tip>,
     /// What it signs with in each epoch.
     pub schemes: Schemes,
+    /// Its certificates.
+    pub marshal: Marshal,
+    /// What it answers for.
+    pub duties: Duties,
     /// How it came to its state.
     pub progress: Progress,
 }
@@ -386,7 +442,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6, 9, 10]
+        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -397,7 +453,7 @@ impl EngineDefinition for Net {
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
         let number = ctx.index;
-        let executor = Executor::new(&self.genesis);
+        let executor = self.executor(number);
         let first = First::read(&self.genesis.committee).unwrap();
         let index = self.index(number);
         let initial = Databases::<deterministic::Context>::initial_sync_targets();
@@ -443,8 +499,63 @@ impl EngineDefinition for Net {
             let (sender, receiver) = channels.next().unwrap();
             (sender, Deaf::new(receiver, deaf.clone()))
         };
+        // Whatever runs below this context ends with the node.
+        let node = ctx.context.child("node");
+        let files = self.directory.path().join(number.to_string());
+        std::fs::create_dir_all(&files).unwrap();
+        let duties = Duties::open(
+            &ctx.context,
+            duties::Setup {
+                genesis: &self.genesis,
+                genesis_hash: self.genesis_hash,
+                genesis_block: &genesis_block,
+                identity: self.identities[number].clone(),
+                directory: &files,
+                index: &index,
+            },
+        )
+        .unwrap();
+        let channels = Channels {
+            votes: next(&nothing),
+            certificates: next(&nothing),
+            resolver: next(&nothing),
+            backfill: next(&nothing),
+            broadcast: next(&nothing),
+            ceremony: next(&Arc::new(deaf)),
+            attestations: next(&nothing),
+            headers: next(&nothing),
+            sync: next(&nothing),
+            probe: next(&nothing),
+        };
+        let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
+        let rotation = if self.shape.mute.contains(&number) {
+            Rotation::none()
+        } else {
+            let (rotation, _) = rotation::actor::start(
+                node.child("rotation"),
+                rotation::Config {
+                    chain_id: CHAIN_ID,
+                    signer: self.identities[number].clone(),
+                    secrets: rotation_secrets.clone(),
+                    prefix: format!("validator-{number}-rotation"),
+                    most: MAX_PARTICIPANTS,
+                },
+                next(&nothing),
+            );
+            rotation
+        };
+        if self.shape.twins.contains(&number) {
+            let twin = twin::run(
+                CHAIN_ID,
+                self.identities[number].clone(),
+                self.key((number + 1) % self.shape.nodes),
+                tips.clone(),
+                channels.headers.0.clone(),
+            );
+            node.child("twin").spawn(move |_| twin);
+        }
         let running = Box::pin(consensus::start(
-            ctx.context.child("validator"),
+            node.child("validator"),
             consensus::Config {
                 identity: self.identities[number].clone(),
                 peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
@@ -454,19 +565,23 @@ impl EngineDefinition for Net {
                 genesis_hash: self.genesis_hash,
                 genesis_block: genesis_block.clone(),
                 application: Application::new(Parts {
-                    identity: self.identities[number].clone(),
+                    duties: duties.clone(),
                     executor,
                     genesis: self.genesis.clone(),
                     genesis_block,
                     ethereum: ethereum.clone(),
                     mempool: self.mempool(),
                     index: index.clone(),
+                    rotation: rotation.clone(),
                     tip,
                     fatal,
                 }),
+                duties: duties.clone(),
                 ethereum,
                 elections: self.rota.clone(),
                 secrets: self.secrets[number].clone(),
+                rotation_secrets,
+                rotation,
                 tip: tips.clone(),
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
@@ -478,21 +593,12 @@ impl EngineDefinition for Net {
                 },
                 progress: progress.clone(),
             },
-            Channels {
-                votes: next(&nothing),
-                certificates: next(&nothing),
-                resolver: next(&nothing),
-                backfill: next(&nothing),
-                broadcast: next(&nothing),
-                ceremony: next(&Arc::new(deaf)),
-                sync: next(&nothing),
-                probe: next(&nothing),
-            },
+            channels,
         ))
         .await
         .unwrap();
         report(
-            ctx.context.child("report"),
+            node.child("report"),
             ctx.public_key.clone(),
             tips.clone(),
             ctx.monitor.clone(),
@@ -502,8 +608,14 @@ impl EngineDefinition for Net {
             tip: tips,
             schemes,
             progress,
+            marshal: running.marshal,
+            duties,
         };
-        (running.engine, state)
+        let engine = running.engine;
+        let node = node.spawn(move |_| async move {
+            let _ = engine.await;
+        });
+        (node, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {

@@ -70,6 +70,11 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
                 }
             }
             Packet::Expiry(expiry) => refund(host, expiry, commitment)?,
+            Packet::Rotation(_) => {
+                return Err(Fault::revert(
+                    "Ethereum has no group key to rotate; such a packet only goes there",
+                ));
+            }
         }
     }
     if !sent.is_empty() {

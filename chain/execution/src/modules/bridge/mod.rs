@@ -14,6 +14,7 @@
 //!                                       +0  number (64 bits) | timestamp (64 bits) << 64
 //!                                       +1  state root
 //!                                       +2  block hash
+//! 8   uint64                          number of the newest group key announced; 0 at genesis
 //! ```
 //!
 //! Tokens are named here by their addresses on this chain: the points module and the coin module.
@@ -25,6 +26,7 @@
 //! Limits: [`MAX_ITEMS`] packets per delivery, [`MAX_INPUT`] bytes of calldata, proofs as
 //! `proof` says.
 
+pub(crate) mod announce;
 pub(crate) mod checkpoint;
 mod deliver;
 pub(crate) mod outbox;
@@ -60,6 +62,7 @@ const OUTBOX_SIZE: Slot = Slot::at(BRIDGE, 4);
 const OUTBOX_PEAKS: Slot = Slot::at(BRIDGE, 5);
 const LATEST_CHECKPOINT: Slot = Slot::at(BRIDGE, 6);
 const CHECKPOINTS: Slot = Slot::at(BRIDGE, 7);
+const KEY_VERSION: Slot = Slot::at(BRIDGE, 8);
 
 /// An inbound packet took effect.
 const RECEIVED: u8 = 1;
@@ -138,6 +141,9 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
         }
         Call::outboxSize(_) => {
             IBridge::outboxSizeCall::abi_encode_returns(&host.load_u64(OUTBOX_SIZE)?)
+        }
+        Call::keyVersion(_) => {
+            IBridge::keyVersionCall::abi_encode_returns(&host.load_u64(KEY_VERSION)?)
         }
         Call::backing(call) => {
             let amount = Token::here(call.token)?.backing(host)?;

@@ -22,7 +22,7 @@ const FRONTIER_GAS: u64 = 50_000;
 const LEAF_GAS: u64 = 500;
 
 /// Heights of the peaks of a tree of `size` leaves, largest first.
-fn heights(size: u64) -> impl Iterator<Item = u64> {
+pub(super) fn heights(size: u64) -> impl Iterator<Item = u64> {
     (0..u64::from(u64::BITS))
         .rev()
         .filter(move |height| size >> height & 1 == 1)

@@ -3,12 +3,12 @@
 //!
 //! ```txt
 //! slot
-//! 0    Totals                                    five words: staked, unbonding, unpaid rewards, pool, fees of this epoch
-//! 1    uint64 | uint64 << 64                     candidates ever, candidates listed
-//! 2    mapping(uint64 => uint64)                 the list: candidate by index, from 0
-//! 3    mapping(address => uint64)                candidate by owner
-//! 4    mapping(bytes32 => uint64)                candidate by consensus key, for ever
-//! 5    mapping(uint64 => Candidate)              candidates, by number from 1:
+//! 0-4  Totals                                    staked, unbonding, unpaid rewards, pool, fees of this epoch
+//! 5    uint64 | uint64 << 64                     candidates ever, candidates listed
+//! 6    mapping(uint64 => uint64)                 the list: candidate by index, from 0
+//! 7    mapping(address => uint64)                candidate by owner
+//! 8    mapping(bytes32 => uint64)                candidate by consensus key, for ever
+//! 9    mapping(uint64 => Candidate)              candidates, by number from 1:
 //!                                                  +0   owner | commission << 160 | flags << 176 (1 listed, 2 jailed, 4 tombstoned)
 //!                                                  +1   consensus key
 //!                                                  +2   network address: ip (16 bytes) ‖ port (2) ‖ zeros ‖ 4 or 6
@@ -21,21 +21,21 @@
 //!                                                  +9   votes not brought home after a slash | what is left of them << 128
 //!                                                  +10  reporter of the slash
 //!                                                  +16  profile (`profile`)
-//! 6    mapping(address => Account)               voters:
+//! 10   mapping(address => Account)               voters:
 //!                                                  +0   free stake | rewards << 128
 //!                                                  +1   lengths: delegations, unbondings, liabilities
 //!                                                  +2   mapping(index => Delegation): candidate, epoch joined | active << 128;
 //!                                                       joining | dust << 128; ratio
 //!                                                  +3   mapping(index => ready epoch | amount << 128)
 //!                                                  +4   mapping(index => candidate, epoch left | amount << 128)
-//! 7    mapping(candidate => mapping(epoch => History))   ratio at the epoch's end; delegations that start there
-//! 8    mapping(epoch % 256 => Elected)           epoch, count; +1 mapping(index => key; candidate; network address)
-//! 9    mapping(epoch % 256 => Committee)         epoch, size, succeeded, results due; +1 order of turns, one byte each;
+//! 11   mapping(candidate => mapping(epoch => History))   ratio at the epoch's end; delegations that start there
+//! 12   mapping(epoch % 256 => Elected)           epoch, count; +1 mapping(index => key; candidate; network address)
+//! 13   mapping(epoch % 256 => Committee)         epoch, size, succeeded, results due; +1 order of turns, one byte each;
 //!                                                  +2 mapping(position => key; candidate; turns due, kept, valid, invalid;
 //!                                                  votes | reward << 128; score)
-//! 10   mapping(bytes32 => word)                  directory: network address by key, written at epochs' ends
-//! 11   mapping(index => Result)                  ring of attested heights: digest; height; who attested, one bit each
-//! 12   mapping(bytes32 => mapping(height => 1))  false results reported, by key
+//! 14   mapping(bytes32 => word)                  directory: network address by key, written at epochs' ends
+//! 15   mapping(index => Result)                  ring of attested heights: digest; height; who attested, one bit each
+//! 16   mapping(bytes32 => mapping(height => 1))  false results reported, by key
 //! ```
 //!
 //! Numbers side by side in a word begin with the lowest 64 bits, amounts are 128 bits.
@@ -55,6 +55,7 @@
 //! | `block`, `result` | turns and attestations of every block |
 //! | `epoch`, `score`, `election` | an epoch's end |
 //! | `committee` | the elected, committees, records |
+//! | `delegates` | who the delegates are, for other modules |
 //! | `candidate`, `profile`, `totals`, `word` | storage |
 //! | `view` | pages for a voting page |
 //! | `genesis` | block 0 |
@@ -67,6 +68,7 @@ pub(crate) mod block;
 mod call;
 mod candidate;
 mod committee;
+pub(crate) mod delegates;
 mod election;
 mod epoch;
 mod evidence;
@@ -99,18 +101,18 @@ use mileverse_primitives::{
 pub(crate) const MAX_INPUT: usize = 8 * 1024;
 
 const TOTALS: Slot = Slot::at(STAKING, 0);
-const COUNTS: Slot = Slot::at(STAKING, 1);
-const LISTED: Slot = Slot::at(STAKING, 2);
-const OWNERS: Slot = Slot::at(STAKING, 3);
-const KEYS: Slot = Slot::at(STAKING, 4);
-const CANDIDATES: Slot = Slot::at(STAKING, 5);
-const ACCOUNTS: Slot = Slot::at(STAKING, 6);
-const HISTORY: Slot = Slot::at(STAKING, 7);
-const ELECTED: Slot = Slot::at(STAKING, 8);
-const COMMITTEES: Slot = Slot::at(STAKING, 9);
-const DIRECTORY: Slot = Slot::at(STAKING, 10);
-const RESULTS: Slot = Slot::at(STAKING, 11);
-const REPORTED: Slot = Slot::at(STAKING, 12);
+const COUNTS: Slot = Slot::at(STAKING, 5);
+const LISTED: Slot = Slot::at(STAKING, 6);
+const OWNERS: Slot = Slot::at(STAKING, 7);
+const KEYS: Slot = Slot::at(STAKING, 8);
+const CANDIDATES: Slot = Slot::at(STAKING, 9);
+const ACCOUNTS: Slot = Slot::at(STAKING, 10);
+const HISTORY: Slot = Slot::at(STAKING, 11);
+const ELECTED: Slot = Slot::at(STAKING, 12);
+const COMMITTEES: Slot = Slot::at(STAKING, 13);
+const DIRECTORY: Slot = Slot::at(STAKING, 14);
+const RESULTS: Slot = Slot::at(STAKING, 15);
+const REPORTED: Slot = Slot::at(STAKING, 16);
 
 /// What the logic knows besides the state.
 #[derive(Clone, Copy, Debug)]
