@@ -128,7 +128,16 @@ struct Leaves {
 impl Index {
     /// Opens or makes the index of the network with this genesis hash.
     pub fn open(path: &Path, genesis: B256) -> Result<Self, IndexError> {
-        let database = Database::create(path)?;
+        Self::over(Database::create(path)?, genesis)
+    }
+
+    /// An index that no file holds, for simulations.
+    pub fn in_memory(genesis: B256) -> Result<Self, IndexError> {
+        let memory = redb::backends::InMemoryBackend::new();
+        Self::over(Database::builder().create_with_backend(memory)?, genesis)
+    }
+
+    fn over(database: Database, genesis: B256) -> Result<Self, IndexError> {
         let write = database.begin_write()?;
         {
             let mut meta = write.open_table(META)?;

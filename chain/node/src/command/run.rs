@@ -224,6 +224,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         keys.identity.clone(),
         &namespace,
         config.listen,
+        genesis.staking.seats,
         private,
         guests,
     );

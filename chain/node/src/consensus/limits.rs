@@ -15,10 +15,15 @@ use commonware_consensus::marshal::{self, standard::Standard};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::dkg::{self, orchestrator, probe};
 use commonware_p2p::max_message_size;
-use mileverse_primitives::genesis::MAX_VALIDATORS;
+use std::num::NonZeroUsize;
 
-/// Most peers of one epoch: delegates, players, next players and guests.
-pub const MAX_PEERS: usize = 3 * MAX_VALIDATORS + MAX_GUESTS;
+/// Most peers of one epoch of a chain with so many seats: delegates, players, next players and
+/// guests. The network keeps room for a burst of each of them, so this decides its memory.
+pub fn most_peers(seats: u32) -> NonZeroUsize {
+    let members = usize::try_from(seats).unwrap_or(usize::MAX);
+    let most = members.saturating_mul(3).saturating_add(MAX_GUESTS);
+    NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN)
+}
 
 /// Largest message that any part of a node sends.
 pub fn largest_message() -> u32 {

@@ -31,9 +31,9 @@ use std::{
 };
 
 /// Most guests.
-pub const MAX_GUESTS: usize = 128;
+pub const MAX_GUESTS: usize = 32;
 /// Sets of peers that one epoch may make.
-pub const SETS: u64 = 3;
+pub const SETS: u64 = 2;
 
 /// When a visitor may connect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
