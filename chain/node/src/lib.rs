@@ -40,6 +40,7 @@ pub mod rpc;
 pub mod secrets;
 pub mod signature;
 pub mod state;
+pub mod sync;
 pub mod system;
 
 mod error;

@@ -12,10 +12,13 @@ use commonware_parallel::Sequential;
 use mileverse_primitives::{
     B256,
     header::Header,
+    rpc::Visit,
     vote::{
         Attestation, SIGNATURE_LENGTH, attestation_body, attestation_namespace, proposal_namespace,
+        visit_body, visit_namespace,
     },
 };
+use std::net::SocketAddr;
 
 /// The leader's signature over its header.
 pub fn sign_proposal(
@@ -99,6 +102,29 @@ pub fn attestations_are_signed(chain_id: u64, attestations: &[Attestation]) -> b
             signature: &entry.signature,
         },
         &Sequential,
+    )
+}
+
+/// A new node's signature over where it connects from.
+pub fn sign_visit(
+    key: &ed25519::PrivateKey,
+    chain_id: u64,
+    seconds: u64,
+    address: SocketAddr,
+) -> [u8; SIGNATURE_LENGTH] {
+    bytes(&key.sign(&visit_namespace(chain_id), &visit_body(seconds, address)))
+}
+
+/// Whether the node that a visit names has signed it.
+pub fn visit_is_signed(chain_id: u64, visit: &Visit) -> bool {
+    let Ok(signature) = <[u8; SIGNATURE_LENGTH]>::try_from(visit.signature.as_ref()) else {
+        return false;
+    };
+    verify(
+        visit.public_key,
+        &visit_namespace(chain_id),
+        &visit_body(visit.seconds, visit.address),
+        &signature,
     )
 }
 

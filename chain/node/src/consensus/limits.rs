@@ -9,11 +9,11 @@ use crate::{
     consensus::peers::MAX_GUESTS,
     equivocation,
     mempool::gossip,
-    rotation,
+    rotation, sync,
 };
 use commonware_consensus::marshal::{self, standard::Standard};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
-use commonware_glue::dkg::{self, orchestrator};
+use commonware_glue::dkg::{self, orchestrator, probe};
 use commonware_p2p::max_message_size;
 use std::num::NonZeroUsize;
 
@@ -33,6 +33,8 @@ pub fn largest_message() -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
         gossip::MAX_MESSAGE_BYTES,
+        probe::max_payload_size::<Standard<Block>, Scheme>(members, &()),
+        sync::MAX_MESSAGE_BYTES,
         rotation::max_payload_size(MAX_PARTICIPANTS),
         attestation::MAX_MESSAGE_BYTES,
         equivocation::MAX_MESSAGE_BYTES,

@@ -7,7 +7,11 @@
 //! whole burst of every peer it may ever track, on every channel and twice: bursts are therefore
 //! small, and the peers are those that the chain's seats allow ([`most_peers`]).
 
-use super::{Channels, largest_message, limits::most_peers, peers::Peers};
+use super::{
+    Channels, largest_message,
+    limits::most_peers,
+    peers::{Peers, SETS},
+};
 use crate::{block::PublicKey, rotation};
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::{
@@ -23,7 +27,11 @@ use commonware_stream::{
 };
 use commonware_utils::{NZU32, NZUsize};
 use rand::CryptoRng;
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+/// Sets of peers to stay connected with: those of three epochs.
+const TRACKED_SETS: NonZeroUsize = NZUsize!(6);
+const _: () = assert!(TRACKED_SETS.get() as u64 == 3 * SETS);
 
 /// How a connection is authenticated and encrypted.
 pub type Handshake = Cups<ed25519::PrivateKey, ChaCha20Poly1305>;
@@ -89,6 +97,10 @@ where
             NZUsize!(1024),
         )
     };
+    let config = lookup::Config {
+        tracked_peer_sets: TRACKED_SETS,
+        ..config
+    };
     let (mut network, oracle) = Network::new(context.child("network"), config);
     let quota = |rate, burst| Quota::per_second(rate).allow_burst(burst);
     let channels = Channels {
@@ -100,6 +112,8 @@ where
         ceremony: network.register(6, quota(NZU32!(128), NZU32!(32))),
         attestations: network.register(7, quota(NZU32!(16), NZU32!(8))),
         headers: network.register(8, quota(NZU32!(64), NZU32!(16))),
+        sync: network.register(9, quota(NZU32!(64), NZU32!(16))),
+        probe: network.register(10, quota(NZU32!(16), NZU32!(8))),
     };
     let gossip = network.register(5, quota(NZU32!(1024), NZU32!(128)));
     // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.

@@ -2,10 +2,19 @@
 
 use super::{Admission, Reads};
 use crate::{
-    block::Block, consensus::Marshal, evidence::Store, index::Index, metrics::Peers,
+    block::{Block, PublicKey},
+    consensus::{Marshal, peers},
+    evidence::Store,
+    index::Index,
+    metrics::Peers,
     rotation::Rotation,
+    sync::Progress,
 };
+use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
+
+/// The peers of the TCP network, which visitors join.
+pub type Door = peers::Peers<Oracle<PublicKey>>;
 
 /// What the methods answer from.
 pub struct Context {
@@ -33,4 +42,8 @@ pub struct Context {
     pub rotation: Rotation,
     /// This validator.
     pub validator: B256,
+    /// Lets visitors in.
+    pub door: Door,
+    /// How it came to its state.
+    pub progress: Progress,
 }

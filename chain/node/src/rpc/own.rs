@@ -1,29 +1,47 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
 use super::{context::Context, failure};
-use crate::{block, bls, evidence::Evidence as Found, index::Results, rotation::State};
+use crate::{
+    block, bls, committee, consensus::peers::Admitted, evidence::Evidence as Found, index::Results,
+    rotation::State, signature,
+};
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_execution::Rotations;
 use mileverse_primitives::{
-    Bytes,
+    B256, Bytes,
     address::STAKING,
-    certificate, outbox,
-    rpc::{Certificate, Chain, Epoch, Evidence, GroupKey, MAX_PACKETS, Rotation, Status},
+    certificate,
+    genesis::Genesis,
+    outbox,
+    rpc::{
+        Certificate, Chain, Epoch, Evidence, GroupKey, MAX_PACKETS, Rotation, Status, Visit,
+        Welcome,
+    },
     schedule::Schedule,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 /// How far above a height its certificate is looked for: a certificate covers all blocks below.
 const MAX_SEARCH: u64 = 64;
 
+/// How far a visitor's clock may be from this node's, seconds.
+const MAX_VISIT_AGE: u64 = 60;
+
 /// Adds the methods.
 pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
     module.register_method("mileverse_chain", |_, context, _| {
-        Ok::<_, ErrorObjectOwned>(chain(context))
+        Ok::<_, ErrorObjectOwned>(chain(
+            &context.genesis,
+            context.genesis_hash,
+            &context.group_key,
+        ))
     })?;
     module.register_async_method("mileverse_status", |_, context, _| async move {
         status(&context).await
+    })?;
+    module.register_method("mileverse_visit", |params, context, _| {
+        visit(context, &params.one()?)
     })?;
     module.register_async_method("mileverse_epoch", |_, context, _| async move {
         let rotations = context.reads.rotations().await?;
@@ -65,14 +83,43 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     Ok(())
 }
 
-fn chain(context: &Context) -> Chain {
+/// What never changes.
+pub(super) fn chain(genesis: &Genesis, genesis_hash: B256, group_key: &Bytes) -> Chain {
     Chain {
-        chain_id: context.genesis.chain_id,
-        genesis_hash: context.genesis_hash,
-        namespace: certificate::namespace(context.genesis.chain_id).into(),
-        group_key: context.group_key.clone(),
-        ethereum: context.genesis.ethereum,
+        chain_id: genesis.chain_id,
+        genesis_hash,
+        namespace: certificate::namespace(genesis.chain_id).into(),
+        group_key: group_key.clone(),
+        ethereum: genesis.ethereum,
     }
+}
+
+/// Lets a new node connect, if it is who it says and says so now.
+fn visit(context: &Context, visit: &Visit) -> Result<Welcome, ErrorObjectOwned> {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    if now.abs_diff(visit.seconds) > MAX_VISIT_AGE {
+        return Err(failure::refused(
+            "the visit is not of this minute; set the clock of the node that visits",
+        ));
+    }
+    if visit.address.ip().is_unspecified() || visit.address.port() == 0 {
+        return Err(failure::invalid(
+            "a visitor needs the address that it connects from; set public_address in its configuration",
+        ));
+    }
+    if !signature::visit_is_signed(context.genesis.chain_id, visit) {
+        return Err(failure::refused(
+            "the visit is not signed by the key that it names for this chain",
+        ));
+    }
+    let key = committee::key(visit.public_key).map_err(|error| failure::internal(&error))?;
+    Ok(match context.door.clone().admit(key, visit.address) {
+        Admitted::Now => Welcome::Now,
+        Admitted::NextEpoch => Welcome::NextEpoch,
+    })
 }
 
 async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
@@ -84,6 +131,8 @@ async fn status(context: &Arc<Context>) -> Result<Status, ErrorObjectOwned> {
         peers: context.peers.connected(),
         ethereum_checkpoint: context.reads.latest_checkpoint().await?,
         validator: context.validator,
+        first_height: context.index.first().map_err(failure::index)?,
+        sync: context.progress.now(),
     })
 }
 

@@ -14,6 +14,7 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use commonware_codec::Encode as _;
+use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_cryptography::{
     Signer as _,
     bls12381::{
@@ -30,6 +31,7 @@ use commonware_glue::{
     simulate::{
         engine::{EngineDefinition, InitContext},
         processed::ProcessedHeight,
+        tracker::FinalizationUpdate,
     },
     stateful::db::DatabaseSet as _,
 };
@@ -45,7 +47,7 @@ use mileverse_node::{
     block::{self, Output, PublicKey},
     committee::{First, MAX_PARTICIPANTS},
     consensus::{
-        self, Channels, Marshal, memory::MemorySecrets, participants::Elected, peers::Peers,
+        self, Channels, Marshal, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
         schemes::Schemes,
     },
     dealer::{self, Seat},
@@ -54,6 +56,7 @@ use mileverse_node::{
     mempool::{Mempool, Sender},
     rotation::{self, Rotation, secrets::Shared},
     state::Databases,
+    sync::Progress,
 };
 use mileverse_primitives::{
     Address, B256, U256,
@@ -393,6 +396,32 @@ pub struct Validator {
     pub marshal: Marshal,
     /// What it answers for.
     pub duties: Duties,
+    /// How it came to its state.
+    pub progress: Progress,
+}
+
+/// Tells the simulator of every final block, for as long as the node lives.
+fn report(
+    context: deterministic::Context,
+    key: PublicKey,
+    mut tips: watch::Receiver<Tip>,
+    monitor: tokio::sync::mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
+) {
+    context.spawn(move |_| async move {
+        while tips.changed().await.is_ok() {
+            let tip = tips.borrow_and_update().clone();
+            let turn = tip.header.turn;
+            let update = FinalizationUpdate {
+                pk: key.clone(),
+                round: Round::new(Epoch::new(turn.epoch), View::new(turn.view)),
+                height: Height::new(tip.header.height),
+                block_digest: tip.digest.to_vec(),
+            };
+            if monitor.send(update).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl ProcessedHeight for Validator {
@@ -413,7 +442,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6, 7, 8, rotation::CHANNEL]
+        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -462,6 +491,7 @@ impl EngineDefinition for Net {
                 stopped.lock().unwrap().push(format!("{number}: {reason}"));
             }
         });
+        let progress = Progress::default();
         let nothing = Arc::new(BTreeSet::new());
         let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
         let mut channels = ctx.channels.into_iter();
@@ -494,6 +524,8 @@ impl EngineDefinition for Net {
             ceremony: next(&Arc::new(deaf)),
             attestations: next(&nothing),
             headers: next(&nothing),
+            sync: next(&nothing),
+            probe: next(&nothing),
         };
         let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
         let rotation = if self.shape.mute.contains(&number) {
@@ -553,15 +585,29 @@ impl EngineDefinition for Net {
                 tip: tips.clone(),
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
+                // Who comes late does not replay.
+                start: if ctx.delayed {
+                    Start::Sync
+                } else {
+                    Start::Replay
+                },
+                progress: progress.clone(),
             },
             channels,
         ))
         .await
         .unwrap();
+        report(
+            node.child("report"),
+            ctx.public_key.clone(),
+            tips.clone(),
+            ctx.monitor.clone(),
+        );
         let state = Validator {
             index,
             tip: tips,
             schemes,
+            progress,
             marshal: running.marshal,
             duties,
         };

@@ -83,9 +83,13 @@ impl OneChain {
         Ok(())
     }
 
-    /// The final block of a height, which all nodes must share.
+    /// The final block of a height, which all nodes must share that executed it.
     fn same(states: &[&Validator], at: u64) -> Result<Block, String> {
-        let mut blocks = states.iter().map(|state| {
+        let executed = |state: &&&Validator| {
+            let first = state.index.first().unwrap();
+            first.is_some_and(|first| first <= at)
+        };
+        let mut blocks = states.iter().filter(executed).map(|state| {
             let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
             assert_eq!(block.height().get(), at);
             Ok::<_, String>(block)
@@ -156,6 +160,55 @@ impl Property<PublicKey, Validator> for OneChain {
         states: &'a [&'a Validator],
     ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
         Box::pin(async move { self.judge(states) })
+    }
+}
+
+/// One node skipped the past: it fetched a state and executed blocks from there on.
+#[derive(Clone, Copy)]
+pub struct OneSynced {
+    /// The least height that it must have skipped to.
+    pub least: u64,
+    /// Whether it must have become a delegate that signs.
+    pub signs: bool,
+}
+
+impl Property<PublicKey, Validator> for OneSynced {
+    fn name(&self) -> &str {
+        "one synced"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        let firsts: Vec<u64> = states
+            .iter()
+            .map(|state| state.index.first().unwrap().unwrap_or_default())
+            .collect();
+        let synced: Vec<_> = states
+            .iter()
+            .zip(&firsts)
+            .filter(|(_, first)| **first >= self.least)
+            .collect();
+        let fetched = synced
+            .iter()
+            .all(|(state, _)| state.progress.now().operations > 0);
+        let signs = synced
+            .iter()
+            .all(|(state, _)| state.schemes.signs(state.tip.borrow().header.turn.epoch));
+        let verdict = if synced.len() != 1
+            || firsts.iter().filter(|first| **first == 1).count() + 1 != states.len()
+        {
+            Err(format!("nodes execute from {firsts:?} on"))
+        } else if !fetched {
+            Err("it fetched no state".into())
+        } else if self.signs && !signs {
+            Err("it does not sign".into())
+        } else {
+            Ok(())
+        };
+        Box::pin(async move { verdict })
     }
 }
 
