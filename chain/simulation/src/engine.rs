@@ -17,18 +17,22 @@ use mileverse_node::{
     application::{Application, Parts, Tip},
     block::{Block, PublicKey},
     committee::MAX_PARTICIPANTS,
-    consensus::{self, Channels, Marshal, memory::MemorySecrets, peers::Peers, schemes::Schemes},
+    consensus::{
+        self, Channels, Marshal, floor::Start, memory::MemorySecrets, peers::Peers,
+        schemes::Schemes,
+    },
     duties::Duties,
     index::Index,
     mempool::Mempool,
     rotation::{self, Rotation, secrets::Shared},
+    sync::Progress,
 };
 use mileverse_primitives::{B256, genesis::Genesis};
 use std::{collections::VecDeque, future::Future, pin::Pin, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// The channels that an engine speaks on, in the order in which it takes them.
-pub const CHANNELS: [u64; 9] = [0, 1, 2, 3, 4, 6, 7, 8, rotation::CHANNEL];
+pub const CHANNELS: [u64; 11] = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL];
 
 /// One channel.
 pub type Line = (Voice, Deaf<Receiver<PublicKey>>);
@@ -137,6 +141,8 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         ceremony: line()?,
         attestations: line()?,
         headers: line()?,
+        sync: line()?,
+        probe: line()?,
     };
     let rotation_secrets = Shared::new(rotation_secrets);
     let rotation = if rotates {
@@ -182,6 +188,8 @@ async fn start(launch: Launch) -> Result<Launched, String> {
             rotation,
             schemes,
             leader_timeout,
+            start: Start::Replay,
+            progress: Progress::default(),
         },
         channels,
     );
