@@ -16,10 +16,10 @@ use commonware_glue::simulate::{
 };
 use commonware_p2p::simulated::Link;
 use commonware_utils::probability;
+use mileverse_simulation::Endpoints;
 use std::{collections::BTreeSet, time::Duration};
 use support::{
     Net, Shape,
-    ethereum::Endpoints,
     property::{AllSign, Answered, OneChain, OneSynced, Stopped},
 };
 

@@ -85,6 +85,10 @@ pub struct Launch {
     pub fatal: mpsc::UnboundedSender<String>,
     /// A leader that is silent for so long loses its turn.
     pub leader_timeout: Duration,
+    /// Whether it replays the chain or syncs its state.
+    pub start: Start,
+    /// How far it has come with that.
+    pub progress: Progress,
 }
 
 /// A running engine.
@@ -125,6 +129,8 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         schemes,
         fatal,
         leader_timeout,
+        start,
+        progress,
     } = launch;
     let context = SlowDisk::new(context, disk);
     let mut line = || {
@@ -188,8 +194,8 @@ async fn start(launch: Launch) -> Result<Launched, String> {
             rotation,
             schemes,
             leader_timeout,
-            start: Start::Replay,
-            progress: Progress::default(),
+            start,
+            progress,
         },
         channels,
     );

@@ -9,14 +9,29 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// The newest finalized block of the simulated Ethereum.
+/// The newest finalized block of the simulated Ethereum; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Clock(Arc<AtomicU64>);
+pub struct Clock {
+    newest: Arc<AtomicU64>,
+    eager: bool,
+}
 
 impl Clock {
+    /// Ethereum finalizes a block whenever an endpoint is asked for the newest.
+    pub fn eager() -> Self {
+        Self {
+            eager: true,
+            ..Self::default()
+        }
+    }
+
     /// Ethereum finalizes one more block.
     pub fn advance(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.newest.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        self.newest.load(Ordering::Relaxed)
     }
 }
 
@@ -60,7 +75,10 @@ pub fn truth(number: u64) -> Checkpoint {
 
 impl EthereumView for Endpoint {
     fn newest(&self) -> Option<Checkpoint> {
-        let number = self.clock.0.load(Ordering::Relaxed);
+        if self.clock.eager {
+            self.clock.advance();
+        }
+        let number = self.clock.now();
         let real = (number > 0).then(|| truth(number))?;
         match self.nature {
             Nature::Honest => Some(real),
@@ -73,7 +91,7 @@ impl EthereumView for Endpoint {
     }
 
     async fn check(&self, checkpoint: Checkpoint) -> Verdict {
-        let number = self.clock.0.load(Ordering::Relaxed);
+        let number = self.clock.now();
         match self.nature {
             Nature::Honest if checkpoint.number > number => Verdict::Unknown,
             Nature::Honest if checkpoint == truth(checkpoint.number) => Verdict::Confirmed,

@@ -32,7 +32,12 @@ mod voice;
 mod world;
 
 pub use catalogue::{KINDS, Kind, find};
+pub use deaf::Deaf;
+pub use engine::{CHANNELS, Launch, Launched, Line, launch};
 pub use error::Failure;
+pub use ethereum::{Clock as EthereumClock, Endpoint, truth};
 pub use ledger::Final;
+pub use rota::Rota;
 pub use scenario::{Disk, Endpoints, Fault, Line, Malice, Pace, Scenario};
+pub use voice::{Audience, Voice};
 pub use world::{Outcome, Sight, most_views, run, run_twice};

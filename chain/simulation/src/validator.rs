@@ -23,10 +23,11 @@ use mileverse_execution::Executor;
 use mileverse_node::{
     application::Tip,
     block::PublicKey,
-    consensus::schemes::Schemes,
+    consensus::{Start, schemes::Schemes},
     duties::{Duties, Setup},
     index::Index,
     mempool::{Mempool, Sender},
+    sync::Progress,
 };
 use mileverse_primitives::certificate;
 use std::{
@@ -315,6 +316,8 @@ async fn engine(
         fatal,
         leader_timeout: Duration::from_millis(scenario.pace.idle_block_time_ms)
             .saturating_add(LEADER_GRACE),
+        start: Start::Replay,
+        progress: Progress::default(),
         context: context.child("node"),
     })
     .await?;

@@ -1,8 +1,5 @@
 //! A net for the simulator, described as data ([`Shape`]), and what must hold of it.
 
-pub mod deaf;
-pub mod elections;
-pub mod ethereum;
 pub mod property;
 pub mod twin;
 
@@ -38,23 +35,16 @@ use commonware_glue::{
 use commonware_p2p::Address as Location;
 use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{N3f1, NZU32, TestRng, TryCollect as _, ordered::Set};
-use deaf::Deaf;
-use elections::Rota;
-use ethereum::{Endpoints, Ethereum};
 use mileverse_execution::{Executor, Transaction};
 use mileverse_node::{
-    application::{self, Application, Parts, Tip},
+    application::{self, Tip},
     block::{self, Output, PublicKey},
-    committee::{First, MAX_PARTICIPANTS},
-    consensus::{
-        self, Channels, Marshal, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
-        schemes::Schemes,
-    },
+    committee::First,
+    consensus::{self, Marshal, Start, memory::MemorySecrets, participants::Elected, schemes::Schemes},
     dealer::{self, Seat},
     duties::{self, Duties},
     index::Index,
     mempool::{Mempool, Sender},
-    rotation::{self, Rotation, secrets::Shared},
     state::Databases,
     sync::Progress,
 };
@@ -69,15 +59,21 @@ use mileverse_primitives::{
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
+use mileverse_simulation::{
+    Audience, CHANNELS, Deaf, Disk, Endpoint, Endpoints, EthereumClock, Launch, Rota, Voice, launch,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
 const CHAIN_ID: u64 = 77_771;
+const CEREMONY: u64 = 6;
+/// Where the channel of signed headers stands among [`CHANNELS`].
+const HEADERS: usize = 7;
 /// Issues of points that wait in the mempools from the start.
 pub const ISSUES: u64 = 20;
 
@@ -116,7 +112,7 @@ impl Shape {
             seats,
             stride: 0,
             epoch_blocks: 16,
-            endpoints: Endpoints::HONEST,
+            endpoints: Endpoints::default(),
             deaf: BTreeMap::new(),
             failing: BTreeSet::new(),
             asking: 0,
@@ -141,7 +137,7 @@ pub struct Net {
     /// Ascending by public key.
     identities: Vec<ed25519::PrivateKey>,
     genesis: Genesis,
-    blocks: Arc<AtomicU64>,
+    ethereum: EthereumClock,
     directory: Arc<tempfile::TempDir>,
     /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
@@ -255,7 +251,7 @@ impl Net {
             stopped: Arc::default(),
             identities,
             genesis,
-            blocks: Arc::default(),
+            ethereum: EthereumClock::eager(),
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
             rotation_secrets,
@@ -442,7 +438,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL]
+        CHANNELS
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -476,10 +472,6 @@ impl EngineDefinition for Net {
             digest: newest.header.digest(),
             header: newest.header,
         });
-        let ethereum = Ethereum {
-            nature: self.shape.endpoints.of(number),
-            blocks: self.blocks.clone(),
-        };
         let schemes = Schemes::new(
             &certificate::namespace(CHAIN_ID),
             *first.output.public().public(),
@@ -492,13 +484,17 @@ impl EngineDefinition for Net {
             }
         });
         let progress = Progress::default();
-        let nothing = Arc::new(BTreeSet::new());
         let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
-        let mut channels = ctx.channels.into_iter();
-        let mut next = |deaf: &Arc<BTreeSet<u64>>| {
-            let (sender, receiver) = channels.next().unwrap();
-            (sender, Deaf::new(receiver, deaf.clone()))
-        };
+        let (nothing, deaf) = (Arc::new(BTreeSet::new()), Arc::new(deaf));
+        let lines: Vec<_> = CHANNELS
+            .into_iter()
+            .zip(ctx.channels)
+            .map(|(channel, (sender, receiver))| {
+                let missed = if channel == CEREMONY { &deaf } else { &nothing };
+                let voice = Voice::new(sender, Audience::All);
+                (voice, Deaf::new(receiver, missed.clone()))
+            })
+            .collect();
         // Whatever runs below this context ends with the node.
         let node = ctx.context.child("node");
         let files = self.directory.path().join(number.to_string());
@@ -515,86 +511,48 @@ impl EngineDefinition for Net {
             },
         )
         .unwrap();
-        let channels = Channels {
-            votes: next(&nothing),
-            certificates: next(&nothing),
-            resolver: next(&nothing),
-            backfill: next(&nothing),
-            broadcast: next(&nothing),
-            ceremony: next(&Arc::new(deaf)),
-            attestations: next(&nothing),
-            headers: next(&nothing),
-            sync: next(&nothing),
-            probe: next(&nothing),
-        };
-        let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
-        let rotation = if self.shape.mute.contains(&number) {
-            Rotation::none()
-        } else {
-            let (rotation, _) = rotation::actor::start(
-                node.child("rotation"),
-                rotation::Config {
-                    chain_id: CHAIN_ID,
-                    signer: self.identities[number].clone(),
-                    secrets: rotation_secrets.clone(),
-                    prefix: format!("validator-{number}-rotation"),
-                    most: MAX_PARTICIPANTS,
-                },
-                next(&nothing),
-            );
-            rotation
-        };
         if self.shape.twins.contains(&number) {
             let twin = twin::run(
                 CHAIN_ID,
                 self.identities[number].clone(),
                 self.key((number + 1) % self.shape.nodes),
                 tips.clone(),
-                channels.headers.0.clone(),
+                lines[HEADERS].0.clone(),
             );
             node.child("twin").spawn(move |_| twin);
         }
-        let running = Box::pin(consensus::start(
-            node.child("validator"),
-            consensus::Config {
-                identity: self.identities[number].clone(),
-                peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
-                blocker: ctx.oracle.control(ctx.public_key.clone()),
-                prefix: format!("validator-{number}"),
-                genesis: self.genesis.clone(),
-                genesis_hash: self.genesis_hash,
-                genesis_block: genesis_block.clone(),
-                application: Application::new(Parts {
-                    duties: duties.clone(),
-                    executor,
-                    genesis: self.genesis.clone(),
-                    genesis_block,
-                    ethereum: ethereum.clone(),
-                    mempool: self.mempool(),
-                    index: index.clone(),
-                    rotation: rotation.clone(),
-                    tip,
-                    fatal,
-                }),
-                duties: duties.clone(),
-                ethereum,
-                elections: self.rota.clone(),
-                secrets: self.secrets[number].clone(),
-                rotation_secrets,
-                rotation,
-                tip: tips.clone(),
-                schemes: schemes.clone(),
-                leader_timeout: Duration::from_secs(3),
-                // Who comes late does not replay.
-                start: if ctx.delayed {
-                    Start::Sync
-                } else {
-                    Start::Replay
-                },
-                progress: progress.clone(),
+        let running = launch(Launch {
+            context: node.child("validator"),
+            disk: Disk::FAST,
+            lines: lines.into(),
+            oracle: ctx.oracle.clone(),
+            guests: self.guests(number),
+            identity: self.identities[number].clone(),
+            prefix: format!("validator-{number}"),
+            genesis: self.genesis.clone(),
+            genesis_hash: self.genesis_hash,
+            genesis_block,
+            executor,
+            ethereum: Endpoint::of(number, self.shape.endpoints, self.ethereum.clone()),
+            elections: self.rota.clone(),
+            secrets: self.secrets[number].clone(),
+            rotation_secrets: self.rotation_secrets[number].clone(),
+            rotates: !self.shape.mute.contains(&number),
+            duties: duties.clone(),
+            mempool: self.mempool(),
+            index: index.clone(),
+            tip,
+            schemes: schemes.clone(),
+            fatal,
+            leader_timeout: Duration::from_secs(3),
+            // Who comes late does not replay.
+            start: if ctx.delayed {
+                Start::Sync
+            } else {
+                Start::Replay
             },
-            channels,
-        ))
+            progress: progress.clone(),
+        })
         .await
         .unwrap();
         report(

@@ -1,6 +1,6 @@
 //! What must hold of every net at the end, whatever happened in it.
 
-use super::{ISSUES, Net, Shape, Validator, ethereum::truth};
+use super::{ISSUES, Net, Shape, Validator};
 use commonware_consensus::Heightable as _;
 use commonware_glue::simulate::{
     exit::ExitCondition, property::Property, tracker::ProgressTracker,
@@ -10,6 +10,7 @@ use mileverse_node::{
     evidence::Evidence,
 };
 use mileverse_primitives::{B256, schedule::Schedule};
+use mileverse_simulation::truth;
 use std::{collections::BTreeSet, future::Future, pin::Pin};
 
 /// One chain, every issue in it once, no header that Ethereum never had, every turn as scheduled,
