@@ -50,7 +50,7 @@ use mileverse_node::{
     dealer::{self, Seat},
     index::Index,
     mempool::{Mempool, Sender},
-    rotation::{self, Rotation, secrets::Shared},
+    rotation::{self, secrets::Shared},
     state::Databases,
 };
 use mileverse_primitives::{
@@ -95,7 +95,7 @@ pub struct Shape {
     pub failing: BTreeSet<u64>,
     /// Members whose owners ask for a new group key from the start.
     pub asking: usize,
-    /// Nodes (by number) that take no part in making one.
+    /// Nodes (by number) that take no part in making one, though they are its players.
     pub mute: BTreeSet<usize>,
 }
 
@@ -459,22 +459,23 @@ impl EngineDefinition for Net {
         let broadcast = next(&nothing);
         let ceremony = next(&Arc::new(deaf));
         let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
-        let rotation = if self.shape.mute.contains(&number) {
-            Rotation::none()
+        // A mute node deals and endorses nothing, but hears what others endorse.
+        let dealer = if self.shape.mute.contains(&number) {
+            ed25519::PrivateKey::from_seed(u64::MAX)
         } else {
-            let (rotation, _) = rotation::actor::start(
-                node.child("rotation"),
-                rotation::Config {
-                    chain_id: CHAIN_ID,
-                    signer: self.identities[number].clone(),
-                    secrets: rotation_secrets.clone(),
-                    prefix: format!("validator-{number}-rotation"),
-                    most: MAX_PARTICIPANTS,
-                },
-                next(&nothing),
-            );
-            rotation
+            self.identities[number].clone()
         };
+        let (rotation, _) = rotation::actor::start(
+            node.child("rotation"),
+            rotation::Config {
+                chain_id: CHAIN_ID,
+                signer: dealer,
+                secrets: rotation_secrets.clone(),
+                prefix: format!("validator-{number}-rotation"),
+                most: MAX_PARTICIPANTS,
+            },
+            next(&nothing),
+        );
         let running = Box::pin(consensus::start(
             node.child("validator"),
             consensus::Config {
