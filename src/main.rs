@@ -38,6 +38,8 @@ enum Verb {
     Sandbox(mileverse_fixtures::Command),
     /// Hold keys; see, send and bridge tokens.
     Wallet(mileverse_wallet::Command),
+    /// Measure the chain, or try it in seeded simulations.
+    Bench(mileverse_bench::Command),
     /// Run another program and stop it in order.
     #[command(hide = true)]
     Guard(guard::Command),
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
         Verb::Wallet(command) => told(mileverse_wallet::run(command)),
+        Verb::Bench(command) => told(mileverse_bench::run(command)),
         Verb::Guard(command) => told(guard::run(command)),
     };
     match outcome {
@@ -80,6 +83,8 @@ fn log_to_stderr(verb: &Verb) {
         Verb::Up(_) | Verb::Wallet(_) | Verb::Genesis(_) | Verb::Delegate(_) | Verb::Guard(_) => {
             "warn"
         }
+        // A simulation speaks for dozens of validators in trouble on purpose.
+        Verb::Bench(_) => "off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -243,10 +243,48 @@ contract BridgeTest is World {
         vm.prank(ALICE);
         assert(coin.transfer(address(bridge), 100));
         vm.assertTrue(bridge.solvent(address(coin)), "a gift does not make it insolvent");
+        deliver(sendCoinHere(BOB, 11, uint64(NOW)));
+        vm.assertEq(bridge.receipt(1), 2, "sent home");
+        vm.assertEq(coin.balanceOf(BOB), 0, "nothing is released");
+        deliver(sendCoinHere(BOB, 10, uint64(NOW)));
+        vm.assertEq(coin.balanceOf(BOB), 10, "what is locked is");
+    }
+
+    /// @dev A native chain that makes coin from nothing drains what is locked, and not one unit more.
+    function test_aRefundIsNotPaidFromNothing() public {
+        (, bytes memory packet) = sendAway(ALICE, address(coin), 10, uint64(NOW + 1));
+        deliver(sendCoinHere(BOB, 4, uint64(NOW)));
+        vm.prank(ALICE);
+        assert(coin.transfer(address(bridge), 100));
         _refused(
-            sendCoinHere(BOB, 11, uint64(NOW)),
-            abi.encodeWithSelector(BridgeErrors.LockedTooLittle.selector, address(coin), 11, 10)
+            expireThere(packet),
+            abi.encodeWithSelector(BridgeErrors.LockedTooLittle.selector, address(coin), 10, 6)
         );
+        vm.assertTrue(bridge.solvent(address(coin)), "the books still hold");
+    }
+
+    /// @dev What can never take effect goes home at once, and what stands beside it is not held up.
+    function test_whatCannotBeReceivedGoesHomeAtOnce() public {
+        uint64 soon = uint64(NOW + 60);
+        sendPointsHere(ALICE, 1, soon);
+        sendPointsHere(address(0), 2, soon);
+        sendPointsHere(ALICE, uint256(type(uint128).max) + 1, soon);
+        sendPointsHere(ALICE, type(uint256).max, soon);
+        append(_packetOf(ETHEREUM, POINTS_HOME, soon));
+        ++nativeSequence;
+        sendPointsHere(BOB, 4, soon);
+        bridge.deliver(certified(), itemsFrom(0));
+        uint8[6] memory outcomes = [1, 2, 2, 2, 2, 1];
+        for (uint64 i = 0; i < 6; ++i) {
+            vm.assertEq(bridge.receipt(i + 1), outcomes[i], "its outcome");
+        }
+        for (uint64 i = 1; i < 5; ++i) {
+            bytes memory home = abi.encodePacked(uint8(1), uint8(2), ETHEREUM, NATIVE, i, native[i]);
+            vm.assertEq(bridge.outbound(i), keccak256(home), "the news home");
+        }
+        vm.assertEq(points.balanceOf(ALICE) + points.balanceOf(BOB), 5, "the good ones arrived");
+        _assertTotals(address(points), 0, 5, 0);
+        assertSolvent();
     }
 
     function test_sendRefusals() public {

@@ -4,7 +4,7 @@ use super::{
     error::Error, ethereum::Contracts, files, keys::Keys, layout::Layout, process::Recipe,
     settings::Settings,
 };
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
 use mileverse_node::{
     dealer::{self, Seat, deal},
@@ -70,8 +70,19 @@ pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
     Ok(dealt)
 }
 
-/// Coin that exists on the native chain from its block 0, locked on Ethereum at deployment: none.
-pub const GENESIS_COINS: U256 = U256::ZERO;
+/// Coin that exists on the native chain from its block 0; as much is locked on Ethereum when the
+/// bridge is deployed, before the genesis file can name it.
+pub fn genesis_coins(settings: &Settings, dealt: &Dealt, keys: &Keys) -> Result<U256, Error> {
+    let nowhere = EthereumSide {
+        chain_id: 0,
+        bridge: Address::ZERO,
+        coin: Address::ZERO,
+        points: Address::ZERO,
+    };
+    draft(settings, dealt, keys, nowhere, 0)?
+        .coins()
+        .map_err(|error| Error::Genesis(error.to_string()))
+}
 
 /// The passphrase that seals all validators' keys; made at the first start. It is random, so a light
 /// cost of guessing is enough.
@@ -105,30 +116,45 @@ pub fn genesis(
         coin: contracts.coin,
         points: contracts.points,
     };
-    let network = numbers()?;
-    let committee = committee(settings, dealt, keys, &network);
+    let genesis = draft(settings, dealt, keys, ethereum, now_ms)?;
     if let Some(text) = files::read(&layout.genesis())? {
-        let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
+        let written = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
             path: layout.genesis(),
             what,
         };
-        if genesis.committee != committee {
+        if written.committee != genesis.committee {
             return Err(other("its committee"));
         }
-        if genesis.ethereum != ethereum {
+        if written.ethereum != genesis.ethereum {
             return Err(other("its side of Ethereum"));
         }
-        return Ok(genesis);
+        return Ok(written);
     }
-    let genesis = Genesis {
+    genesis
+        .check()
+        .map_err(|error| Error::Genesis(error.to_string()))?;
+    files::write_json(&layout.genesis(), &genesis)?;
+    Ok(genesis)
+}
+
+/// The genesis of a new directory.
+fn draft(
+    settings: &Settings,
+    dealt: &Dealt,
+    keys: &Keys,
+    ethereum: EthereumSide,
+    now_ms: u64,
+) -> Result<Genesis, Error> {
+    let network = numbers()?;
+    Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
         gas_limit: network.gas_limit,
         block_time_ms: network.block_time_ms,
         idle_block_time_ms: network.idle_block_time_ms,
         epoch_blocks: network.epoch_blocks,
-        committee,
+        committee: committee(settings, dealt, keys, &network),
         issuers: vec![Issuer {
             address: keys.issuer.address(),
             daily_quota: U256::from(network.issuer_daily_quota),
@@ -136,15 +162,12 @@ pub fn genesis(
         ethereum,
         staking: StakingRules {
             seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),
+            reward_pool: coins(network.reward_pool),
+            reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
         allocations: Vec::new(),
-    };
-    genesis
-        .check()
-        .map_err(|error| Error::Genesis(error.to_string()))?;
-    files::write_json(&layout.genesis(), &genesis)?;
-    Ok(genesis)
+    })
 }
 
 /// The first committee: who owns each validator, where it is reached, what it stakes.

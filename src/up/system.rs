@@ -99,7 +99,7 @@ impl System {
                 &dealt.group_key,
                 network::numbers()?.chain_id,
                 now_ms / 1000,
-                network::GENESIS_COINS,
+                network::genesis_coins(&settings, &dealt, &keys)?,
             )
             .await?;
         ethereum.fund(&keys, &contracts).await?;

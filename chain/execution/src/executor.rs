@@ -199,6 +199,29 @@ impl Executor {
         rotation::read(state).await
     }
 
+    /// Whether the candidate that has or had `key` is out for good, for a double proposal.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn tombstoned(&self, state: &impl StateReader, key: B256) -> Result<bool, ReadError> {
+        staking::read::tombstoned(state, key).await
+    }
+
+    /// Whether the chain has recorded a false result of `key` at `height`.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn reported(
+        &self,
+        state: &impl StateReader,
+        key: B256,
+        height: u64,
+    ) -> Result<bool, ReadError> {
+        staking::read::reported(state, key, height).await
+    }
+
     /// Executes a block as it stands. Any transaction or checkpoint that breaks a rule makes the
     /// whole block [`BlockError::Invalid`], for ever.
     pub async fn execute<R: StateReader>(

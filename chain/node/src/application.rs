@@ -2,9 +2,9 @@
 //!
 //! | moment | what happens |
 //! |---|---|
-//! | propose | wait for the block's time, take candidates from the mempool and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
+//! | propose | wait for the block's time, take candidates from the mempool, the delegates' attestations and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
 //! | process | check the leader's signature and the header against its parent, execute, compare every root |
-//! | finalized | write the block to the index, clear the mempool, move the tip |
+//! | finalized | write the block to the index, clear the mempool, attest the result, move the tip |
 //!
 //! A block that others have finalized and whose result is another one here means that this node's
 //! software or disk differs from theirs. The node says so and stops; it never goes on from a state
@@ -19,6 +19,7 @@ use crate::{
         Payload, PublicKey,
     },
     committee::First,
+    duties::Duties,
     ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
@@ -48,10 +49,10 @@ use mileverse_primitives::{
     checkpoint::Checkpoint,
     genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
-    vote::SIGNATURE_LENGTH,
+    vote::{Attestation, SIGNATURE_LENGTH},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -85,7 +86,7 @@ impl<V> Clone for Application<V> {
 }
 
 struct Shared<V> {
-    identity: ed25519::PrivateKey,
+    duties: Duties,
     executor: Executor,
     genesis: Genesis,
     genesis_block: Block,
@@ -156,8 +157,8 @@ pub enum GenesisBlockError {
 
 /// What [`Application::new`] puts together.
 pub struct Parts<V> {
-    /// This node's own key, which signs what it proposes.
-    pub identity: ed25519::PrivateKey,
+    /// What this node answers for with its own key.
+    pub duties: Duties,
     /// State transitions.
     pub executor: Executor,
     /// The network's beginning.
@@ -183,7 +184,7 @@ impl<V: EthereumView> Application<V> {
     pub fn new(parts: Parts<V>) -> Self {
         Self {
             shared: Arc::new(Shared {
-                identity: parts.identity,
+                duties: parts.duties,
                 genesis_changes: parts.executor.genesis_changes(),
                 executor: parts.executor,
                 genesis: parts.genesis,
@@ -341,10 +342,7 @@ impl<V: EthereumView> Application<V> {
             return Err("its leader did not sign it");
         }
         let attestations = &block.system.attestations;
-        if !attestations
-            .iter()
-            .all(|attestation| signature::attestation_is_signed(genesis.chain_id, attestation))
-        {
+        if !signature::attestations_are_signed(genesis.chain_id, attestations) {
             return Err("an attestation in it is not signed by its delegate");
         }
         Ok(())
@@ -408,6 +406,28 @@ impl<V: EthereumView> Application<V> {
             return Err(differs("state root"));
         }
         Ok((merkleized, output))
+    }
+
+    /// Whose words for which heights stand in `parent` and those blocks below it that are not final
+    /// here: a leader does not include them again.
+    async fn attested_before(
+        &self,
+        parent: &Block,
+        ancestry: &mut impl Ancestry<Block>,
+    ) -> BTreeSet<(u64, B256)> {
+        let tip = self.shared.tip.borrow().header.height;
+        let place = |one: &Attestation| (one.height, one.delegate);
+        let mut places: BTreeSet<_> = parent.system.attestations.iter().map(place).collect();
+        let mut height = parent.header.height;
+        while height > tip {
+            let Some(block) = ancestry.next().await else {
+                break;
+            };
+            let block = block.inner();
+            places.extend(block.system.attestations.iter().map(place));
+            height = block.header.height;
+        }
+        places
     }
 
     /// Waits until the block's time has come and there is something to put in it.
@@ -511,6 +531,7 @@ where
         let parent = ancestry.next().await?;
         let parent = parent.inner();
         let parent_digest = block::word(&parent.digest());
+        let attested = self.attested_before(parent, &mut ancestry).await;
         self.wait_for_turn(&runtime, &parent.header).await;
 
         let height = parent.header.height.checked_add(1)?;
@@ -527,7 +548,7 @@ where
         let reshared = System {
             payload: input.upstream.payload,
             endorsements: Vec::new(),
-            attestations: Vec::new(),
+            attestations: self.shared.duties.attestations(height, &attested),
         };
         let mut system = self.hand_over(reshared.clone());
         let mut plan = Plan {
@@ -544,41 +565,36 @@ where
             .mempool
             .candidates(MAX_TRANSACTIONS, MAX_BLOCK_BYTES);
         let executor = &self.shared.executor;
-        let mut built = executor
-            .build(
-                &reader,
-                self.input(&parent.header, parent_digest, &plan, &system),
-                candidates.clone(),
-            )
-            .await;
-        // The chain may know better than this endpoint; its header is left out then.
-        if let (Err(BlockError::Invalid(reason)), Some(offered)) = (&built, plan.checkpoint) {
-            tracing::warn!(
-                number = offered.number,
-                reason,
-                "the chain does not take this endpoint's checkpoint"
-            );
-            plan.checkpoint = None;
-            built = executor
+        let built = loop {
+            let built = executor
                 .build(
                     &reader,
                     self.input(&parent.header, parent_digest, &plan, &system),
                     candidates.clone(),
                 )
                 .await;
-        }
-        // The epoch must end, with the new key or without it.
-        if let (Err(BlockError::Invalid(reason)), false) = (&built, system == reshared) {
-            tracing::error!(height, reason, "the chain does not take the new group key");
-            system = reshared;
-            built = executor
-                .build(
-                    &reader,
-                    self.input(&parent.header, parent_digest, &plan, &system),
-                    candidates,
-                )
-                .await;
-        }
+            // The chain may know better than this endpoint or this pool; what they offered is left
+            // out then.
+            match &built {
+                Err(BlockError::Invalid(reason)) if plan.checkpoint.is_some() => {
+                    tracing::warn!(height, reason, "built again without a checkpoint");
+                    plan.checkpoint = None;
+                }
+                Err(BlockError::Invalid(reason)) if !system.attestations.is_empty() => {
+                    tracing::warn!(height, reason, "built again without attestations");
+                    system.attestations.clear();
+                }
+                // The epoch must end, with the new key or without it.
+                Err(BlockError::Invalid(reason)) if !system.endorsements.is_empty() => {
+                    tracing::error!(height, reason, "the chain does not take the new group key");
+                    system = System {
+                        attestations: Vec::new(),
+                        ..reshared.clone()
+                    };
+                }
+                _ => break built,
+            }
+        };
         let (transactions, output, _) = match built {
             Ok(built) => built,
             Err(error) => {
@@ -612,11 +628,13 @@ where
             .iter()
             .map(|transaction| transaction.raw().0.clone())
             .collect();
-        let signature = signature::sign_proposal(
-            &self.shared.identity,
-            self.shared.genesis.chain_id,
-            header.digest(),
-        );
+        let signature = match self.shared.duties.proposer.sign(&turn, header.digest()) {
+            Ok(signature) => signature,
+            Err(error) => {
+                tracing::error!(%error, height, "this turn is lost");
+                return None;
+            }
+        };
         let block = Block::new(header, signature, raw, system, context.leader);
         self.remember(block.digest(), height, output);
         Some(Proposed { block, merkleized })
@@ -707,6 +725,8 @@ where
         if let Some(info) = block.opens() {
             report_epoch(info);
         }
+        // Before the tip moves: a leader asks for what stands above the tip itself.
+        self.shared.duties.on_final(block);
         self.shared.tip.send_replace(Tip {
             header: block.header.clone(),
             digest: block::word(&digest),

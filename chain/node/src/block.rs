@@ -279,3 +279,93 @@ impl RotatingBlock for Block {
         &self.system.endorsements
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::signature;
+    use commonware_codec::Encode as _;
+    use commonware_cryptography::Signer as _;
+    use mileverse_primitives::header::StateCommitment;
+
+    const CHAIN_ID: u64 = 77_771;
+
+    fn block(transactions: Vec<Bytes>) -> Block {
+        let key = ed25519::PrivateKey::from_seed(1);
+        let leader = key.public_key();
+        let system = System::default();
+        let header = Header {
+            outbox_root: B256::repeat_byte(1),
+            parent: B256::repeat_byte(2),
+            height: 3,
+            timestamp_ms: 4,
+            gas_limit: 5,
+            gas_used: 6,
+            transactions_root: ordered_trie_root_encoded(&transactions),
+            receipts_root: B256::repeat_byte(7),
+            system_root: system.root(),
+            logs_bloom: Default::default(),
+            state: StateCommitment {
+                root: B256::repeat_byte(8),
+                start: 9,
+                end: 10,
+            },
+            turn: Turn {
+                epoch: 0,
+                view: 3,
+                parent_view: 2,
+                leader: B256::from_slice(&leader),
+            },
+            checkpoint: None,
+        };
+        let signature = signature::sign_proposal(&key, CHAIN_ID, header.digest());
+        Block::new(header, signature, transactions, system, leader)
+    }
+
+    #[test]
+    fn a_block_round_trips_within_its_limit() {
+        let block = block(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]);
+        let bytes = block.encode();
+        assert_eq!(bytes.len(), block.encode_size());
+        assert!(bytes.len() <= Block::max_encode_size(&()));
+        assert_eq!(Block::decode(Copying(bytes.as_ref())).unwrap(), block);
+        assert_eq!(Block::read_own(&bytes).unwrap(), block);
+        assert!(Block::read_own(&[bytes.as_ref(), &[0]].concat()).is_err());
+    }
+
+    /// Whoever serves a block by its digest can change nothing of it but the signature.
+    #[test]
+    fn a_digest_has_one_content() {
+        let block = block(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]);
+        let bytes = block.encode().to_vec();
+        for at in 0..bytes.len() {
+            let mut bent = bytes.clone();
+            bent[at] ^= 1;
+            let Ok(other) = Block::decode(Copying(bent.as_slice())) else {
+                continue;
+            };
+            let same = other.header == block.header;
+            assert!(other.digest() != block.digest() || same, "byte {at}");
+            if same {
+                assert_eq!(other.transactions, block.transactions, "byte {at}");
+                assert_eq!(other.system, block.system, "byte {at}");
+                assert_ne!(other.signature, block.signature, "byte {at}");
+                assert!(!signature::proposal_is_signed(
+                    CHAIN_ID,
+                    &other.header,
+                    &other.signature
+                ));
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_is_of_one_chain() {
+        let block = block(Vec::new());
+        let good =
+            |chain_id| signature::proposal_is_signed(chain_id, &block.header, &block.signature);
+        assert!(good(CHAIN_ID));
+        assert!(!good(CHAIN_ID + 1));
+    }
+}

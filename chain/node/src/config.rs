@@ -10,6 +10,9 @@
 //! ethereum_rpc = "http://127.0.0.1:8546"
 //! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
 //!
+//! public_address = "203.0.113.7:9000"     # where others see this node, if not at `listen`
+//! introduce = ["http://203.0.113.1:8545"] # nodes that are asked, over JSON-RPC, to let it in
+//!
 //! [[peers]]                        # optional: nodes beside the chain's own delegates and players,
 //!                                  # or another way to reach one of them
 //! public_key = "0x…"               # ed25519, 32 bytes
@@ -45,6 +48,13 @@ pub struct Config {
     pub rpc: SocketAddr,
     /// This validator's own Ethereum endpoint.
     pub ethereum_rpc: String,
+    /// Where others see this node connect from; `listen` if it is not said.
+    #[serde(default)]
+    pub public_address: Option<SocketAddr>,
+    /// JSON-RPC URLs of nodes that are asked to let this one in. A node that the chain names, or
+    /// that the others' configurations name, needs none.
+    #[serde(default)]
+    pub introduce: Vec<String>,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// Nodes to talk to beside those that the chain names, or other addresses for some of those.

@@ -106,9 +106,17 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// What the node signed or found before.
+    #[error(transparent)]
+    Duties(#[from] crate::duties::DutiesError),
     /// An Ethereum endpoint that cannot be one.
     #[error("ethereum_rpc {0:?} is not a URL; give one such as http://127.0.0.1:8545")]
     EthereumUrl(String),
+    /// A node to visit that cannot be one.
+    #[error(
+        "introduce has {0:?}, which is not a URL; give JSON-RPC URLs such as http://203.0.113.1:8545, at most 16"
+    )]
+    Introduce(String),
     /// A part of the node stopped.
     #[error("the node stopped: {0}")]
     Stopped(String),

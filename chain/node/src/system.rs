@@ -14,6 +14,7 @@
 //! which [`MAX_BYTES`](max_bytes) follows.
 
 use crate::{
+    attestation::wire::{LENGTH as ATTESTATION_LENGTH, Wire},
     block::Payload,
     bls,
     committee::{MAX_PARTICIPANTS, SHARING_MODES},
@@ -25,15 +26,10 @@ use commonware_codec::{
     ReadExt as _, Write,
 };
 use mileverse_execution::NewKey;
-use mileverse_primitives::{
-    B256, keccak256,
-    vote::{Attestation, SIGNATURE_LENGTH},
-};
+use mileverse_primitives::{B256, keccak256, vote::Attestation};
 
 /// Most attestations in one block.
 pub const MAX_ATTESTATIONS: usize = 128;
-/// Bytes of one attestation.
-pub const ATTESTATION_LENGTH: usize = 8 + 8 + 32 + 32 + SIGNATURE_LENGTH;
 
 /// The system section.
 #[derive(Clone, Default, Eq, PartialEq)]
@@ -101,11 +97,7 @@ impl Write for System {
         }
         self.attestations.len().write(buf);
         for attestation in &self.attestations {
-            buf.put_u64(attestation.epoch);
-            buf.put_u64(attestation.height);
-            buf.put_slice(attestation.digest.as_slice());
-            buf.put_slice(attestation.delegate.as_slice());
-            buf.put_slice(&attestation.signature);
+            Wire(*attestation).write(buf);
         }
     }
 }
@@ -137,15 +129,7 @@ impl Read for System {
         };
         let count = usize::read_cfg(buf, &RangeCfg::new(0..=MAX_ATTESTATIONS))?;
         let attestations = (0..count)
-            .map(|_| {
-                Ok(Attestation {
-                    epoch: u64::read(buf)?,
-                    height: u64::read(buf)?,
-                    digest: B256::new(<[u8; 32]>::read(buf)?),
-                    delegate: B256::new(<[u8; 32]>::read(buf)?),
-                    signature: <[u8; SIGNATURE_LENGTH]>::read(buf)?,
-                })
-            })
+            .map(|_| Wire::read(buf).map(|wire| wire.0))
             .collect::<Result<_, CodecError>>()?;
         Ok(Self {
             payload,
@@ -160,6 +144,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use commonware_codec::{Copying, DecodeExt as _};
+    use mileverse_primitives::vote::SIGNATURE_LENGTH;
 
     fn section(attestations: u8) -> System {
         System {

@@ -8,6 +8,7 @@
 
 mod support;
 
+use commonware_consensus::types::{Epoch, Round, View};
 use commonware_glue::simulate::{
     action::{Action, Crash, Schedule},
     exit::ProcessedHeightAtLeast,
@@ -19,7 +20,7 @@ use std::{collections::BTreeSet, time::Duration};
 use support::{
     Net, Shape,
     ethereum::Endpoints,
-    property::{AllSign, OneChain},
+    property::{AllSign, Answered, OneChain, OneSynced, Stopped},
 };
 
 fn seeds() -> u64 {
@@ -55,7 +56,9 @@ const LOSSY: Link = Link {
 
 #[test]
 fn four_honest_validators_reshare_for_three_epochs() {
-    run(&Shape::committee(4), 3, |_, plan| plan.property(AllSign));
+    run(&Shape::committee(4), 3, |net, plan| {
+        plan.property(AllSign).property(Answered::new(net.clone()))
+    });
 }
 
 #[test]
@@ -129,6 +132,102 @@ fn a_ceremony_that_fails_keeps_the_committee_and_the_chain_goes_on() {
         ..Shape::committee(7)
     };
     run(&shape, 4, |_, plan| plan);
+}
+
+/// Starts node `late` with nothing once the others are in `epoch`.
+fn joins_late(net: &Net, plan: PlanBuilder<Net>, late: usize, epoch: u64) -> PlanBuilder<Net> {
+    plan.crash(Crash::DelayRound {
+        participants: vec![net.key(late)],
+        round: Round::new(Epoch::new(epoch), View::new(3)),
+    })
+}
+
+#[test]
+fn a_new_node_fetches_the_state_of_an_old_net_and_follows() {
+    let shape = Shape {
+        nodes: 5,
+        ..Shape::committee(4)
+    };
+    let least = 6 * shape.epoch_blocks;
+    run(&shape, 8, |net, plan| {
+        let synced = OneSynced {
+            least,
+            signs: false,
+        };
+        joins_late(net, plan, 4, 6).property(synced)
+    });
+}
+
+#[test]
+fn a_new_node_syncs_over_lossy_links() {
+    // Within one epoch, as above.
+    let shape = Shape {
+        nodes: 5,
+        epoch_blocks: 60,
+        ..Shape::committee(4)
+    };
+    run(&shape, 0, |net, plan| {
+        plan.link(LOSSY)
+            .exit_condition(ProcessedHeightAtLeast::new(40))
+            .crash(Crash::DelayRound {
+                participants: vec![net.key(4)],
+                round: Round::new(Epoch::zero(), View::new(20)),
+            })
+            .property(OneSynced {
+                least: 10,
+                signs: false,
+            })
+    });
+}
+
+#[test]
+fn a_new_node_that_synced_is_elected_and_signs() {
+    // Node 5 of six sits from epoch 2 on; it is not there before epoch 4.
+    let shape = Shape {
+        nodes: 6,
+        stride: 1,
+        epoch_blocks: 28,
+        ..Shape::committee(5)
+    };
+    let least = 4 * shape.epoch_blocks;
+    run(&shape, 7, |net, plan| {
+        let synced = OneSynced { least, signs: true };
+        joins_late(net, plan, 5, 4).property(synced)
+    });
+}
+
+#[test]
+fn a_leader_that_signs_two_headers_for_a_view_is_known_to_everybody() {
+    let shape = Shape {
+        twins: BTreeSet::from([1]),
+        ..Shape::committee(5)
+    };
+    run(&shape, 2, |net, plan| {
+        plan.property(Answered::new(net.clone()))
+    });
+}
+
+#[test]
+fn a_node_whose_result_is_another_one_stops_and_the_others_go_on() {
+    let shape = Shape {
+        corrupted: BTreeSet::from([2]),
+        epoch_blocks: 64,
+        ..Shape::committee(4)
+    };
+    for seed in 0..seeds() {
+        let net = Net::new(seed, shape.clone());
+        let stopped = Stopped {
+            net: net.clone(),
+            height: 20,
+        };
+        PlanBuilder::new(net)
+            .seed(seed)
+            .timeout(Duration::from_secs(600))
+            .exit_condition(stopped.clone())
+            .property(stopped)
+            .run()
+            .unwrap_or_else(|error| panic!("{error}; replay with seed {seed}"));
+    }
 }
 
 #[test]

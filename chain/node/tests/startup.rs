@@ -8,7 +8,7 @@ use mileverse_node::{
     dealer::{self, Seat},
     index::Index,
     run,
-    secrets::{Cost, Passphrase, ValidatorKeys},
+    secrets::{self, Cost, Passphrase, Secrets, ValidatorKeys},
 };
 use mileverse_primitives::{
     Address, B256,
@@ -18,15 +18,8 @@ use mileverse_primitives::{
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
 };
-
-const PASSPHRASE: &str = "a test's passphrase";
-
-fn passphrase() -> Passphrase {
-    Passphrase::new(PASSPHRASE).unwrap()
-}
 
 #[derive(Parser)]
 struct Cli {
@@ -38,16 +31,18 @@ struct Cli {
 struct Setup {
     directory: tempfile::TempDir,
     genesis: Genesis,
+    passphrase: Passphrase,
 }
 
 impl Setup {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(4).unwrap();
+        let passphrase = Passphrase::random_file(&directory.path().join("passphrase")).unwrap();
         dealing.keys[0]
             .write(
                 &directory.path().join("keys.json"),
-                &passphrase(),
+                &passphrase,
                 Cost::LIGHT,
             )
             .unwrap();
@@ -75,13 +70,11 @@ impl Setup {
             staking: StakingRules::default(),
             allocations: Vec::new(),
         };
-        fs::write(directory.path().join("passphrase"), PASSPHRASE).unwrap();
-        fs::set_permissions(
-            directory.path().join("passphrase"),
-            fs::Permissions::from_mode(0o600),
-        )
-        .unwrap();
-        let setup = Self { directory, genesis };
+        let setup = Self {
+            directory,
+            genesis,
+            passphrase,
+        };
         setup.write_genesis();
         setup.write_config(&setup.config());
         setup
@@ -89,6 +82,12 @@ impl Setup {
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    fn replace_keys(&self, keys: &ValidatorKeys) {
+        let path = self.path("keys.json");
+        fs::remove_file(&path).unwrap();
+        keys.write(&path, &self.passphrase, Cost::LIGHT).unwrap();
     }
 
     fn write_genesis(&self) {
@@ -100,7 +99,8 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
+        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+         passphrase_file = 'passphrase'\n\
          listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
             .to_owned()
     }
@@ -172,33 +172,64 @@ fn keys_of_somebody_else() {
     // The right name with a stranger's share.
     let setup = Setup::new();
     let path = setup.path("keys.json");
-    let (mut keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
+    let (mut keys, _) = ValidatorKeys::read(&path, &setup.passphrase).unwrap();
     keys.share.clone_from(&stranger.keys[0].share);
-    fs::remove_file(&path).unwrap();
-    keys.write(&path, &passphrase(), Cost::LIGHT).unwrap();
+    setup.replace_keys(&keys);
     contains(&setup.refusal(), "another committee");
 
     // A share in the file of somebody who is not in the committee.
-    fs::remove_file(&path).unwrap();
-    stranger.keys[0]
-        .write(&path, &passphrase(), Cost::LIGHT)
-        .unwrap();
+    let setup = Setup::new();
+    setup.replace_keys(&stranger.keys[0]);
     contains(&setup.refusal(), "another committee");
 
-    fs::write(&path, "{\"identity\":\"0x01\"}").unwrap();
-    contains(&setup.refusal(), "keys.json");
+    fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
+    contains(&setup.refusal(), "is not a mileverse/keys file");
+}
+
+#[test]
+fn passphrases_that_do_not_fit() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let setup = Setup::new();
+    fs::write(setup.path("passphrase"), "another\n").unwrap();
+    contains(&setup.refusal(), "the passphrase does not open");
+    fs::write(setup.path("passphrase"), "\n").unwrap();
+    contains(&setup.refusal(), "1 to 1024 bytes");
+    let everybody = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(setup.path("passphrase"), everybody).unwrap();
+    contains(&setup.refusal(), "chmod 600");
+    fs::remove_file(setup.path("passphrase")).unwrap();
+    contains(&setup.refusal(), "passphrase cannot be read");
+}
+
+#[test]
+fn secrets_of_another_node() {
+    let setup = Setup::new();
+    // A stranger's store, as if a data directory had been copied.
+    let stranger = ValidatorKeys::random();
+    fs::create_dir(setup.path("data")).unwrap();
+    let (fatal, _failures) = tokio::sync::mpsc::unbounded_channel();
+    let store = secrets::Setup {
+        path: setup.path("data/secrets.json"),
+        identity: stranger.consensus_key(),
+        chain: setup.genesis.hash().unwrap(),
+        dealt: None,
+        cost: Cost::LIGHT,
+    };
+    drop(Secrets::open(store, &setup.passphrase, fatal).unwrap());
+    contains(&setup.refusal(), &stranger.consensus_key().to_string());
 }
 
 #[test]
 fn key_files_are_private_and_never_replaced() {
+    use std::os::unix::fs::PermissionsExt as _;
     let setup = Setup::new();
     let path = setup.path("keys.json");
     assert_eq!(
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let (keys, _) = ValidatorKeys::read(&path, &passphrase()).unwrap();
-    assert!(keys.write(&path, &passphrase(), Cost::LIGHT).is_err());
+    let (keys, _) = ValidatorKeys::read(&path, &setup.passphrase).unwrap();
+    assert!(keys.write(&path, &setup.passphrase, Cost::LIGHT).is_err());
 }
 
 #[test]

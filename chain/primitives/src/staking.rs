@@ -223,6 +223,8 @@ pub fn max_coins() -> U256 {
 mod tests {
     use super::*;
 
+    type Breaker = fn(&mut StakingRules);
+
     #[test]
     fn the_defaults_keep_the_rules() {
         assert_eq!(StakingRules::default().check(4), Ok(()));
@@ -232,7 +234,7 @@ mod tests {
 
     #[test]
     fn rules_out_of_range_are_refused_by_name() {
-        let breakers: [(fn(&mut StakingRules), &str); 14] = [
+        let breakers: [(Breaker, &str); 14] = [
             (|r| r.seats = 3, "seats"),
             (|r| r.seats = 100, "seats"),
             (|r| r.seats = 5, "seats"),

@@ -23,11 +23,19 @@
 //!               body = epoch (8) ‖ keccak256(output) (32)
 //! ```
 //!
+//! Another signature is nobody's vote: a new node signs its own address when it asks to be let in.
+//!
+//! ```txt
+//! visit       : namespace = "mileverse/" ‖ chain id (8, big endian) ‖ "_VISIT"
+//!               body = seconds since 1970 (8) ‖ address as text, such as 203.0.113.7:9000
+//! ```
+//!
 //! The length is LEB128, as commonware's `union_unique` writes it. A header names its epoch, view
 //! and leader, so the digest is enough for a proposal.
 
 use crate::certificate;
 use alloy::primitives::B256;
+use std::net::SocketAddr;
 
 /// Bytes of an ed25519 signature.
 pub const SIGNATURE_LENGTH: usize = 64;
@@ -58,6 +66,20 @@ pub fn proposal_namespace(chain_id: u64) -> Vec<u8> {
 pub fn attestation_namespace(chain_id: u64) -> Vec<u8> {
     let mut out = certificate::namespace(chain_id);
     out.extend_from_slice(b"_ATTEST");
+    out
+}
+
+/// The namespace of visits.
+pub fn visit_namespace(chain_id: u64) -> Vec<u8> {
+    let mut out = certificate::namespace(chain_id);
+    out.extend_from_slice(b"_VISIT");
+    out
+}
+
+/// The body of a visit's message.
+pub fn visit_body(seconds: u64, address: SocketAddr) -> Vec<u8> {
+    let mut out = seconds.to_be_bytes().to_vec();
+    out.extend_from_slice(address.to_string().as_bytes());
     out
 }
 

@@ -23,6 +23,16 @@ pub mod coin {
     );
 }
 
+/// Trades across two chains without the bridge.
+pub mod swaps {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        HashedTimelock,
+        "artifacts/HashedTimelock.json"
+    );
+}
+
 /// What Ethereum knows of the native chain.
 pub mod light_client {
     alloy::sol!(

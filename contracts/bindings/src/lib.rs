@@ -15,3 +15,4 @@ pub use contracts::coin::MileVerseCoin;
 pub use contracts::light_client::{self, LightClient};
 pub use contracts::lockup::Lockup;
 pub use contracts::points::WrappedPoints;
+pub use contracts::swaps::HashedTimelock;

@@ -7,7 +7,9 @@ use alloy::{
     sol,
     sol_types::{SolCall, SolEvent},
 };
-use mileverse_bindings::{Bridge, LightClient, Lockup, MileVerseCoin, WrappedPoints};
+use mileverse_bindings::{
+    Bridge, HashedTimelock, LightClient, Lockup, MileVerseCoin, WrappedPoints,
+};
 
 /// The interface as the protocol's page has it, written down a second time on purpose.
 mod protocol {
@@ -180,6 +182,7 @@ fn the_wrapper_and_the_coin_are_tokens() {
 fn every_contract_has_code_that_fits() {
     for (name, code) in [
         ("Bridge", &Bridge::BYTECODE),
+        ("HashedTimelock", &HashedTimelock::BYTECODE),
         ("LightClient", &LightClient::BYTECODE),
         ("Lockup", &Lockup::BYTECODE),
         ("MileVerseCoin", &MileVerseCoin::BYTECODE),

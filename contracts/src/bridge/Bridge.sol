@@ -39,6 +39,9 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @notice How far ahead of this chain's clock a deadline may lie, in seconds.
     uint64 public constant MAX_LIFETIME_SECONDS = 30 days;
 
+    /// @notice The most that one transfer may bring. No sum of such amounts leaves 256 bits.
+    uint256 public constant MAX_AMOUNT = type(uint128).max;
+
     /// @notice The points' contract at home: a module of the native chain.
     address public constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
 
@@ -245,10 +248,9 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             return;
         }
         Packet.Transfer memory transfer = Packet.transfer(packet, start);
-        if (block.timestamp <= transfer.deadline) {
+        address token = _tokenOf(transfer);
+        if (block.timestamp <= transfer.deadline && _canReceive(token, transfer)) {
             _setReceipt(start.sequence, RECEIVED);
-            address token = _tokenOf(transfer);
-            _requireHeld(token, transfer.amount);
             _totals[token].received += transfer.amount;
             emit PacketReceived(start.sequence, commitment);
             _release(token, transfer.receiver, transfer.amount);
@@ -268,8 +270,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         }
         _setReceipt(start.sequence, RECEIVED);
         outbound[transfer.sequence] = REFUNDED;
+        // What was sent from here is of a token of this bridge.
         address token = _tokenOf(transfer);
-        _requireHeld(token, transfer.amount);
+        if (!_isHeld(token, transfer.amount)) {
+            revert BridgeErrors.LockedTooLittle(token, transfer.amount, locked(token));
+        }
         _totals[token].refunded += transfer.amount;
         emit PacketReceived(start.sequence, commitment);
         emit PacketRefunded(transfer.sequence, innerCommitment);
@@ -329,15 +334,18 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         }
     }
 
+    /// @dev Whether a transfer can take effect, now or ever. What cannot goes home at once: it must not
+    /// wait for its deadline, and must not hold up the packets beside it.
+    function _canReceive(address token, Packet.Transfer memory transfer) private view returns (bool) {
+        if (token == address(0) || transfer.receiver == address(0) || transfer.amount > MAX_AMOUNT) {
+            return false;
+        }
+        return _isHeld(token, transfer.amount);
+    }
+
     /// @dev A token at home here leaves only from what the books say is locked.
-    function _requireHeld(address token, uint256 amount) private view {
-        if (token != address(coin)) {
-            return;
-        }
-        uint256 held = locked(token);
-        if (amount > held) {
-            revert BridgeErrors.LockedTooLittle(token, amount, held);
-        }
+    function _isHeld(address token, uint256 amount) private view returns (bool) {
+        return token != address(coin) || amount <= locked(token);
     }
 
     /// @dev Gives tokens: from what is held if at home here, minted otherwise.
@@ -360,7 +368,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         revert BridgeErrors.TokenUnknown(token);
     }
 
-    /// @dev The token here that a packet names.
+    /// @dev The token here that a packet names; zero if it is none of this bridge's.
     function _tokenOf(Packet.Transfer memory transfer) private view returns (address) {
         if (transfer.home == chainId && transfer.token == address(coin)) {
             return address(coin);
@@ -368,6 +376,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (transfer.home == peerChainId && transfer.token == POINTS_HOME) {
             return address(points);
         }
-        revert BridgeErrors.PacketTokenUnknown(transfer.home, transfer.token);
+        return address(0);
     }
 }

@@ -5,6 +5,6 @@ pragma solidity ^0.8.30;
 interface BlsErrors {
     /// @notice A precompile refused its input, is absent, or answered with the wrong length.
     error PrecompileFailed(address precompile);
-    /// @notice A domain separation tag has at most 255 bytes.
-    error DomainTooLong(uint256 actual);
+    /// @notice A domain separation tag has 32 to 63 bytes here.
+    error DomainLength(uint256 actual);
 }

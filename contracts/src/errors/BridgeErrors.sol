@@ -7,8 +7,6 @@ interface BridgeErrors {
     error TokenWithoutCode(address token);
     /// @notice Not a token of this bridge, or not in the role asked about.
     error TokenUnknown(address token);
-    /// @notice A packet's token is not one of this bridge's.
-    error PacketTokenUnknown(uint64 home, address token);
     /// @notice Ether does not cross this bridge.
     error ValueRefused(uint256 value);
     /// @notice The receiver is zero.
@@ -30,7 +28,7 @@ interface BridgeErrors {
     error DestinationChain(uint64 actual);
     /// @notice The path does not lead from the packet to the outbox.
     error PathInvalid(uint64 index);
-    /// @notice More would be released than is locked.
+    /// @notice A refund of more than is locked: the native chain has made coin from nothing.
     error LockedTooLittle(address token, uint256 amount, uint256 locked);
     /// @notice The expired packet was never sent from here, or is refunded already.
     error NotOutstanding(uint64 sequence);

@@ -17,6 +17,8 @@ interface LightClientErrors {
     error SignatureLength(uint256 actual);
     /// @notice The identity is nobody's signature.
     error SignatureIdentity();
+    /// @notice Epochs, views and sizes have 64 bits.
+    error NumberTooWide();
     /// @notice A header's rest hash is never zero.
     error RestHashZero();
     /// @notice An outbox without packets proves nothing.

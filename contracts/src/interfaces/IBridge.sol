@@ -24,7 +24,7 @@ interface IBridge {
     event PacketSent(uint64 indexed sequence, bytes32 indexed commitment, bytes packet);
     /// @notice An inbound packet took effect.
     event PacketReceived(uint64 indexed sequence, bytes32 indexed commitment);
-    /// @notice An inbound transfer came too late and never will take effect.
+    /// @notice An inbound transfer came too late, or could not take effect; it never will.
     event PacketExpired(uint64 indexed sequence, bytes32 indexed commitment);
     /// @notice An outbound transfer's tokens went back to their sender.
     event PacketRefunded(uint64 indexed sequence, bytes32 indexed commitment);

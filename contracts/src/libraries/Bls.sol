@@ -13,7 +13,6 @@ import {BlsErrors} from "../errors/BlsErrors.sol";
 /// where a precompile is absent a call succeeds and returns nothing.
 library Bls {
     address internal constant SHA256 = 0x0000000000000000000000000000000000000002;
-    address internal constant MODEXP = 0x0000000000000000000000000000000000000005;
     address internal constant G1_ADD = 0x000000000000000000000000000000000000000b;
     address internal constant PAIRING = 0x000000000000000000000000000000000000000F;
     address internal constant MAP_FP_TO_G1 = 0x0000000000000000000000000000000000000010;
@@ -21,13 +20,24 @@ library Bls {
     uint256 internal constant G1_LENGTH = 128;
     uint256 internal constant G2_LENGTH = 256;
 
+    /// @dev Place of the key in the pairs.
+    uint256 internal constant KEY_AT = 0x200;
+
     /// @dev Selector of `BlsErrors.PrecompileFailed(address)`, left-aligned.
     bytes32 private constant PRECOMPILE_FAILED =
         0xeb8d043a00000000000000000000000000000000000000000000000000000000;
 
-    /// @dev The field's modulus, 48 bytes, in two words: the first 32 bytes and the last 16.
-    bytes32 private constant P_HIGH = 0x1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f624;
-    bytes32 private constant P_LOW = 0x1eabfffeb153ffffb9feffffffffaaab00000000000000000000000000000000;
+    /// @dev The field's modulus p in two words: P_HIGH * 2^256 + P_LOW. P_HIGH has 125 bits.
+    uint256 private constant P_HIGH = 0x1a0111ea397fe69a4b1ba7b6434bacd7;
+    uint256 private constant P_LOW = 0x64774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab;
+
+    uint256 private constant P_HIGH_1 = 0x1a0111ea397fe69a4b1ba7b6434bacd8;
+
+    /// @dev The suite of the chain's consensus, signatures in G1, in two words:
+    /// "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_".
+    bytes32 private constant DST_0 = "BLS_SIG_BLS12381G1_XMD:SHA-256_S";
+    bytes32 private constant DST_1 = "SWU_RO_POP_";
+    uint256 private constant DST_LENGTH = 43;
 
     /// @dev Minus the generator of G2, x.c0 ‖ x.c1 ‖ y.c0 ‖ y.c1, each in two words.
     bytes32 private constant NEG_G2_0 = 0x00000000000000000000000000000000024aa2b2f08f0a91260805272dc51051;
@@ -52,19 +62,29 @@ library Bls {
         }
     }
 
-    /// @notice Whether `signature`, of 128 bytes, is `key`'s over `message`, hashed to the curve
-    /// under `dst`.
+    /// @notice Room for one verification, beyond the free pointer and not kept: 768 bytes of pairs, then 64 zero bytes that stand before the
+    /// message, then the message; what is written beyond it is lost.
+    /// @return pairs Where the key's 256 bytes go at KEY_AT.
+    /// @return message Where the message goes.
+    function room() internal pure returns (uint256 pairs, uint256 message) {
+        assembly ("memory-safe") {
+            pairs := mload(0x40)
+            mstore(add(pairs, 0x300), 0)
+            mstore(add(pairs, 0x320), 0)
+            message := add(pairs, 0x340)
+        }
+    }
+
+    /// @notice Whether `signature`, of 128 bytes, is the key's over the message, hashed to the curve in
+    /// the suite of the chain. `pairs` is from `room`, where key and message have been written.
     /// @dev e(signature, -G2) * e(H(message), key) == 1. The pairing precompile refuses points off
     /// the curve or outside the subgroup. Identity points pair with anything: the caller refuses them.
-    function verify(bytes32[8] memory key, bytes memory message, bytes memory dst, bytes calldata signature)
+    function verify(uint256 pairs, uint256 messageLength, bytes calldata signature)
         internal
         view
         returns (bool)
     {
-        uint256 pairs;
         assembly ("memory-safe") {
-            pairs := mload(0x40)
-            mstore(0x40, add(pairs, 768))
             calldatacopy(pairs, signature.offset, 128)
             mstore(add(pairs, 0x080), NEG_G2_0)
             mstore(add(pairs, 0x0a0), NEG_G2_1)
@@ -74,9 +94,11 @@ library Bls {
             mstore(add(pairs, 0x120), NEG_G2_5)
             mstore(add(pairs, 0x140), NEG_G2_6)
             mstore(add(pairs, 0x160), NEG_G2_7)
-            mcopy(add(pairs, 0x200), key, 256)
         }
-        _hashToG1(message, dst, pairs + 0x180);
+        unchecked {
+            // Places in memory: nothing can overflow.
+            _hashToG1(pairs + 0x300, messageLength, DST_0, DST_1, DST_LENGTH, pairs + 0x180);
+        }
         return _pairing(pairs);
     }
 
@@ -94,82 +116,123 @@ library Bls {
     }
 
     /// @notice RFC 9380, section 3: hash_to_curve for G1, SHA-256, simplified SWU, random oracle.
+    /// `dst` has 32 to 63 bytes.
     function hashToG1(bytes memory message, bytes memory dst) internal view returns (bytes memory point) {
+        if (dst.length < 32 || dst.length > 63) {
+            revert BlsErrors.DomainLength(dst.length);
+        }
         point = new bytes(G1_LENGTH);
+        bytes memory padded = bytes.concat(bytes32(0), bytes32(0), message);
+        // The first 32 of 32 to 63 bytes; the rest is read below.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        (bytes32 first, bytes32 second) = (bytes32(dst), bytes32(0));
+        uint256 from;
         uint256 to;
         assembly ("memory-safe") {
+            // Beyond the end of `dst` only what its own length leaves out.
+            second := shl(mul(8, sub(64, mload(dst))), shr(mul(8, sub(64, mload(dst))), mload(add(dst, 64))))
+            from := add(padded, 32)
             to := add(point, 32)
         }
-        _hashToG1(message, dst, to);
+        _hashToG1(from, message.length, first, second, dst.length, to);
     }
 
-    /// @dev Writes the point's 128 bytes at `to`. Works in memory beyond the free pointer:
+    /// @dev Writes the point's 128 bytes at `to`. At `from` stand 64 zero bytes and the message; all of
+    /// it, and 448 bytes beyond, are used:
     ///
-    ///     free          what is hashed: 64 zeros ‖ message ‖ 0x0080 ‖ 0x00 ‖ dst ‖ length of dst,
+    ///     from          what is hashed: 64 zeros ‖ message ‖ 0x0080 ‖ 0x00 ‖ dst ‖ length of dst,
     ///                   then four times: word ‖ counter ‖ dst ‖ length of dst
-    ///     work  + 0     modexp: lengths 64, 1, 48; base, exponent 1, modulus; 209 bytes
-    ///           + 224   a field element: 16 zero bytes, then the 48 that modexp answers
-    ///           + 288   two points, side by side, as the addition wants them
-    function _hashToG1(bytes memory message, bytes memory dst, uint256 to) private view {
-        if (dst.length > 255) {
-            revert BlsErrors.DomainTooLong(dst.length);
-        }
+    ///     work          two points, side by side, as the addition wants them; where a point will
+    ///                   stand, the field element that is mapped to it stands before
+    ///
+    /// Reduction modulo p: P_HIGH + 1 as divisor gives a quotient that is never too large and at most
+    /// about 100 too small, so less than 101 p is left. Of that the second quotient is at most one too
+    /// small: (r + 1) / P_HIGH - r / (P_HIGH + 1) < 2^-117 for the high word r of what is left.
+    function _hashToG1(
+        uint256 from,
+        uint256 length,
+        bytes32 dstFirst,
+        bytes32 dstSecond,
+        uint256 dstLength,
+        uint256 to
+    ) private view {
         assembly ("memory-safe") {
-            // Exactly `outSize` bytes, or the end. Arguments are evaluated from right to left.
-            function ask(precompile, from, inSize, out, outSize) {
-                if iszero(
-                    and(
-                        eq(returndatasize(), outSize),
-                        staticcall(gas(), precompile, from, inSize, out, outSize)
-                    )
-                ) {
-                    mstore(0x00, PRECOMPILE_FAILED)
-                    mstore(0x04, precompile)
-                    revert(0x00, 0x24)
-                }
+            // Each answer must be there and have its length. Arguments are evaluated from right to
+            // left, so the call comes before the look at what it returned.
+            function fail(precompile) {
+                mstore(0x00, PRECOMPILE_FAILED)
+                mstore(0x04, precompile)
+                revert(0x00, 0x24)
             }
             // Blocks `counter` and the next of expand_message_xmd (RFC 9380, section 5.3.1), which are
-            // 64 bytes, reduced modulo p, mapped to a `point`. The first block's word is at `free`.
-            function map(free, size, first, work, counter, point) {
-                mstore8(add(free, 32), counter)
-                ask(SHA256, free, size, add(work, 96), 32)
-                mstore(free, xor(first, mload(add(work, 96))))
-                mstore8(add(free, 32), add(counter, 1))
-                ask(SHA256, free, size, add(work, 128), 32)
-                ask(MODEXP, work, 209, add(work, 240), 48)
-                ask(MAP_FP_TO_G1, add(work, 224), 64, point, 128)
+            // 64 bytes, reduced modulo p, mapped to a `point`. The first block's word is at `place`.
+            // Answers the second block, which the next one is chained to.
+            function map(place, size, first, counter, point) -> low {
+                mstore8(add(place, 32), counter)
+                if iszero(and(eq(returndatasize(), 32), staticcall(gas(), SHA256, place, size, 0x00, 32))) {
+                    fail(SHA256)
+                }
+                let h := mload(0x00)
+                mstore(place, xor(first, h))
+                mstore8(add(place, 32), add(counter, 1))
+                if iszero(and(eq(returndatasize(), 32), staticcall(gas(), SHA256, place, size, 0x00, 32))) {
+                    fail(SHA256)
+                }
+                low := mload(0x00)
+                // h * 2^256 + l - quotient * p, modulo 2^512, twice. The high word of
+                // quotient * P_LOW is found from its remainder modulo 2^256 - 1.
+                let quotient := div(h, P_HIGH_1)
+                let product := mul(quotient, P_LOW)
+                let all := mulmod(quotient, P_LOW, not(0))
+                h := sub(h, add(sub(all, add(product, lt(all, product))), mul(quotient, P_HIGH)))
+                h := sub(h, lt(low, product))
+                let l := sub(low, product)
+                quotient := div(h, P_HIGH_1)
+                product := mul(quotient, P_LOW)
+                all := mulmod(quotient, P_LOW, not(0))
+                h := sub(h, add(sub(all, add(product, lt(all, product))), mul(quotient, P_HIGH)))
+                h := sub(h, lt(l, product))
+                l := sub(l, product)
+                if iszero(or(lt(h, P_HIGH), and(eq(h, P_HIGH), lt(l, P_LOW)))) {
+                    h := sub(sub(h, P_HIGH), lt(l, P_LOW))
+                    l := sub(l, P_LOW)
+                }
+                mstore(point, h)
+                mstore(add(point, 32), l)
+                if iszero(
+                    and(eq(returndatasize(), 128), staticcall(gas(), MAP_FP_TO_G1, point, 64, point, 128))
+                ) {
+                    fail(MAP_FP_TO_G1)
+                }
             }
 
-            let free := mload(0x40)
-            let work := add(free, 320)
-            let length := mload(message)
-            let size := mload(dst)
-            mstore(free, 0)
-            mstore(add(free, 32), 0)
-            mcopy(add(free, 64), add(message, 32), length)
-            let suffix := add(add(free, 64), length)
-            mstore(suffix, shl(232, 0x008000))
-            suffix := add(suffix, 3)
-            mcopy(suffix, add(dst, 32), size)
-            mstore8(add(suffix, size), size)
-            size := add(size, 1)
-            ask(SHA256, free, add(sub(suffix, free), size), 0x00, 32)
+            let end := add(add(from, 64), length)
+            mstore(end, shl(232, 0x008000))
+            mstore(add(end, 3), dstFirst)
+            mstore(add(end, 35), dstSecond)
+            mstore8(add(add(end, 3), dstLength), dstLength)
+            if iszero(
+                and(
+                    eq(returndatasize(), 32),
+                    staticcall(gas(), SHA256, from, add(add(length, 68), dstLength), 0x00, 32)
+                )
+            ) {
+                fail(SHA256)
+            }
             let first := mload(0x00)
 
-            mcopy(add(free, 33), suffix, size)
-            size := add(size, 33)
-            mstore(work, 64)
-            mstore(add(work, 32), 1)
-            mstore(add(work, 64), 48)
-            mstore8(add(work, 160), 1)
-            mstore(add(work, 161), P_HIGH)
-            mstore(add(work, 193), P_LOW)
-            mstore(add(work, 224), 0)
-            mstore(free, first)
-            map(free, size, first, work, 1, add(work, 288))
-            mstore(free, xor(first, mload(add(work, 128))))
-            map(free, size, first, work, 3, add(work, 416))
-            ask(G1_ADD, add(work, 288), 256, to, 128)
+            mstore(from, first)
+            mstore(add(from, 33), dstFirst)
+            mstore(add(from, 65), dstSecond)
+            mstore8(add(add(from, 33), dstLength), dstLength)
+            let size := add(dstLength, 34)
+            let work := add(from, 160)
+            let last := map(from, size, first, 1, work)
+            mstore(from, xor(first, last))
+            last := map(from, size, first, 3, add(work, 128))
+            if iszero(and(eq(returndatasize(), 128), staticcall(gas(), G1_ADD, work, 256, to, 128))) {
+                fail(G1_ADD)
+            }
         }
     }
 

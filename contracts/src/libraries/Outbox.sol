@@ -20,8 +20,8 @@ library Outbox {
         }
     }
 
-    /// @notice The root that stands in a header.
-    function root(uint64 size, bytes32 tree) internal pure returns (bytes32 hash) {
+    /// @notice The root that stands in a header. `size` has 64 bits.
+    function root(uint256 size, bytes32 tree) internal pure returns (bytes32 hash) {
         assembly ("memory-safe") {
             mstore(0x00, or(shl(248, 0x02), shl(184, size)))
             mstore(0x09, tree)

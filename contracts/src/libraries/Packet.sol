@@ -97,10 +97,10 @@ library Packet {
         out.sequence = start.sequence;
         out.deadline = _uint64(packet, 26);
         out.home = _uint64(packet, 34);
-        out.token = address(bytes20(packet[42:62]));
-        out.sender = address(bytes20(packet[62:82]));
-        out.receiver = address(bytes20(packet[82:102]));
-        out.amount = uint256(bytes32(packet[102:134]));
+        out.token = address(bytes20(_word(packet, 42)));
+        out.sender = address(bytes20(_word(packet, 62)));
+        out.receiver = address(bytes20(_word(packet, 82)));
+        out.amount = uint256(_word(packet, 102));
         if (out.amount == 0) {
             revert PacketErrors.PacketAmountZero();
         }
@@ -173,6 +173,14 @@ library Packet {
     }
 
     function _uint64(bytes calldata packet, uint256 offset) private pure returns (uint64) {
-        return uint64(bytes8(packet[offset:offset + 8]));
+        return uint64(bytes8(_word(packet, offset)));
+    }
+
+    /// @dev The word at an offset. `header` has checked the length before; what lies beyond the packet's
+    /// end is cut off by the caller's type.
+    function _word(bytes calldata packet, uint256 offset) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := calldataload(add(packet.offset, offset))
+        }
     }
 }

@@ -8,8 +8,8 @@ library Varint {
     uint256 internal constant MAX_LENGTH = 10;
 
     /// @notice Writes the one shortest encoding of `value` at `pointer`; returns where it ends.
-    /// @dev The caller owns MAX_LENGTH bytes of memory there.
-    function write(uint256 pointer, uint64 value) internal pure returns (uint256 end) {
+    /// @dev `value` has 64 bits. The caller owns MAX_LENGTH bytes of memory there.
+    function write(uint256 pointer, uint256 value) internal pure returns (uint256 end) {
         assembly ("memory-safe") {
             end := pointer
             for {} gt(value, 0x7f) {} {

@@ -19,9 +19,6 @@ import {Varint} from "../libraries/Varint.sol";
 /// storage, so nothing can change it. A new key is a new client, and only the bridge's fixed handler
 /// of a rotation packet, signed for under the old key, puts one in the place of another.
 contract LightClient is ILightClient {
-    /// @dev The suite of the chain's consensus: signatures in G1.
-    bytes private constant DST = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_";
-
     /// @inheritdoc ILightClient
     uint64 public immutable nativeChainId;
 
@@ -100,18 +97,33 @@ contract LightClient is ILightClient {
 
     /// @inheritdoc ILightClient
     function groupKey() external view returns (bytes memory) {
-        return abi.encode(_key());
+        return abi.encode(KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5, KEY_6, KEY_7);
     }
 
     /// @dev Returns the block's digest. Everything that needs no curve is refused before the curve.
     function _verify(HeaderProof calldata header) private view returns (bytes32 digest) {
-        if (header.epoch < firstEpoch) {
-            revert LightClientErrors.EpochBeforeKey(header.epoch, firstEpoch);
+        uint256 epoch;
+        uint256 view_;
+        uint256 parentView;
+        uint256 outboxSize;
+        assembly ("memory-safe") {
+            epoch := calldataload(header)
+            view_ := calldataload(add(header, 0x20))
+            parentView := calldataload(add(header, 0x40))
+            outboxSize := calldataload(add(header, 0x80))
+        }
+        if (epoch | view_ | parentView | outboxSize > type(uint64).max) {
+            revert LightClientErrors.NumberTooWide();
+        }
+        if (epoch < firstEpoch) {
+            // Checked above: it fits in 64 bits.
+            // forge-lint: disable-next-line(unsafe-typecast)
+            revert LightClientErrors.EpochBeforeKey(uint64(epoch), firstEpoch);
         }
         if (header.restHash == 0) {
             revert LightClientErrors.RestHashZero();
         }
-        if (header.outboxSize == 0) {
+        if (outboxSize == 0) {
             revert LightClientErrors.OutboxEmpty();
         }
         if (header.outboxTree == 0) {
@@ -124,33 +136,61 @@ contract LightClient is ILightClient {
         if (Bls.isIdentity(signature)) {
             revert LightClientErrors.SignatureIdentity();
         }
-        digest = Outbox.digest(Outbox.root(header.outboxSize, header.outboxTree), header.restHash);
-        if (!Bls.verify(_key(), _message(header, digest), DST, signature)) {
+        digest = Outbox.digest(Outbox.root(outboxSize, header.outboxTree), header.restHash);
+        if (!_isSigned(epoch, view_, parentView, digest, signature)) {
             revert LightClientErrors.CertificateInvalid();
         }
     }
 
-    /// @dev What the delegates sign: at most 28 + 3 * 10 + 32 bytes.
-    function _message(HeaderProof calldata header, bytes32 digest) private view returns (bytes memory out) {
-        bytes32 prefix = PREFIX;
-        uint256 start;
-        assembly ("memory-safe") {
-            out := mload(0x40)
-            start := add(out, 0x20)
-            mstore(start, prefix)
-        }
-        uint256 end = Varint.write(start + 28, header.epoch);
-        end = Varint.write(end, header.view_);
-        end = Varint.write(end, header.parentView);
-        assembly ("memory-safe") {
-            mstore(end, digest)
-            end := add(end, 0x20)
-            mstore(out, sub(end, start))
-            mstore(0x40, end)
+    function _isSigned(
+        uint256 epoch,
+        uint256 view_,
+        uint256 parentView,
+        bytes32 digest,
+        bytes calldata signature
+    ) private view returns (bool) {
+        (uint256 pairs, uint256 message) = Bls.room();
+        unchecked {
+            // Places in memory: nothing can overflow.
+            _writeKey(pairs + Bls.KEY_AT);
+            uint256 end = _writeMessage(message, epoch, view_, parentView, digest);
+            return Bls.verify(pairs, end - message, signature);
         }
     }
 
-    function _key() private view returns (bytes32[8] memory) {
-        return [KEY_0, KEY_1, KEY_2, KEY_3, KEY_4, KEY_5, KEY_6, KEY_7];
+    /// @dev What the delegates sign: at most 28 + 3 * 10 + 32 bytes.
+    function _writeMessage(uint256 start, uint256 epoch, uint256 view_, uint256 parentView, bytes32 digest)
+        private
+        view
+        returns (uint256 end)
+    {
+        bytes32 prefix = PREFIX;
+        assembly ("memory-safe") {
+            mstore(start, prefix)
+            end := add(start, 28)
+        }
+        end = Varint.write(end, epoch);
+        end = Varint.write(end, view_);
+        end = Varint.write(end, parentView);
+        assembly ("memory-safe") {
+            mstore(end, digest)
+            end := add(end, 0x20)
+        }
+    }
+
+    /// @dev Writes the key's 256 bytes at `place`.
+    function _writeKey(uint256 place) private view {
+        (bytes32 a, bytes32 b, bytes32 c, bytes32 d) = (KEY_0, KEY_1, KEY_2, KEY_3);
+        (bytes32 e, bytes32 f, bytes32 g, bytes32 h) = (KEY_4, KEY_5, KEY_6, KEY_7);
+        assembly ("memory-safe") {
+            mstore(place, a)
+            mstore(add(place, 0x20), b)
+            mstore(add(place, 0x40), c)
+            mstore(add(place, 0x60), d)
+            mstore(add(place, 0x80), e)
+            mstore(add(place, 0xa0), f)
+            mstore(add(place, 0xc0), g)
+            mstore(add(place, 0xe0), h)
+        }
     }
 }

@@ -34,6 +34,7 @@ interface Vm {
     function clearMockedCalls() external;
     function computeCreateAddress(address deployer, uint256 nonce) external returns (address);
     function deal(address account, uint256 balance) external;
+    function envOr(string calldata name, bool value) external returns (bool);
     function expectCall(address callee, bytes calldata data, uint64 count) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectRevert() external;
@@ -53,6 +54,10 @@ interface Vm {
     function record() external;
     function recordLogs() external;
     function resumeGasMetering() external;
+    function revertToState(uint256 id) external returns (bool);
     function sign(uint256 secret, bytes32 digest) external returns (uint8 v, bytes32 r, bytes32 s);
+    function snapshotState() external returns (uint256 id);
+    function toString(uint256 value) external returns (string memory);
     function warp(uint256 timestamp) external;
+    function writeFile(string calldata path, string calldata data) external;
 }

@@ -27,7 +27,7 @@ pub(super) struct Register {
     #[arg(long)]
     commission_bp: u16,
     /// What voters know you by.
-    #[arg(long, default_value = "")]
+    #[arg(long)]
     name: String,
     /// Where voters read about you.
     #[arg(long, default_value = "")]
@@ -157,11 +157,10 @@ pub(super) async fn unjail(staking: &Staking) -> Result<Answer, Error> {
 
 /// A candidate that is one.
 async fn candidate(staking: &Staking, owner: Address) -> Result<IStaking::Candidate, Error> {
-    let candidate = staking.view(&IStaking::candidateCall { owner }).await?;
-    if candidate.consensusKey.is_zero() {
-        return Err(Error::NotCandidate(owner));
-    }
-    Ok(candidate)
+    staking
+        .candidate(owner)
+        .await?
+        .ok_or(Error::NotCandidate(owner))
 }
 
 /// A registration for this chain and this owner.

@@ -310,6 +310,16 @@ impl Staking {
         Ok(self.client.execute(STAKING, value, input).await?)
     }
 
+    /// The candidacy that an account owns, if it owns one.
+    async fn candidate(&self, owner: Address) -> Result<Option<IStaking::Candidate>, Error> {
+        match self.view(&IStaking::candidateCall { owner }).await {
+            Ok(candidate) => Ok(Some(candidate)),
+            // The module refuses to describe who is no candidate.
+            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     fn account(&self) -> Result<Address, Error> {
         Ok(self.client.account().ok_or(ClientError::NoKey)?)
     }
@@ -397,6 +407,7 @@ mod tests {
         let key = format!("0x{}", "11".repeat(32));
         for good in [
             "register --registration r.json --stake 10000 --commission-bp 500 --name A",
+            "register --registration r.json --stake 1 --commission-bp 0 --name A --address 1.2.3.4:5",
             "update --commission-bp 600",
             "update --registration r.json --website https://a.example",
             "retire",
@@ -428,6 +439,7 @@ mod tests {
         }
         for bad in [
             "register --stake 1",
+            "register --registration r.json --stake 1 --commission-bp 0",
             "stake",
             "vote",
             &format!("vote --candidate {owner}"),

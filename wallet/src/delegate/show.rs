@@ -32,9 +32,7 @@ pub(super) async fn show(staking: &Staking, voter: Address) -> Result<Answer, Er
             limit: PAGE,
         })
         .await?;
-    let candidate = staking
-        .view(&IStaking::candidateCall { owner: voter })
-        .await?;
+    let candidate = staking.candidate(voter).await?;
 
     let mut facts = vec![
         ("account", voter.to_string()),
@@ -61,10 +59,9 @@ pub(super) async fn show(staking: &Staking, voter: Address) -> Result<Answer, Er
             ),
         ));
     }
-    let is_candidate = !candidate.consensusKey.is_zero();
-    if is_candidate {
+    if let Some(candidate) = &candidate {
         facts.extend([
-            ("candidate", state(&candidate).to_owned()),
+            ("candidate", state(candidate).to_owned()),
             ("name", candidate.profile.name.clone()),
             ("website", candidate.profile.website.clone()),
             ("consensus key", candidate.consensusKey.to_string()),
@@ -95,7 +92,7 @@ pub(super) async fn show(staking: &Staking, voter: Address) -> Result<Answer, Er
             "amount": mvc(unbonding.amount),
             "readyEpoch": unbonding.readyEpoch,
         })).collect::<Vec<_>>(),
-        "candidate": if is_candidate { describe(&candidate) } else { Value::Null },
+        "candidate": candidate.as_ref().map_or(Value::Null, describe),
     });
     Ok(Answer::facts(facts, json))
 }

@@ -69,10 +69,10 @@ fn a_new_key_is_the_blocks_last_packet() {
     chain.issue(1, 1000);
     let mut frontier = Frontier::default();
     for (count, version) in [(2u64, 1u64), (0, 2), (3, 3)] {
-        let first_epoch = chain.to_rotation();
+        let first_epoch = chain.run_to_rotation();
         let call = send(POINTS, Address::repeat_byte(0x42), 1, chain.now + 3600);
         chain.new_key = Some(new_key(first_epoch));
-        let sends = vec![Send::call(1, BRIDGE, &call); count as usize];
+        let sends = vec![Send::call(1, BRIDGE, &call); usize::try_from(count).unwrap()];
         // Building and executing agree, says `block`.
         let output = chain.block(&sends);
         assert_eq!(output.packets.len() as u64, count + 1);
@@ -111,7 +111,7 @@ fn a_new_key_is_the_blocks_last_packet() {
 #[test]
 fn keys_that_ethereum_would_refuse_are_never_announced() {
     let mut chain = lasting();
-    let first_epoch = chain.to_rotation();
+    let first_epoch = chain.run_to_rotation();
     let mut off_curve = KEY;
     off_curve[255] ^= 1;
     let mut no_field_element = KEY;

@@ -118,7 +118,7 @@ fn a_key_takes_over_at_the_end_of_an_epoch_in_which_it_is_due() {
     let mut chain = chain();
     chain.block(&[]);
     // Nobody asked.
-    chain.to_epochs_end();
+    chain.run_to_epochs_end();
     let reason = refused(&chain, new_key(chain.epoch() + 1));
     assert!(reason.contains("no rotation is due"), "{reason}");
     chain.block(&[]);
@@ -127,7 +127,7 @@ fn a_key_takes_over_at_the_end_of_an_epoch_in_which_it_is_due() {
         chain.send(request(user));
     }
     // Due from the next epoch on, not at this one's end.
-    chain.to_epochs_end();
+    chain.run_to_epochs_end();
     let reason = refused(&chain, new_key(chain.epoch() + 1));
     assert!(reason.contains("no rotation is due"), "{reason}");
     chain.block(&[]);
@@ -136,7 +136,7 @@ fn a_key_takes_over_at_the_end_of_an_epoch_in_which_it_is_due() {
     assert!(reason.contains("not at its epoch's end"), "{reason}");
     // At the end, an epoch too early and too late. An epoch without a new key changes nothing.
     for _ in 0..2 {
-        chain.to_epochs_end();
+        chain.run_to_epochs_end();
         for first in [chain.epoch(), chain.epoch() + 2] {
             let reason = refused(&chain, new_key(first));
             assert!(reason.contains("another epoch"), "{reason}");
@@ -147,7 +147,7 @@ fn a_key_takes_over_at_the_end_of_an_epoch_in_which_it_is_due() {
 
     let mut first_epochs = Vec::new();
     for number in 1..=2u64 {
-        chain.to_epochs_end();
+        chain.run_to_epochs_end();
         let first = chain.epoch() + 1;
         chain.new_key = Some(new_key(first));
         let output = chain.block(&[]);
@@ -167,7 +167,7 @@ fn a_key_takes_over_at_the_end_of_an_epoch_in_which_it_is_due() {
         for user in 0..3 {
             chain.send(request(user));
         }
-        chain.to_epochs_end();
+        chain.run_to_epochs_end();
         chain.block(&[]);
     }
     let reason = chain.refuse(Send::call(0, ROTATION, &IRotation::keyCall { number: 3 }));

@@ -181,6 +181,7 @@ impl Send {
 
 pub struct Chain {
     pub genesis: Genesis,
+    pub genesis_hash: B256,
     pub executor: Executor,
     /// View of the last block.
     pub view: u64,
@@ -226,6 +227,7 @@ impl Chain {
         };
         state.apply(&executor.genesis_changes());
         Self {
+            genesis_hash: genesis.hash().unwrap(),
             genesis,
             executor,
             view: 0,
@@ -303,8 +305,7 @@ impl Chain {
         let is_first = (self.height + 1).is_multiple_of(self.genesis.epoch_blocks);
         let parent_view = if is_first { 0 } else { self.view };
         let view = parent_view + 1 + self.skip;
-        let hash = self.genesis.hash().unwrap();
-        let schedule = Schedule::new(hash, self.epoch(), &self.committee).unwrap();
+        let schedule = Schedule::new(self.genesis_hash, self.epoch(), &self.committee).unwrap();
         Turn {
             epoch: self.epoch(),
             view,
@@ -394,7 +395,7 @@ impl Chain {
     }
 
     /// Goes on to the block before an epoch's last.
-    pub fn to_epochs_end(&mut self) {
+    pub fn run_to_epochs_end(&mut self) {
         while !(self.height + 2).is_multiple_of(self.genesis.epoch_blocks) {
             self.block(&[]);
         }
@@ -402,11 +403,11 @@ impl Chain {
 
     /// Goes on to the block before an epoch's last, with a new group key due as if it had been asked
     /// for in epoch 0, and says from which epoch on it may sign.
-    pub fn to_rotation(&mut self) -> u64 {
+    pub fn run_to_rotation(&mut self) -> u64 {
         while self.epoch() < 1 {
             self.block(&[]);
         }
-        self.to_epochs_end();
+        self.run_to_epochs_end();
         let word = block_on(state::storage(&self.state, ROTATION, U256::ZERO)).unwrap();
         let [round, _, keys, _] = word.into_limbs();
         let due = state::encode_word(U256::from_limbs([round, 1, keys, 0])).unwrap();

@@ -180,7 +180,7 @@ pub(super) fn init(arguments: &Arguments) -> Result<(), Error> {
         (
             "then register it",
             format!(
-                "mileverse delegate register --registration {} --stake AMOUNT --commission-bp 500",
+                "mileverse delegate register --registration {} --stake AMOUNT --commission-bp 500 --name NAME",
                 path("registration.json").display()
             ),
         ),

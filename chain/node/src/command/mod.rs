@@ -3,6 +3,7 @@
 //! | file | verb |
 //! |---|---|
 //! | `run` | `node run`: a node, from its files to its last signal |
+//! | `follow` | `node follow`: the same, but it fetches a recent state instead of replaying the past |
 //! | `init` | `node init`: the files of a new node |
 //! | `deal` | `node deal`: the keys of a new network's first committee |
 //! | `reseal` | `node reseal`: another passphrase |
@@ -11,6 +12,7 @@
 
 mod answer;
 mod deal;
+mod follow;
 pub mod genesis;
 mod init;
 mod reseal;
@@ -18,6 +20,7 @@ mod run;
 
 use crate::{
     config::Config,
+    consensus::Start,
     error::Error,
     secrets::{Cost, Passphrase},
 };
@@ -44,6 +47,11 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
     },
+    /// Run a node that fetches a recent state from its peers, then follows the chain.
+    ///
+    /// It needs no share, and makes itself an identity if it has none. Once it has a state it is
+    /// like any other node, and signs when it is elected.
+    Follow(follow::Arguments),
     /// Deal the keys of a new network's first committee, on this machine.
     Deal(deal::Arguments),
     /// Seal a stopped node's keys and secrets under another passphrase.
@@ -83,8 +91,9 @@ pub fn run(command: Command) -> Result<(), Error> {
                 .as_deref()
                 .or(config.passphrase_file.as_deref());
             let passphrase = Passphrase::find(file)?;
-            run::run(config, passphrase)
+            run::run(config, passphrase, Start::Replay)
         }
+        Verb::Follow(arguments) => follow::follow(&arguments),
         Verb::Deal(arguments) => deal::deal(&arguments),
         Verb::Reseal(arguments) => reseal::reseal(&arguments),
     }

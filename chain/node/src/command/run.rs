@@ -6,17 +6,20 @@ use crate::{
     bls,
     committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
-    consensus::{self, network, schemes::Schemes},
+    consensus::{self, Start, network, schemes::Schemes},
+    duties::{self, Duties},
     error::Error,
     ethereum::Endpoint,
     index::{Index, IndexError},
     mempool::{Mempool, gossip},
     metrics,
     rotation::{self, secrets::Shared},
-    rpc::{self, Admission, Reads},
+    rpc::{self, Admission, Reads, Waiting},
     secrets::{self, Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
+    sync::{Progress, visit},
 };
+use alloy::transports::http::reqwest::Url;
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
 use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address;
@@ -45,6 +48,7 @@ struct Ready {
     group_key: mileverse_primitives::Bytes,
     index: Index,
     ethereum: Endpoint,
+    hosts: Vec<Url>,
 }
 
 fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
@@ -84,6 +88,15 @@ fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
         .parse()
         .map_err(|_| Error::EthereumUrl(config.ethereum_rpc.clone()))?;
     let ethereum = Endpoint::new(url, genesis.ethereum.chain_id);
+    let hosts = config
+        .introduce
+        .iter()
+        .enumerate()
+        .map(|(position, host)| match host.parse() {
+            Ok(url) if position < visit::MAX_HOSTS => Ok(url),
+            _ => Err(Error::Introduce(host.clone())),
+        })
+        .collect::<Result<Vec<Url>, _>>()?;
 
     std::fs::create_dir_all(&config.data_dir).map_err(|source| Error::File {
         path: config.data_dir.clone(),
@@ -119,11 +132,12 @@ fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
         group_key,
         index,
         ethereum,
+        hosts,
     })
 }
 
-/// Runs a node until it is stopped.
-pub(super) fn run(config: Config, passphrase: Passphrase) -> Result<(), Error> {
+/// Runs a node until it is stopped. `start` says how it gets a state if it has none.
+pub(super) fn run(config: Config, passphrase: Passphrase, start: Start) -> Result<(), Error> {
     let ready = prepare(config, passphrase)?;
     let storage = ready.config.data_dir.join("consensus");
     let runner = runtime::Runner::new(
@@ -132,10 +146,10 @@ pub(super) fn run(config: Config, passphrase: Passphrase) -> Result<(), Error> {
             .with_storage_directory(storage)
             .with_tcp_nodelay(Some(true)),
     );
-    runner.start(|context| serve(context, ready))
+    runner.start(|context| serve(context, ready, start))
 }
 
-async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
+async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<(), Error> {
     let Ready {
         config,
         genesis,
@@ -148,6 +162,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         group_key,
         index,
         ethereum,
+        hosts,
     } = ready;
     let me = keys.public_key();
     let executor = Executor::new(&genesis);
@@ -164,8 +179,9 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
     )?;
     let newest = index
         .newest()
-        .map_err(|error| Error::Stopped(error.to_string()))?
-        .unwrap_or_else(|| genesis_block.clone());
+        .map_err(|error| Error::Stopped(error.to_string()))?;
+    let fresh = newest.is_none();
+    let newest = newest.unwrap_or_else(|| genesis_block.clone());
     let (tip, tips) = watch::channel(Tip {
         digest: newest.header.digest(),
         header: newest.header,
@@ -208,6 +224,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         keys.identity.clone(),
         &namespace,
         config.listen,
+        genesis.staking.seats,
         private,
         guests,
     );
@@ -222,10 +239,45 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         },
         joined.rotation,
     );
-    let running = consensus::start(
+    let duties = Duties::open(
+        &context,
+        duties::Setup {
+            genesis: &genesis,
+            genesis_hash,
+            genesis_block: &genesis_block,
+            identity: keys.identity.clone(),
+            directory: &config.data_dir,
+            index: &index,
+        },
+    )?;
+    let progress = Progress::default();
+    let mut address = config.rpc;
+    let waiting = if fresh && start == Start::Sync {
+        let waiting = Waiting {
+            genesis: genesis.clone(),
+            genesis_hash,
+            group_key: group_key.clone(),
+            validator: B256::from_slice(&me),
+            progress: progress.clone(),
+        };
+        let (bound, server) = rpc::serve_waiting(waiting, address).await?;
+        address = bound;
+        tracing::info!(%address, "JSON-RPC tells how far the sync is");
+        Some(server)
+    } else {
+        None
+    };
+    let visitor = visit::Visitor {
+        identity: keys.identity.clone(),
+        chain_id: genesis.chain_id,
+        address: config.public_address.unwrap_or(config.listen),
+    };
+    let visiting = tokio::spawn(visit::run(visitor, hosts));
+    let door = joined.peers.clone();
+    let starting = consensus::start(
         context.child("consensus"),
         consensus::Config {
-            identity: keys.identity.clone(),
+            identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
@@ -233,7 +285,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             genesis_hash,
             genesis_block: genesis_block.clone(),
             application: Application::new(Parts {
-                identity: keys.identity,
+                duties: duties.clone(),
                 executor: executor.clone(),
                 genesis: genesis.clone(),
                 genesis_block: genesis_block.clone(),
@@ -244,6 +296,7 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
                 tip,
                 fatal,
             }),
+            duties: duties.clone(),
             ethereum,
             elections: executor.clone(),
             secrets,
@@ -252,11 +305,32 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
+            start,
+            progress: progress.clone(),
         },
         joined.channels,
-    )
-    .await
-    .map_err(Error::Stopped)?;
+    );
+    let mut network = joined.network;
+    let starting = async {
+        let running = starting.await.map_err(Error::Stopped)?;
+        if fresh && running.databases.committed_targets().await != initial {
+            // A fetched state belongs to a block that was not executed here; the next one is.
+            let mut tips = tips.clone();
+            let _ = tips.wait_for(|tip| tip.header.height > 0).await;
+        }
+        Ok::<_, Error>(running)
+    };
+    // A new node may look for peers for long.
+    let running = tokio::select! {
+        running = starting => running?,
+        signal = stop_signal() => return signal,
+        reason = failed.recv() => return Err(Error::Stopped(reason.unwrap_or_else(|| "the application ended".into()))),
+        ended = &mut network => return Err(Error::Stopped(format!("the network ended: {ended:?}"))),
+    };
+    if let Some(waiting) = waiting {
+        let _ = waiting.stop();
+        waiting.stopped().await;
+    }
 
     let registry: metrics::Registry = {
         let context = context.child("metrics");
@@ -318,14 +392,17 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
             index,
             peers,
             marshal: running.marshal,
+            evidence: duties.evidence,
             validator: B256::from_slice(&me),
             genesis,
             genesis_hash,
             genesis_block,
             group_key,
             rotation,
+            door,
+            progress,
         },
-        config.rpc,
+        address,
     )
     .await?;
     announce(address, metering.as_ref().map(|(address, _)| *address))?;
@@ -334,11 +411,12 @@ async fn serve(context: runtime::Context, ready: Ready) -> Result<(), Error> {
         signal = stop_signal() => signal,
         reason = failed.recv() => Err(Error::Stopped(reason.unwrap_or_else(|| "the application ended".into()))),
         ended = running.engine => Err(Error::Stopped(format!("consensus ended: {ended:?}"))),
-        ended = joined.network => Err(Error::Stopped(format!("the network ended: {ended:?}"))),
+        ended = network => Err(Error::Stopped(format!("the network ended: {ended:?}"))),
     };
     let _ = server.stop();
     gossiping.abort();
     following.abort();
+    visiting.abort();
     watching.abort();
     if let Some((_, metering)) = metering {
         metering.abort();

@@ -18,8 +18,10 @@
 //! | `participants` | who takes part in coming ceremonies, read from final state |
 //! | `witness` | what a node must see with its own eyes before it votes |
 //! | `peers` | which peers each epoch has |
+//! | `floor` | where a node starts: genesis, what it has, or a state that its peers have |
 //! | `network` | the TCP network |
 //! | `limits` | how large messages can be |
+//! | `sweep` | deletes what past epochs' engines left on disk |
 //! | `memory` | a store of ceremonies' secrets for simulations |
 //!
 //! An epoch has `epochBlocks` blocks. In its first half its delegates deal shares of their shares to
@@ -32,6 +34,7 @@
 //! simulation. The engine's crates are ALPHA; nothing outside this folder, `application` and
 //! `block` knows them.
 
+pub mod floor;
 pub mod limits;
 pub mod memory;
 pub mod network;
@@ -39,6 +42,7 @@ pub mod participants;
 pub mod peers;
 pub mod rotation;
 pub mod schemes;
+pub mod sweep;
 pub mod witness;
 
 use self::{
@@ -49,20 +53,24 @@ use self::{
 };
 use crate::{
     application::{Application, Scheme, Tip},
+    attestation,
     block::{Block, Directory, PublicKey},
     bls,
     committee::MAX_PARTICIPANTS,
+    duties::Duties,
+    equivocation,
     ethereum::EthereumView,
     rotation::{
         Rotation as KeyRotation, adopt::Adopting, application::Rotating, driver, secrets::Shared,
     },
-    state::{self, Databases, Replay},
+    state::{self, Databases},
+    sync::{self, Phase, Progress},
 };
 use commonware_broadcast::buffered;
 use commonware_consensus::{
     Reporters,
     marshal::{
-        self,
+        self, Identifier,
         core::{Actor as MarshalActor, Mailbox as MarshalMailbox},
         resolver::p2p as marshal_resolver,
         standard::{Deferred, Standard},
@@ -79,11 +87,8 @@ use commonware_cryptography::{
     ed25519,
 };
 use commonware_glue::{
-    dkg::{
-        SecretStore, fence::Fence, network::Manager, orchestrator, reshare,
-        state_sync::Plan as EpochPlan,
-    },
-    stateful::{Config as StatefulConfig, PruneConfig, Stateful, SyncPlan, db::SyncEngineConfig},
+    dkg::{SecretStore, fence::Fence, network::Manager, orchestrator, reshare},
+    stateful::{Config as StatefulConfig, PruneConfig, Stateful},
 };
 use commonware_p2p::{Blocker, Receiver, Sender};
 use commonware_parallel::Sequential;
@@ -92,14 +97,18 @@ use commonware_runtime::{
 };
 use commonware_storage::{Context as StorageContext, archive::immutable};
 use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
+use futures::future::{Either, select};
 use mileverse_primitives::{B256, genesis::Genesis};
 use rand::CryptoRng;
 use std::{
+    future::Future,
     num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    pin::pin,
     time::Duration,
 };
 use tokio::sync::watch;
 
+pub use floor::Start;
 pub use limits::largest_message;
 
 /// Everything that finalized blocks can be asked of.
@@ -113,6 +122,8 @@ const PAGE_SIZE: NonZeroU16 = NZU16!(4096);
 const CACHED_PAGES: NonZeroUsize = NZUsize!(8192);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_RETRY: Duration = Duration::from_millis(200);
+/// How often a node that syncs says how far it is.
+const REPORT: Duration = Duration::from_secs(1);
 /// Blocks that marshal keeps behind the newest. A restart reads the block that opened its epoch, so
 /// at least an epoch of them must be there.
 const RETAINED_BLOCKS: usize = 1 << 20;
@@ -135,6 +146,14 @@ pub struct Channels<S, R> {
     pub broadcast: Channel<S, R>,
     /// 6: the ceremony.
     pub ceremony: Channel<S, R>,
+    /// 7: attestations.
+    pub attestations: Channel<S, R>,
+    /// 8: signed headers.
+    pub headers: Channel<S, R>,
+    /// 9: the state, for nodes that sync.
+    pub sync: Channel<S, R>,
+    /// 10: final blocks for them to start from.
+    pub probe: Channel<S, R>,
 }
 
 /// What one node's engine is made of.
@@ -155,6 +174,8 @@ pub struct Config<V, M, B, L, K> {
     pub genesis_block: Block,
     /// What is agreed on.
     pub application: Application<V>,
+    /// What this node answers for with its own key; the application's own.
+    pub duties: Duties,
     /// This node's own Ethereum.
     pub ethereum: V,
     /// Who is elected.
@@ -171,6 +192,10 @@ pub struct Config<V, M, B, L, K> {
     pub schemes: Schemes,
     /// A leader that is silent for so long loses its turn.
     pub leader_timeout: Duration,
+    /// How this node gets a state if it has none.
+    pub start: Start,
+    /// Told how far it is with that.
+    pub progress: Progress,
 }
 
 /// A running engine.
@@ -259,6 +284,7 @@ where
         genesis_hash,
         genesis_block,
         application,
+        duties,
         ethereum,
         elections,
         secrets,
@@ -267,6 +293,8 @@ where
         tip,
         schemes,
         leader_timeout,
+        start,
+        progress,
     } = config;
     let secrets = Shared::new(secrets);
     let public_key = identity.public_key();
@@ -302,6 +330,20 @@ where
         },
     );
     let broadcast = broadcast.start(channels.broadcast);
+    let attestations = attestation::Actor::new(
+        context.child("attestations"),
+        attestation::Config {
+            pool: duties.pool.clone(),
+            blocker: blocker.clone(),
+        },
+    )
+    .start(channels.attestations);
+    let headers = equivocation::Actor::new(
+        context.child("headers"),
+        duties.watch.clone(),
+        blocker.clone(),
+    )
+    .start(channels.headers);
 
     let finalizations = immutable::Archive::init(
         context.child("finalizations"),
@@ -316,8 +358,40 @@ where
     .await
     .map_err(|error| format!("the archive of blocks cannot be opened: {error}"))?;
 
-    let plan = SyncPlan::init(context.child("plan"), prefix.clone()).await;
-    let epoch_plan = EpochPlan::disabled();
+    let first = genesis_block
+        .opens()
+        .cloned()
+        .ok_or_else(|| "the genesis block names no committee".to_owned())?;
+    let floor::Found {
+        plan,
+        epochs: epoch_plan,
+        probe,
+        handle: probing,
+    } = floor::find(
+        context.child("floor"),
+        floor::Config {
+            start,
+            prefix: &prefix,
+            peers: peers.clone(),
+            blocker: blocker.clone(),
+            schemes: &schemes,
+            first,
+            epoch_blocks,
+            progress: &progress,
+        },
+        channels.probe,
+    )
+    .await?;
+    let (syncing, resolver_of_state) = sync::Actor::new(
+        context.child("state_sync"),
+        sync::Config {
+            me: public_key.clone(),
+            peers: peers.clone(),
+            blocker: blocker.clone(),
+            progress: progress.clone(),
+        },
+    );
+    let syncing = syncing.start(channels.sync);
 
     let (marshal_actor, marshal, floor) = MarshalActor::<_, Standard<Block>, _, _, _, _, _>::init(
         context.child("marshal"),
@@ -358,12 +432,8 @@ where
             marshal: (marshal.clone(), floor),
             mailbox_size: MAILBOX,
             plan,
-            resolvers: Replay::default(),
-            sync_config: SyncEngineConfig {
-                fetch_batch_size: NZU64!(64),
-                apply_batch_size: NZU64!(64),
-                max_outstanding_requests: NZUsize!(8),
-            },
+            resolvers: resolver_of_state,
+            sync_config: sync::ENGINE,
             prune_config: Some(PruneConfig {
                 maintenance_interval: NZUsize!(256),
                 retained_marshal_blocks: retained,
@@ -415,10 +485,12 @@ where
     let witness = Witness::new(
         context.child("votes"),
         genesis.chain_id,
+        duties.clone(),
         ethereum,
         marshal.clone(),
         deferred,
     );
+    let engines = format!("{prefix}-epochs");
     let (orchestrator_actor, orchestrator_mailbox) = orchestrator::Actor::new(
         context.child("orchestrator"),
         orchestrator::Config {
@@ -451,7 +523,7 @@ where
             state_sync: epoch_plan,
             blocks_per_epoch: epoch_blocks,
             mailbox_size: MAILBOX,
-            partition_prefix: format!("{prefix}-epochs"),
+            partition_prefix: engines.clone(),
         },
     );
 
@@ -464,7 +536,19 @@ where
     ));
     let marshal_handle = marshal_actor.start(reporters, buffer, resolver);
     let stateful = stateful.start();
-    let databases = stateful_mailbox.subscribe_databases().await;
+    context.child("sweep").spawn({
+        let tip = tip.clone();
+        move |storage| sweep::run(storage, engines, genesis.epoch_blocks, tip)
+    });
+    probe.attach(marshal.clone());
+    let databases = report_until(
+        &context,
+        &marshal,
+        &progress,
+        stateful_mailbox.subscribe_databases(),
+    )
+    .await;
+    progress.enter(Phase::Following);
     open.send_replace(Some(databases.clone()));
     learn_keys(&schemes, &elections, &databases, &tip, genesis.epoch_blocks).await;
     context.child("rotation").spawn({
@@ -485,7 +569,17 @@ where
     let engine = context.spawn(move |_| async move {
         // As long as this task lives the provider of participants can read the state.
         let _open = open;
-        let parts = [broadcast, marshal_handle, stateful, reshare, orchestrator];
+        let parts = [
+            broadcast,
+            attestations,
+            headers,
+            marshal_handle,
+            stateful,
+            reshare,
+            orchestrator,
+            syncing,
+            probing,
+        ];
         if let Err(error) = Handle::select(parts).await {
             tracing::error!(%error, "a part of consensus ended");
         }
@@ -495,4 +589,30 @@ where
         databases,
         engine,
     })
+}
+
+/// Waits for the state and tells meanwhile how far it is.
+async fn report_until<T>(
+    clock: &impl Clock,
+    marshal: &Marshal,
+    progress: &Progress,
+    state: impl Future<Output = T>,
+) -> T {
+    let mut state = pin!(state);
+    loop {
+        match select(&mut state, pin!(clock.sleep(REPORT))).await {
+            Either::Left((state, _)) => return state,
+            Either::Right(_) => {}
+        }
+        if let Some((height, _)) = marshal.get_info(Identifier::Latest).await {
+            progress.aim(height.get());
+        }
+        let shown = progress.now();
+        tracing::info!(
+            target_height = shown.target_height,
+            operations = shown.operations,
+            of = shown.of,
+            "fetching the state"
+        );
+    }
 }

@@ -84,6 +84,13 @@ impl Schemes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Verifies certificates under the genesis key.
+    pub fn genesis(&self) -> Option<Scheme> {
+        self.lock()
+            .group(Epoch::zero())
+            .map(|(_, verifier)| verifier.as_ref().clone())
+    }
+
     /// Whether this node has a share to sign `epoch` with.
     pub fn signs(&self, epoch: u64) -> bool {
         self.scheme(Epoch::new(epoch))

@@ -15,6 +15,7 @@
 use crate::{
     block::{Block, BlockContext, Digest, PublicKey},
     consensus::Marshal,
+    duties::Duties,
     ethereum::{EthereumView, Verdict},
     signature,
 };
@@ -39,6 +40,7 @@ const RETRY: Duration = Duration::from_millis(100);
 pub struct Witness<E, V, A> {
     runtime: Arc<E>,
     chain_id: u64,
+    duties: Duties,
     ethereum: V,
     marshal: Marshal,
     inner: A,
@@ -49,6 +51,7 @@ impl<E, V: Clone, A: Clone> Clone for Witness<E, V, A> {
         Self {
             runtime: Arc::clone(&self.runtime),
             chain_id: self.chain_id,
+            duties: self.duties.clone(),
             ethereum: self.ethereum.clone(),
             marshal: self.marshal.clone(),
             inner: self.inner.clone(),
@@ -58,10 +61,18 @@ impl<E, V: Clone, A: Clone> Clone for Witness<E, V, A> {
 
 impl<E, V, A> Witness<E, V, A> {
     /// Stands before `inner`.
-    pub fn new(runtime: E, chain_id: u64, ethereum: V, marshal: Marshal, inner: A) -> Self {
+    pub fn new(
+        runtime: E,
+        chain_id: u64,
+        duties: Duties,
+        ethereum: V,
+        marshal: Marshal,
+        inner: A,
+    ) -> Self {
         Self {
             runtime: Arc::new(runtime),
             chain_id,
+            duties,
             ethereum,
             marshal,
             inner,
@@ -98,6 +109,7 @@ where
         }
         let ethereum = self.ethereum.clone();
         let chain_id = self.chain_id;
+        let duties = self.duties.clone();
         let (mut answer, receiver) = oneshot::channel();
         self.runtime
             .child("witness")
@@ -109,10 +121,11 @@ where
                     }
                     let block = block.await.ok()?;
                     let block: &Block = block.inner();
-                    Some(
-                        is_signed(chain_id, block)
-                            && accepts(&runtime, &ethereum, &block.header).await,
-                    )
+                    if !is_signed(chain_id, block) {
+                        return Some(false);
+                    }
+                    duties.on_proposal(block);
+                    Some(accepts(&runtime, &ethereum, &block.header).await)
                 };
                 let decided = match select(pin!(answer.closed()), pin!(decide)).await {
                     Either::Left(_) => return,

@@ -1,8 +1,20 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{block::Block, consensus::Marshal, index::Index, metrics::Peers, rotation::Rotation};
+use crate::{
+    block::{Block, PublicKey},
+    consensus::{Marshal, peers},
+    evidence::Store,
+    index::Index,
+    metrics::Peers,
+    rotation::Rotation,
+    sync::Progress,
+};
+use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
+
+/// The peers of the TCP network, which visitors join.
+pub type Door = peers::Peers<Oracle<PublicKey>>;
 
 /// What the methods answer from.
 pub struct Context {
@@ -16,6 +28,8 @@ pub struct Context {
     pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
+    /// What this node found against delegates.
+    pub evidence: Store,
     /// The network.
     pub genesis: Genesis,
     /// Its hash.
@@ -28,4 +42,8 @@ pub struct Context {
     pub rotation: Rotation,
     /// This validator.
     pub validator: B256,
+    /// Lets visitors in.
+    pub door: Door,
+    /// How it came to its state.
+    pub progress: Progress,
 }

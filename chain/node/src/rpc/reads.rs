@@ -141,6 +141,20 @@ impl Reads {
             .map_err(|error| failure::internal(&error))
     }
 
+    /// Whether a candidate is out for good.
+    pub async fn tombstoned(&self, key: B256) -> Result<bool, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.tombstoned(&reader, key).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
+    /// Whether the chain has recorded a false result of `key` at `height`.
+    pub async fn reported(&self, key: B256, height: u64) -> Result<bool, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.reported(&reader, key, height).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
     /// Runs `simulate` on the newest state, again if it moved meanwhile.
     pub async fn simulate<T, F>(
         &self,

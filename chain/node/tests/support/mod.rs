@@ -4,6 +4,7 @@ pub mod deaf;
 pub mod elections;
 pub mod ethereum;
 pub mod property;
+pub mod twin;
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -13,6 +14,7 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use commonware_codec::Encode as _;
+use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_cryptography::{
     Signer as _,
     bls12381::{
@@ -29,6 +31,7 @@ use commonware_glue::{
     simulate::{
         engine::{EngineDefinition, InitContext},
         processed::ProcessedHeight,
+        tracker::FinalizationUpdate,
     },
     stateful::db::DatabaseSet as _,
 };
@@ -44,14 +47,16 @@ use mileverse_node::{
     block::{self, Output, PublicKey},
     committee::{First, MAX_PARTICIPANTS},
     consensus::{
-        self, Channels, Marshal, memory::MemorySecrets, participants::Elected, peers::Peers,
+        self, Channels, Marshal, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
         schemes::Schemes,
     },
     dealer::{self, Seat},
+    duties::{self, Duties},
     index::Index,
     mempool::{Mempool, Sender},
     rotation::{self, secrets::Shared},
     state::Databases,
+    sync::Progress,
 };
 use mileverse_primitives::{
     Address, B256, U256,
@@ -97,6 +102,10 @@ pub struct Shape {
     pub asking: usize,
     /// Nodes (by number) that take no part in making one, though they are its players.
     pub mute: BTreeSet<usize>,
+    /// Nodes (by number) that sign a second header for each view they lead.
+    pub twins: BTreeSet<usize>,
+    /// Nodes (by number) whose execution gives another result than everybody's.
+    pub corrupted: BTreeSet<usize>,
 }
 
 impl Shape {
@@ -112,6 +121,8 @@ impl Shape {
             failing: BTreeSet::new(),
             asking: 0,
             mute: BTreeSet::new(),
+            twins: BTreeSet::new(),
+            corrupted: BTreeSet::new(),
         }
     }
 }
@@ -284,6 +295,15 @@ impl Net {
             .clone()
     }
 
+    /// A corrupted node does not know the issuer, so its issues fail there.
+    fn executor(&self, number: usize) -> Executor {
+        let mut genesis = self.genesis.clone();
+        if self.shape.corrupted.contains(&number) {
+            genesis.issuers.clear();
+        }
+        Executor::new(&genesis)
+    }
+
     fn mempool(&self) -> Mempool {
         let mempool = Mempool::new(self.genesis.gas_limit);
         for (transaction, balance) in self.waiting.iter() {
@@ -374,6 +394,34 @@ pub struct Validator {
     pub schemes: Schemes,
     /// Its certificates.
     pub marshal: Marshal,
+    /// What it answers for.
+    pub duties: Duties,
+    /// How it came to its state.
+    pub progress: Progress,
+}
+
+/// Tells the simulator of every final block, for as long as the node lives.
+fn report(
+    context: deterministic::Context,
+    key: PublicKey,
+    mut tips: watch::Receiver<Tip>,
+    monitor: tokio::sync::mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
+) {
+    context.spawn(move |_| async move {
+        while tips.changed().await.is_ok() {
+            let tip = tips.borrow_and_update().clone();
+            let turn = tip.header.turn;
+            let update = FinalizationUpdate {
+                pk: key.clone(),
+                round: Round::new(Epoch::new(turn.epoch), View::new(turn.view)),
+                height: Height::new(tip.header.height),
+                block_digest: tip.digest.to_vec(),
+            };
+            if monitor.send(update).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl ProcessedHeight for Validator {
@@ -394,7 +442,7 @@ impl EngineDefinition for Net {
     }
 
     fn channels(&self) -> Vec<(u64, Quota)> {
-        [0, 1, 2, 3, 4, 6, rotation::CHANNEL]
+        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL]
             .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
             .into()
     }
@@ -405,7 +453,7 @@ impl EngineDefinition for Net {
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
         let number = ctx.index;
-        let executor = Executor::new(&self.genesis);
+        let executor = self.executor(number);
         let first = First::read(&self.genesis.committee).unwrap();
         let index = self.index(number);
         let initial = Databases::<deterministic::Context>::initial_sync_targets();
@@ -443,6 +491,7 @@ impl EngineDefinition for Net {
                 stopped.lock().unwrap().push(format!("{number}: {reason}"));
             }
         });
+        let progress = Progress::default();
         let nothing = Arc::new(BTreeSet::new());
         let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
         let mut channels = ctx.channels.into_iter();
@@ -452,12 +501,32 @@ impl EngineDefinition for Net {
         };
         // Whatever runs below this context ends with the node.
         let node = ctx.context.child("node");
-        let votes = next(&nothing);
-        let certificates = next(&nothing);
-        let resolver = next(&nothing);
-        let backfill = next(&nothing);
-        let broadcast = next(&nothing);
-        let ceremony = next(&Arc::new(deaf));
+        let files = self.directory.path().join(number.to_string());
+        std::fs::create_dir_all(&files).unwrap();
+        let duties = Duties::open(
+            &ctx.context,
+            duties::Setup {
+                genesis: &self.genesis,
+                genesis_hash: self.genesis_hash,
+                genesis_block: &genesis_block,
+                identity: self.identities[number].clone(),
+                directory: &files,
+                index: &index,
+            },
+        )
+        .unwrap();
+        let channels = Channels {
+            votes: next(&nothing),
+            certificates: next(&nothing),
+            resolver: next(&nothing),
+            backfill: next(&nothing),
+            broadcast: next(&nothing),
+            ceremony: next(&Arc::new(deaf)),
+            attestations: next(&nothing),
+            headers: next(&nothing),
+            sync: next(&nothing),
+            probe: next(&nothing),
+        };
         let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
         // A mute node deals and endorses nothing, but hears what others endorse.
         let dealer = if self.shape.mute.contains(&number) {
@@ -476,6 +545,16 @@ impl EngineDefinition for Net {
             },
             next(&nothing),
         );
+        if self.shape.twins.contains(&number) {
+            let twin = twin::run(
+                CHAIN_ID,
+                self.identities[number].clone(),
+                self.key((number + 1) % self.shape.nodes),
+                tips.clone(),
+                channels.headers.0.clone(),
+            );
+            node.child("twin").spawn(move |_| twin);
+        }
         let running = Box::pin(consensus::start(
             node.child("validator"),
             consensus::Config {
@@ -487,7 +566,7 @@ impl EngineDefinition for Net {
                 genesis_hash: self.genesis_hash,
                 genesis_block: genesis_block.clone(),
                 application: Application::new(Parts {
-                    identity: self.identities[number].clone(),
+                    duties: duties.clone(),
                     executor,
                     genesis: self.genesis.clone(),
                     genesis_block,
@@ -498,6 +577,7 @@ impl EngineDefinition for Net {
                     tip,
                     fatal,
                 }),
+                duties: duties.clone(),
                 ethereum,
                 elections: self.rota.clone(),
                 secrets: self.secrets[number].clone(),
@@ -506,23 +586,31 @@ impl EngineDefinition for Net {
                 tip: tips.clone(),
                 schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
+                // Who comes late does not replay.
+                start: if ctx.delayed {
+                    Start::Sync
+                } else {
+                    Start::Replay
+                },
+                progress: progress.clone(),
             },
-            Channels {
-                votes,
-                certificates,
-                resolver,
-                backfill,
-                broadcast,
-                ceremony,
-            },
+            channels,
         ))
         .await
         .unwrap();
+        report(
+            node.child("report"),
+            ctx.public_key.clone(),
+            tips.clone(),
+            ctx.monitor.clone(),
+        );
         let state = Validator {
             index,
             tip: tips,
             schemes,
+            progress,
             marshal: running.marshal,
+            duties,
         };
         let engine = running.engine;
         let node = node.spawn(move |_| async move {

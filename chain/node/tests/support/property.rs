@@ -2,10 +2,15 @@
 
 use super::{ISSUES, Net, Shape, Validator, ethereum::truth};
 use commonware_consensus::Heightable as _;
-use commonware_glue::simulate::{property::Property, tracker::ProgressTracker};
-use mileverse_node::block::{self, Block, PublicKey};
+use commonware_glue::simulate::{
+    exit::ExitCondition, property::Property, tracker::ProgressTracker,
+};
+use mileverse_node::{
+    block::{self, Block, PublicKey},
+    evidence::Evidence,
+};
 use mileverse_primitives::{B256, schedule::Schedule};
-use std::{future::Future, pin::Pin};
+use std::{collections::BTreeSet, future::Future, pin::Pin};
 
 /// One chain, every issue in it once, no header that Ethereum never had, every turn as scheduled,
 /// every committee as elected, and no node that stopped.
@@ -78,9 +83,13 @@ impl OneChain {
         Ok(())
     }
 
-    /// The final block of a height, which all nodes must share.
+    /// The final block of a height, which all nodes must share that executed it.
     fn same(states: &[&Validator], at: u64) -> Result<Block, String> {
-        let mut blocks = states.iter().map(|state| {
+        let executed = |state: &&&Validator| {
+            let first = state.index.first().unwrap();
+            first.is_some_and(|first| first <= at)
+        };
+        let mut blocks = states.iter().filter(executed).map(|state| {
             let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
             assert_eq!(block.height().get(), at);
             Ok::<_, String>(block)
@@ -154,6 +163,55 @@ impl Property<PublicKey, Validator> for OneChain {
     }
 }
 
+/// One node skipped the past: it fetched a state and executed blocks from there on.
+#[derive(Clone, Copy)]
+pub struct OneSynced {
+    /// The least height that it must have skipped to.
+    pub least: u64,
+    /// Whether it must have become a delegate that signs.
+    pub signs: bool,
+}
+
+impl Property<PublicKey, Validator> for OneSynced {
+    fn name(&self) -> &str {
+        "one synced"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        let firsts: Vec<u64> = states
+            .iter()
+            .map(|state| state.index.first().unwrap().unwrap_or_default())
+            .collect();
+        let synced: Vec<_> = states
+            .iter()
+            .zip(&firsts)
+            .filter(|(_, first)| **first >= self.least)
+            .collect();
+        let fetched = synced
+            .iter()
+            .all(|(state, _)| state.progress.now().operations > 0);
+        let signs = synced
+            .iter()
+            .all(|(state, _)| state.schemes.signs(state.tip.borrow().header.turn.epoch));
+        let verdict = if synced.len() != 1
+            || firsts.iter().filter(|first| **first == 1).count() + 1 != states.len()
+        {
+            Err(format!("nodes execute from {firsts:?} on"))
+        } else if !fetched {
+            Err("it fetched no state".into())
+        } else if self.signs && !signs {
+            Err("it does not sign".into())
+        } else {
+            Ok(())
+        };
+        Box::pin(async move { verdict })
+    }
+}
+
 /// Every node that sits in the newest epoch's committee has a share to sign it with.
 #[derive(Clone, Copy)]
 pub struct AllSign;
@@ -178,5 +236,150 @@ impl Property<PublicKey, Validator> for AllSign {
                 count => Err(format!("{count} delegates have no share")),
             }
         })
+    }
+}
+
+/// Delegates attested results and blocks took their words; whoever signed two headers for a view
+/// is known to every other node, and nobody else is accused.
+#[derive(Clone)]
+pub struct Answered {
+    net: Net,
+}
+
+impl Answered {
+    /// For this net.
+    pub const fn new(net: Net) -> Self {
+        Self { net }
+    }
+
+    fn judge(&self, states: &[&Validator]) -> Result<(), String> {
+        let key = |number: &usize| B256::from_slice(&self.net.key(*number));
+        let twins: BTreeSet<B256> = self.net.shape.twins.iter().map(key).collect();
+        let mut words = BTreeSet::new();
+        for state in states {
+            let me = state.duties.proposer.key();
+            let accused: BTreeSet<B256> = state
+                .duties
+                .evidence
+                .open_entries()
+                .iter()
+                .map(Evidence::offender)
+                .collect();
+            // Whether an offender hears of itself does not matter.
+            let mut expected = twins.clone();
+            if twins.contains(&me) {
+                expected.retain(|twin| *twin != me || accused.contains(&me));
+            }
+            if accused != expected {
+                return Err(format!("accused are {accused:?}, not {expected:?}"));
+            }
+            let tip = state.tip.borrow().header.height;
+            for at in 1..=tip {
+                let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
+                words.extend(
+                    block
+                        .system
+                        .attestations
+                        .iter()
+                        .map(|one| (one.height, one.delegate)),
+                );
+            }
+        }
+        let delegates: BTreeSet<B256> = words.iter().map(|(_, delegate)| *delegate).collect();
+        if delegates.len() < self.net.shape.seats {
+            return Err(format!("{} delegates' words were taken", delegates.len()));
+        }
+        Ok(())
+    }
+}
+
+impl Property<PublicKey, Validator> for Answered {
+    fn name(&self) -> &str {
+        "answered"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(async move { self.judge(states) })
+    }
+}
+
+/// The corrupted nodes have stopped and said why; the others share one chain of this height.
+#[derive(Clone)]
+pub struct Stopped {
+    /// The net.
+    pub net: Net,
+    /// Least height of the others.
+    pub height: u64,
+}
+
+impl Stopped {
+    fn reached(&self, states: &[&Validator]) -> bool {
+        let ahead = states
+            .iter()
+            .filter(|state| state.tip.borrow().header.height >= self.height);
+        ahead.count() + self.net.shape.corrupted.len() >= self.net.shape.nodes
+            && self.net.stopped.lock().unwrap().len() >= self.net.shape.corrupted.len()
+    }
+
+    fn judge(&self, states: &[&Validator]) -> Result<(), String> {
+        let stopped = self.net.stopped.lock().unwrap().clone();
+        for number in &self.net.shape.corrupted {
+            let said = stopped.iter().any(|reason| {
+                reason.starts_with(&format!("{number}: block"))
+                    && reason.contains("its result is another one here")
+            });
+            if !said {
+                return Err(format!("node {number} said nothing: {stopped:?}"));
+            }
+        }
+        if stopped.len() != self.net.shape.corrupted.len() {
+            return Err(format!("others stopped too: {stopped:?}"));
+        }
+        let going: Vec<&Validator> = states
+            .iter()
+            .filter(|state| state.tip.borrow().header.height >= self.height)
+            .copied()
+            .collect();
+        for at in 1..=self.height {
+            OneChain::same(&going, at)?;
+        }
+        Ok(())
+    }
+}
+
+impl ExitCondition<PublicKey, Validator> for Stopped {
+    fn name(&self) -> &str {
+        "the corrupted stopped and the others went on"
+    }
+
+    fn requires_polling(&self) -> bool {
+        true
+    }
+
+    fn reached<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+        _target: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<bool, String>> + Send + 'a>> {
+        Box::pin(async move { Ok(self.reached(states)) })
+    }
+}
+
+impl Property<PublicKey, Validator> for Stopped {
+    fn name(&self) -> &str {
+        "stopped"
+    }
+
+    fn check<'a>(
+        &'a self,
+        _tracker: &'a ProgressTracker<PublicKey>,
+        states: &'a [&'a Validator],
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
+        Box::pin(async move { self.judge(states) })
     }
 }

@@ -50,13 +50,10 @@ impl Word for Standing {
 
     fn decode(word: U256) -> Self {
         let bytes = word.to_be_bytes::<32>();
-        let [.., flags, high, low] = bytes[..12] else {
-            // Twelve bytes always have three at their end.
-            return Self::decode(U256::ZERO);
-        };
+        let (flags, commission) = (bytes[9], [bytes[10], bytes[11]]);
         Self {
             owner: Address::from_slice(&bytes[12..]),
-            commission_bp: u16::from_be_bytes([high, low]),
+            commission_bp: u16::from_be_bytes(commission),
             listed: flags & LISTED_FLAG != 0,
             jailed: flags & JAILED_FLAG != 0,
             tombstoned: flags & TOMBSTONED_FLAG != 0,

@@ -80,12 +80,15 @@ fn finish(
     }
 }
 
-/// Brings everything that came in during the epoch under `Fees`.
+/// What came in during the epoch is whatever is there beyond what is owed otherwise: the fees
+/// counted block by block, and coin that somebody forced upon the module.
 fn gather(ledger: &mut impl Ledger) -> Result<(), Fault> {
-    let surplus = totals::balance(ledger)?
+    let counted = amount(totals::get(ledger, Sum::Fees)?)?;
+    totals::subtract(ledger, Sum::Fees, counted)?;
+    let income = totals::balance(ledger)?
         .checked_sub(totals::owed(ledger)?)
         .ok_or_else(broken)?;
-    totals::add(ledger, Sum::Fees, amount(surplus)?)
+    totals::add(ledger, Sum::Fees, amount(income)?)
 }
 
 struct Delegate {
@@ -210,4 +213,102 @@ pub(super) fn jail(ledger: &mut impl Ledger, context: &Context<'_>, id: u64) -> 
         .saturating_add(context.rules.jail_epochs);
     candidate::put(ledger, id, &standing)?;
     candidate::put(ledger, id, &times)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::modules::{
+        ledger::{Blank, Ledger},
+        slot::Slot,
+        staking::register::{Offer, enlist},
+    };
+    use alloy::primitives::{Address, B256, keccak256};
+    use mileverse_primitives::staking::StakingRules;
+
+    /// Counts what an epoch's end touches.
+    struct Counting {
+        words: Blank,
+        balance: U256,
+        loads: usize,
+        stores: usize,
+    }
+
+    impl Ledger for Counting {
+        fn load(&mut self, slot: Slot) -> Result<U256, Fault> {
+            self.loads += 1;
+            self.words.load(slot)
+        }
+
+        fn store(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
+            self.stores += 1;
+            self.words.store(slot, word)
+        }
+
+        fn balance(&mut self, _: Address) -> Result<U256, Fault> {
+            Ok(self.balance)
+        }
+    }
+
+    #[test]
+    fn the_largest_epoch_ends_with_bounded_work() {
+        let rules = StakingRules {
+            least_own_stake: U256::from(1_000),
+            reward_per_epoch: U256::from(1_000_000),
+            ..StakingRules::default()
+        };
+        let context = Context {
+            rules: &rules,
+            epoch_blocks: 300,
+            least_seats: 4,
+            genesis_hash: B256::repeat_byte(7),
+            now: 0,
+        };
+        let mut ledger = Counting {
+            words: Blank::default(),
+            balance: U256::ZERO,
+            loads: 0,
+            stores: 0,
+        };
+        totals::add(&mut ledger, Sum::Pool, 1_000_000_000).unwrap();
+        let mut members = Vec::new();
+        for number in 1u64..=1_000 {
+            let key = keccak256(number.to_be_bytes());
+            let owner = Address::from_word(key);
+            let offer = Offer {
+                key,
+                address: ([10, 0, 0, 1], 9_000).into(),
+                commission_bp: 100,
+                name: "one of many",
+                website: "",
+            };
+            let own = 1_000 + u128::from(number * 7_919 % 1_000);
+            enlist(&mut ledger, &context, owner, &offer, own).unwrap();
+            members.push((key, number));
+        }
+        members.truncate(99);
+        members.sort_unstable();
+        let seats: Vec<_> = members
+            .iter()
+            .map(|(_, id)| committee::seat(&mut ledger, *id).unwrap())
+            .collect();
+        for epoch in 0..3 {
+            committee::set_elected(&mut ledger, epoch, &seats).unwrap();
+        }
+        committee::set(&mut ledger, &context, 0, true, &members).unwrap();
+        ledger.balance = totals::owed(&mut ledger.words).unwrap();
+        (ledger.loads, ledger.stores) = (0, 0);
+        let next = NextEpoch {
+            epoch: 1,
+            succeeded: true,
+            committee: members.iter().map(|(key, _)| *key).collect(),
+        };
+        end(&mut ledger, &context, &next).unwrap();
+        let elected = committee::elected(&mut ledger, 3).unwrap().unwrap();
+        assert_eq!(elected.len(), 99);
+        // Three words for each candidate, some dozens for each delegate.
+        assert!(ledger.loads < 3 * 1_000 + 99 * 40, "{}", ledger.loads);
+        assert!(ledger.stores < 99 * 30, "{}", ledger.stores);
+    }
 }

@@ -1,6 +1,6 @@
 //! What the node asks of committed state: the elected, the directory, the committee.
 
-use super::{committee, refusal::Refusal};
+use super::{KEYS, REPORTED, committee, refusal::Refusal};
 use crate::{
     cache::{Cache, Place, View},
     executor::Elected,
@@ -87,6 +87,31 @@ pub(crate) async fn committee(
     })
     .await?
     .ok_or_else(|| damaged(epoch))
+}
+
+/// Whether the candidate that has or had `key` is out for good.
+pub(crate) async fn tombstoned(state: &impl StateReader, key: B256) -> Result<bool, ReadError> {
+    use super::candidate::{self, Standing, Word as _};
+    let id = storage(state, STAKING, KEYS.entry(key).key()).await?;
+    let Ok(id) = u64::try_from(id) else {
+        return Err(ReadError("a candidate's number is damaged".into()));
+    };
+    if id == 0 {
+        return Ok(false);
+    }
+    let place = candidate::place(id).field(Standing::FIELD);
+    let word = storage(state, STAKING, place.key()).await?;
+    Ok(Standing::decode(word).tombstoned)
+}
+
+/// Whether a false result of `key` at `height` stands in the record.
+pub(crate) async fn reported(
+    state: &impl StateReader,
+    key: B256,
+    height: u64,
+) -> Result<bool, ReadError> {
+    let place = REPORTED.entry(key).entry(height);
+    Ok(!storage(state, STAKING, place.key()).await?.is_zero())
 }
 
 fn damaged(epoch: u64) -> ReadError {

@@ -2,6 +2,7 @@
 
 use super::{
     EPOCH_BLOCKS, check, coin,
+    dice::{Dice, Story},
     model::{Account, Candidate, Model, Record, Refused},
     totals,
 };
@@ -28,63 +29,6 @@ const USERS: u8 = 24;
 const MEMBERS: usize = 4;
 const INTERVAL: u64 = 2;
 const FUNDS: u64 = 1_000_000_000;
-
-/// What happened, in numbers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Story {
-    pub epochs: u64,
-    pub done: u64,
-    pub refused: u64,
-    pub slashed: u64,
-    pub jailed: u64,
-    pub failed_ceremonies: u64,
-    pub paid: u128,
-}
-
-impl Story {
-    pub fn add(&mut self, other: &Self) {
-        self.epochs += other.epochs;
-        self.done += other.done;
-        self.refused += other.refused;
-        self.slashed += other.slashed;
-        self.jailed += other.jailed;
-        self.failed_ceremonies += other.failed_ceremonies;
-        self.paid += other.paid;
-    }
-}
-
-/// A small seeded stream of numbers.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        // splitmix64 (Steele, Lea, Flood 2014).
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    /// Small, large, odd: amounts of every size up to `most`.
-    fn amount(&mut self, most: u128) -> u128 {
-        let bits = self.below(128 - most.leading_zeros() as usize + 1);
-        let amount = u128::from(self.next()) & ((1u128 << bits) - 1);
-        if self.chance(10) {
-            most
-        } else {
-            amount.min(most.saturating_add(1))
-        }
-    }
-}
 
 pub struct Crowd {
     pub chain: Chain,
@@ -240,7 +184,7 @@ impl Crowd {
             self.chain.skip += 1;
         }
         let turn = self.chain.turn();
-        let hash = self.chain.genesis.hash().unwrap();
+        let hash = self.chain.genesis_hash;
         let schedule = Schedule::new(hash, turn.epoch, &self.chain.committee).unwrap();
         let counted = 4 * self.chain.committee.len() as u64;
         for view in (turn.parent_view + 1).max(turn.view.saturating_sub(counted))..=turn.view {
@@ -324,7 +268,7 @@ impl Crowd {
     /// One random call by one random user; whether it succeeds, the model knows.
     fn try_something(&mut self) -> (Send, bool) {
         let user = self.dice.below(USERS.into());
-        let other = self.dice.below(self.model.candidates.len());
+        let other = self.some_candidate(user);
         let owner = self.chain.user(self.model.candidates[other].owner);
         let mut next = self.model.clone();
         let mut wallet = i128::from(0u8);
@@ -410,6 +354,16 @@ impl Crowd {
             self.model = next;
         }
         (send, done.is_ok())
+    }
+
+    /// Any candidate, more often one that the user votes for.
+    fn some_candidate(&mut self, user: usize) -> usize {
+        let delegations = &self.model.accounts[user].delegations;
+        if !delegations.is_empty() && self.dice.chance(60) {
+            delegations[self.dice.below(delegations.len())].candidate
+        } else {
+            self.dice.below(self.model.candidates.len())
+        }
     }
 
     fn try_move(

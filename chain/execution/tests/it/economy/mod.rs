@@ -17,6 +17,7 @@
 //! failing seed prints the command that replays it.
 
 mod crowd;
+mod dice;
 mod model;
 mod model_epoch;
 
@@ -46,7 +47,7 @@ fn years_of_epochs_pay_everybody_exactly() {
         one => one..one + 1,
     };
     let started = Instant::now();
-    let mut sum = crowd::Story::default();
+    let mut sum = dice::Story::default();
     for seed in seeds {
         let story = catch_unwind(AssertUnwindSafe(|| run(seed, epochs)));
         match story {
@@ -63,11 +64,11 @@ fn years_of_epochs_pay_everybody_exactly() {
     // A story in which nothing of note happened proves nothing.
     if epochs >= 300 {
         assert!(sum.slashed > 0 && sum.jailed > 0 && sum.failed_ceremonies > 0);
-        assert!(sum.refused > 100 && sum.done > sum.refused && sum.paid > 0);
+        assert!(sum.refused > 100 && sum.done > sum.refused / 2 && sum.paid > 0);
     }
 }
 
-fn run(seed: u64, epochs: u64) -> crowd::Story {
+fn run(seed: u64, epochs: u64) -> dice::Story {
     let mut crowd = Crowd::new(seed);
     for epoch in 0..epochs {
         while crowd.chain.epoch() == epoch {

@@ -124,8 +124,8 @@ impl Model {
             for one in &mut account.delegations {
                 if one.candidate == candidate {
                     one.scaled += step * U256::from(one.active);
-                    account.exact +=
-                        (U256::from(rest) * U256::from(one.active) << 128) / U256::from(earning);
+                    account.exact += ((U256::from(rest) * U256::from(one.active)) << 128usize)
+                        / U256::from(earning);
                 }
             }
         }

@@ -33,9 +33,8 @@ fn votes_without_stake_and_beyond_it() {
         "the free stake is 4; stake more, or unvote first"
     );
     let zero = "the amount is zero";
-    for call in [split(&chain, &[(0, 5), (1, 0)])] {
-        assert_eq!(refuse(&mut chain, 5, &call), zero);
-    }
+    let call = split(&chain, &[(0, 5), (1, 0)]);
+    assert_eq!(refuse(&mut chain, 5, &call), zero);
     let call = vote_for(&chain, 0, 0);
     assert_eq!(refuse(&mut chain, 5, &call), zero);
     assert_eq!(refuse(&mut chain, 5, &IStaking::stakeCall {}), zero);

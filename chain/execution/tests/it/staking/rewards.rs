@@ -99,6 +99,37 @@ fn fees_are_shared_too_and_the_pool_runs_dry() {
 }
 
 #[test]
+fn fees_of_every_kind_of_transaction_are_counted_exactly() {
+    let mut chain = net();
+    // sstore(0, iszero(sload(0))): sets a word, and clears it for a refund.
+    let toggle = crate::contracts::deploy(&mut chain, &crate::contracts::code("6000541560005500"));
+    let reverter = crate::contracts::deploy(&mut chain, &crate::contracts::code("60006000fd"));
+    let paying = |mut send: Send, price: u128| {
+        send.gas_price = price;
+        send
+    };
+    let long = vec![0xab; 4_000];
+    let sends = [
+        Send::data(7, toggle, vec![]),
+        Send::data(7, toggle, vec![]),
+        Send::data(8, reverter, vec![]),
+        Send::data(8, toggle, vec![]).gas(25_000),
+        Send::data(9, chain.user(1), long).gas(500_000),
+        Send::create(9, vec![0x00]).gas(100_000),
+        Send::call(8, STAKING, &IStaking::claimCall {}),
+    ];
+    let mut fees = 0;
+    for (send, price) in sends.into_iter().zip([3, 1, 2, 1, 1, 1, 1]) {
+        let mut send = send;
+        send.gas = send.gas.min(200_000);
+        let output = chain.block(&[paying(send, price)]);
+        fees += u128::from(output.gas_used) * price;
+        assert_eq!(totals(&chain).fees, U256::from(fees));
+        check(&chain);
+    }
+}
+
+#[test]
 fn coin_forced_upon_the_module_is_shared_and_never_stops_the_chain() {
     let mut chain = net();
     // A contract that destroys itself in favour of the staking module: PUSH20 address SELFDESTRUCT.
@@ -133,4 +164,24 @@ fn a_change_of_commission_counts_at_the_epochs_end() {
     let gain = (pending(&chain, 0) - before.0, pending(&chain, 5) - before.1);
     assert!(gain.0.abs_diff(gain.1) <= 1, "{gain:?}");
     check(&chain);
+}
+
+#[test]
+fn an_epoch_whose_books_do_not_balance_has_no_outcome() {
+    let mut chain = net();
+    while !(chain.height + 2).is_multiple_of(EPOCH_BLOCKS) {
+        chain.block(&[]);
+    }
+    // A unit of the module's coin is gone.
+    let key = mileverse_execution::state::account_key(STAKING);
+    let mut account = chain.account(STAKING);
+    account.balance -= U256::ONE;
+    chain.state.values.insert(key, account.encode());
+    assert!(!chain.view(STAKING, IStaking::solventCall {}));
+    let input = chain.input(None);
+    let result = futures::executor::block_on(chain.executor.execute(&chain.state, input, &[]));
+    assert!(matches!(
+        result,
+        Err(mileverse_execution::BlockError::Fatal(_))
+    ));
 }
