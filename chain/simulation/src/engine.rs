@@ -24,7 +24,7 @@ use mileverse_node::{
     duties::Duties,
     index::Index,
     mempool::Mempool,
-    rotation::{self, Rotation, secrets::Shared},
+    rotation::{self, secrets::Shared},
     sync::Progress,
 };
 use mileverse_primitives::{B256, genesis::Genesis};
@@ -151,18 +151,23 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         probe: line()?,
     };
     let rotation_secrets = Shared::new(rotation_secrets);
-    let rotation = if rotates {
-        let config = rotation::Config {
+    // Who does not deal and endorses nothing still hears what others endorse.
+    let dealer = if rotates {
+        identity.clone()
+    } else {
+        ed25519::PrivateKey::from_seed(u64::MAX)
+    };
+    let (rotation, _) = rotation::actor::start(
+        context.child("rotation"),
+        rotation::Config {
             chain_id: genesis.chain_id,
-            signer: identity.clone(),
+            signer: dealer,
             secrets: rotation_secrets.clone(),
             prefix: format!("{prefix}-rotation"),
             most: MAX_PARTICIPANTS,
-        };
-        rotation::actor::start(context.child("rotation"), config, line()?).0
-    } else {
-        Rotation::none()
-    };
+        },
+        line()?,
+    );
     let running = consensus::start(
         context.child("engine"),
         consensus::Config {

@@ -6,6 +6,7 @@
 //! | `stake` | stake, unstake, withdraw, claim, collect |
 //! | `vote` | vote, unvote, move |
 //! | `report` | report |
+//! | `rotate` | rotate, rotation |
 //! | `show` | show |
 //! | `list` | list, schedule, records, rules, totals |
 //!
@@ -17,6 +18,7 @@
 mod candidacy;
 mod list;
 mod report;
+mod rotate;
 mod show;
 mod stake;
 mod vote;
@@ -98,6 +100,10 @@ enum Verb {
     Move(vote::Move),
     /// Submits evidence against a delegate.
     Report(report::Report),
+    /// Asks for a new group key, for the delegate that you own.
+    Rotate(rotate::Rotate),
+    /// Shows who asks for a new group key, and since when it is due.
+    Rotation,
     /// Shows an account's stake, votes and rewards, and its candidacy if it has one.
     Show(show::Show),
     /// Lists candidates by rank.
@@ -223,6 +229,8 @@ async fn act(options: &Options, verb: Verb) -> Result<Answer, Error> {
         Verb::Unvote(arguments) => vote::unvote(&act().await?, &arguments).await,
         Verb::Move(arguments) => vote::shift(&act().await?, &arguments).await,
         Verb::Report(arguments) => report::report(&act().await?, &arguments).await,
+        Verb::Rotate(arguments) => rotate::rotate(&act().await?, &arguments).await,
+        Verb::Rotation => rotate::rotation(&look().await?).await,
         Verb::Show(arguments) => {
             let account = match arguments.account {
                 Some(account) => account,
@@ -415,6 +423,9 @@ mod tests {
             &format!("unvote --candidate {key} --amount 1"),
             &format!("move --from {owner} --to {key} --amount 1"),
             "report --evidence e.json",
+            "rotate",
+            "rotate --withdraw",
+            "rotation --json",
             "show",
             &format!("show --account {owner}"),
             "list",

@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     error::Error,
     index::Index,
+    rotation,
     secrets::{self, Cost, Passphrase, Sealed},
 };
 use clap::Args;
@@ -54,9 +55,11 @@ pub(super) fn reseal(arguments: &Arguments) -> Result<(), Error> {
     } else {
         None
     };
-    let secrets = config.data_dir.join("secrets.json");
-    if secrets.exists() {
-        secrets::reseal(&secrets, Sealed::Secrets, &now, &next, cost)?;
+    for name in [secrets::FILE, rotation::SECRETS_FILE] {
+        let path = config.data_dir.join(name);
+        if path.exists() {
+            secrets::reseal(&path, Sealed::Secrets, &now, &next, cost)?;
+        }
     }
     secrets::reseal(&config.keys, Sealed::Keys, &now, &next, cost)?;
     Ok(())

@@ -15,7 +15,7 @@ use crate::{
     metrics,
     rotation::{self, secrets::Shared},
     rpc::{self, Admission, Reads, Waiting},
-    secrets::{Cost, Passphrase, Secrets, Setup, ValidatorKeys},
+    secrets::{self, Cost, Passphrase, Secrets, Setup, ValidatorKeys},
     state::Databases,
     sync::{Progress, visit},
 };
@@ -189,7 +189,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     let (fatal, mut failed) = mpsc::unbounded_channel();
     let secrets = Secrets::open(
         Setup {
-            path: config.data_dir.join("secrets.json"),
+            path: config.data_dir.join(secrets::FILE),
             identity: keys.consensus_key(),
             chain: genesis_hash,
             dealt: keys.share.clone(),
@@ -201,7 +201,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     // Rotations must not write into the chain's own store.
     let rotation_secrets = Shared::new(Secrets::open(
         Setup {
-            path: config.data_dir.join("rotation-secrets.json"),
+            path: config.data_dir.join(rotation::SECRETS_FILE),
             identity: keys.consensus_key(),
             chain: genesis_hash,
             dealt: None,

@@ -83,6 +83,8 @@ pub use proof::{Endorsement, Refused};
 
 /// The validators' channel that rotations use.
 pub const CHANNEL: u64 = 11;
+/// The file of rotations' secrets, in a node's data directory.
+pub const SECRETS_FILE: &str = "rotation-secrets.json";
 /// Most players in a ceremony.
 pub const MAX_PLAYERS: usize = MAX_VALIDATORS;
 /// How often an endorsement is sent again, for those who were away.

@@ -140,12 +140,15 @@ pub enum SecretError {
     Seal(PathBuf),
 }
 
+/// The file of ceremonies' secrets, in a node's data directory.
+pub const FILE: &str = "secrets.json";
+
 /// Which of the sealed files.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sealed {
     /// `keys.json`.
     Keys,
-    /// `secrets.json`.
+    /// `secrets.json`, and rotations' own.
     Secrets,
 }
 

@@ -9,6 +9,7 @@ use commonware_cryptography::{
         dkg::feldman_desmedt,
         primitives::{group::Share, sharing::Mode, variant::MinSig},
     },
+    certificate::Provider as _,
     ed25519,
 };
 use commonware_glue::dkg::{
@@ -23,7 +24,7 @@ use commonware_utils::{
 };
 use mileverse_node::{
     block::PublicKey,
-    consensus::memory::MemorySecrets,
+    consensus::{memory::MemorySecrets, schemes::Schemes},
     rotation::{
         self, Endorsement, Output, Refused,
         adopt::Adopting,
@@ -356,5 +357,40 @@ fn a_share_is_adopted_with_its_own_key_only() {
         };
         registrar.register(next, stranger.clone()).await;
         assert_eq!(last(), stranger);
+    });
+}
+
+#[test]
+fn a_certificate_of_an_epoch_whose_key_is_unknown_is_set_aside() {
+    deterministic::Runner::default().start(|_| async move {
+        let old = deal(1, 4);
+        let new = deal(2, 4);
+        let info = |deal: &Deal| SchemeInfo::Verifier {
+            participants: deal.players.clone(),
+            sharing: deal.output.public().clone(),
+        };
+        let fresh = || Schemes::new(b"namespace", *old.output.public().public());
+        let known = |schemes: &Schemes, epoch| schemes.scoped(Epoch::new(epoch)).is_some();
+
+        // From the beginning on: an epoch at a time, as they are registered.
+        let schemes = fresh();
+        assert!(known(&schemes, 0));
+        for epoch in 1..=9 {
+            assert!(!known(&schemes, epoch));
+            let deal = if epoch < 5 { &old } else { &new };
+            schemes.register(Epoch::new(epoch), info(deal)).await;
+            assert!((0..=epoch).all(|before| known(&schemes, before)));
+        }
+
+        // After a restart: the history is told from the state.
+        let schemes = fresh();
+        schemes.register(Epoch::new(41), info(&new)).await;
+        assert!(known(&schemes, 41));
+        assert!(!known(&schemes, 40) && !known(&schemes, 42));
+        schemes.learn([(20, *new.output.public().public())], 41);
+        assert!((0..=41).all(|epoch| known(&schemes, epoch)));
+        assert!(!known(&schemes, 42));
+        schemes.register(Epoch::new(42), info(&new)).await;
+        assert!(known(&schemes, 42) && !known(&schemes, 43));
     });
 }

@@ -96,7 +96,7 @@ pub struct Shape {
     pub failing: BTreeSet<u64>,
     /// Members whose owners ask for a new group key from the start.
     pub asking: usize,
-    /// Nodes (by number) that take no part in making one.
+    /// Nodes (by number) that take no part in making one, though they are its players.
     pub mute: BTreeSet<usize>,
     /// Nodes (by number) that sign a second header for each view they lead.
     pub twins: BTreeSet<usize>,
