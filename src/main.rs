@@ -26,6 +26,10 @@ enum Verb {
     Up(up::Command),
     /// Run a validator of the native chain.
     Node(mileverse_node::Command),
+    /// Make, check or show the genesis file of a network.
+    Genesis(mileverse_node::genesis::Command),
+    /// Stake, vote, and be voted for: the committee that confirms blocks.
+    Delegate(mileverse_wallet::delegate::Command),
     /// Carry packets between the native chain and Ethereum.
     Relayer(mileverse_relayer::Command),
     /// Run the conversion API.
@@ -34,6 +38,8 @@ enum Verb {
     Sandbox(mileverse_fixtures::Command),
     /// Hold keys; see, send and bridge tokens.
     Wallet(mileverse_wallet::Command),
+    /// Measure the chain, or try it in seeded simulations.
+    Bench(mileverse_bench::Command),
     /// Run another program and stop it in order.
     #[command(hide = true)]
     Guard(guard::Command),
@@ -48,10 +54,13 @@ fn main() -> ExitCode {
     let outcome = match cli.verb {
         Verb::Up(command) => told(up::run(command)),
         Verb::Node(command) => told(mileverse_node::run(command)),
+        Verb::Genesis(command) => told(mileverse_node::genesis::run(command)),
+        Verb::Delegate(command) => told(mileverse_wallet::delegate::run(command)),
         Verb::Relayer(command) => told(mileverse_relayer::run(command)),
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
         Verb::Wallet(command) => told(mileverse_wallet::run(command)),
+        Verb::Bench(command) => told(mileverse_bench::run(command)),
         Verb::Guard(command) => told(guard::run(command)),
     };
     match outcome {
@@ -71,7 +80,11 @@ fn told<E: Error>(outcome: Result<(), E>) -> Result<(), String> {
 fn log_to_stderr(verb: &Verb) {
     let default = match verb {
         Verb::Node(_) | Verb::Relayer(_) | Verb::Gateway(_) | Verb::Sandbox(_) => "info",
-        Verb::Up(_) | Verb::Wallet(_) | Verb::Guard(_) => "warn",
+        Verb::Up(_) | Verb::Wallet(_) | Verb::Genesis(_) | Verb::Delegate(_) | Verb::Guard(_) => {
+            "warn"
+        }
+        // A simulation speaks for dozens of validators in trouble on purpose.
+        Verb::Bench(_) => "off",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

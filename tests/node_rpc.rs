@@ -11,17 +11,22 @@ use alloy::{
     signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolEvent as _},
 };
-use mileverse_node::dealer;
+use mileverse_node::{
+    dealer::{self, Seat},
+    secrets::{Cost, Passphrase},
+};
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
-    rpc::{Certificate, Chain, Status},
+    rpc::{Certificate, Chain, Epoch, Status},
+    staking::{StakingRules, coins},
 };
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -58,7 +63,13 @@ impl Node {
             gas_limit: 30_000_000,
             block_time_ms: 50,
             idle_block_time_ms: 200,
-            committee: dealing.committee,
+            epoch_blocks: 16,
+            committee: dealing.committee([Seat {
+                owner: Address::repeat_byte(7),
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                stake: coins(10_000),
+                commission_bp: 500,
+            }]),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000),
@@ -69,9 +80,17 @@ impl Node {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules {
+                seats: 1,
+                ..StakingRules::default()
+            },
+            allocations: Vec::new(),
         };
         let path = |name: &str| directory.path().join(name);
-        dealing.keys[0].write(&path("keys.json")).unwrap();
+        let passphrase = Passphrase::random_file(&path("passphrase")).unwrap();
+        dealing.keys[0]
+            .write(&path("keys.json"), &passphrase, Cost::LIGHT)
+            .unwrap();
         fs::write(
             path("genesis.json"),
             serde_json::to_string(&genesis).unwrap(),
@@ -79,7 +98,7 @@ impl Node {
         .unwrap();
         fs::write(
             path("node.toml"),
-            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
              listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n",
         )
         .unwrap();
@@ -388,6 +407,31 @@ async fn cast_sends_and_reads() {
     assert_eq!(logs.len(), 2, "a Transfer and an Issued");
     let slot = node.cast(&["storage", &points, "0"]);
     assert_eq!(slot.len(), 66);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_killed_in_a_later_epoch_has_its_new_share_again() {
+    let mut node = Node::start().await;
+    // Two epochs in, the share of the genesis dealing is no longer any good.
+    node.reaches(33).await;
+    node.restart().await;
+    node.reaches(50).await;
+    let client = node.provider();
+    let epoch: Epoch = client
+        .raw_request("mileverse_epoch".into(), ())
+        .await
+        .unwrap();
+    let status: Status = client
+        .raw_request("mileverse_status".into(), ())
+        .await
+        .unwrap();
+    assert!(epoch.epoch >= 3);
+    assert_eq!(epoch.first_height, epoch.epoch * 16);
+    assert_eq!(epoch.last_height, epoch.first_height + 15);
+    assert!(epoch.ceremony_succeeded);
+    assert_eq!(epoch.committee, [status.validator]);
+    assert_eq!(epoch.players, [status.validator]);
+    assert_eq!(epoch.next_players, [status.validator]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ pub struct Keys {
     pub issuer: PrivateKeySigner,
     /// The relayer's, on both chains.
     pub relayer: PrivateKeySigner,
+    /// One for each validator: who owns its candidacy and its stake.
+    pub owners: Vec<PrivateKeySigner>,
 }
 
 /// Keystore names.
@@ -28,16 +30,24 @@ pub const RELAYER: &str = "relayer";
 
 impl Keys {
     /// Opens the keystores, and makes those that are not there yet.
-    pub fn open_or_make(layout: &Layout) -> Result<Self, Error> {
+    pub fn open_or_make(layout: &Layout, validators: usize) -> Result<Self, Error> {
         let password = password(layout)?;
-        let key = |name| key(layout, name, &password);
+        let key = |name: &str| key(layout, name, &password);
         Ok(Self {
             member: key(MEMBER)?,
             shop: key(SHOP)?,
             issuer: key(ISSUER)?,
             relayer: key(RELAYER)?,
+            owners: (0..validators)
+                .map(|index| key(&owner(index)))
+                .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Keystore name of the owner of a validator.
+pub fn owner(index: usize) -> String {
+    format!("delegate-{index}")
 }
 
 fn password(layout: &Layout) -> Result<String, Error> {

@@ -4,10 +4,11 @@
 //! .mileverse/
 //!   lock                 held while `up` runs
 //!   settings.json        shape, ports: written first, never changed
-//!   committee.json       public outcome of the dealing
+//!   passphrase           seals the validators' keys and their ceremonies' secrets
+//!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
-//!   keys/                keystores (V3) of member, shop, issuer, relayer; one password file
+//!   keys/                keystores (V3) of member, shop, issuer, relayer, delegate-N; one password file
 //!   ethereum/            anvil's state, addresses of the contracts
 //!   validators/0 ...     node.toml, keys.json, data/
 //!   airline/             the sandbox airline
@@ -72,9 +73,14 @@ impl Layout {
     pub fn settings(&self) -> PathBuf {
         self.root.join("settings.json")
     }
+    /// The passphrase of the validators' sealed files.
+    pub fn passphrase(&self) -> PathBuf {
+        self.root.join("passphrase")
+    }
+
     /// See the drawing above.
-    pub fn committee(&self) -> PathBuf {
-        self.root.join("committee.json")
+    pub fn dealing(&self) -> PathBuf {
+        self.root.join("dealing.json")
     }
     /// See the drawing above.
     pub fn genesis(&self) -> PathBuf {

@@ -4,20 +4,32 @@ use super::{
     error::Error, ethereum::Contracts, files, keys::Keys, layout::Layout, process::Recipe,
     settings::Settings,
 };
-use alloy::primitives::{B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
-use mileverse_node::dealer::deal;
-use mileverse_primitives::genesis::{Committee, EthereumSide, Genesis, Issuer};
+use mileverse_node::{
+    dealer::{self, Seat, deal},
+    secrets::{Cost, Passphrase},
+};
+use mileverse_primitives::{
+    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    staking::{StakingRules, coins},
+};
 use serde::{Deserialize, Serialize};
-use std::{env, path::PathBuf};
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 use url::Url;
 
 /// What the dealing told everybody.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Dealt {
-    /// For the genesis.
-    pub committee: Committee,
+    /// The validators' keys, ascending; their directories have the same order.
+    pub consensus_keys: Vec<B256>,
+    /// The dealing's outcome, for the genesis.
+    pub output: Bytes,
     /// The committee's one key, as the Ethereum contract takes it.
     pub group_key: Bytes,
 }
@@ -28,42 +40,61 @@ struct NodeConfig {
     genesis: &'static str,
     data_dir: &'static str,
     keys: &'static str,
+    passphrase_file: &'static str,
     listen: String,
     rpc: String,
     ethereum_rpc: Url,
-    peers: Vec<Peer>,
 }
 
-#[derive(Clone, Debug, Serialize)]
-struct Peer {
-    public_key: B256,
-    address: String,
-}
-
-/// The committee of this directory; deals new keys if there is none yet.
-pub fn committee(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
-    if let Some(dealt) = files::read_json::<Dealt>(&layout.committee())? {
+/// The dealing of this directory; deals new keys if there was none yet.
+pub fn dealing(layout: &Layout, settings: &Settings) -> Result<Dealt, Error> {
+    if let Some(dealt) = files::read_json::<Dealt>(&layout.dealing())? {
         return Ok(dealt);
     }
     let dealing = deal(settings.validators).map_err(|error| Error::Genesis(error.to_string()))?;
+    let passphrase = passphrase(layout)?;
     for (index, keys) in dealing.keys.iter().enumerate() {
         let path = layout.validator(index).join("keys.json");
         files::directory(&layout.validator(index))?;
         files::remove(&path)?;
-        keys.write(&path)
+        keys.write(&path, &passphrase, Cost::LIGHT)
             .map_err(|error| Error::Genesis(error.to_string()))?;
     }
     let dealt = Dealt {
-        committee: dealing.committee,
+        consensus_keys: dealing.public_keys(),
+        output: dealing.output,
         group_key: dealing.group_key,
     };
     // Last: a dealing that stopped halfway is dealt again.
-    files::write_json(&layout.committee(), &dealt)?;
+    files::write_json(&layout.dealing(), &dealt)?;
     Ok(dealt)
 }
 
-/// Coin that exists on the native chain from its block 0, locked on Ethereum at deployment: none.
-pub const GENESIS_COINS: U256 = U256::ZERO;
+/// Coin that exists on the native chain from its block 0; as much is locked on Ethereum when the
+/// bridge is deployed, before the genesis file can name it.
+pub fn genesis_coins(settings: &Settings, dealt: &Dealt, keys: &Keys) -> Result<U256, Error> {
+    let nowhere = EthereumSide {
+        chain_id: 0,
+        bridge: Address::ZERO,
+        coin: Address::ZERO,
+        points: Address::ZERO,
+    };
+    draft(settings, dealt, keys, nowhere, 0)?
+        .coins()
+        .map_err(|error| Error::Genesis(error.to_string()))
+}
+
+/// The passphrase that seals all validators' keys; made at the first start. It is random, so a light
+/// cost of guessing is enough.
+fn passphrase(layout: &Layout) -> Result<Passphrase, Error> {
+    let path = layout.passphrase();
+    let found = if path.exists() {
+        Passphrase::read(&path)
+    } else {
+        Passphrase::random_file(&path)
+    };
+    found.map_err(|error| Error::Genesis(error.to_string()))
+}
 
 /// The numbers of the network that `up` makes.
 pub fn numbers() -> Result<Network, Error> {
@@ -73,6 +104,7 @@ pub fn numbers() -> Result<Network, Error> {
 /// The genesis of this directory; writes it if there is none yet.
 pub fn genesis(
     layout: &Layout,
+    settings: &Settings,
     dealt: &Dealt,
     contracts: &Contracts,
     keys: &Keys,
@@ -84,34 +116,21 @@ pub fn genesis(
         coin: contracts.coin,
         points: contracts.points,
     };
+    let genesis = draft(settings, dealt, keys, ethereum, now_ms)?;
     if let Some(text) = files::read(&layout.genesis())? {
-        let genesis = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
+        let written = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
             path: layout.genesis(),
             what,
         };
-        if genesis.committee != dealt.committee {
+        if written.committee != genesis.committee {
             return Err(other("its committee"));
         }
-        if genesis.ethereum != ethereum {
+        if written.ethereum != genesis.ethereum {
             return Err(other("its side of Ethereum"));
         }
-        return Ok(genesis);
+        return Ok(written);
     }
-    let network = numbers()?;
-    let genesis = Genesis {
-        chain_id: network.chain_id,
-        timestamp_ms: now_ms,
-        gas_limit: network.gas_limit,
-        block_time_ms: network.block_time_ms,
-        idle_block_time_ms: network.idle_block_time_ms,
-        committee: dealt.committee.clone(),
-        issuers: vec![Issuer {
-            address: keys.issuer.address(),
-            daily_quota: U256::from(network.issuer_daily_quota),
-        }],
-        ethereum,
-    };
     genesis
         .check()
         .map_err(|error| Error::Genesis(error.to_string()))?;
@@ -119,32 +138,78 @@ pub fn genesis(
     Ok(genesis)
 }
 
+/// The genesis of a new directory.
+fn draft(
+    settings: &Settings,
+    dealt: &Dealt,
+    keys: &Keys,
+    ethereum: EthereumSide,
+    now_ms: u64,
+) -> Result<Genesis, Error> {
+    let network = numbers()?;
+    Ok(Genesis {
+        chain_id: network.chain_id,
+        timestamp_ms: now_ms,
+        gas_limit: network.gas_limit,
+        block_time_ms: network.block_time_ms,
+        idle_block_time_ms: network.idle_block_time_ms,
+        epoch_blocks: network.epoch_blocks,
+        committee: committee(settings, dealt, keys, &network),
+        issuers: vec![Issuer {
+            address: keys.issuer.address(),
+            daily_quota: U256::from(network.issuer_daily_quota),
+        }],
+        ethereum,
+        staking: StakingRules {
+            seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),
+            reward_pool: coins(network.reward_pool),
+            reward_per_epoch: coins(network.reward_per_epoch),
+            ..StakingRules::default()
+        },
+        allocations: Vec::new(),
+    })
+}
+
+/// The first committee: who owns each validator, where it is reached, what it stakes.
+fn committee(settings: &Settings, dealt: &Dealt, keys: &Keys, network: &Network) -> Committee {
+    let seats = settings
+        .ports
+        .consensus
+        .iter()
+        .zip(&keys.owners)
+        .map(|(port, owner)| Seat {
+            owner: owner.address(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, *port)),
+            stake: coins(network.delegate_stake),
+            commission_bp: network.delegate_commission_bp,
+        });
+    dealer::committee(
+        dealt.consensus_keys.iter().copied(),
+        dealt.output.clone(),
+        seats,
+    )
+}
+
 /// Writes the validators' configuration files and says how to start each.
 pub fn validators(
     layout: &Layout,
     settings: &Settings,
-    dealt: &Dealt,
     ethereum: &Url,
 ) -> Result<Vec<Recipe>, Error> {
     let program = this_program()?;
     let ports = settings.ports.consensus.iter().zip(&settings.ports.rpc);
-    let everyone: Vec<Peer> = peers(dealt, settings);
     ports
         .enumerate()
         .map(|(index, (consensus, rpc))| {
             let directory = layout.validator(index);
-            let mut peers = everyone.clone();
-            if index < peers.len() {
-                peers.remove(index);
-            }
             let config = NodeConfig {
                 genesis: "../../genesis.json",
                 data_dir: "data",
                 keys: "keys.json",
+                passphrase_file: "../../passphrase",
                 listen: format!("127.0.0.1:{consensus}"),
                 rpc: format!("127.0.0.1:{rpc}"),
                 ethereum_rpc: ethereum.clone(),
-                peers,
             };
             let path = directory.join("node.toml");
             write_toml(&path, &config)?;
@@ -162,17 +227,6 @@ pub fn validators(
                 ],
                 directory,
             })
-        })
-        .collect()
-}
-
-/// The committee's keys are in ascending order, and so are the validators' directories.
-fn peers(dealt: &Dealt, settings: &Settings) -> Vec<Peer> {
-    let keys = dealt.committee.validators.iter();
-    keys.zip(&settings.ports.consensus)
-        .map(|(public_key, port)| Peer {
-            public_key: *public_key,
-            address: format!("127.0.0.1:{port}"),
         })
         .collect()
 }

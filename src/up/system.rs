@@ -84,8 +84,8 @@ impl System {
     ) -> Result<Self, Error> {
         let source = Source::find(&layout, command, progress).await?;
         let settings = Settings::resume_or_new(&layout, command)?;
-        let keys = Keys::open_or_make(&layout)?;
-        let dealt = network::committee(&layout, &settings)?;
+        let keys = Keys::open_or_make(&layout, settings.validators)?;
+        let dealt = network::dealing(&layout, &settings)?;
 
         let task = progress.begin("starting Ethereum");
         let ethereum = Ethereum::start(&layout, source, &settings, fleet).await?;
@@ -99,13 +99,13 @@ impl System {
                 &dealt.group_key,
                 network::numbers()?.chain_id,
                 now_ms / 1000,
-                network::GENESIS_COINS,
+                network::genesis_coins(&settings, &dealt, &keys)?,
             )
             .await?;
         ethereum.fund(&keys, &contracts).await?;
         task.done("contracts are on Ethereum, sample accounts have what they need");
 
-        network::genesis(&layout, &dealt, &contracts, &keys, now_ms)?;
+        network::genesis(&layout, &settings, &dealt, &contracts, &keys, now_ms)?;
         let patience = Patience {
             limit: match settings.ethereum {
                 EthereumKind::Anvil => LIMIT_ANVIL,
@@ -116,7 +116,7 @@ impl System {
         let urls = urls(&settings, &ethereum)?;
 
         let task = progress.begin("starting the validators");
-        let recipes = network::validators(&layout, &settings, &dealt, &ethereum.url)?;
+        let recipes = network::validators(&layout, &settings, &ethereum.url)?;
         fleet.launch(recipes).await?;
         let validators = endpoints(&urls)?;
         blocks_come(&validators, &patience, fleet).await?;

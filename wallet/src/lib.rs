@@ -1,10 +1,12 @@
-//! The member's wallet: keys, balances, transfers, the bridge.
+//! The member's wallet: keys, balances, transfers, the bridge, stake and votes.
 //!
-//! [`client`] does the work and is what other crates use; [`Command`] is `mileverse wallet`.
+//! [`client`] does the work and is what other crates use; [`Command`] is `mileverse wallet`,
+//! [`delegate`] is `mileverse delegate`.
 //! [`units`] is the one place where decimal text becomes integers; [`keystore`] the one place
 //! where private keys are read and written.
 
 pub mod client;
+pub mod delegate;
 pub mod keystore;
 pub mod rpc;
 pub mod transaction;

@@ -2,10 +2,12 @@
 //!
 //! Rules of a block, beside Ethereum's own (Osaka, base fee 0, no blobs, no withdrawals):
 //!
-//! - its Ethereum checkpoint, if any, is stored before the first transaction;
+//! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
+//!   attestations are counted;
+//! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
+//!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
-//! - a new group key is announced to Ethereum after the last transaction;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
 //! - the whole price of gas goes to the beneficiary; a price of zero is valid.
@@ -19,6 +21,8 @@ use crate::{
             announce::{NewKey, announce_key},
             checkpoint, outbox,
         },
+        rotation::{self, Rotations},
+        staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
     session::{Refusal, Session},
@@ -31,12 +35,15 @@ use alloy::{
 };
 use alloy_evm::FromRecoveredTx;
 use mileverse_primitives::{
+    address::STAKING,
     checkpoint::Checkpoint,
     genesis::Genesis,
+    header::Turn,
     outbox::{Frontier, root},
+    vote::Attestation,
 };
 use revm::context::TxEnv;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 /// Least gas that any transaction uses.
 const LEAST_GAS: u64 = 21_000;
@@ -44,7 +51,7 @@ const LEAST_GAS: u64 = 21_000;
 const CALL_STIPEND: u64 = 2_300;
 
 /// What a block is executed with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct BlockInput {
     /// Its height.
     pub height: u64,
@@ -58,8 +65,34 @@ pub struct BlockInput {
     pub beneficiary: Address,
     /// The Ethereum header that its leader vouches for.
     pub checkpoint: Option<Checkpoint>,
+    /// Where in consensus the block stands.
+    pub turn: Turn,
+    /// The delegates' word for earlier results, checked for signatures by the node before.
+    pub attestations: Vec<Attestation>,
+    /// In an epoch's last block: who signs the next epoch, as its ceremony decided.
+    pub next_epoch: Option<NextEpoch>,
     /// In an epoch's last block, when a ceremony made another group key: what takes over.
     pub new_key: Option<NewKey>,
+}
+
+/// Who signs an epoch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NextEpoch {
+    /// Its number.
+    pub epoch: u64,
+    /// Whether the ceremony succeeded; if not, the committee before stays.
+    pub succeeded: bool,
+    /// Ascending ed25519 keys.
+    pub committee: Vec<B256>,
+}
+
+/// Who was elected.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Elected {
+    /// ed25519 public key.
+    pub consensus_key: B256,
+    /// Where its node is reached.
+    pub address: SocketAddr,
 }
 
 /// What a block does.
@@ -116,6 +149,79 @@ impl Executor {
         checkpoint::newest(state).await
     }
 
+    /// Who was elected for an epoch, ascending by key. Known from the last block of the third epoch
+    /// before on, for 256 epochs; nobody if this state does not know. For the first three epochs it is
+    /// the genesis committee.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn elected(
+        &self,
+        state: &impl StateReader,
+        epoch: u64,
+    ) -> Result<Vec<Elected>, ReadError> {
+        staking::read::elected(&self.config, state, epoch).await
+    }
+
+    /// Where the node of an elected candidate is reached, as of the last epoch's end.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn directory(
+        &self,
+        state: &impl StateReader,
+        key: B256,
+    ) -> Result<Option<SocketAddr>, ReadError> {
+        staking::read::directory(&self.config, state, key).await
+    }
+
+    /// Who signs an epoch, ascending. Known from the last block of the epoch before on.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read, or does not know that epoch yet or any more.
+    pub async fn committee(
+        &self,
+        state: &impl StateReader,
+        epoch: u64,
+    ) -> Result<Vec<B256>, ReadError> {
+        staking::read::committee(&self.config, state, epoch).await
+    }
+
+    /// What the state says of the group key: since when a new one is due, and all that took over.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn rotations(&self, state: &impl StateReader) -> Result<Rotations, ReadError> {
+        rotation::read(state).await
+    }
+
+    /// Whether the candidate that has or had `key` is out for good, for a double proposal.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn tombstoned(&self, state: &impl StateReader, key: B256) -> Result<bool, ReadError> {
+        staking::read::tombstoned(state, key).await
+    }
+
+    /// Whether the chain has recorded a false result of `key` at `height`.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn reported(
+        &self,
+        state: &impl StateReader,
+        key: B256,
+        height: u64,
+    ) -> Result<bool, ReadError> {
+        staking::read::reported(state, key, height).await
+    }
+
     /// Executes a block as it stands. Any transaction or checkpoint that breaks a rule makes the
     /// whole block [`BlockError::Invalid`], for ever.
     pub async fn execute<R: StateReader>(
@@ -124,7 +230,7 @@ impl Executor {
         block: BlockInput,
         transactions: &[Transaction],
     ) -> Result<BlockOutput, BlockError> {
-        let mut work = Work::open(self, state, &block).await?;
+        let mut work = Work::open(self, state, block).await?;
         for transaction in transactions {
             if let Err(refusal) = work.include(transaction).await? {
                 return Err(BlockError::Invalid(format!(
@@ -146,7 +252,7 @@ impl Executor {
         block: BlockInput,
         candidates: Vec<Transaction>,
     ) -> Result<(Vec<Transaction>, BlockOutput, Vec<B256>), BlockError> {
-        let mut work = Work::open(self, state, &block).await?;
+        let mut work = Work::open(self, state, block).await?;
         let (mut taken, mut dead) = (Vec::new(), Vec::new());
         for candidate in candidates {
             if work.gas_left() < LEAST_GAS {
@@ -244,11 +350,11 @@ impl Executor {
 
 /// A block being filled.
 struct Work<'a, R> {
+    config: Arc<Config>,
+    block: BlockInput,
     session: Session<'a, R>,
-    gas_limit: u64,
     gas_used: u64,
     first_leaf: u64,
-    new_key: Option<NewKey>,
     receipts: Vec<TransactionOutcome>,
 }
 
@@ -256,22 +362,27 @@ impl<'a, R: StateReader> Work<'a, R> {
     async fn open(
         executor: &Executor,
         state: &'a R,
-        block: &BlockInput,
+        block: BlockInput,
     ) -> Result<Self, BlockError> {
-        let mut session = Session::open(executor.config.clone(), state, block).await?;
+        let config = executor.config.clone();
+        let mut session = Session::open(config.clone(), state, &block).await?;
+        let context = staking::Context::new(&config, block.height);
+        session
+            .work(|ledger| staking::block::begin(ledger, &context, &block))
+            .await?;
         let first_leaf = outbox::size(&mut session).await?;
         Ok(Self {
+            config,
+            block,
             session,
-            gas_limit: block.gas_limit,
             gas_used: 0,
             first_leaf,
-            new_key: block.new_key,
             receipts: Vec::new(),
         })
     }
 
     const fn gas_left(&self) -> u64 {
-        self.gas_limit.saturating_sub(self.gas_used)
+        self.block.gas_limit.saturating_sub(self.gas_used)
     }
 
     /// Runs one more transaction; a refused one leaves nothing behind.
@@ -286,7 +397,7 @@ impl<'a, R: StateReader> Work<'a, R> {
                     transaction.gas_limit(),
                     self.gas_left()
                 ),
-                permanent: transaction.gas_limit() > self.gas_limit,
+                permanent: transaction.gas_limit() > self.block.gas_limit,
             }));
         }
         let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
@@ -319,9 +430,34 @@ impl<'a, R: StateReader> Work<'a, R> {
         Ok(Ok(()))
     }
 
+    /// What the staking module collected in this block.
+    fn fees_for_staking(&self) -> Result<u128, BlockError> {
+        if self.block.beneficiary != STAKING {
+            return Ok(0);
+        }
+        self.receipts
+            .iter()
+            .try_fold(0u128, |sum, receipt| {
+                u128::from(receipt.gas_used)
+                    .checked_mul(receipt.effective_gas_price)
+                    .and_then(|fee| sum.checked_add(fee))
+            })
+            // Fees were paid with coin, of which there is less.
+            .ok_or_else(|| BlockError::Fatal("more fees than there is coin".into()))
+    }
+
     async fn close(mut self, transactions: &[Transaction]) -> Result<BlockOutput, BlockError> {
+        let fees = self.fees_for_staking()?;
+        let context = staking::Context::new(&self.config, self.block.height);
+        let block = &self.block;
+        self.session
+            .work(|ledger| {
+                rotation::end(ledger, &self.config, block)?;
+                staking::block::end(ledger, &context, block, fees)
+            })
+            .await?;
         let mut packets = sent_packets(self.first_leaf, &self.receipts);
-        if let Some(new) = &self.new_key {
+        if let Some(new) = &self.block.new_key {
             packets.push(announce_key(&mut self.session, new).await?);
         }
         let frontier: Frontier = outbox::frontier(&mut self.session).await?;

@@ -18,7 +18,7 @@
 //! | `session` | one block under way, and the reading of what it lacks |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
-//! | `modules` | system modules: points, coin, bridge |
+//! | `modules` | system modules: points, coin, bridge, staking |
 
 mod cache;
 mod call;
@@ -32,8 +32,8 @@ mod transaction;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Executor};
-pub use modules::bridge::announce::NewKey;
+pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
+pub use modules::{bridge::announce::NewKey, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

@@ -4,7 +4,13 @@ use crate::{
     cache::{Cache, Place, View},
     error::BlockError,
     executor::BlockInput,
-    modules::{self, Config, bridge::checkpoint},
+    modules::{
+        self, Config,
+        bridge::checkpoint,
+        host::Fault,
+        ledger::{Books, Scratch},
+        slot::Slot,
+    },
     state::StateReader,
 };
 use alloy::primitives::{Address, TxKind, U256};
@@ -19,6 +25,7 @@ use revm::{
     primitives::hardfork::SpecId,
 };
 use std::{
+    collections::BTreeMap,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
@@ -119,6 +126,51 @@ impl<'a, R: StateReader> Session<'a, R> {
             }
             self.cache.fetch(self.reader).await?;
         }
+    }
+
+    /// Does the chain's own work, outside of any transaction. It is run again until all that it
+    /// reads is known; only then it takes effect.
+    pub(crate) async fn work(
+        &mut self,
+        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault> + Send,
+    ) -> Result<(), BlockError> {
+        loop {
+            let (done, words) =
+                poll_fn(|context| Poll::Ready(self.attempt_work(&logic, context))).await;
+            if !self.cache.is_complete() {
+                self.cache.fetch(self.reader).await?;
+                continue;
+            }
+            return match done {
+                Ok(()) => {
+                    for (slot, word) in words {
+                        self.cache.store(slot.module(), slot.key(), word);
+                    }
+                    Ok(())
+                }
+                Err(Fault::Revert(reason)) => Err(BlockError::Invalid(reason)),
+                Err(Fault::Fatal(reason)) => Err(BlockError::Fatal(reason)),
+                // Nothing is charged here.
+                Err(Fault::OutOfGas) => Err(BlockError::Fatal("out of gas".into())),
+            };
+        }
+    }
+
+    fn attempt_work(
+        &mut self,
+        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault>,
+        context: &mut Context<'_>,
+    ) -> (Result<(), Fault>, BTreeMap<Slot, U256>) {
+        let reader = self.reader;
+        let mut books = Books {
+            view: View {
+                cache: &mut self.cache,
+                fetch_now: &mut |cache, place| cache.fetch_now(reader, context, place),
+            },
+        };
+        let mut scratch = Scratch::new(&mut books);
+        let done = logic(&mut scratch);
+        (done, scratch.into_words())
     }
 
     /// What the modules know of the chain.

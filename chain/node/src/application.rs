@@ -2,26 +2,41 @@
 //!
 //! | moment | what happens |
 //! |---|---|
-//! | propose | wait for the block's time, take candidates from the mempool and perhaps an Ethereum checkpoint, execute, commit to the result in the header |
-//! | process | check the header against its parent, execute, compare every root |
-//! | finalized | write the block to the index, clear the mempool, move the tip |
+//! | propose | wait for the block's time, take candidates from the mempool, the delegates' attestations and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
+//! | process | check the leader's signature and the header against its parent, execute, compare every root |
+//! | finalized | write the block to the index, clear the mempool, attest the result, move the tip |
+//!
+//! A block that others have finalized and whose result is another one here means that this node's
+//! software or disk differs from theirs. The node says so and stops; it never goes on from a state
+//! of its own.
 //!
 //! Everything here is the same on every machine. What depends on this machine, its clock and its
 //! Ethereum endpoint, is asked before the first vote, in `consensus::witness`.
 
 use crate::{
-    block::{self, Block, BlockContext, Digest, MAX_BLOCK_BYTES, MAX_TRANSACTIONS, PublicKey},
+    block::{
+        self, Block, BlockContext, Digest, Directory, EpochInfo, MAX_BLOCK_BYTES, MAX_TRANSACTIONS,
+        Payload, PublicKey,
+    },
+    committee::First,
+    duties::Duties,
     ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
+    rotation::{Rotation, handover},
+    signature,
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
+    system::System,
 };
 use commonware_consensus::simplex::scheme::bls12381_threshold::standard;
 use commonware_consensus::{Heightable as _, marshal::ancestry::Ancestry};
-use commonware_cryptography::{Digestible as _, bls12381::primitives::variant::MinSig};
-use commonware_glue::stateful::{
-    Application as StatefulApplication, Finality, Input, Proposed,
-    db::{DatabaseSet, Merkleized as _, Reader, Unmerkleized as _},
+use commonware_cryptography::{Digestible as _, bls12381::primitives::variant::MinSig, ed25519};
+use commonware_glue::{
+    dkg::reshare::Input as CeremonyInput,
+    stateful::{
+        Application as StatefulApplication, Finality, Input, Proposed,
+        db::{DatabaseSet, Merkleized as _, Reader, Unmerkleized as _},
+    },
 };
 use commonware_runtime::{Clock, Spawner};
 use commonware_storage::{Context as StorageContext, qmdb::sync::Target};
@@ -29,17 +44,20 @@ use commonware_utils::{SystemTimeExt as _, non_empty_range};
 use futures::{StreamExt as _, future::select};
 use mileverse_execution::{BlockError, BlockInput, BlockOutput, Changes, Executor, Transaction};
 use mileverse_primitives::{
-    Address, B256,
+    B256,
+    address::STAKING,
     checkpoint::Checkpoint,
-    genesis::Genesis,
+    genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
+    vote::{Attestation, SIGNATURE_LENGTH},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
+use thiserror::Error;
 use tokio::sync::watch;
 
 /// The certificates' signing scheme: BLS12-381 threshold signatures, 48 bytes each.
@@ -68,6 +86,7 @@ impl<V> Clone for Application<V> {
 }
 
 struct Shared<V> {
+    duties: Duties,
     executor: Executor,
     genesis: Genesis,
     genesis_block: Block,
@@ -75,18 +94,26 @@ struct Shared<V> {
     ethereum: V,
     mempool: Mempool,
     index: Index,
+    rotation: Rotation,
     outputs: Mutex<HashMap<Digest, (u64, Arc<BlockOutput>)>>,
     tip: watch::Sender<Tip>,
     fatal: tokio::sync::mpsc::UnboundedSender<String>,
 }
 
-/// The first block: no transactions; the genesis state is written by block 1.
+/// The first block: no transactions, and who takes part in epoch 0. The genesis state is written by
+/// block 1.
 pub fn genesis_block(
     genesis: &Genesis,
     executor: &Executor,
-    leader: PublicKey,
+    first: &First,
     state: StateCommitment,
-) -> Result<Block, mileverse_primitives::genesis::GenesisError> {
+) -> Result<Block, GenesisBlockError> {
+    let (leader, _) = first.members.first().ok_or(GenesisBlockError::Nobody)?;
+    let system = System {
+        payload: Some(Payload::EpochInfo(first.epoch_info())),
+        endorsements: Vec::new(),
+        attestations: Vec::new(),
+    };
     let empty = alloy::consensus::EMPTY_ROOT_HASH;
     let header = Header {
         outbox_root: executor.genesis_outbox_root(),
@@ -97,21 +124,41 @@ pub fn genesis_block(
         gas_used: 0,
         transactions_root: empty,
         receipts_root: empty,
+        system_root: system.root(),
         logs_bloom: Default::default(),
         state,
         turn: Turn {
             epoch: 0,
             view: 0,
             parent_view: 0,
-            leader: B256::from_slice(&leader),
+            leader: B256::from_slice(leader),
         },
         checkpoint: None,
     };
-    Ok(Block::new(header, Vec::new(), leader))
+    Ok(Block::new(
+        header,
+        [0; SIGNATURE_LENGTH],
+        Vec::new(),
+        system,
+        leader.clone(),
+    ))
+}
+
+/// Why there is no first block.
+#[derive(Debug, Error)]
+pub enum GenesisBlockError {
+    /// The genesis file has no hash.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// Its committee is empty.
+    #[error("a committee needs a member")]
+    Nobody,
 }
 
 /// What [`Application::new`] puts together.
 pub struct Parts<V> {
+    /// What this node answers for with its own key.
+    pub duties: Duties,
     /// State transitions.
     pub executor: Executor,
     /// The network's beginning.
@@ -124,6 +171,8 @@ pub struct Parts<V> {
     pub mempool: Mempool,
     /// Derived data for JSON-RPC.
     pub index: Index,
+    /// A new group key, when one is ready.
+    pub rotation: Rotation,
     /// Moved with every final block.
     pub tip: watch::Sender<Tip>,
     /// Told when the node cannot go on.
@@ -135,6 +184,7 @@ impl<V: EthereumView> Application<V> {
     pub fn new(parts: Parts<V>) -> Self {
         Self {
             shared: Arc::new(Shared {
+                duties: parts.duties,
                 genesis_changes: parts.executor.genesis_changes(),
                 executor: parts.executor,
                 genesis: parts.genesis,
@@ -142,6 +192,7 @@ impl<V: EthereumView> Application<V> {
                 ethereum: parts.ethereum,
                 mempool: parts.mempool,
                 index: parts.index,
+                rotation: parts.rotation,
                 outputs: Mutex::default(),
                 tip: parts.tip,
                 fatal: parts.fatal,
@@ -173,16 +224,71 @@ impl<V: EthereumView> Application<V> {
         found
     }
 
-    fn input(&self, parent: &Header, parent_digest: B256, block: &Plan) -> BlockInput {
+    fn input(
+        &self,
+        parent: &Header,
+        parent_digest: B256,
+        block: &Plan,
+        system: &System,
+    ) -> BlockInput {
         BlockInput {
             height: parent.height.saturating_add(1),
             timestamp_ms: block.timestamp_ms,
             gas_limit: self.shared.genesis.gas_limit,
             parent: parent_digest,
-            beneficiary: beneficiary(block.leader),
+            // All delegates share what an epoch collects.
+            beneficiary: STAKING,
             checkpoint: block.checkpoint,
-            new_key: None,
+            turn: block.turn,
+            attestations: system.attestations.clone(),
+            next_epoch: match &system.payload {
+                Some(Payload::EpochInfo(info)) => Some(block::next_epoch(info)),
+                _ => None,
+            },
+            new_key: system.new_key(),
         }
+    }
+
+    /// Whether a block of this height is its epoch's last.
+    fn is_last(&self, height: u64) -> bool {
+        height
+            .checked_add(1)
+            .is_some_and(|next| next.is_multiple_of(self.shared.genesis.epoch_blocks))
+    }
+
+    /// Whether the ceremony's part of a block may stand at its height. That it is also the right
+    /// one is checked by the ceremony's own rules, around this application.
+    fn payload_fits(&self, height: u64, payload: Option<&Payload>) -> bool {
+        let opens = match payload {
+            Some(Payload::EpochInfo(EpochInfo { epoch, .. })) => Some(epoch.get()),
+            _ => None,
+        };
+        let due = self
+            .is_last(height)
+            .then(|| height / self.shared.genesis.epoch_blocks)
+            .and_then(|epoch| epoch.checked_add(1));
+        opens == due
+    }
+
+    /// Puts a new group key, if one is ready, in the place of the reshared one.
+    fn hand_over(&self, mut system: System) -> System {
+        if let Some(Payload::EpochInfo(derived)) = system.payload.clone() {
+            let handover = derived
+                .epoch
+                .previous()
+                .and_then(|epoch| self.shared.rotation.handover(epoch.get()));
+            let (info, endorsements) = handover::apply(derived, handover);
+            system.payload = Some(Payload::EpochInfo(info));
+            system.endorsements = endorsements;
+        }
+        system
+    }
+
+    /// Says why this node cannot go on, and waits for its end.
+    async fn stop(&self, reason: String) -> ! {
+        tracing::error!(reason, "this node must stop");
+        let _ = self.shared.fatal.send(reason);
+        futures::future::pending().await
     }
 
     async fn seal<E: StorageContext + Spawner>(
@@ -190,18 +296,138 @@ impl<V: EthereumView> Application<V> {
         batch: Batch<E>,
         height: u64,
         output: &BlockOutput,
-    ) -> Option<Merkleized<E>> {
+    ) -> Result<Merkleized<E>, String> {
         let batch = match self.overlay(height) {
             Some(genesis) => state::write::<E>(batch, genesis),
             None => batch,
         };
-        match state::write::<E>(batch, &output.changes).merkleize().await {
-            Ok(merkleized) => Some(merkleized),
-            Err(error) => {
-                tracing::warn!(%error, height, "the state could not be merkleized");
-                None
-            }
+        state::write::<E>(batch, &output.changes)
+            .merkleize()
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    /// What a block claims about itself, held against its parent. A final block was seen by an
+    /// honest delegate with a good signature; the copy at hand may carry another.
+    fn check_claims(
+        &self,
+        context: &BlockContext,
+        block: &Block,
+        parent: &Block,
+        finality: Finality,
+    ) -> Result<(), &'static str> {
+        let header = &block.header;
+        let genesis = &self.shared.genesis;
+        if header.parent != block::word(&parent.digest())
+            || Some(header.height) != parent.height().get().checked_add(1)
+            || header.turn != Block::turn(context)
+            || header.gas_limit != genesis.gas_limit
+        {
+            return Err("it does not follow its parent");
         }
+        let least = parent
+            .header
+            .timestamp_ms
+            .checked_add(genesis.block_time_ms);
+        if least.is_none_or(|least| header.timestamp_ms < least) {
+            return Err("it comes too soon after its parent");
+        }
+        if !self.payload_fits(header.height, block.system.payload.as_ref()) {
+            return Err("it is an epoch's last block and does not open the next, or the reverse");
+        }
+        if finality == Finality::Finalized {
+            return Ok(());
+        }
+        if !signature::proposal_is_signed(genesis.chain_id, header, &block.signature) {
+            return Err("its leader did not sign it");
+        }
+        let attestations = &block.system.attestations;
+        if !signature::attestations_are_signed(genesis.chain_id, attestations) {
+            return Err("an attestation in it is not signed by its delegate");
+        }
+        Ok(())
+    }
+
+    /// Executes a block and compares everything that its header commits to.
+    async fn check<E: StorageContext + Spawner>(
+        &self,
+        context: &BlockContext,
+        block: &Block,
+        parent: &Block,
+        batch: Batch<E>,
+        finality: Finality,
+    ) -> Result<(Merkleized<E>, BlockOutput), Refused> {
+        self.check_claims(context, block, parent, finality)
+            .map_err(|reason| Refused::Invalid(reason.into()))?;
+        let header = &block.header;
+        let transactions = block
+            .transactions
+            .iter()
+            .map(|raw| Transaction::decode(raw, self.shared.genesis.chain_id))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Refused::Invalid(format!("a transaction is not valid: {error}")))?;
+        let plan = Plan {
+            timestamp_ms: header.timestamp_ms,
+            turn: header.turn,
+            checkpoint: header.checkpoint,
+        };
+        let reader = BatchReader::<E> {
+            batch: &batch,
+            overlay: self.overlay(header.height),
+        };
+        let input = self.input(&parent.header, header.parent, &plan, &block.system);
+        let output = self
+            .shared
+            .executor
+            .execute(&reader, input, &transactions)
+            .await
+            .map_err(|error| match error {
+                BlockError::Invalid(reason) | BlockError::Fatal(reason) => Refused::Invalid(reason),
+                BlockError::Read(error) => Refused::Unknown(error.to_string()),
+            })?;
+        let differs = |what: &str| Refused::Invalid(format!("execution gives another {what}"));
+        if output.outbox_root != header.outbox_root {
+            return Err(differs("outbox"));
+        }
+        if output.gas_used != header.gas_used
+            || output.receipts_root != header.receipts_root
+            || output.logs_bloom != header.logs_bloom
+        {
+            return Err(differs("set of receipts"));
+        }
+        if output.transactions_root != header.transactions_root {
+            return Err(differs("root of the transactions"));
+        }
+        let merkleized = self
+            .seal::<E>(batch, header.height, &output)
+            .await
+            .map_err(Refused::Unknown)?;
+        if commitment::<E>(&merkleized) != header.state {
+            return Err(differs("state root"));
+        }
+        Ok((merkleized, output))
+    }
+
+    /// Whose words for which heights stand in `parent` and those blocks below it that are not final
+    /// here: a leader does not include them again.
+    async fn attested_before(
+        &self,
+        parent: &Block,
+        ancestry: &mut impl Ancestry<Block>,
+    ) -> BTreeSet<(u64, B256)> {
+        let tip = self.shared.tip.borrow().header.height;
+        let place = |one: &Attestation| (one.height, one.delegate);
+        let mut places: BTreeSet<_> = parent.system.attestations.iter().map(place).collect();
+        let mut height = parent.header.height;
+        while height > tip {
+            let Some(block) = ancestry.next().await else {
+                break;
+            };
+            let block = block.inner();
+            places.extend(block.system.attestations.iter().map(place));
+            height = block.header.height;
+        }
+        places
     }
 
     /// Waits until the block's time has come and there is something to put in it.
@@ -220,13 +446,50 @@ impl<V: EthereumView> Application<V> {
 
 struct Plan {
     timestamp_ms: u64,
-    leader: B256,
+    turn: Turn,
     checkpoint: Option<Checkpoint>,
 }
 
-/// A validator's account for tips: the last 20 bytes of its key's keccak256.
-fn beneficiary(leader: B256) -> Address {
-    Address::from_word(mileverse_primitives::keccak256(leader))
+/// Says in the log who signs the next epoch.
+fn report_epoch(info: &EpochInfo) {
+    let epoch = info.epoch.get();
+    let members = info.output.players().len();
+    let players = info.players.len();
+    if block::next_epoch(info).succeeded {
+        let revealed = info.output.revealed().len();
+        tracing::info!(
+            epoch,
+            members,
+            players,
+            revealed,
+            "the ceremony succeeded; its players sign the next epoch"
+        );
+    } else {
+        tracing::warn!(
+            epoch,
+            members,
+            players,
+            "the ceremony failed; the committee stays"
+        );
+    }
+}
+
+/// Why a block has no result here.
+enum Refused {
+    /// It breaks a rule, here and everywhere.
+    Invalid(String),
+    /// This machine could not tell.
+    Unknown(String),
+}
+
+/// What a header says of a state.
+fn commitment<E: StorageContext + Spawner>(state: &Merkleized<E>) -> StateCommitment {
+    let bounds = state.bounds();
+    StateCommitment {
+        root: block::word(&state.root()),
+        start: *bounds.inactivity_floor,
+        end: *bounds.tip.size,
+    }
 }
 
 fn milliseconds<E: Clock>(runtime: &E) -> u64 {
@@ -244,7 +507,7 @@ where
     type Databases = Databases<E>;
     type Captured = ();
     type Provider = ();
-    type Input = ();
+    type Input = CeremonyInput<(), MinSig, ed25519::PrivateKey, Directory>;
 
     fn sync_targets(block: &Block) -> <Databases<E> as DatabaseSet<E>>::SyncTargets {
         let state = block.header.state;
@@ -263,11 +526,12 @@ where
         (runtime, context): (E, BlockContext),
         mut ancestry: impl Ancestry<Block>,
         batch: Batch<E>,
-        _input: Input<(), ()>,
+        input: Input<Self::Input, ()>,
     ) -> Option<Proposed<Self, E>> {
         let parent = ancestry.next().await?;
         let parent = parent.inner();
         let parent_digest = block::word(&parent.digest());
+        let attested = self.attested_before(parent, &mut ancestry).await;
         self.wait_for_turn(&runtime, &parent.header).await;
 
         let height = parent.header.height.checked_add(1)?;
@@ -281,9 +545,15 @@ where
             .timestamp_ms
             .saturating_add(self.shared.genesis.block_time_ms);
         let turn = Block::turn(&context);
+        let reshared = System {
+            payload: input.upstream.payload,
+            endorsements: Vec::new(),
+            attestations: self.shared.duties.attestations(height, &attested),
+        };
+        let mut system = self.hand_over(reshared.clone());
         let mut plan = Plan {
             timestamp_ms: milliseconds(&runtime).max(least),
-            leader: turn.leader,
+            turn,
             checkpoint: self
                 .shared
                 .ethereum
@@ -295,29 +565,36 @@ where
             .mempool
             .candidates(MAX_TRANSACTIONS, MAX_BLOCK_BYTES);
         let executor = &self.shared.executor;
-        let mut built = executor
-            .build(
-                &reader,
-                self.input(&parent.header, parent_digest, &plan),
-                candidates.clone(),
-            )
-            .await;
-        // The chain may know better than this endpoint; its header is left out then.
-        if let (Err(BlockError::Invalid(reason)), Some(offered)) = (&built, plan.checkpoint) {
-            tracing::warn!(
-                number = offered.number,
-                reason,
-                "the chain does not take this endpoint's checkpoint"
-            );
-            plan.checkpoint = None;
-            built = executor
+        let built = loop {
+            let built = executor
                 .build(
                     &reader,
-                    self.input(&parent.header, parent_digest, &plan),
-                    candidates,
+                    self.input(&parent.header, parent_digest, &plan, &system),
+                    candidates.clone(),
                 )
                 .await;
-        }
+            // The chain may know better than this endpoint or this pool; what they offered is left
+            // out then.
+            match &built {
+                Err(BlockError::Invalid(reason)) if plan.checkpoint.is_some() => {
+                    tracing::warn!(height, reason, "built again without a checkpoint");
+                    plan.checkpoint = None;
+                }
+                Err(BlockError::Invalid(reason)) if !system.attestations.is_empty() => {
+                    tracing::warn!(height, reason, "built again without attestations");
+                    system.attestations.clear();
+                }
+                // The epoch must end, with the new key or without it.
+                Err(BlockError::Invalid(reason)) if !system.endorsements.is_empty() => {
+                    tracing::error!(height, reason, "the chain does not take the new group key");
+                    system = System {
+                        attestations: Vec::new(),
+                        ..reshared.clone()
+                    };
+                }
+                _ => break built,
+            }
+        };
         let (transactions, output, _) = match built {
             Ok(built) => built,
             Err(error) => {
@@ -325,8 +602,13 @@ where
                 return None;
             }
         };
-        let merkleized = self.seal::<E>(batch, height, &output).await?;
-        let bounds = merkleized.bounds();
+        let merkleized = match self.seal::<E>(batch, height, &output).await {
+            Ok(merkleized) => merkleized,
+            Err(error) => {
+                tracing::warn!(%error, height, "the state could not be merkleized");
+                return None;
+            }
+        };
         let header = Header {
             outbox_root: output.outbox_root,
             parent: parent_digest,
@@ -336,12 +618,9 @@ where
             gas_used: output.gas_used,
             transactions_root: output.transactions_root,
             receipts_root: output.receipts_root,
+            system_root: system.root(),
             logs_bloom: output.logs_bloom,
-            state: StateCommitment {
-                root: block::word(&merkleized.root()),
-                start: *bounds.inactivity_floor,
-                end: *bounds.tip.size,
-            },
+            state: commitment::<E>(&merkleized),
             turn,
             checkpoint: plan.checkpoint,
         };
@@ -349,7 +628,14 @@ where
             .iter()
             .map(|transaction| transaction.raw().0.clone())
             .collect();
-        let block = Block::new(header, raw, context.leader);
+        let signature = match self.shared.duties.proposer.sign(&turn, header.digest()) {
+            Ok(signature) => signature,
+            Err(error) => {
+                tracing::error!(%error, height, "this turn is lost");
+                return None;
+            }
+        };
+        let block = Block::new(header, signature, raw, system, context.leader);
         self.remember(block.digest(), height, output);
         Some(Proposed { block, merkleized })
     }
@@ -359,80 +645,39 @@ where
         (_, context): (E, BlockContext),
         mut ancestry: impl Ancestry<Block>,
         batch: Batch<E>,
-        _finality: Finality,
+        finality: Finality,
     ) -> Option<Merkleized<E>> {
         let block = ancestry.next().await?;
         let block = block.inner();
         let parent = ancestry.next().await?;
         let parent = parent.inner();
-        let header = &block.header;
-        let genesis = &self.shared.genesis;
-        let refuse = |reason: &str| {
-            tracing::warn!(height = header.height, reason, "block refused");
-        };
-        if header.parent != block::word(&parent.digest())
-            || header.height != parent.height().get().checked_add(1)?
-            || header.turn != Block::turn(&context)
-            || header.gas_limit != genesis.gas_limit
-        {
-            refuse("it does not follow its parent");
-            return None;
-        }
-        let least = parent
-            .header
-            .timestamp_ms
-            .checked_add(genesis.block_time_ms)?;
-        if header.timestamp_ms < least {
-            refuse("it comes too soon after its parent");
-            return None;
-        }
-        let Ok(transactions) = block
-            .transactions
-            .iter()
-            .map(|raw| Transaction::decode(raw, genesis.chain_id))
-            .collect::<Result<Vec<_>, _>>()
-        else {
-            refuse("a transaction is not valid");
-            return None;
-        };
-        let plan = Plan {
-            timestamp_ms: header.timestamp_ms,
-            leader: header.turn.leader,
-            checkpoint: header.checkpoint,
-        };
-        let reader = BatchReader::<E> {
-            batch: &batch,
-            overlay: self.overlay(header.height),
-        };
-        let input = self.input(&parent.header, header.parent, &plan);
-        let output = match self
-            .shared
-            .executor
-            .execute(&reader, input, &transactions)
-            .await
-        {
-            Ok(output) => output,
-            Err(BlockError::Invalid(reason)) => {
-                refuse(&reason);
-                return None;
+        let height = block.header.height;
+        match (
+            self.check(&context, block, parent, batch, finality).await,
+            finality,
+        ) {
+            (Ok((merkleized, output)), _) => {
+                self.remember(block.digest(), height, output);
+                Some(merkleized)
             }
-            Err(error) => {
-                tracing::warn!(%error, height = header.height, "a block could not be executed here");
-                return None;
+            (Err(Refused::Invalid(reason)), Finality::Candidate) => {
+                tracing::warn!(height, reason, "block refused");
+                None
             }
-        };
-        if output.outbox_root != header.outbox_root
-            || output.gas_used != header.gas_used
-            || output.transactions_root != header.transactions_root
-            || output.receipts_root != header.receipts_root
-            || output.logs_bloom != header.logs_bloom
-        {
-            refuse("its result is not what execution gives here");
-            return None;
+            (Err(Refused::Invalid(reason)), Finality::Finalized) => {
+                self.stop(format!(
+                    "block {height} is final, but its result is another one here: {reason}. This node's software or its data differs from the others'. Install the release that they run; if it is the same, remove the data directory and sync again"
+                ))
+                .await
+            }
+            // Nothing is known about the block: neither a vote for it nor one against it.
+            (Err(Refused::Unknown(reason)), _) => {
+                self.stop(format!(
+                    "the state could not be read to execute block {height}: {reason}. Check the disk, then start the node again"
+                ))
+                .await
+            }
         }
-        let merkleized = self.seal::<E>(batch, header.height, &output).await?;
-        self.remember(block.digest(), header.height, output);
-        Some(merkleized)
     }
 
     async fn capture(
@@ -474,12 +719,14 @@ where
         };
         if let Err(error) = written {
             // Never acknowledge a block that JSON-RPC could not serve after a restart.
-            let _ = self
-                .shared
-                .fatal
-                .send(format!("block {height} cannot be indexed: {error}"));
-            futures::future::pending::<()>().await;
+            self.stop(format!("block {height} cannot be indexed: {error}"))
+                .await
         }
+        if let Some(info) = block.opens() {
+            report_epoch(info);
+        }
+        // Before the tip moves: a leader asks for what stands above the tip itself.
+        self.shared.duties.on_final(block);
         self.shared.tip.send_replace(Tip {
             header: block.header.clone(),
             digest: block::word(&digest),

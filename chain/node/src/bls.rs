@@ -10,10 +10,12 @@
 
 use blst::min_sig::{PublicKey, Signature};
 use commonware_codec::Encode as _;
+use commonware_codec::{Copying, DecodeExt};
 use commonware_cryptography::bls12381::primitives::variant::{MinSig, Variant};
 use mileverse_primitives::{
     Bytes,
     certificate::{G1_LENGTH, G2_LENGTH},
+    packet::GroupKey,
 };
 use thiserror::Error;
 
@@ -49,4 +51,26 @@ pub fn public_key(point: &<MinSig as Variant>::Public) -> Result<Bytes, InvalidP
         }
     }
     Ok(out.into())
+}
+
+/// A public key as execution takes it.
+pub fn group_key(point: &<MinSig as Variant>::Public) -> Result<GroupKey, InvalidPoint> {
+    GroupKey::try_from(public_key(point)?.as_ref()).map_err(|_| InvalidPoint)
+}
+
+/// Reads a public key as Ethereum takes it.
+pub fn read_group_key(key: &GroupKey) -> Result<<MinSig as Variant>::Public, InvalidPoint> {
+    let mut uncompressed = Vec::with_capacity(4 * FIELD);
+    for pair in key.chunks_exact(2 * (PADDING.len() + FIELD)) {
+        let (c0, c1) = pair.split_at(PADDING.len() + FIELD);
+        for field in [c1, c0] {
+            let (padding, field) = field.split_at(PADDING.len());
+            if padding != PADDING {
+                return Err(InvalidPoint);
+            }
+            uncompressed.extend_from_slice(field);
+        }
+    }
+    let point = PublicKey::deserialize(&uncompressed).map_err(|_| InvalidPoint)?;
+    DecodeExt::decode(Copying(point.compress().as_slice())).map_err(|_| InvalidPoint)
 }

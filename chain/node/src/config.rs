@@ -3,12 +3,18 @@
 //! ```toml
 //! genesis = "../genesis.json"
 //! data_dir = "data"
-//! keys = "keys.json"
+//! keys = "keys.json"               # the node's identity, sealed under its operator's passphrase
+//! passphrase_file = "passphrase"   # optional; see `secrets::passphrase` for the other ways
 //! listen = "127.0.0.1:9000"        # other validators
 //! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
 //! ethereum_rpc = "http://127.0.0.1:8546"
+//! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
 //!
-//! [[peers]]                        # every other validator
+//! public_address = "203.0.113.7:9000"     # where others see this node, if not at `listen`
+//! introduce = ["http://203.0.113.1:8545"] # nodes that are asked, over JSON-RPC, to let it in
+//!
+//! [[peers]]                        # optional: nodes beside the chain's own delegates and players,
+//!                                  # or another way to reach one of them
 //! public_key = "0x…"               # ed25519, 32 bytes
 //! address = "127.0.0.1:9001"
 //! ```
@@ -34,18 +40,29 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Key file.
     pub keys: PathBuf,
+    /// File with the passphrase that opens the keys.
+    pub passphrase_file: Option<PathBuf>,
     /// Where other validators connect.
     pub listen: SocketAddr,
     /// Where JSON-RPC listens.
     pub rpc: SocketAddr,
     /// This validator's own Ethereum endpoint.
     pub ethereum_rpc: String,
-    /// The other validators.
+    /// Where others see this node connect from; `listen` if it is not said.
+    #[serde(default)]
+    pub public_address: Option<SocketAddr>,
+    /// JSON-RPC URLs of nodes that are asked to let this one in. A node that the chain names, or
+    /// that the others' configurations name, needs none.
+    #[serde(default)]
+    pub introduce: Vec<String>,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
 }
 
-/// Another validator.
+/// Another node.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {
@@ -64,7 +81,8 @@ impl Config {
             message: error.message().into(),
         })?;
         let base = path.parent().unwrap_or_else(|| Path::new("."));
-        for relative in [&mut config.genesis, &mut config.data_dir, &mut config.keys] {
+        let paths = [&mut config.genesis, &mut config.data_dir, &mut config.keys];
+        for relative in paths.into_iter().chain(&mut config.passphrase_file) {
             *relative = base.join(&relative);
         }
         Ok(config)
@@ -80,7 +98,8 @@ impl Config {
     }
 }
 
-fn read_limited(path: &Path) -> Result<String, Error> {
+/// Reads a text file of at most 1 MiB.
+pub(crate) fn read_limited(path: &Path) -> Result<String, Error> {
     let failed = |source| Error::File {
         path: path.into(),
         source,

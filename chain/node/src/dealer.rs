@@ -1,47 +1,126 @@
 //! Deals the first committee's keys on one machine.
 //!
 //! One process knows the whole group key for a moment, so whoever runs it must be trusted by the
-//! network it starts. A committee that deals to itself is the chain's own ceremony.
+//! network it starts. Every later committee deals to itself: that is the chain's own ceremony, and
+//! it changes all shares.
 
-use crate::{block::PublicKey, bls, error::Error, keys::ValidatorKeys};
-use commonware_codec::{Copying, Decode as _, DecodeExt as _, Encode as _};
+use crate::{
+    block::{Output, PublicKey},
+    bls,
+    error::Error,
+    secrets::ValidatorKeys,
+};
+use commonware_codec::Encode as _;
 use commonware_cryptography::{
     Signer as _,
     bls12381::{
         dkg::feldman_desmedt,
-        primitives::{
-            sharing::{Mode, ModeVersion, Sharing},
-            variant::MinSig,
-        },
+        primitives::{sharing::Mode, variant::MinSig},
     },
     ed25519,
 };
 use commonware_math::algebra::Random as _;
 use commonware_utils::{N3f1, TryCollect as _, ordered::Set};
 use mileverse_primitives::{
-    B256, Bytes,
-    genesis::{Committee, MAX_VALIDATORS},
+    Address, B256, Bytes, U256,
+    genesis::{Committee, LEAST_COMMITTEE, MAX_VALIDATORS, Member},
 };
-use std::num::NonZeroU32;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
-/// A committee and its members' secrets.
+/// What a dealing gives.
 pub struct Dealing {
-    /// For the genesis file.
-    pub committee: Committee,
+    /// Its public outcome, for the genesis file.
+    pub output: Bytes,
     /// The group key as Ethereum takes it (EIP-2537, 256 bytes).
     pub group_key: Bytes,
-    /// One per validator, in the committee's order.
+    /// One per validator, ascending by public key.
     pub keys: Vec<ValidatorKeys>,
 }
 
+/// `dealing.json`: what everybody may know of a dealing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Public {
+    /// The dealt keys, ascending.
+    pub consensus_keys: Vec<B256>,
+    /// The public outcome, for the genesis file.
+    pub output: Bytes,
+    /// The group key as Ethereum takes it (EIP-2537, 256 bytes).
+    pub group_key: Bytes,
+}
+
+impl Public {
+    /// Of a dealing.
+    pub fn of(dealing: &Dealing) -> Self {
+        Self {
+            consensus_keys: dealing.public_keys(),
+            output: dealing.output.clone(),
+            group_key: dealing.group_key.clone(),
+        }
+    }
+}
+
+/// What a genesis file says of a member beside its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// Who owns the candidacy.
+    pub owner: Address,
+    /// Where other validators reach it.
+    pub address: SocketAddr,
+    /// The owner's own stake.
+    pub stake: U256,
+    /// Its commission, in basis points.
+    pub commission_bp: u16,
+}
+
+impl Dealing {
+    /// The dealt keys, ascending.
+    pub fn public_keys(&self) -> Vec<B256> {
+        self.keys
+            .iter()
+            .map(|keys| B256::from_slice(&keys.public_key()))
+            .collect()
+    }
+
+    /// The committee of a genesis file: the dealt keys, one seat each, in their order.
+    pub fn committee(&self, seats: impl IntoIterator<Item = Seat>) -> Committee {
+        committee(self.public_keys(), self.output.clone(), seats)
+    }
+}
+
+/// The committee of a genesis file: `keys`, ascending, with one seat each.
+pub fn committee(
+    keys: impl IntoIterator<Item = B256>,
+    output: Bytes,
+    seats: impl IntoIterator<Item = Seat>,
+) -> Committee {
+    let members = keys
+        .into_iter()
+        .zip(seats)
+        .map(|(consensus_key, seat)| Member {
+            consensus_key,
+            owner: seat.owner,
+            address: seat.address,
+            stake: seat.stake,
+            commission_bp: seat.commission_bp,
+        })
+        .collect();
+    Committee { members, output }
+}
+
 /// Makes fresh keys for `validators` members.
+///
+/// # Errors
+///
+/// When no committee has so many members.
 pub fn deal(validators: usize) -> Result<Dealing, Error> {
-    if !(1..=MAX_VALIDATORS).contains(&validators) {
-        return Err(Error::Committee(format!(
-            "a committee has 1 to {MAX_VALIDATORS} validators, not {validators}"
+    if validators != 1 && !(LEAST_COMMITTEE..=MAX_VALIDATORS).contains(&validators) {
+        return Err(Error::Deal(format!(
+            "a committee has one validator (a development net) or {LEAST_COMMITTEE} to {MAX_VALIDATORS}, not {validators}"
         )));
     }
-    let damaged = |error: &dyn std::fmt::Debug| Error::Committee(format!("{error:?}"));
+    let failed = |error: &dyn std::fmt::Debug| Error::Deal(format!("{error:?}"));
     let mut rng = rand::rng();
     let mut identities: Vec<ed25519::PrivateKey> = (0..validators)
         .map(|_| ed25519::PrivateKey::random(&mut rng))
@@ -51,58 +130,20 @@ pub fn deal(validators: usize) -> Result<Dealing, Error> {
         .iter()
         .map(|key| key.public_key())
         .try_collect()
-        .map_err(|error| damaged(&error))?;
-    let (output, shares) =
+        .map_err(|error| failed(&error))?;
+    let (output, shares): (Output, _) =
         feldman_desmedt::deal::<MinSig, _, N3f1>(&mut rng, Mode::NonZeroCounter, names)
-            .map_err(|error| damaged(&error))?;
+            .map_err(|error| failed(&error))?;
     let keys = identities
         .into_iter()
-        .map(|identity| {
-            let share = shares
-                .get_value(&identity.public_key())
-                .cloned()
-                .ok_or_else(|| Error::Committee("a member was dealt no share".into()))?;
-            Ok(ValidatorKeys { identity, share })
+        .map(|identity| ValidatorKeys {
+            share: shares.get_value(&identity.public_key()).cloned(),
+            identity,
         })
-        .collect::<Result<Vec<_>, Error>>()?;
+        .collect();
     Ok(Dealing {
-        committee: Committee {
-            validators: keys
-                .iter()
-                .map(|keys| B256::from_slice(&keys.public_key()))
-                .collect(),
-            sharing: output.public().encode().to_vec().into(),
-        },
-        group_key: bls::public_key(output.public().public()).map_err(|error| damaged(&error))?,
+        output: output.encode().to_vec().into(),
+        group_key: bls::public_key(output.public().public()).map_err(|error| failed(&error))?,
         keys,
     })
-}
-
-/// Reads a genesis file's committee: members in order, and the public polynomial.
-pub fn read(committee: &Committee) -> Result<(Set<PublicKey>, Sharing<MinSig>), Error> {
-    let members: Set<PublicKey> = committee
-        .validators
-        .iter()
-        .map(|key| PublicKey::decode(Copying(key.as_slice())))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| Error::Committee(format!("a validator's key: {error}")))?
-        .into_iter()
-        .try_collect()
-        .map_err(|_| Error::Committee("a validator stands in it twice".into()))?;
-    let total = u32::try_from(members.len())
-        .ok()
-        .and_then(NonZeroU32::new)
-        .ok_or_else(|| Error::Committee("it is empty".into()))?;
-    let sharing = Sharing::decode_cfg(
-        Copying(committee.sharing.as_ref()),
-        &(total, ModeVersion::v0()),
-    )
-    .map_err(|error| Error::Committee(format!("the sharing: {error}")))?;
-    if sharing.total() != total {
-        return Err(Error::Committee(format!(
-            "the sharing is for {} members, the committee has {total}",
-            sharing.total()
-        )));
-    }
-    Ok((members, sharing))
 }

@@ -1,6 +1,10 @@
 //! What can stop a node from starting, each said so that its operator knows what to do.
 
-use mileverse_primitives::genesis::GenesisError;
+use crate::{
+    application::GenesisBlockError, command::genesis::SpecError, committee::CommitteeError,
+    secrets::SecretError,
+};
+use mileverse_primitives::{B256, genesis::GenesisError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -24,13 +28,16 @@ pub enum Error {
         message: String,
     },
     /// A key file that cannot be used.
-    #[error("{path} does not hold this network's validator keys: {message}")]
+    #[error("{path} does not hold keys for this network: {message}")]
     Keys {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         message: String,
     },
+    /// A sealed file, or the passphrase that opens it.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A genesis file that breaks a rule.
     #[error("{path}: {source}")]
     Genesis {
@@ -41,9 +48,32 @@ pub enum Error {
     },
     /// The genesis file's committee cannot be read.
     #[error(
-        "the genesis file's committee is damaged: {0}; deal a new one with `mileverse node deal`"
+        "the genesis file's committee is damaged: {0}; get the file again from whoever runs the network"
     )]
-    Committee(String),
+    Committee(#[from] CommitteeError),
+    /// Keys that cannot be dealt.
+    #[error("the keys cannot be dealt: {0}")]
+    Deal(String),
+    /// A new node's files that cannot be made.
+    #[error("the node cannot be initialised: {0}")]
+    Init(String),
+    /// A description of a network that gives no genesis file.
+    #[error("{path} describes no network: {source}")]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SpecError,
+    },
+    /// Standard output is closed.
+    #[error("the answer could not be written to standard output: {0}")]
+    Output(std::io::Error),
+    /// A `[[peers]]` entry that cannot be one.
+    #[error("the configuration's [[peers]] entry {0} is not an ed25519 public key")]
+    Peer(B256),
+    /// There is no first block.
+    #[error("the genesis file gives no first block: {0}")]
+    GenesisBlock(#[from] GenesisBlockError),
     /// State of another network.
     #[error(
         "{path} belongs to the network with genesis {found}, not {expected}; use another data_dir or the right genesis file"
@@ -76,9 +106,17 @@ pub enum Error {
         /// What it said.
         message: String,
     },
+    /// What the node signed or found before.
+    #[error(transparent)]
+    Duties(#[from] crate::duties::DutiesError),
     /// An Ethereum endpoint that cannot be one.
     #[error("ethereum_rpc {0:?} is not a URL; give one such as http://127.0.0.1:8545")]
     EthereumUrl(String),
+    /// A node to visit that cannot be one.
+    #[error(
+        "introduce has {0:?}, which is not a URL; give JSON-RPC URLs such as http://203.0.113.1:8545, at most 16"
+    )]
+    Introduce(String),
     /// A part of the node stopped.
     #[error("the node stopped: {0}")]
     Stopped(String),

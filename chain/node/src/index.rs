@@ -11,9 +11,14 @@
 //! packets       leaf index        -> JSON: the outbox packet
 //! meta          "genesis"         -> genesis hash
 //! ```
+//!
+//! The first block written may be any: a node that synced its state executes none of the blocks
+//! below its floor. What lies below the first block is refused ([`IndexError::Before`]), not
+//! answered as if it did not exist. Every block after the first must follow the one before. Paths in
+//! the outbox's tree need all its leaves, so a node that lacks the first of them gives none.
 
 use crate::block::Block;
-use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+use commonware_codec::Encode as _;
 use mileverse_execution::{BlockOutput, TransactionOutcome};
 use mileverse_primitives::{
     B256, outbox,
@@ -47,6 +52,21 @@ pub enum IndexError {
     /// Another network's index.
     #[error("it belongs to genesis {0}")]
     OtherGenesis(B256),
+    /// It lies before the first block that was executed here.
+    #[error(
+        "this node synced the state and has blocks from {first} on, not {height}; ask a node that has the whole chain"
+    )]
+    Before {
+        /// The height asked for.
+        height: u64,
+        /// The first there is.
+        first: u64,
+    },
+    /// It needs packets that were sent before the first block that was executed here.
+    #[error(
+        "this node synced the state and lacks the first {0} packets of the outbox, which every path needs; ask a node that has the whole chain"
+    )]
+    Packets(u64),
     /// A block is missing before this one.
     #[error("the index has a gap before block {0}; delete the data directory and sync again")]
     Gap(u64),
@@ -94,13 +114,30 @@ pub struct Record<'a> {
 #[derive(Clone)]
 pub struct Index {
     database: Arc<Database>,
-    leaves: Arc<RwLock<Vec<B256>>>,
+    leaves: Arc<RwLock<Leaves>>,
+}
+
+/// The outbox's leaves, as far as they are here.
+#[derive(Default)]
+struct Leaves {
+    /// How many were there before the first block here.
+    missing: u64,
+    hashes: Vec<B256>,
 }
 
 impl Index {
     /// Opens or makes the index of the network with this genesis hash.
     pub fn open(path: &Path, genesis: B256) -> Result<Self, IndexError> {
-        let database = Database::create(path)?;
+        Self::over(Database::create(path)?, genesis)
+    }
+
+    /// An index that no file holds, for simulations.
+    pub fn in_memory(genesis: B256) -> Result<Self, IndexError> {
+        let memory = redb::backends::InMemoryBackend::new();
+        Self::over(Database::builder().create_with_backend(memory)?, genesis)
+    }
+
+    fn over(database: Database, genesis: B256) -> Result<Self, IndexError> {
         let write = database.begin_write()?;
         {
             let mut meta = write.open_table(META)?;
@@ -119,15 +156,7 @@ impl Index {
             write.open_table(PACKETS)?;
         }
         write.commit()?;
-        let mut leaves = Vec::new();
-        {
-            let read = database.begin_read()?;
-            for entry in read.open_table(PACKETS)?.iter()? {
-                let (index, packet) = entry?;
-                let packet: OutboxPacket = decode(packet.value(), "packets")?;
-                leaves.push(outbox::leaf(index.value(), packet.commitment));
-            }
-        }
+        let leaves = read_leaves(&database)?;
         Ok(Self {
             database: Arc::new(database),
             leaves: Arc::new(RwLock::new(leaves)),
@@ -140,12 +169,15 @@ impl Index {
         if self.has(record.digest) {
             return Ok(());
         }
+        let first;
         let write = self.database.begin_write()?;
         {
             let mut blocks = write.open_table(BLOCKS)?;
-            if height > 1 && blocks.get(height - 1)?.is_none() {
+            let newest = blocks.last()?.map(|(newest, _)| newest.value());
+            if newest.is_some_and(|newest| Some(height) > newest.checked_add(1)) {
                 return Err(IndexError::Gap(height));
             }
+            first = newest.is_none();
             blocks.insert(height, record.block.encode().as_ref())?;
             write.open_table(DIGESTS)?.insert(record.digest.0, height)?;
             let mut transactions = write.open_table(TRANSACTIONS)?;
@@ -174,8 +206,14 @@ impl Index {
         }
         write.commit()?;
         let mut leaves = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
+        if first {
+            let sent = record.output.packets.len() as u64;
+            leaves.missing = record.output.outbox_size.saturating_sub(sent);
+        }
         for sent in &record.output.packets {
-            leaves.push(outbox::leaf(sent.index, sent.commitment));
+            leaves
+                .hashes
+                .push(outbox::leaf(sent.index, sent.commitment));
         }
         Ok(())
     }
@@ -204,14 +242,26 @@ impl Index {
             .transpose()
     }
 
-    /// A block by height.
+    /// Height of the first block written.
+    pub fn first(&self) -> Result<Option<u64>, IndexError> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(BLOCKS)?;
+        Ok(table.first()?.map(|(height, _)| height.value()))
+    }
+
+    /// A block by height; `None` for block 0 and for those that are not final yet.
     pub fn block(&self, height: u64) -> Result<Option<Block>, IndexError> {
         let read = self.database.begin_read()?;
         let table = read.open_table(BLOCKS)?;
-        table
-            .get(height)?
-            .map(|block| block_from(block.value()))
-            .transpose()
+        if let Some(block) = table.get(height)? {
+            return block_from(block.value()).map(Some);
+        }
+        match table.first()?.map(|(first, _)| first.value()) {
+            Some(first) if (1..first).contains(&height) => {
+                Err(IndexError::Before { height, first })
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What a block did, by height.
@@ -235,6 +285,10 @@ impl Index {
 
     /// Outbox packets from a leaf index on, at most `limit`.
     pub fn packets(&self, from: u64, limit: u64) -> Result<Vec<OutboxPacket>, IndexError> {
+        let missing = self.missing_packets();
+        if from < missing {
+            return Err(IndexError::Packets(missing));
+        }
         let read = self.database.begin_read()?;
         let table = read.open_table(PACKETS)?;
         table
@@ -243,14 +297,23 @@ impl Index {
             .collect()
     }
 
+    fn missing_packets(&self) -> u64 {
+        let leaves = self.leaves.read().unwrap_or_else(PoisonError::into_inner);
+        leaves.missing
+    }
+
     /// The path of a leaf in the tree of `size` leaves; `None` if there is no such leaf or tree.
     pub fn outbox_proof(&self, index: u64, size: u64) -> Result<Option<OutboxProof>, IndexError> {
         let path = {
             let leaves = self.leaves.read().unwrap_or_else(PoisonError::into_inner);
+            if leaves.missing > 0 {
+                return Err(IndexError::Packets(leaves.missing));
+            }
             let (Ok(at), Ok(length)) = (usize::try_from(index), usize::try_from(size)) else {
                 return Ok(None);
             };
             leaves
+                .hashes
                 .get(..length)
                 .and_then(|leaves| outbox::path(leaves, at))
         };
@@ -267,8 +330,30 @@ impl Index {
     }
 }
 
+fn read_leaves(database: &Database) -> Result<Leaves, IndexError> {
+    let read = database.begin_read()?;
+    let mut leaves = Leaves::default();
+    let packets = read.open_table(PACKETS)?;
+    for entry in packets.iter()? {
+        let (index, packet) = entry?;
+        let packet: OutboxPacket = decode(packet.value(), "packets")?;
+        leaves
+            .hashes
+            .push(outbox::leaf(index.value(), packet.commitment));
+    }
+    leaves.missing = match packets.first()? {
+        Some((index, _)) => index.value(),
+        // None was sent since the first block, so all there are came before.
+        None => match read.open_table(RESULTS)?.first()? {
+            Some((_, results)) => decode::<Results>(results.value(), "results")?.outbox_size,
+            None => 0,
+        },
+    };
+    Ok(leaves)
+}
+
 fn block_from(bytes: &[u8]) -> Result<Block, IndexError> {
-    Block::decode(Copying(bytes)).map_err(|_| IndexError::Damaged("blocks"))
+    Block::read_own(bytes).map_err(|_| IndexError::Damaged("blocks"))
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, IndexError> {

@@ -17,20 +17,33 @@
 //! network and no disk. [`index`] is derived data for JSON-RPC and can be rebuilt from blocks.
 
 pub mod application;
+pub mod attestation;
 pub mod block;
 pub mod bls;
 pub mod command;
+pub mod committee;
+pub mod committees;
 pub mod config;
 pub mod consensus;
 pub mod dealer;
+pub mod duties;
+pub mod equivocation;
 pub mod ethereum;
+pub mod evidence;
 pub mod index;
-pub mod keys;
 pub mod mempool;
+pub mod metrics;
+pub mod misbehaviour;
+pub mod proposal;
+pub mod rotation;
 pub mod rpc;
+pub mod secrets;
+pub mod signature;
 pub mod state;
+pub mod sync;
+pub mod system;
 
 mod error;
 
-pub use command::{Command, run};
+pub use command::{Command, genesis, run};
 pub use error::Error;

@@ -6,23 +6,19 @@
 use bytes::BufMut;
 use commonware_codec::{Buf, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
 use commonware_cryptography::{Sha256, sha256};
-use commonware_glue::stateful::db::{AttachableResolver, DatabaseSet, Shared};
+use commonware_glue::stateful::db::{DatabaseSet, Shared};
 use commonware_parallel::Sequential;
 use commonware_runtime::{Spawner, buffer::paged::CacheRef};
 use commonware_storage::{
     Context as StorageContext,
     journal::contiguous::variable::Config as LogConfig,
     mmr::{self, full::Config as MerkleConfig},
-    qmdb::{
-        any::{VariableConfig, unordered::variable},
-        sync::{Request, Source, source},
-    },
+    qmdb::any::{VariableConfig, unordered::variable},
     translator::EightCap,
 };
 use commonware_utils::{NZU64, NZUsize};
 use mileverse_execution::state::{Changes, Key, MAX_VALUE_LENGTH, ReadError, StateReader, Value};
-use std::{marker::PhantomData, num::NonZeroUsize};
-use thiserror::Error;
+use std::num::NonZeroUsize;
 
 /// The database.
 pub type StateDb<E> =
@@ -86,43 +82,6 @@ pub fn config(prefix: &str, cache: CacheRef) -> VariableConfig<EightCap, ((), ()
         init_buffer: NZUsize!(1 << 21),
         init_concurrency: (),
     }
-}
-
-/// Where a database would fetch its operations from when it syncs from peers: nowhere.
-///
-/// Every node replays final blocks instead, which verifies each of them.
-pub struct Replay<E>(PhantomData<fn() -> E>);
-
-/// Nobody serves state.
-#[derive(Debug, Error)]
-#[error("this network serves blocks to replay, not state")]
-pub struct NotServed;
-
-impl<E> Default for Replay<E> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<E> Clone for Replay<E> {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
-}
-
-impl<E: StorageContext + Spawner> Source for Replay<E> {
-    type Family = mmr::Family;
-    type Digest = sha256::Digest;
-    type Op = variable::Operation<mmr::Family, sha256::Digest, StoredValue>;
-    type Error = NotServed;
-
-    async fn serve(&self, _request: Request<mmr::Family>) -> source::Result<Self> {
-        Err(NotServed)
-    }
-}
-
-impl<E: StorageContext + Spawner> AttachableResolver<StateDb<E>> for Replay<E> {
-    async fn attach_database(&self, _database: Databases<E>) {}
 }
 
 /// Reads through a batch, and before that through `overlay` (the genesis state under block 1).

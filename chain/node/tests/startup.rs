@@ -3,12 +3,23 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser;
-use mileverse_node::{Command, dealer, index::Index, keys::ValidatorKeys, run};
+use mileverse_node::{
+    Command,
+    dealer::{self, Seat},
+    index::Index,
+    run,
+    secrets::{self, Cost, Passphrase, Secrets, ValidatorKeys},
+};
 use mileverse_primitives::{
     Address, B256,
     genesis::{EthereumSide, Genesis},
+    staking::{StakingRules, coins},
 };
-use std::{fs, net::TcpListener, path::PathBuf};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+};
 
 #[derive(Parser)]
 struct Cli {
@@ -20,22 +31,35 @@ struct Cli {
 struct Setup {
     directory: tempfile::TempDir,
     genesis: Genesis,
+    passphrase: Passphrase,
 }
 
 impl Setup {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(4).unwrap();
+        let passphrase = Passphrase::random_file(&directory.path().join("passphrase")).unwrap();
         dealing.keys[0]
-            .write(&directory.path().join("keys.json"))
+            .write(
+                &directory.path().join("keys.json"),
+                &passphrase,
+                Cost::LIGHT,
+            )
             .unwrap();
+        let seats = (1..=4).map(|number| Seat {
+            owner: Address::repeat_byte(number),
+            address: SocketAddr::from(([127, 0, 0, 1], u16::from(number))),
+            stake: coins(10_000),
+            commission_bp: 500,
+        });
         let genesis = Genesis {
             chain_id: 77_771,
             timestamp_ms: 1,
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
-            committee: dealing.committee,
+            epoch_blocks: 16,
+            committee: dealing.committee(seats),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,
@@ -43,8 +67,14 @@ impl Setup {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: Vec::new(),
         };
-        let setup = Self { directory, genesis };
+        let setup = Self {
+            directory,
+            genesis,
+            passphrase,
+        };
         setup.write_genesis();
         setup.write_config(&setup.config());
         setup
@@ -52,6 +82,12 @@ impl Setup {
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    fn replace_keys(&self, keys: &ValidatorKeys) {
+        let path = self.path("keys.json");
+        fs::remove_file(&path).unwrap();
+        keys.write(&path, &self.passphrase, Cost::LIGHT).unwrap();
     }
 
     fn write_genesis(&self) {
@@ -63,13 +99,10 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        let mut config = "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
-            .to_owned();
-        for peer in &self.genesis.committee.validators[1..] {
-            config += &format!("[[peers]]\npublic_key = '{peer}'\naddress = '127.0.0.1:1'\n");
-        }
-        config
+        "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+         passphrase_file = 'passphrase'\n\
+         listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n"
+            .to_owned()
     }
 
     fn write_config(&self, text: &str) {
@@ -105,31 +138,85 @@ fn a_configuration_that_is_missing_or_misspelt() {
 #[test]
 fn a_genesis_file_that_breaks_a_rule() {
     let mut setup = Setup::new();
-    setup.genesis.committee.validators.reverse();
+    setup.genesis.committee.members.reverse();
     setup.write_genesis();
     contains(&setup.refusal(), "ascending order");
+    setup.genesis.committee.members.truncate(3);
+    setup.write_genesis();
+    contains(&setup.refusal(), "not 3");
     fs::write(setup.path("genesis.json"), "{").unwrap();
     contains(&setup.refusal(), "genesis file is not valid");
 }
 
 #[test]
+fn a_committee_that_no_dealing_made() {
+    let mut setup = Setup::new();
+    // Not a point of the curve.
+    setup.genesis.committee.members[3].consensus_key = B256::repeat_byte(0xff);
+    setup.write_genesis();
+    contains(&setup.refusal(), "is not an ed25519 public key");
+
+    let mut setup = Setup::new();
+    setup.genesis.committee.output = dealer::deal(4).unwrap().output;
+    setup.write_genesis();
+    contains(&setup.refusal(), "dealt to other keys");
+    setup.genesis.committee.output = B256::repeat_byte(1).to_vec().into();
+    setup.write_genesis();
+    contains(&setup.refusal(), "not the outcome of a dealing");
+}
+
+#[test]
 fn keys_of_somebody_else() {
-    let setup = Setup::new();
     let stranger = dealer::deal(4).unwrap();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    stranger.keys[0].write(&setup.path("keys.json")).unwrap();
-    contains(&setup.refusal(), "not in the genesis committee");
 
     // The right name with a stranger's share.
     let setup = Setup::new();
-    let mut keys = ValidatorKeys::read(&setup.path("keys.json")).unwrap();
-    keys.share = stranger.keys[0].share.clone();
-    fs::remove_file(setup.path("keys.json")).unwrap();
-    keys.write(&setup.path("keys.json")).unwrap();
+    let path = setup.path("keys.json");
+    let (mut keys, _) = ValidatorKeys::read(&path, &setup.passphrase).unwrap();
+    keys.share.clone_from(&stranger.keys[0].share);
+    setup.replace_keys(&keys);
+    contains(&setup.refusal(), "another committee");
+
+    // A share in the file of somebody who is not in the committee.
+    let setup = Setup::new();
+    setup.replace_keys(&stranger.keys[0]);
     contains(&setup.refusal(), "another committee");
 
     fs::write(setup.path("keys.json"), "{\"identity\":\"0x01\"}").unwrap();
-    contains(&setup.refusal(), "not a key file");
+    contains(&setup.refusal(), "is not a mileverse/keys file");
+}
+
+#[test]
+fn passphrases_that_do_not_fit() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let setup = Setup::new();
+    fs::write(setup.path("passphrase"), "another\n").unwrap();
+    contains(&setup.refusal(), "the passphrase does not open");
+    fs::write(setup.path("passphrase"), "\n").unwrap();
+    contains(&setup.refusal(), "1 to 1024 bytes");
+    let everybody = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(setup.path("passphrase"), everybody).unwrap();
+    contains(&setup.refusal(), "chmod 600");
+    fs::remove_file(setup.path("passphrase")).unwrap();
+    contains(&setup.refusal(), "passphrase cannot be read");
+}
+
+#[test]
+fn secrets_of_another_node() {
+    let setup = Setup::new();
+    // A stranger's store, as if a data directory had been copied.
+    let stranger = ValidatorKeys::random();
+    fs::create_dir(setup.path("data")).unwrap();
+    let (fatal, _failures) = tokio::sync::mpsc::unbounded_channel();
+    let store = secrets::Setup {
+        path: setup.path("data/secrets.json"),
+        identity: stranger.consensus_key(),
+        chain: setup.genesis.hash().unwrap(),
+        dealt: None,
+        cost: Cost::LIGHT,
+    };
+    drop(Secrets::open(store, &setup.passphrase, fatal).unwrap());
+    contains(&setup.refusal(), &stranger.consensus_key().to_string());
 }
 
 #[test]
@@ -141,18 +228,19 @@ fn key_files_are_private_and_never_replaced() {
         fs::metadata(&path).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    let keys = ValidatorKeys::read(&path).unwrap();
-    assert!(keys.write(&path).is_err());
+    let (keys, _) = ValidatorKeys::read(&path, &setup.passphrase).unwrap();
+    assert!(keys.write(&path, &setup.passphrase, Cost::LIGHT).is_err());
 }
 
 #[test]
-fn a_peer_without_an_address() {
+fn a_peer_that_is_no_key() {
     let setup = Setup::new();
-    let config = setup.config();
-    let (shorter, _) = config.rsplit_once("[[peers]]").unwrap();
-    setup.write_config(shorter);
-    let missing = setup.genesis.committee.validators[3];
-    contains(&setup.refusal(), &missing.to_string());
+    let wrong = B256::repeat_byte(0xff);
+    setup.write_config(
+        &(setup.config()
+            + &format!("[[peers]]\npublic_key = '{wrong}'\naddress = '127.0.0.1:1'\n")),
+    );
+    contains(&setup.refusal(), &wrong.to_string());
 }
 
 #[test]

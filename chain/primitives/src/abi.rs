@@ -6,6 +6,11 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod rotation;
+mod staking;
+pub use rotation::IRotation;
+pub use staking::IStaking;
+
 alloy::sol! {
     /// MVP: ERC-20 with 6 decimals, made only by issuers, one issue per conversion id.
     #[derive(Debug, PartialEq, Eq)]

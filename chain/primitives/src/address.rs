@@ -11,6 +11,10 @@ pub const POINTS: Address = address!("4d56000000000000000000000000000000000001")
 pub const COIN: Address = address!("4d56000000000000000000000000000000000002");
 /// The bridge: outbox, inbox, Ethereum checkpoints.
 pub const BRIDGE: Address = address!("4d56000000000000000000000000000000000003");
+/// Staking and election: candidates, votes, rewards, evidence.
+pub const STAKING: Address = address!("4d56000000000000000000000000000000000004");
+/// Rotation: requests for a new group key, and all keys there were.
+pub const ROTATION: Address = address!("4d56000000000000000000000000000000000005");
 
 /// Every module, in order.
-pub const ALL: [Address; 3] = [POINTS, COIN, BRIDGE];
+pub const ALL: [Address; 5] = [POINTS, COIN, BRIDGE, STAKING, ROTATION];

@@ -3,13 +3,28 @@
 //! JSON, camelCase. Its hash ([`Genesis::hash`]) stands in the first block, so two nets with any
 //! difference here never share a block. Public data only: keys live in each node's directory.
 
+use crate::{
+    address,
+    staking::{Allocation, StakingRules, max_coins},
+};
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 use thiserror::Error;
 
-/// Most validators one committee holds.
+/// Most delegates one committee holds.
 pub const MAX_VALIDATORS: usize = 99;
+/// Fewest delegates of which one may fail. A committee of one is a development net.
+pub const LEAST_COMMITTEE: usize = 4;
+/// Fewest and most blocks of an epoch.
+pub const EPOCH_BLOCKS: std::ops::RangeInclusive<u64> = 16..=100_000;
+/// Blocks that an epoch needs for each delegate: each must lead one in the epoch's second half,
+/// and some turns are missed.
+pub const EPOCH_BLOCKS_PER_MEMBER: u64 = 4;
+/// Basis points of a whole.
+pub const BASIS_POINTS: u16 = 10_000;
+/// Longest encoding of the dealing's outcome.
+const MAX_OUTPUT_LENGTH: usize = 32 * 1024;
 
 /// A network's beginning.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -25,22 +40,45 @@ pub struct Genesis {
     pub block_time_ms: u64,
     /// Longest time without a block when there is nothing to put in it, milliseconds.
     pub idle_block_time_ms: u64,
-    /// Who confirms blocks.
+    /// Blocks of an epoch; its last one decides who signs the next.
+    pub epoch_blocks: u64,
+    /// Who confirms blocks in the first epochs.
     pub committee: Committee,
     /// Who may make points.
     pub issuers: Vec<Issuer>,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
+    /// Staking, election and rewards.
+    pub staking: StakingRules,
+    /// Coin that accounts hold from the start.
+    pub allocations: Vec<Allocation>,
 }
 
-/// The validators and their common key.
+/// The first delegates and their common key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Committee {
-    /// ed25519 public keys, ascending, no two alike.
-    pub validators: Vec<B256>,
-    /// The dealing's public outcome (commonware's encoding of the public polynomial).
-    pub sharing: Bytes,
+    /// Ascending by consensus key, each once: one (a development net), or 4 to 99.
+    pub members: Vec<Member>,
+    /// The dealing's public outcome: commonware's encoding of the Feldman-Desmedt output, whose
+    /// players are the members.
+    pub output: Bytes,
+}
+
+/// A first delegate.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Member {
+    /// ed25519 public key: its name in consensus.
+    pub consensus_key: B256,
+    /// The account that owns the candidacy.
+    pub owner: Address,
+    /// Where other validators reach it.
+    pub address: SocketAddr,
+    /// The owner's own stake, in the coin's smallest unit.
+    pub stake: U256,
+    /// Its share of its voters' rewards, in basis points.
+    pub commission_bp: u16,
 }
 
 /// A maker of points.
@@ -81,15 +119,71 @@ pub enum GenesisError {
         /// Ethereum's chain id.
         ethereum: u64,
     },
-    /// Too few or too many validators, or not ascending.
-    #[error("the committee needs 1 to {MAX_VALIDATORS} validators in ascending order, each once")]
-    Validators,
+    /// A committee of a size that cannot lose a member.
+    #[error(
+        "a committee has one member (a development net) or {LEAST_COMMITTEE} to {MAX_VALIDATORS}, not {0}"
+    )]
+    CommitteeSize(usize),
+    /// Members out of order, or one twice.
+    #[error(
+        "the committee's members must stand in ascending order of their keys, each once; {0} does not"
+    )]
+    CommitteeOrder(B256),
+    /// A member that nobody could reach.
+    #[error(
+        "{address} is no address for committee member {key}; give an IP address and a port other than 0"
+    )]
+    MemberAddress {
+        /// The member.
+        key: B256,
+        /// Its address.
+        address: SocketAddr,
+    },
+    /// A commission above the whole.
+    #[error("the commission of committee member {0} is above 10,000 basis points")]
+    Commission(B256),
+    /// An owner of two members.
+    #[error("{0} owns two members of the committee; each needs an owner of its own")]
+    OwnerTwice(Address),
+    /// An epoch too short for its ceremony.
+    #[error(
+        "epochBlocks is {blocks}; a committee of {members} needs {least} to 100,000, so that every member leads in an epoch's second half"
+    )]
+    EpochBlocks {
+        /// What it is.
+        blocks: u64,
+        /// Members of the committee.
+        members: usize,
+        /// What it must be at least.
+        least: u64,
+    },
     /// A contract or issuer address is zero.
     #[error("the genesis file names the zero address as {0}")]
     ZeroAddress(&'static str),
     /// The same issuer twice.
     #[error("issuer {0} stands in the genesis file twice")]
     IssuerTwice(Address),
+    /// The same account twice.
+    #[error("account {0} stands in the allocations twice")]
+    AllocationTwice(Address),
+    /// Coin for an account that could never spend it, or no coin.
+    #[error(
+        "the allocation for {0} is nothing, or for the zero address or a system module; leave it out"
+    )]
+    Allocation(Address),
+    /// A first delegate that could not be elected.
+    #[error(
+        "the stake of committee member {0} is below staking.leastOwnStake, or its commission above staking.maxCommissionBp"
+    )]
+    MemberStake(B256),
+    /// A member's owner that can sign nothing.
+    #[error("committee member {0} is owned by a system module")]
+    MemberOwner(B256),
+    /// More coin than there is.
+    #[error(
+        "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
+    )]
+    Coins,
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -115,13 +209,8 @@ impl Genesis {
                 ethereum: self.ethereum.chain_id,
             });
         }
-        let validators = &self.committee.validators;
-        if validators.is_empty()
-            || validators.len() > MAX_VALIDATORS
-            || !validators.is_sorted_by(|a, b| a < b)
-        {
-            return Err(GenesisError::Validators);
-        }
+        self.committee.check()?;
+        self.check_epochs()?;
         for (name, address) in [
             ("the Ethereum bridge", self.ethereum.bridge),
             ("the Ethereum coin", self.ethereum.coin),
@@ -151,6 +240,61 @@ impl Genesis {
                 "idleBlockTimeMs (blockTimeMs to 60,000)",
             ));
         }
+        self.staking.check(self.committee.members.len())?;
+        self.check_coins()
+    }
+
+    /// All coin of block 0: allocations, the members' stakes and the reward pool. As much must be
+    /// locked in the bridge on Ethereum.
+    ///
+    /// # Errors
+    ///
+    /// When it is more than there is.
+    pub fn coins(&self) -> Result<U256, GenesisError> {
+        let stakes = self.committee.members.iter().map(|member| member.stake);
+        let allocations = self.allocations.iter().map(|allocation| allocation.amount);
+        stakes
+            .chain(allocations)
+            .try_fold(self.staking.reward_pool, U256::checked_add)
+            .filter(|sum| *sum <= max_coins())
+            .ok_or(GenesisError::Coins)
+    }
+
+    fn check_coins(&self) -> Result<(), GenesisError> {
+        for member in &self.committee.members {
+            if member.stake < self.staking.least_own_stake
+                || member.commission_bp > self.staking.max_commission_bp
+            {
+                return Err(GenesisError::MemberStake(member.consensus_key));
+            }
+            if address::ALL.contains(&member.owner) {
+                return Err(GenesisError::MemberOwner(member.consensus_key));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for Allocation { address, amount } in &self.allocations {
+            if amount.is_zero() || address.is_zero() || address::ALL.contains(address) {
+                return Err(GenesisError::Allocation(*address));
+            }
+            if !seen.insert(*address) {
+                return Err(GenesisError::AllocationTwice(*address));
+            }
+        }
+        self.coins().map(|_| ())
+    }
+
+    fn check_epochs(&self) -> Result<(), GenesisError> {
+        let members = self.committee.members.len();
+        let least = (members as u64)
+            .saturating_mul(EPOCH_BLOCKS_PER_MEMBER)
+            .max(*EPOCH_BLOCKS.start());
+        if !(least..=*EPOCH_BLOCKS.end()).contains(&self.epoch_blocks) {
+            return Err(GenesisError::EpochBlocks {
+                blocks: self.epoch_blocks,
+                members,
+                least,
+            });
+        }
         Ok(())
     }
 
@@ -162,10 +306,64 @@ impl Genesis {
     }
 }
 
+impl Committee {
+    /// The members' keys, ascending.
+    pub fn keys(&self) -> Vec<B256> {
+        self.members
+            .iter()
+            .map(|member| member.consensus_key)
+            .collect()
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let members = &self.members;
+        if members.len() != 1 && !(LEAST_COMMITTEE..=MAX_VALIDATORS).contains(&members.len()) {
+            return Err(GenesisError::CommitteeSize(members.len()));
+        }
+        for (one, next) in members.iter().zip(members.iter().skip(1)) {
+            if one.consensus_key >= next.consensus_key {
+                return Err(GenesisError::CommitteeOrder(next.consensus_key));
+            }
+        }
+        let mut owners = BTreeSet::new();
+        for member in members {
+            if member.owner.is_zero() {
+                return Err(GenesisError::ZeroAddress("a committee member's owner"));
+            }
+            if !owners.insert(member.owner) {
+                return Err(GenesisError::OwnerTwice(member.owner));
+            }
+            if member.address.port() == 0 || member.address.ip().is_unspecified() {
+                return Err(GenesisError::MemberAddress {
+                    key: member.consensus_key,
+                    address: member.address,
+                });
+            }
+            if member.commission_bp > BASIS_POINTS {
+                return Err(GenesisError::Commission(member.consensus_key));
+            }
+        }
+        if self.output.len() > MAX_OUTPUT_LENGTH {
+            return Err(GenesisError::Range("committee.output (at most 32 KiB)"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn member(number: u8) -> Member {
+        Member {
+            consensus_key: B256::repeat_byte(number),
+            owner: Address::repeat_byte(number),
+            address: SocketAddr::from(([127, 0, 0, 1], 9000 + u16::from(number))),
+            stake: U256::from(1000),
+            commission_bp: 500,
+        }
+    }
 
     fn genesis() -> Genesis {
         Genesis {
@@ -174,9 +372,10 @@ mod tests {
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
+            epoch_blocks: 32,
             committee: Committee {
-                validators: vec![B256::repeat_byte(1), B256::repeat_byte(2)],
-                sharing: Bytes::from_static(&[1]),
+                members: (1..=4).map(member).collect(),
+                output: Bytes::from_static(&[1]),
             },
             issuers: vec![Issuer {
                 address: Address::repeat_byte(3),
@@ -188,7 +387,65 @@ mod tests {
                 coin: Address::repeat_byte(5),
                 points: Address::repeat_byte(6),
             },
+            staking: StakingRules {
+                least_own_stake: U256::from(1_000),
+                ..StakingRules::default()
+            },
+            allocations: vec![Allocation {
+                address: Address::repeat_byte(7),
+                amount: U256::from(77),
+            }],
         }
+    }
+
+    #[test]
+    fn coin_of_the_start_is_counted_and_bounded() {
+        let mut genesis = genesis();
+        assert_eq!(genesis.coins(), Ok(U256::from(4 * 1_000 + 77)));
+        genesis.staking.reward_pool = max_coins() - U256::from(4_077);
+        assert_eq!(genesis.coins(), Ok(max_coins()));
+        genesis.staking.reward_pool += U256::ONE;
+        assert_eq!(genesis.check(), Err(GenesisError::Coins));
+        genesis.staking.reward_pool = U256::MAX;
+        assert_eq!(genesis.check(), Err(GenesisError::Coins));
+    }
+
+    #[test]
+    fn bad_coin_is_refused_by_name() {
+        let mut one = genesis();
+        one.allocations.push(one.allocations[0]);
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::AllocationTwice(Address::repeat_byte(7)))
+        );
+        for (address, amount) in [
+            (Address::ZERO, 1),
+            (address::STAKING, 1),
+            (Address::repeat_byte(8), 0),
+        ] {
+            let mut one = genesis();
+            let amount = U256::from(amount);
+            one.allocations.push(Allocation { address, amount });
+            assert_eq!(one.check(), Err(GenesisError::Allocation(address)));
+        }
+        let mut one = genesis();
+        one.committee.members[1].stake = U256::from(999);
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberStake(B256::repeat_byte(2)))
+        );
+        let mut one = genesis();
+        one.committee.members[2].commission_bp = 5_001;
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberStake(B256::repeat_byte(3)))
+        );
+        let mut one = genesis();
+        one.committee.members[0].owner = address::COIN;
+        assert_eq!(
+            one.check(),
+            Err(GenesisError::MemberOwner(B256::repeat_byte(1)))
+        );
     }
 
     #[test]
@@ -203,21 +460,58 @@ mod tests {
 
     #[test]
     fn bad_files_are_refused() {
-        let breakers: [fn(&mut Genesis); 8] = [
-            |g| g.ethereum.chain_id = g.chain_id,
-            |g| g.chain_id = 0,
-            |g| g.committee.validators.reverse(),
-            |g| g.committee.validators.clear(),
-            |g| g.ethereum.bridge = Address::ZERO,
-            |g| g.issuers.push(g.issuers[0]),
-            |g| g.gas_limit = 0,
-            |g| g.idle_block_time_ms = g.block_time_ms - 1,
+        type Breaker = (&'static str, fn(&mut Genesis));
+        let breakers: [Breaker; 19] = [
+            ("two different", |g| g.ethereum.chain_id = g.chain_id),
+            ("two different", |g| g.chain_id = 0),
+            ("ascending", |g| g.committee.members.reverse()),
+            ("ascending", |g| {
+                g.committee.members[1] = g.committee.members[0]
+            }),
+            ("not 0", |g| g.committee.members.clear()),
+            ("not 2", |g| g.committee.members.truncate(2)),
+            ("not 3", |g| g.committee.members.truncate(3)),
+            ("not 100", |g| {
+                g.epoch_blocks = 1000;
+                g.committee.members = (1..=100).map(member).collect();
+            }),
+            ("owns two", |g| {
+                g.committee.members[1].owner = g.committee.members[0].owner;
+            }),
+            ("owner", |g| g.committee.members[1].owner = Address::ZERO),
+            ("no address", |g| g.committee.members[1].address.set_port(0)),
+            ("no address", |g| {
+                g.committee.members[1].address = SocketAddr::from(([0, 0, 0, 0], 1));
+            }),
+            ("commission", |g| {
+                g.committee.members[1].commission_bp = 10_001
+            }),
+            ("epochBlocks is 15", |g| g.epoch_blocks = 15),
+            ("epochBlocks is 39", |g| {
+                g.epoch_blocks = 39;
+                g.committee.members = (1..=10).map(member).collect();
+            }),
+            ("Ethereum bridge", |g| g.ethereum.bridge = Address::ZERO),
+            ("twice", |g| g.issuers.push(g.issuers[0])),
+            ("gasLimit", |g| g.gas_limit = 0),
+            ("idleBlockTimeMs", |g| {
+                g.idle_block_time_ms = g.block_time_ms - 1;
+            }),
         ];
-        for break_it in breakers {
+        for (word, break_it) in breakers {
             let mut bad = genesis();
             break_it(&mut bad);
-            assert!(Genesis::parse(&serde_json::to_string(&bad).unwrap()).is_err());
+            let error = Genesis::parse(&serde_json::to_string(&bad).unwrap()).unwrap_err();
+            assert!(error.to_string().contains(word), "{error} lacks {word:?}");
         }
         assert!(Genesis::parse("{}").is_err());
+    }
+
+    #[test]
+    fn a_committee_of_one_is_a_development_net() {
+        let mut one = genesis();
+        one.epoch_blocks = 16;
+        one.committee.members.truncate(1);
+        assert_eq!(one.check(), Ok(()));
     }
 }

@@ -12,17 +12,21 @@
 //! 56      8     gas used
 //! 64      32    transactions root   } Ethereum's ordered tries
 //! 96      32    receipts root       }
-//! 128     256   logs bloom
-//! 384     32    state root (QMDB operations root after this block)
-//! 416     8     first live operation of the state
-//! 424     8     operations of the state
-//! 432     8     consensus epoch
-//! 440     8     consensus view
-//! 448     8     parent's view
-//! 456     32    leader (ed25519 public key)
-//! 488     1     1 if an Ethereum checkpoint follows, else 0
-//! 489     80    number (8), hash (32), state root (32), time in seconds (8)
+//! 128     32    system root: keccak256 of the block's system section
+//! 160     256   logs bloom
+//! 416     32    state root (QMDB operations root after this block)
+//! 448     8     first live operation of the state
+//! 456     8     operations of the state
+//! 464     8     consensus epoch
+//! 472     8     consensus view
+//! 480     8     parent's view; 0 in an epoch's first block, whose views start at 1
+//! 488     32    leader (ed25519 public key)
+//! 520     1     1 if an Ethereum checkpoint follows, else 0
+//! 521     80    number (8), hash (32), state root (32), time in seconds (8)
 //! ```
+//!
+//! The leader signs the digest with its own key (`vote`); that signature travels beside the header
+//! and is no part of the digest. An empty system section has a root like any other.
 //!
 //! The outbox root stands first so that Ethereum opens a block with one hash of 64 bytes.
 
@@ -31,7 +35,7 @@ use alloy::primitives::{B256, Bloom, keccak256};
 use thiserror::Error;
 
 /// Bytes of `rest` without a checkpoint.
-pub const SHORT_REST_LENGTH: usize = 489;
+pub const SHORT_REST_LENGTH: usize = 521;
 /// Bytes of `rest` with a checkpoint.
 pub const LONG_REST_LENGTH: usize = SHORT_REST_LENGTH + 80;
 /// Most bytes that [`Header::encode`] gives.
@@ -85,6 +89,8 @@ pub struct Header {
     pub transactions_root: B256,
     /// Root of the trie of receipts.
     pub receipts_root: B256,
+    /// keccak256 of the block's system section.
+    pub system_root: B256,
     /// Union of the receipts' blooms.
     pub logs_bloom: Bloom,
     /// The state after this block.
@@ -134,6 +140,7 @@ impl Header {
         }
         out.extend_from_slice(self.transactions_root.as_slice());
         out.extend_from_slice(self.receipts_root.as_slice());
+        out.extend_from_slice(self.system_root.as_slice());
         out.extend_from_slice(self.logs_bloom.as_slice());
         out.extend_from_slice(self.state.root.as_slice());
         for number in [
@@ -171,6 +178,7 @@ impl Header {
             gas_used: number(&mut rest)?,
             transactions_root: word(&mut rest)?,
             receipts_root: word(&mut rest)?,
+            system_root: word(&mut rest)?,
             logs_bloom: Bloom::new(take(&mut rest)?),
             state: StateCommitment {
                 root: word(&mut rest)?,
@@ -239,6 +247,7 @@ mod tests {
             gas_used: 5,
             transactions_root: word(6),
             receipts_root: word(7),
+            system_root: word(20),
             logs_bloom: Bloom::repeat_byte(8),
             state: StateCommitment {
                 root: word(9),
@@ -262,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoding_is_one_to_one(seed: u64, checkpoint: bool, cut in 1usize..600) {
+        fn encoding_is_one_to_one(seed: u64, checkpoint: bool, cut in 1usize..632) {
             let header = header(seed, checkpoint);
             let bytes = header.encode();
             prop_assert_eq!(bytes.len(), header.encoded_length());

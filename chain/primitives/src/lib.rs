@@ -12,8 +12,10 @@ pub mod genesis;
 pub mod header;
 pub mod outbox;
 pub mod packet;
+pub mod registration;
 pub mod rpc;
 pub mod schedule;
+pub mod staking;
 pub mod vote;
 
 pub use alloy::primitives::{Address, B256, Bytes, U256, address, b256, keccak256};

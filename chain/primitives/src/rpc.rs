@@ -1,8 +1,9 @@
 //! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
 
 use crate::genesis::EthereumSide;
-use alloy::primitives::{B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 
 /// Most packets that one `mileverse_packets` call returns.
 pub const MAX_PACKETS: u64 = 256;
@@ -17,7 +18,8 @@ pub struct Chain {
     pub genesis_hash: B256,
     /// Namespace of the certificates.
     pub namespace: Bytes,
-    /// The committee's group key, G2 uncompressed (EIP-2537, 256 bytes).
+    /// The group key of block 0, G2 uncompressed (EIP-2537, 256 bytes); `mileverse_groupKeys` has
+    /// those that took over.
     pub group_key: Bytes,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
@@ -33,12 +35,121 @@ pub struct Status {
     pub digest: B256,
     /// Its time, milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Validators this node knows, itself left out.
+    /// Other nodes that are connected to this one, as of a second ago at most.
     pub peers: u64,
     /// Number of the newest Ethereum block the chain agreed on; 0 if none.
     pub ethereum_checkpoint: u64,
     /// This node's consensus key (ed25519).
     pub validator: B256,
+    /// First block that this node can show; none before it has executed one.
+    #[serde(default)]
+    pub first_height: Option<u64>,
+    /// How far it is with its state.
+    #[serde(default)]
+    pub sync: SyncStatus,
+}
+
+/// What a node is doing about its state.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SyncPhase {
+    /// It asks its peers for a final block to start from.
+    Discovering,
+    /// It fetches the state of a final block.
+    Syncing,
+    /// It has a state and executes final blocks.
+    #[default]
+    Following,
+}
+
+/// How far a node is with fetching a state; all zero if it never had to.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncStatus {
+    /// What it is doing.
+    pub phase: SyncPhase,
+    /// Height whose state is fetched, once known.
+    pub target_height: Option<u64>,
+    /// Operations of the state's log that were fetched and proven.
+    pub operations: u64,
+    /// Operations that the target needs, as far as known.
+    pub of: u64,
+}
+
+/// `mileverse_epoch`: who signs now, and who will.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Epoch {
+    /// Its number.
+    pub epoch: u64,
+    /// Its first block; in epoch 0 that is the genesis block.
+    pub first_height: u64,
+    /// Its last block, which decides who signs the next epoch.
+    pub last_height: u64,
+    /// The delegates, in the order of their turns: the first leads view 0, 99, 198 ... of a
+    /// committee of 99.
+    pub committee: Vec<B256>,
+    /// Whether the ceremony that made this committee succeeded. If not, the committee before
+    /// stayed.
+    pub ceremony_succeeded: bool,
+    /// Whose shares, at the end of that ceremony, had to be published because they did not answer.
+    pub revealed: Vec<B256>,
+    /// Who receives shares in this epoch and signs the next one, if its ceremony succeeds.
+    pub players: Vec<B256>,
+    /// Who receives shares in the next epoch.
+    pub next_players: Vec<B256>,
+    /// The making of a new group key in this epoch, as this node sees it.
+    pub rotation: Rotation,
+}
+
+/// How far the making of a new group key is.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotation {
+    /// First epoch that tries it, if it is due.
+    pub since: Option<u64>,
+    /// `idle`, `watching` (this node is no player), `dealing`, `endorsed` or `failed`.
+    pub phase: String,
+    /// Players who hold their share of the new key.
+    pub endorsements: u64,
+    /// How many must, before the epoch's last block, for the key to take over.
+    pub needed: u64,
+}
+
+/// `mileverse_groupKeys`: one group key that took over.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupKey {
+    /// Its number; the key of block 0 is number 0.
+    pub number: u64,
+    /// First epoch that it signs.
+    pub first_epoch: u64,
+    /// The key, G2 uncompressed (EIP-2537, 256 bytes).
+    pub key: Bytes,
+}
+
+/// `mileverse_visit`: a new node asks to be let in.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Visit {
+    /// Its ed25519 public key.
+    pub public_key: B256,
+    /// Where it connects from.
+    pub address: SocketAddr,
+    /// Seconds since 1970, by its clock.
+    pub seconds: u64,
+    /// Its signature over both; see `vote`.
+    pub signature: Bytes,
+}
+
+/// Answer to `mileverse_visit`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Welcome {
+    /// It may connect at once.
+    Now,
+    /// It may connect when the next epoch begins.
+    NextEpoch,
 }
 
 /// `mileverse_certificate`: a final block, opened as far as Ethereum needs.
@@ -95,4 +206,25 @@ pub struct OutboxProof {
     pub commitment: B256,
     /// Hashes from the leaf up.
     pub path: Vec<B256>,
+}
+
+/// `mileverse_evidence`: proof that a delegate broke the rules, which the chain has not recorded
+/// yet. Anybody may send `calldata` to `to`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// `doubleProposal` or `falseAttestation`.
+    pub kind: String,
+    /// The delegate's consensus key (ed25519).
+    pub offender: B256,
+    /// Epoch of the offence.
+    pub epoch: u64,
+    /// View that has two headers, of a double proposal.
+    pub view: Option<u64>,
+    /// Height whose result it got wrong, of a false attestation.
+    pub height: Option<u64>,
+    /// The staking module.
+    pub to: Address,
+    /// The call that submits it.
+    pub calldata: Bytes,
 }

@@ -123,6 +123,8 @@ library Bls {
         }
         point = new bytes(G1_LENGTH);
         bytes memory padded = bytes.concat(bytes32(0), bytes32(0), message);
+        // The first 32 of 32 to 63 bytes; the rest is read below.
+        // forge-lint: disable-next-line(unsafe-typecast)
         (bytes32 first, bytes32 second) = (bytes32(dst), bytes32(0));
         uint256 from;
         uint256 to;

@@ -116,6 +116,8 @@ contract LightClient is ILightClient {
             revert LightClientErrors.NumberTooWide();
         }
         if (epoch < firstEpoch) {
+            // Checked above: it fits in 64 bits.
+            // forge-lint: disable-next-line(unsafe-typecast)
             revert LightClientErrors.EpochBeforeKey(uint64(epoch), firstEpoch);
         }
         if (header.restHash == 0) {

@@ -17,7 +17,7 @@ use crate::{
 };
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use clap::{Args, Subcommand, ValueEnum};
-use output::Answer;
+pub(crate) use output::Answer;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -191,7 +191,7 @@ impl Options {
 }
 
 /// Twenty bytes in hex; a mixed-case address must carry the right checksum.
-fn parse_address(text: &str) -> Result<Address, String> {
+pub(crate) fn parse_address(text: &str) -> Result<Address, String> {
     let advice = "an address is 0x and 40 hex digits";
     let address: Address = text
         .strip_prefix("0x")

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::io::{self, Write as _};
 
 /// What a subcommand has to say.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
     json: Value,
@@ -13,7 +13,7 @@ pub(super) struct Answer {
 
 impl Answer {
     /// A table with a header.
-    pub(super) const fn table(
+    pub(crate) const fn table(
         header: Vec<&'static str>,
         rows: Vec<Vec<String>>,
         json: Value,
@@ -22,7 +22,7 @@ impl Answer {
     }
 
     /// Names and values, one pair a row.
-    pub(super) fn facts(facts: Vec<(&'static str, String)>, json: Value) -> Self {
+    pub(crate) fn facts(facts: Vec<(&'static str, String)>, json: Value) -> Self {
         let rows = facts
             .into_iter()
             .map(|(name, value)| vec![name.to_owned(), value])
@@ -31,7 +31,7 @@ impl Answer {
     }
 
     /// Writes it to standard output.
-    pub(super) fn print(self, json: bool) -> io::Result<()> {
+    pub(crate) fn print(self, json: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if json {
             return writeln!(out, "{}", self.json);

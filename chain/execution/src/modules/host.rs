@@ -129,6 +129,11 @@ impl<'a> Host<'a> {
         self.internals.block_timestamp().saturating_to()
     }
 
+    /// Height of the block.
+    pub(crate) fn height(&self) -> u64 {
+        self.internals.block_number().saturating_to()
+    }
+
     pub(crate) const fn charge(&mut self, gas: u64) -> Result<(), Fault> {
         match self.gas_left.checked_sub(gas) {
             Some(left) => {

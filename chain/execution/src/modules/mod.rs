@@ -14,20 +14,24 @@
 pub(crate) mod bridge;
 pub(crate) mod coin;
 mod erc20;
-mod host;
+pub(crate) mod host;
+pub(crate) mod ledger;
 pub(crate) mod points;
-mod slot;
+pub(crate) mod rotation;
+pub(crate) mod slot;
+pub(crate) mod staking;
 
 use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
 use alloy::{
-    primitives::{Address, Bytes, U256, keccak256},
+    primitives::{Address, B256, Bytes, U256, keccak256},
     sol_types::{Revert, SolError, SolInterface, abi::AbiDecoderConfig},
 };
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS},
-    genesis::{EthereumSide, Genesis, Issuer},
+    address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
+    genesis::{EthereumSide, Genesis, Issuer, Member},
+    staking::{Allocation, StakingRules},
 };
 use revm::precompile::{
     PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
@@ -46,6 +50,13 @@ pub(crate) struct Config {
     pub(crate) chain_id: u64,
     pub(crate) ethereum: EthereumSide,
     pub(crate) issuers: Vec<Issuer>,
+    /// All coin of block 0.
+    pub(crate) coins: U256,
+    pub(crate) allocations: Vec<Allocation>,
+    pub(crate) epoch_blocks: u64,
+    pub(crate) members: Vec<Member>,
+    pub(crate) staking: StakingRules,
+    pub(crate) genesis_hash: B256,
 }
 
 impl Config {
@@ -54,6 +65,14 @@ impl Config {
             chain_id: genesis.chain_id,
             ethereum: genesis.ethereum,
             issuers: genesis.issuers.clone(),
+            // A genesis file that was checked has a sum and a hash; from one that was not, no
+            // block 0 can be made.
+            coins: genesis.coins().unwrap_or_default(),
+            allocations: genesis.allocations.clone(),
+            epoch_blocks: genesis.epoch_blocks,
+            members: genesis.committee.members.clone(),
+            staking: genesis.staking,
+            genesis_hash: genesis.hash().unwrap_or_default(),
         }
     }
 }
@@ -67,7 +86,7 @@ struct Module {
     call: fn(&mut Host<'_>, &[u8]) -> Result<Vec<u8>, Fault>,
 }
 
-const MODULES: [Module; 3] = [
+const MODULES: [Module; 5] = [
     Module {
         address: POINTS,
         name: "points",
@@ -85,6 +104,18 @@ const MODULES: [Module; 3] = [
         name: "bridge",
         max_input: bridge::MAX_INPUT,
         call: bridge::call,
+    },
+    Module {
+        address: STAKING,
+        name: "staking",
+        max_input: staking::MAX_INPUT,
+        call: staking::call,
+    },
+    Module {
+        address: ROTATION,
+        name: "rotation",
+        max_input: rotation::MAX_INPUT,
+        call: rotation::call,
     },
 ];
 
@@ -120,12 +151,33 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
     };
     let mut changes = Changes::new();
     changes.insert(code_key(code_hash), Some(MODULE_CODE.to_vec()));
+    let allocated = config
+        .allocations
+        .iter()
+        .fold(U256::ZERO, |sum, one| sum.saturating_add(one.amount));
     for address in ALL {
+        let balance = if address == STAKING {
+            // The members' stakes and the reward pool.
+            config.coins.saturating_sub(allocated)
+        } else {
+            U256::ZERO
+        };
+        let account = Account { balance, ..account };
         changes.insert(account_key(address), Some(account.encode()));
+    }
+    for allocation in &config.allocations {
+        let account = Account {
+            balance: allocation.amount,
+            ..Account::default()
+        };
+        changes.insert(account_key(allocation.address), Some(account.encode()));
     }
     let storage = points::genesis_storage(config)
         .into_iter()
-        .chain(bridge::genesis_storage());
+        .chain(coin::genesis_storage(config))
+        .chain(bridge::genesis_storage(config))
+        // From a genesis file that was checked, it can be made. Without it no block has an outcome.
+        .chain(staking::genesis::storage(config).unwrap_or_default());
     for (slot, word) in storage {
         if let Some(value) = encode_word(word) {
             changes.insert(storage_key(slot.module(), slot.key()), Some(value));

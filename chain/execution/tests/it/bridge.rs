@@ -219,7 +219,7 @@ fn delivering_twice_does_nothing() {
     let output = chain.block(&[again]);
     assert!(output.receipts[0].success);
     assert!(output.receipts[0].logs.is_empty());
-    assert_eq!(output.changes.len(), 1);
+    assert_eq!(chain.changed(&output), 1);
     assert_eq!(chain.account(b).balance, U256::from(250));
     // After its deadline too: received stays received.
     chain.now += 2 * HOUR;

@@ -6,10 +6,12 @@ mod blocks;
 mod bridge;
 mod coin;
 mod contracts;
+mod economy;
 mod ethereum;
-
 mod evm;
 mod forgery;
 mod points;
 mod properties;
+mod rotation;
+mod staking;
 mod support;

@@ -7,16 +7,20 @@ use alloy::{
     signers::{SignerSync, local::PrivateKeySigner},
     sol_types::{Revert, SolCall, SolError},
 };
+use commonware_cryptography::{Signer as _, ed25519};
 use futures::executor::block_on;
 use mileverse_execution::{
     Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NewKey,
-    ReadError, StateReader, Transaction, Value, state,
+    NextEpoch, ReadError, StateReader, Transaction, Value, state,
 };
 use mileverse_primitives::{
     abi::IPoints,
-    address::POINTS,
+    address::{POINTS, ROTATION},
     checkpoint::Checkpoint,
-    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
+    header::Turn,
+    schedule::Schedule,
+    staking::StakingRules,
 };
 use std::{
     collections::BTreeMap,
@@ -96,9 +100,16 @@ pub fn genesis(issuer: Address) -> Genesis {
         gas_limit: GAS_LIMIT,
         block_time_ms: 200,
         idle_block_time_ms: 1000,
+        epoch_blocks: 64,
         committee: Committee {
-            validators: vec![B256::repeat_byte(1)],
-            sharing: Bytes::from_static(&[1]),
+            members: vec![Member {
+                consensus_key: consensus_key(&ed25519::PrivateKey::from_seed(1)),
+                owner: Address::repeat_byte(0xa0),
+                address: ([127, 0, 0, 1], 9000).into(),
+                stake: U256::ZERO,
+                commission_bp: 0,
+            }],
+            output: Bytes::from_static(&[1]),
         },
         issuers: vec![Issuer {
             address: issuer,
@@ -110,7 +121,17 @@ pub fn genesis(issuer: Address) -> Genesis {
             coin: ETHEREUM_COIN,
             points: ETHEREUM_POINTS,
         },
+        // No coin at all from the start: these tests count what the bridge brings.
+        staking: StakingRules {
+            least_own_stake: U256::ZERO,
+            ..StakingRules::default()
+        },
+        allocations: vec![],
     }
+}
+
+pub fn consensus_key(key: &ed25519::PrivateKey) -> B256 {
+    B256::from_slice(&key.public_key())
 }
 
 /// One transaction to be sent.
@@ -159,7 +180,21 @@ impl Send {
 }
 
 pub struct Chain {
+    pub genesis: Genesis,
+    pub genesis_hash: B256,
     pub executor: Executor,
+    /// View of the last block.
+    pub view: u64,
+    /// Views that the next block skips.
+    pub skip: u64,
+    /// Who signs the current epoch.
+    pub committee: Vec<B256>,
+    /// Who receives the tips.
+    pub beneficiary: Address,
+    /// Whether each block is also built, and tried without its transactions.
+    pub thorough: bool,
+    /// What the last block would have changed without transactions.
+    pub idle: Changes,
     pub state: MemoryState,
     pub height: u64,
     pub now: u64,
@@ -172,17 +207,35 @@ pub struct Chain {
 
 impl Chain {
     pub fn new() -> Self {
-        let users: Vec<_> = (1u8..=5)
+        let users = Self::some_users(5);
+        let genesis = genesis(users[ISSUER].address());
+        Self::with(genesis, users)
+    }
+
+    pub fn some_users(count: u8) -> Vec<PrivateKeySigner> {
+        (1..=count)
             .map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(n)).unwrap())
-            .collect();
-        let executor = Executor::new(&genesis(users[ISSUER].address()));
+            .collect()
+    }
+
+    pub fn with(genesis: Genesis, users: Vec<PrivateKeySigner>) -> Self {
+        let executor = Executor::new(&genesis);
+        let committee = genesis.committee.keys();
         let mut state = MemoryState {
             pending: 1,
             ..MemoryState::default()
         };
         state.apply(&executor.genesis_changes());
         Self {
+            genesis_hash: genesis.hash().unwrap(),
+            genesis,
             executor,
+            view: 0,
+            skip: 0,
+            committee,
+            beneficiary: BENEFICIARY,
+            thorough: true,
+            idle: Changes::new(),
             state,
             height: 0,
             now: START_SECONDS,
@@ -243,13 +296,47 @@ impl Chain {
         self.sign_with(send, nonce)
     }
 
+    pub fn epoch(&self) -> u64 {
+        (self.height + 1) / self.genesis.epoch_blocks
+    }
+
+    /// Where the next block stands: in the turn after the views that it skips.
+    pub fn turn(&self) -> Turn {
+        let is_first = (self.height + 1).is_multiple_of(self.genesis.epoch_blocks);
+        let parent_view = if is_first { 0 } else { self.view };
+        let view = parent_view + 1 + self.skip;
+        let schedule = Schedule::new(self.genesis_hash, self.epoch(), &self.committee).unwrap();
+        Turn {
+            epoch: self.epoch(),
+            view,
+            parent_view,
+            leader: schedule.leader(view),
+        }
+    }
+
+    /// In an epoch's last block: those elected for it sign the next one.
+    fn next_epoch(&self) -> Option<NextEpoch> {
+        let is_last = (self.height + 2).is_multiple_of(self.genesis.epoch_blocks);
+        is_last.then(|| {
+            let elected = block_on(self.executor.elected(&self.state, self.epoch())).unwrap();
+            NextEpoch {
+                epoch: self.epoch() + 1,
+                succeeded: true,
+                committee: elected.iter().map(|one| one.consensus_key).collect(),
+            }
+        })
+    }
+
     pub fn input(&self, checkpoint: Option<Checkpoint>) -> BlockInput {
         BlockInput {
+            turn: self.turn(),
+            attestations: vec![],
+            next_epoch: self.next_epoch(),
             height: self.height + 1,
             timestamp_ms: self.now * 1000 + 999,
             gas_limit: GAS_LIMIT,
             parent: self.parent,
-            beneficiary: BENEFICIARY,
+            beneficiary: self.beneficiary,
             checkpoint,
             new_key: self.new_key,
         }
@@ -258,24 +345,76 @@ impl Chain {
     /// Executes one block and commits it. Building it, and executing it over a state that answers
     /// at once, must come to the same.
     pub fn block_with(&mut self, sends: &[Send], checkpoint: Option<Checkpoint>) -> BlockOutput {
-        let transactions: Vec<_> = sends.iter().map(|send| self.sign(send)).collect();
         let input = self.input(checkpoint);
         self.new_key = None;
-        let output = block_on(self.executor.execute(&self.state, input, &transactions)).unwrap();
-        let (taken, built, dead) = block_on(self.executor.build(
-            &self.state.with_pending(0),
-            input,
-            transactions.clone(),
-        ))
+        self.block_of(sends, input)
+    }
+
+    /// Executes one block with this input and commits it.
+    pub fn block_of(&mut self, sends: &[Send], input: BlockInput) -> BlockOutput {
+        let transactions: Vec<_> = sends.iter().map(|send| self.sign(send)).collect();
+        let output = block_on(
+            self.executor
+                .execute(&self.state, input.clone(), &transactions),
+        )
         .unwrap();
-        assert_eq!(taken, transactions);
-        assert_eq!(built, output);
-        assert!(dead.is_empty());
+        if self.thorough {
+            self.try_otherwise(&transactions, &input, &output);
+        }
         self.state.apply(&output.changes);
         self.height += 1;
         self.now += 1;
         self.parent = keccak256(self.parent);
+        self.view = input.turn.view;
+        self.skip = 0;
+        if let Some(next) = input.next_epoch {
+            self.committee = next.committee;
+        }
         output
+    }
+
+    /// Building must come to the same as executing.
+    fn try_otherwise(
+        &mut self,
+        transactions: &[Transaction],
+        input: &BlockInput,
+        output: &BlockOutput,
+    ) {
+        let (taken, built, dead) = block_on(self.executor.build(
+            &self.state.with_pending(0),
+            input.clone(),
+            transactions.to_vec(),
+        ))
+        .unwrap();
+        assert_eq!(taken, transactions);
+        assert_eq!(built, *output);
+        assert!(dead.is_empty());
+        self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
+            .unwrap()
+            .changes;
+    }
+
+    /// Goes on to the block before an epoch's last.
+    pub fn run_to_epochs_end(&mut self) {
+        while !(self.height + 2).is_multiple_of(self.genesis.epoch_blocks) {
+            self.block(&[]);
+        }
+    }
+
+    /// Goes on to the block before an epoch's last, with a new group key due as if it had been asked
+    /// for in epoch 0, and says from which epoch on it may sign.
+    pub fn run_to_rotation(&mut self) -> u64 {
+        while self.epoch() < 1 {
+            self.block(&[]);
+        }
+        self.run_to_epochs_end();
+        let word = block_on(state::storage(&self.state, ROTATION, U256::ZERO)).unwrap();
+        let [round, _, keys, _] = word.into_limbs();
+        let due = state::encode_word(U256::from_limbs([round, 1, keys, 0])).unwrap();
+        self.state
+            .values
+            .insert(state::storage_key(ROTATION, U256::ZERO), due);
+        self.epoch() + 1
     }
 
     pub fn block(&mut self, sends: &[Send]) -> BlockOutput {
@@ -297,12 +436,32 @@ impl Chain {
             CallOutcome::Halt { reason, .. } => reason,
         };
         let sender = state::account_key(self.user(send.user));
+        let idle = self.idle();
         let output = self.block(&[send]);
         assert!(!output.receipts[0].success);
         assert!(output.receipts[0].logs.is_empty());
         assert!(output.packets.is_empty());
-        assert_eq!(output.changes.keys().collect::<Vec<_>>(), [&sender]);
+        let mut expected: Vec<_> = idle.keys().chain([&sender]).collect();
+        expected.sort();
+        assert_eq!(output.changes.keys().collect::<Vec<_>>(), expected);
+        for (key, value) in &idle {
+            assert_eq!(output.changes[key], *value);
+        }
         reason
+    }
+
+    /// How many places the last block changed because of its transactions.
+    pub fn changed(&self, output: &BlockOutput) -> usize {
+        let idle = |key: &Key, value: &Option<Value>| self.idle.get(key) == Some(value);
+        let all = output.changes.iter();
+        all.filter(|(key, value)| !idle(key, value)).count()
+    }
+
+    /// What the next block changes if it holds nothing.
+    pub fn idle(&self) -> Changes {
+        block_on(self.executor.execute(&self.state, self.input(None), &[]))
+            .unwrap()
+            .changes
     }
 
     pub fn try_call(&self, send: &Send) -> CallOutcome {

@@ -1,13 +1,21 @@
 //! The validators' TCP network: authenticated, encrypted, with known addresses.
 //!
+//! Who the peers are is decided epoch by epoch (`peers`). Only they may connect.
+//!
 //! Channel numbers are part of the protocol between validators. Each has a quota per peer and
-//! second; a message above the quota is dropped by the receiver.
+//! second; a message above the quota is dropped by the receiver. The network reserves room for a
+//! whole burst of every peer it may ever track, on every channel and twice: bursts are therefore
+//! small, and the peers are those that the chain's seats allow ([`most_peers`]).
 
-use super::{Channels, largest_message};
-use crate::{block::PublicKey, error::Error};
+use super::{
+    Channels, largest_message,
+    limits::most_peers,
+    peers::{Peers, SETS},
+};
+use crate::{block::PublicKey, rotation};
 use commonware_cryptography::{ChaCha20Poly1305, ed25519};
 use commonware_p2p::{
-    Address, AddressableManager as _,
+    Address,
     authenticated::lookup::{self, Network, Oracle},
 };
 use commonware_runtime::{
@@ -17,9 +25,13 @@ use commonware_stream::{
     cups::{self, Cups},
     sake::{self, Sake},
 };
-use commonware_utils::{NZU32, NZUsize, ordered::Map};
+use commonware_utils::{NZU32, NZUsize};
 use rand::CryptoRng;
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
+
+/// Sets of peers to stay connected with: those of three epochs.
+const TRACKED_SETS: NonZeroUsize = NZUsize!(6);
+const _: () = assert!(TRACKED_SETS.get() as u64 == 3 * SETS);
 
 /// How a connection is authenticated and encrypted.
 pub type Handshake = Cups<ed25519::PrivateKey, ChaCha20Poly1305>;
@@ -32,25 +44,31 @@ pub struct Joined<E: Clock> {
     pub channels: Channels<Sender<E>, Receiver>,
     /// Transactions.
     pub gossip: (Sender<E>, Receiver),
-    /// Peers and the power to block them.
-    pub oracle: Oracle<PublicKey>,
+    /// Ceremonies for a new group key.
+    pub rotation: (Sender<E>, Receiver),
+    /// Each epoch's peers.
+    pub peers: Peers<Oracle<PublicKey>>,
+    /// The power to block a peer.
+    pub blocker: Oracle<PublicKey>,
     /// Ends when the network does.
     pub network: Handle<()>,
 }
 
-/// Joins the committee's network as `identity`; `peers` are all members, this one included.
+/// Joins the network of a chain with so many `seats` as `identity`. `private` says whether its members may have addresses that
+/// only a private network routes; `guests` are peers of every epoch (see `peers`).
 pub fn join<E>(
     context: &E,
     identity: ed25519::PrivateKey,
     namespace: &[u8],
     listen: SocketAddr,
-    peers: Vec<(PublicKey, SocketAddr)>,
-) -> Result<Joined<E>, Error>
+    seats: u32,
+    private: bool,
+    guests: impl IntoIterator<Item = (PublicKey, Address)>,
+) -> Joined<E>
 where
     E: CryptoRng + Spawner + Metrics + Clock + RuntimeNetwork + Resolver + Strategizer,
 {
-    let members = u32::try_from(peers.len()).unwrap_or(u32::MAX);
-    let most = NonZeroUsize::new(peers.len()).unwrap_or(NonZeroUsize::MIN);
+    let most = most_peers(seats);
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
             signer: identity,
@@ -60,14 +78,13 @@ where
         },
         cups::Version::V1,
     );
-    let private = peers.iter().all(|(_, address)| !is_public(address));
     let config = if private {
         lookup::Config::local(
             handshake,
             namespace,
             listen,
             most,
-            largest_message(members),
+            largest_message(),
             NZUsize!(1024),
         )
     } else {
@@ -76,36 +93,43 @@ where
             namespace,
             listen,
             most,
-            largest_message(members),
+            largest_message(),
             NZUsize!(1024),
         )
     };
-    let (mut network, mut oracle) = Network::new(context.child("network"), config);
-    let peers: Map<PublicKey, Address> = peers
-        .into_iter()
-        .map(|(key, address)| (key, address.into()))
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| Error::Committee("a validator stands in it twice".into()))?;
-    oracle.track(0, peers);
-    let per_second = |rate| Quota::per_second(rate);
-    let channels = Channels {
-        votes: network.register(0, per_second(NZU32!(512))),
-        certificates: network.register(1, per_second(NZU32!(512))),
-        resolver: network.register(2, per_second(NZU32!(128))),
-        backfill: network.register(3, per_second(NZU32!(128))),
-        broadcast: network.register(4, per_second(NZU32!(128))),
+    let config = lookup::Config {
+        tracked_peer_sets: TRACKED_SETS,
+        ..config
     };
-    let gossip = network.register(5, per_second(NZU32!(1024)));
-    Ok(Joined {
+    let (mut network, oracle) = Network::new(context.child("network"), config);
+    let quota = |rate, burst| Quota::per_second(rate).allow_burst(burst);
+    let channels = Channels {
+        votes: network.register(0, quota(NZU32!(256), NZU32!(32))),
+        certificates: network.register(1, quota(NZU32!(256), NZU32!(32))),
+        resolver: network.register(2, quota(NZU32!(128), NZU32!(16))),
+        backfill: network.register(3, quota(NZU32!(128), NZU32!(32))),
+        broadcast: network.register(4, quota(NZU32!(64), NZU32!(16))),
+        ceremony: network.register(6, quota(NZU32!(128), NZU32!(32))),
+        attestations: network.register(7, quota(NZU32!(16), NZU32!(8))),
+        headers: network.register(8, quota(NZU32!(64), NZU32!(16))),
+        sync: network.register(9, quota(NZU32!(64), NZU32!(16))),
+        probe: network.register(10, quota(NZU32!(16), NZU32!(8))),
+    };
+    let gossip = network.register(5, quota(NZU32!(1024), NZU32!(128)));
+    // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.
+    let rotation = network.register(rotation::CHANNEL, quota(NZU32!(512), NZU32!(32)));
+    Joined {
         channels,
         gossip,
-        oracle,
+        rotation,
+        peers: Peers::new(oracle.clone(), guests),
+        blocker: oracle,
         network: network.start(),
-    })
+    }
 }
 
-fn is_public(address: &SocketAddr) -> bool {
+/// Whether the whole internet can reach an address.
+pub fn is_public(address: &SocketAddr) -> bool {
     match address {
         SocketAddr::V4(v4) => !v4.ip().is_loopback() && !v4.ip().is_private(),
         SocketAddr::V6(v6) => !v6.ip().is_loopback() && !v6.ip().is_unique_local(),

@@ -2,7 +2,8 @@
 //!
 //! Validity is the same for everybody and is decided by `application`. Two claims of a leader are
 //! not of that kind: that the block's time has come, and that Ethereum finalized the header which
-//! the block offers. Each validator holds them against its own clock and its own Ethereum endpoint
+//! the block offers. (The leader's own signature is looked at here too, though it is the same for
+//! everybody: it stands outside the digest, so it must be good in the copy that is voted for.) Each validator holds them against its own clock and its own Ethereum endpoint
 //! *before its first (notarize) vote*, and nowhere later:
 //!
 //! - a claim that two thirds confirm becomes final, and the others follow as they follow any block;
@@ -14,7 +15,9 @@
 use crate::{
     block::{Block, BlockContext, Digest, PublicKey},
     consensus::Marshal,
+    duties::Duties,
     ethereum::{EthereumView, Verdict},
+    signature,
 };
 use commonware_actor::Feedback;
 use commonware_consensus::{
@@ -36,6 +39,8 @@ const RETRY: Duration = Duration::from_millis(100);
 /// An automaton that withholds its vote from what this validator cannot confirm.
 pub struct Witness<E, V, A> {
     runtime: Arc<E>,
+    chain_id: u64,
+    duties: Duties,
     ethereum: V,
     marshal: Marshal,
     inner: A,
@@ -45,6 +50,8 @@ impl<E, V: Clone, A: Clone> Clone for Witness<E, V, A> {
     fn clone(&self) -> Self {
         Self {
             runtime: Arc::clone(&self.runtime),
+            chain_id: self.chain_id,
+            duties: self.duties.clone(),
             ethereum: self.ethereum.clone(),
             marshal: self.marshal.clone(),
             inner: self.inner.clone(),
@@ -54,9 +61,18 @@ impl<E, V: Clone, A: Clone> Clone for Witness<E, V, A> {
 
 impl<E, V, A> Witness<E, V, A> {
     /// Stands before `inner`.
-    pub fn new(runtime: E, ethereum: V, marshal: Marshal, inner: A) -> Self {
+    pub fn new(
+        runtime: E,
+        chain_id: u64,
+        duties: Duties,
+        ethereum: V,
+        marshal: Marshal,
+        inner: A,
+    ) -> Self {
         Self {
             runtime: Arc::new(runtime),
+            chain_id,
+            duties,
             ethereum,
             marshal,
             inner,
@@ -85,8 +101,15 @@ where
         let block = self
             .marshal
             .subscribe_by_digest(payload, DigestFallback::Wait);
+        // An epoch's last block is offered again until it is final; it was looked at before.
+        let again = payload == context.parent.1;
         let verdict = self.inner.verify(context, payload).await;
+        if again {
+            return verdict;
+        }
         let ethereum = self.ethereum.clone();
+        let chain_id = self.chain_id;
+        let duties = self.duties.clone();
         let (mut answer, receiver) = oneshot::channel();
         self.runtime
             .child("witness")
@@ -97,7 +120,12 @@ where
                         refused => return refused.ok(),
                     }
                     let block = block.await.ok()?;
-                    Some(accepts(&runtime, &ethereum, &Block::clone(block.inner()).header).await)
+                    let block: &Block = block.inner();
+                    if !is_signed(chain_id, block) {
+                        return Some(false);
+                    }
+                    duties.on_proposal(block);
+                    Some(accepts(&runtime, &ethereum, &block.header).await)
                 };
                 let decided = match select(pin!(answer.closed()), pin!(decide)).await {
                     Either::Left(_) => return,
@@ -159,6 +187,19 @@ where
     fn report(&mut self, activity: A::Activity) -> Feedback {
         self.inner.report(activity)
     }
+}
+
+/// Whether the leader put its own name to the block.
+fn is_signed(chain_id: u64, block: &Block) -> bool {
+    let signed = signature::proposal_is_signed(chain_id, &block.header, &block.signature);
+    if !signed {
+        tracing::error!(
+            height = block.header.height,
+            leader = %block.header.turn.leader,
+            "no vote: the leader's signature is not good"
+        );
+    }
+    signed
 }
 
 /// Whether this clock and this Ethereum endpoint confirm what a leader claims.

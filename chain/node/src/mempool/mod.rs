@@ -177,6 +177,11 @@ impl Mempool {
         self.lock().hashes.is_empty()
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.lock().hashes.len()
+    }
+
     /// A waiting transaction by its hash.
     pub fn get(&self, hash: B256) -> Option<Transaction> {
         let pool = self.lock();

@@ -1,8 +1,20 @@
 //! What the methods answer from.
 
 use super::{Admission, Reads};
-use crate::{consensus::Marshal, index::Index};
+use crate::{
+    block::{Block, PublicKey},
+    consensus::{Marshal, peers},
+    evidence::Store,
+    index::Index,
+    metrics::Peers,
+    rotation::Rotation,
+    sync::Progress,
+};
+use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_primitives::{B256, Bytes, genesis::Genesis};
+
+/// The peers of the TCP network, which visitors join.
+pub type Door = peers::Peers<Oracle<PublicKey>>;
 
 /// What the methods answer from.
 pub struct Context {
@@ -12,14 +24,26 @@ pub struct Context {
     pub admission: Admission,
     /// Blocks and receipts.
     pub index: Index,
+    /// Live connections.
+    pub peers: Peers,
     /// Certificates.
     pub marshal: Marshal,
+    /// What this node found against delegates.
+    pub evidence: Store,
     /// The network.
     pub genesis: Genesis,
     /// Its hash.
     pub genesis_hash: B256,
-    /// The group key as Ethereum takes it.
+    /// Block 0, which the index does not hold.
+    pub genesis_block: Block,
+    /// The group key of block 0 as Ethereum takes it.
     pub group_key: Bytes,
+    /// The next group key, as this node makes it with others.
+    pub rotation: Rotation,
     /// This validator.
     pub validator: B256,
+    /// Lets visitors in.
+    pub door: Door,
+    /// How it came to its state.
+    pub progress: Progress,
 }

@@ -44,7 +44,10 @@ pub fn internal(error: &dyn std::fmt::Display) -> ErrorObjectOwned {
 
 /// A fault of the index.
 pub fn index(error: IndexError) -> ErrorObjectOwned {
-    internal(&error)
+    match error {
+        IndexError::Before { .. } | IndexError::Packets(_) => refused(error.to_string()),
+        other => internal(&other),
+    }
 }
 
 /// A transaction that the pool refused.

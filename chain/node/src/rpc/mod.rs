@@ -7,6 +7,7 @@
 //! | `eth` | `eth_`, `net_`, `web3_` |
 //! | `own` | `mileverse_`: certificates, outbox packets and paths, status |
 //! | `reads` | one consistent look at the newest state; admission of transactions |
+//! | `waiting` | what a node answers that has no state yet |
 //! | `convert` | from the index to Ethereum's JSON shapes |
 //! | `failure` | error codes and words |
 //!
@@ -20,7 +21,9 @@ mod failure;
 mod own;
 mod reads;
 mod server;
+mod waiting;
 
 pub use context::Context;
 pub use reads::{Admission, Reads};
-pub use server::serve;
+pub use server::{serve, serve_waiting};
+pub use waiting::Waiting;

@@ -15,7 +15,7 @@ use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_runtime::tokio::Context as Runtime;
 use jsonrpsee::types::ErrorObjectOwned;
 use mileverse_execution::{
-    BlockError, BlockInput, Executor, ReadError, Transaction,
+    BlockError, BlockInput, Executor, ReadError, Rotations, Transaction,
     state::{self, StateReader},
 };
 use mileverse_primitives::{Address, B256};
@@ -69,6 +69,9 @@ impl Reads {
             parent: tip.digest,
             beneficiary: Address::ZERO,
             checkpoint: None,
+            turn: tip.header.turn,
+            attestations: Vec::new(),
+            next_epoch: None,
             new_key: None,
         }
     }
@@ -127,6 +130,27 @@ impl Reads {
     /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
     pub async fn latest_checkpoint(&self) -> Result<u64, ErrorObjectOwned> {
         self.consistent(|reader| async move { self.executor.latest_checkpoint(&reader).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
+    /// What the chain says of its group key.
+    pub async fn rotations(&self) -> Result<Rotations, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.rotations(&reader).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
+    /// Whether a candidate is out for good.
+    pub async fn tombstoned(&self, key: B256) -> Result<bool, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.tombstoned(&reader, key).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
+    /// Whether the chain has recorded a false result of `key` at `height`.
+    pub async fn reported(&self, key: B256, height: u64) -> Result<bool, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.reported(&reader, key, height).await })
             .await
             .map_err(|error| failure::internal(&error))
     }

@@ -2,7 +2,7 @@
 //!
 //! Limits: requests of 512 KiB, answers of 16 MiB, batches of 100, 512 connections.
 
-use super::{Context, eth, own};
+use super::{Context, Waiting, eth, own, waiting};
 use crate::error::Error;
 use jsonrpsee::{
     RpcModule,
@@ -18,6 +18,28 @@ const MAX_CONNECTIONS: u32 = 512;
 /// Starts serving; returns the address and a handle that stops it.
 pub async fn serve(
     context: Context,
+    address: SocketAddr,
+) -> Result<(SocketAddr, ServerHandle), Error> {
+    let mut module = RpcModule::from_arc(Arc::new(context));
+    eth::register(&mut module)
+        .and_then(|()| own::register(&mut module))
+        .map_err(|error| Error::Stopped(format!("JSON-RPC methods: {error}")))?;
+    listen(module, address).await
+}
+
+/// Starts serving what a node can say that has no state yet; see [`Waiting`].
+pub async fn serve_waiting(
+    waiting: Waiting,
+    address: SocketAddr,
+) -> Result<(SocketAddr, ServerHandle), Error> {
+    let mut module = RpcModule::new(waiting);
+    waiting::register(&mut module)
+        .map_err(|error| Error::Stopped(format!("JSON-RPC methods: {error}")))?;
+    listen(module, address).await
+}
+
+async fn listen<C: Send + Sync + 'static>(
+    module: RpcModule<C>,
     address: SocketAddr,
 ) -> Result<(SocketAddr, ServerHandle), Error> {
     let listen = |source| Error::Listen {
@@ -38,9 +60,5 @@ pub async fn serve(
         .await
         .map_err(listen)?;
     let bound = server.local_addr().map_err(listen)?;
-    let mut module = RpcModule::from_arc(Arc::new(context));
-    eth::register(&mut module)
-        .and_then(|()| own::register(&mut module))
-        .map_err(|error| Error::Stopped(format!("JSON-RPC methods: {error}")))?;
     Ok((bound, server.start(module)))
 }

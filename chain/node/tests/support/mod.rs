@@ -1,4 +1,10 @@
-//! A net of four validators for the simulator, and what must hold of it.
+//! A net for the simulator, described as data ([`Shape`]), and what must hold of it.
+
+pub mod deaf;
+pub mod elections;
+pub mod ethereum;
+pub mod property;
+pub mod twin;
 
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
@@ -7,173 +13,202 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::SolCall as _,
 };
-use commonware_consensus::Heightable as _;
+use commonware_codec::Encode as _;
+use commonware_consensus::types::{Epoch, Height, Round, View};
 use commonware_cryptography::{
     Signer as _,
-    bls12381::{dkg::feldman_desmedt, primitives::sharing::Mode},
+    bls12381::{
+        dkg::feldman_desmedt,
+        primitives::{
+            group::Share,
+            sharing::Mode,
+            variant::{MinSig, Variant},
+        },
+    },
     ed25519,
 };
 use commonware_glue::{
     simulate::{
         engine::{EngineDefinition, InitContext},
         processed::ProcessedHeight,
-        property::Property,
-        tracker::ProgressTracker,
+        tracker::FinalizationUpdate,
     },
     stateful::db::DatabaseSet as _,
 };
-use commonware_runtime::{Handle, Quota, Supervisor as _, deterministic};
+use commonware_p2p::Address as Location;
+use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{N3f1, NZU32, TestRng, TryCollect as _, ordered::Set};
+use deaf::Deaf;
+use elections::Rota;
+use ethereum::{Endpoints, Ethereum};
 use mileverse_execution::{Executor, Transaction};
 use mileverse_node::{
-    application::{self, Application, Parts, Scheme, Tip},
-    block::{self, PublicKey},
-    consensus::{self, Channels},
-    ethereum::{EthereumView, Verdict},
+    application::{self, Application, Parts, Tip},
+    block::{self, Output, PublicKey},
+    committee::{First, MAX_PARTICIPANTS},
+    consensus::{
+        self, Channels, Marshal, Start, memory::MemorySecrets, participants::Elected, peers::Peers,
+        schemes::Schemes,
+    },
+    dealer::{self, Seat},
+    duties::{self, Duties},
     index::Index,
     mempool::{Mempool, Sender},
+    rotation::{self, Rotation, secrets::Shared},
     state::Databases,
+    sync::Progress,
 };
 use mileverse_primitives::{
-    Address, B256, Bytes, U256,
-    abi::IPoints,
-    address::POINTS,
+    Address, B256, U256,
+    abi::{IPoints, IRotation, IStaking},
+    address::{POINTS, ROTATION, STAKING},
     certificate,
-    checkpoint::Checkpoint,
-    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
     keccak256,
+    staking::{Allocation, StakingRules, coins},
+    vote::possession_namespace,
 };
 use std::{
-    collections::BTreeMap,
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
 
-const VALIDATORS: usize = 4;
 const CHAIN_ID: u64 = 77_771;
 /// Issues of points that wait in the mempools from the start.
 pub const ISSUES: u64 = 20;
 
-/// How many validators' Ethereum endpoints lie or are dead; the others are honest.
-#[derive(Clone, Copy, Debug)]
-pub struct Endpoints {
-    /// Offer and confirm headers that do not exist.
-    pub liars: usize,
-    /// Never answer.
-    pub dead: usize,
+/// What a net is like.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// All nodes, of which some sit in the committee.
+    pub nodes: usize,
+    /// Seats of the committee.
+    pub seats: usize,
+    /// How many members are replaced at each epoch.
+    pub stride: usize,
+    /// Blocks of an epoch.
+    pub epoch_blocks: u64,
+    /// What the validators' Ethereum endpoints are like.
+    pub endpoints: Endpoints,
+    /// Nodes (by number) that hear nothing of some epochs' ceremonies.
+    pub deaf: BTreeMap<usize, BTreeSet<u64>>,
+    /// Epochs whose ceremony must fail; all others must succeed.
+    pub failing: BTreeSet<u64>,
+    /// Members whose owners ask for a new group key from the start.
+    pub asking: usize,
+    /// Nodes (by number) that take no part in making one.
+    pub mute: BTreeSet<usize>,
+    /// Nodes (by number) that sign a second header for each view they lead.
+    pub twins: BTreeSet<usize>,
+    /// Nodes (by number) whose execution gives another result than everybody's.
+    pub corrupted: BTreeSet<usize>,
 }
 
-impl Endpoints {
-    /// All good.
-    pub const HONEST: Self = Self { liars: 0, dead: 0 };
-}
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Nature {
-    Honest,
-    Liar,
-    Dead,
-}
-
-/// One validator's endpoint. Ethereum makes a block whenever anybody looks.
-#[derive(Clone)]
-pub struct Ethereum {
-    nature: Nature,
-    blocks: Arc<AtomicU64>,
-}
-
-fn truth(number: u64) -> Checkpoint {
-    Checkpoint {
-        number,
-        hash: keccak256(number.to_be_bytes()),
-        state_root: keccak256([number.to_be_bytes(), [7; 8]].concat()),
-        timestamp: number,
-    }
-}
-
-impl EthereumView for Ethereum {
-    fn newest(&self) -> Option<Checkpoint> {
-        let real = truth(
-            self.blocks
-                .fetch_add(1, Ordering::Relaxed)
-                .saturating_add(1),
-        );
-        match self.nature {
-            Nature::Honest => Some(real),
-            Nature::Liar => Some(Checkpoint {
-                state_root: B256::repeat_byte(0xbd),
-                ..real
-            }),
-            Nature::Dead => None,
-        }
-    }
-
-    async fn check(&self, checkpoint: Checkpoint) -> Verdict {
-        match self.nature {
-            Nature::Honest if checkpoint == truth(checkpoint.number) => Verdict::Confirmed,
-            Nature::Honest => Verdict::Denied,
-            Nature::Liar => Verdict::Confirmed,
-            Nature::Dead => Verdict::Unknown,
+impl Shape {
+    /// `seats` nodes that all sit in the committee for ever.
+    pub fn committee(seats: usize) -> Self {
+        Self {
+            nodes: seats,
+            seats,
+            stride: 0,
+            epoch_blocks: 16,
+            endpoints: Endpoints::HONEST,
+            deaf: BTreeMap::new(),
+            failing: BTreeSet::new(),
+            asking: 0,
+            mute: BTreeSet::new(),
+            twins: BTreeSet::new(),
+            corrupted: BTreeSet::new(),
         }
     }
 }
 
-/// What the simulator starts validators from.
+/// What the simulator starts nodes from.
 #[derive(Clone)]
 pub struct Net {
-    identities: Vec<PublicKey>,
-    schemes: Vec<Scheme>,
+    /// What it is like.
+    pub shape: Shape,
+    /// Who sits when.
+    pub rota: Rota,
+    /// Hash of the genesis file.
+    pub genesis_hash: B256,
+    /// What nodes said when they stopped by themselves.
+    pub stopped: Arc<Mutex<Vec<String>>>,
+    /// Ascending by public key.
+    identities: Vec<ed25519::PrivateKey>,
     genesis: Genesis,
-    endpoints: Endpoints,
     blocks: Arc<AtomicU64>,
     directory: Arc<tempfile::TempDir>,
-    /// A validator's index outlives its crashes, as a file does.
+    /// A node's index and secrets outlive its crashes, as files do.
     indexes: Arc<Mutex<BTreeMap<usize, Index>>>,
-    waiting: Arc<Vec<Transaction>>,
+    secrets: Vec<MemorySecrets>,
+    rotation_secrets: Vec<MemorySecrets>,
+    /// Transactions with their senders' balances.
+    waiting: Arc<Vec<(Transaction, U256)>>,
+}
+
+fn location(number: usize) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9000 + u16::try_from(number).unwrap()))
 }
 
 impl Net {
     /// A net with keys from `seed`.
-    pub fn new(seed: u64, endpoints: Endpoints) -> Self {
+    pub fn new(seed: u64, shape: Shape) -> Self {
         let mut rng = TestRng::new(seed);
-        let mut identities: Vec<PublicKey> = (0..VALIDATORS as u64)
-            .map(|n| ed25519::PrivateKey::from_seed(seed * 100 + n).public_key())
+        let mut identities: Vec<ed25519::PrivateKey> = (0..shape.nodes as u64)
+            .map(|n| ed25519::PrivateKey::from_seed(seed * 1000 + n))
             .collect();
-        identities.sort();
-        let members: Set<PublicKey> = identities.iter().cloned().try_collect().unwrap();
-        let (output, shares) =
-            feldman_desmedt::deal::<_, _, N3f1>(&mut rng, Mode::NonZeroCounter, members.clone())
-                .unwrap();
-        let schemes = identities
+        identities.sort_by_key(|identity| identity.public_key());
+        let words: Vec<B256> = identities
             .iter()
-            .map(|identity| {
-                Scheme::signer(
-                    &certificate::namespace(CHAIN_ID),
-                    members.clone(),
-                    output.public().clone(),
-                    shares.get_value(identity).unwrap().clone(),
-                )
-                .unwrap()
+            .map(|identity| B256::from_slice(&identity.public_key()))
+            .collect();
+        let members: Set<PublicKey> = identities[..shape.seats]
+            .iter()
+            .map(|identity| identity.public_key())
+            .try_collect()
+            .unwrap();
+        let (output, shares): (Output, _) =
+            feldman_desmedt::deal::<_, _, N3f1>(&mut rng, Mode::NonZeroCounter, members).unwrap();
+        let share = |identity: &ed25519::PrivateKey| -> Option<Share> {
+            shares.get_value(&identity.public_key()).cloned()
+        };
+        let secrets = identities
+            .iter()
+            .map(|identity| MemorySecrets::new(share(identity)))
+            .collect();
+        // Each its own: clones of one would share it.
+        let rotation_secrets = (0..shape.nodes).map(|_| MemorySecrets::default()).collect();
+        let seats = (0..shape.seats).map(|number| Seat {
+            owner: owner(number).address(),
+            address: location(number),
+            stake: coins(10_000),
+            commission_bp: 500,
+        });
+        let issuer = PrivateKeySigner::from_bytes(&keccak256("issuer")).unwrap();
+        let newcomers: Vec<Newcomer> = (shape.seats..shape.nodes)
+            .map(|number| Newcomer {
+                owner: PrivateKeySigner::from_bytes(&keccak256(number.to_be_bytes())).unwrap(),
+                identity: identities[number].clone(),
+                address: location(number),
             })
             .collect();
-        let issuer = PrivateKeySigner::from_bytes(&keccak256("issuer")).unwrap();
         let genesis = Genesis {
             chain_id: CHAIN_ID,
             timestamp_ms: 0,
             gas_limit: 30_000_000,
             block_time_ms: 200,
             idle_block_time_ms: 1000,
-            committee: Committee {
-                validators: identities.iter().map(|key| B256::from_slice(key)).collect(),
-                sharing: Bytes::new(),
-            },
+            epoch_blocks: shape.epoch_blocks,
+            committee: dealer::committee(
+                words[..shape.seats].iter().copied(),
+                output.encode().to_vec().into(),
+                seats,
+            ),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000_000u64),
@@ -184,28 +219,136 @@ impl Net {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            staking: StakingRules::default(),
+            allocations: newcomers
+                .iter()
+                .map(|newcomer| Allocation {
+                    address: newcomer.owner.address(),
+                    amount: coins(20_000),
+                })
+                .collect(),
         };
-        let waiting = (0..ISSUES).map(|nonce| issue(&issuer, nonce)).collect();
+        let nodes = words.iter().enumerate().map(|(number, word)| Elected {
+            consensus_key: *word,
+            address: location(number),
+        });
+        let rota = Rota {
+            nodes: nodes.collect(),
+            seats: shape.seats,
+            stride: shape.stride,
+            executor: Executor::new(&genesis),
+        };
+        let issues = (0..ISSUES).map(|nonce| (issue(&issuer, nonce), U256::ZERO));
+        let registrations = newcomers
+            .iter()
+            .map(|newcomer| (newcomer.register(), coins(20_000)));
+        let requests = (0..shape.asking).map(|number| {
+            let call = IRotation::requestCall {}.abi_encode();
+            let request = sign(&owner(number), ROTATION, 0, U256::ZERO, call);
+            (request, U256::ZERO)
+        });
+        let waiting = issues.chain(registrations).chain(requests).collect();
         Self {
+            rota,
+            shape,
+            genesis_hash: genesis.hash().unwrap(),
+            stopped: Arc::default(),
             identities,
-            schemes,
             genesis,
-            endpoints,
             blocks: Arc::default(),
             directory: Arc::new(tempfile::tempdir().unwrap()),
             indexes: Arc::default(),
+            rotation_secrets,
+            secrets,
             waiting: Arc::new(waiting),
         }
     }
 
-    fn nature(&self, validator: usize) -> Nature {
-        if validator < self.endpoints.liars {
-            Nature::Liar
-        } else if validator < self.endpoints.liars + self.endpoints.dead {
-            Nature::Dead
-        } else {
-            Nature::Honest
+    /// The group key of block 0.
+    pub fn group_key(&self) -> <MinSig as Variant>::Public {
+        let first = First::read(&self.genesis.committee).unwrap();
+        *first.output.public().public()
+    }
+
+    /// The key of node `number`.
+    pub fn key(&self, number: usize) -> PublicKey {
+        self.identities[number].public_key()
+    }
+
+    /// Every other node, so that nobody is cut off when it leaves the committee.
+    fn guests(&self, number: usize) -> Vec<(PublicKey, Location)> {
+        (0..self.identities.len())
+            .filter(|other| *other != number)
+            .map(|other| (self.key(other), location(other).into()))
+            .collect()
+    }
+
+    fn index(&self, number: usize) -> Index {
+        self.indexes
+            .lock()
+            .unwrap()
+            .entry(number)
+            .or_insert_with(|| {
+                let path = self.directory.path().join(format!("{number}.redb"));
+                Index::open(&path, self.genesis_hash).unwrap()
+            })
+            .clone()
+    }
+
+    /// A corrupted node does not know the issuer, so its issues fail there.
+    fn executor(&self, number: usize) -> Executor {
+        let mut genesis = self.genesis.clone();
+        if self.shape.corrupted.contains(&number) {
+            genesis.issuers.clear();
         }
+        Executor::new(&genesis)
+    }
+
+    fn mempool(&self) -> Mempool {
+        let mempool = Mempool::new(self.genesis.gas_limit);
+        for (transaction, balance) in self.waiting.iter() {
+            let sender = Sender {
+                nonce: 0,
+                balance: *balance,
+            };
+            mempool.add(transaction.clone(), sender).unwrap();
+        }
+        mempool
+    }
+}
+
+/// Who owns member `number`.
+fn owner(number: usize) -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&keccak256(
+        [b"owner", number.to_be_bytes().as_slice()].concat(),
+    ))
+    .unwrap()
+}
+
+/// A node that is not in the first committee and asks to be a candidate.
+struct Newcomer {
+    owner: PrivateKeySigner,
+    identity: ed25519::PrivateKey,
+    address: SocketAddr,
+}
+
+impl Newcomer {
+    fn register(&self) -> Transaction {
+        let possession = self.identity.sign(
+            &possession_namespace(CHAIN_ID),
+            self.owner.address().as_slice(),
+        );
+        let call = IStaking::registerCall {
+            consensusKey: B256::from_slice(&self.identity.public_key()),
+            possession: possession.encode().to_vec().into(),
+            networkAddress: self.address.to_string(),
+            commissionBp: 500,
+            profile: IStaking::Profile {
+                name: "newcomer".into(),
+                website: String::new(),
+            },
+        };
+        sign(&self.owner, STAKING, 0, coins(10_000), call.abi_encode())
     }
 }
 
@@ -215,25 +358,70 @@ fn issue(issuer: &PrivateKeySigner, nonce: u64) -> Transaction {
         amount: U256::from(1000),
         conversionId: keccak256(nonce.to_be_bytes()),
     };
+    sign(issuer, POINTS, nonce, U256::ZERO, call.abi_encode())
+}
+
+fn sign(
+    signer: &PrivateKeySigner,
+    to: Address,
+    nonce: u64,
+    value: U256,
+    input: Vec<u8>,
+) -> Transaction {
     let transaction = TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
-        gas_limit: 300_000,
-        to: TxKind::Call(POINTS),
-        input: call.abi_encode().into(),
+        gas_limit: 1_000_000,
+        to: TxKind::Call(to),
+        value,
+        input: input.into(),
         ..Default::default()
     };
-    let signature = issuer
+    let signature = signer
         .sign_hash_sync(&transaction.signature_hash())
         .unwrap();
     let envelope: TxEnvelope = transaction.into_signed(signature).into();
     Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap()
 }
 
-/// A running validator, as far as the simulator looks into it.
+/// A running node, as far as the simulator looks into it.
 pub struct Validator {
-    index: Index,
-    tip: watch::Receiver<Tip>,
+    /// Its blocks.
+    pub index: Index,
+    /// Its newest final block.
+    pub tip: watch::Receiver<Tip>,
+    /// What it signs with in each epoch.
+    pub schemes: Schemes,
+    /// Its certificates.
+    pub marshal: Marshal,
+    /// What it answers for.
+    pub duties: Duties,
+    /// How it came to its state.
+    pub progress: Progress,
+}
+
+/// Tells the simulator of every final block, for as long as the node lives.
+fn report(
+    context: deterministic::Context,
+    key: PublicKey,
+    mut tips: watch::Receiver<Tip>,
+    monitor: tokio::sync::mpsc::UnboundedSender<FinalizationUpdate<PublicKey>>,
+) {
+    context.spawn(move |_| async move {
+        while tips.changed().await.is_ok() {
+            let tip = tips.borrow_and_update().clone();
+            let turn = tip.header.turn;
+            let update = FinalizationUpdate {
+                pk: key.clone(),
+                round: Round::new(Epoch::new(turn.epoch), View::new(turn.view)),
+                height: Height::new(tip.header.height),
+                block_digest: tip.digest.to_vec(),
+            };
+            if monitor.send(update).is_err() {
+                return;
+            }
+        }
+    });
 }
 
 impl ProcessedHeight for Validator {
@@ -248,37 +436,31 @@ impl EngineDefinition for Net {
     type State = Validator;
 
     fn participants(&self) -> Vec<PublicKey> {
-        self.identities.clone()
-    }
-
-    fn channels(&self) -> Vec<(u64, Quota)> {
-        (0..5)
-            .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
+        (0..self.identities.len())
+            .map(|number| self.key(number))
             .collect()
     }
 
+    fn channels(&self) -> Vec<(u64, Quota)> {
+        [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL]
+            .map(|channel| (channel, Quota::per_second(NZU32!(1024))))
+            .into()
+    }
+
     fn max_message_size(&self) -> u32 {
-        consensus::largest_message(u32::try_from(VALIDATORS).unwrap())
+        consensus::largest_message()
     }
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
-        let executor = Executor::new(&self.genesis);
-        let genesis_hash = self.genesis.hash().unwrap();
-        let index = self
-            .indexes
-            .lock()
-            .unwrap()
-            .entry(ctx.index)
-            .or_insert_with(|| {
-                let path = self.directory.path().join(format!("{}.redb", ctx.index));
-                Index::open(&path, genesis_hash).unwrap()
-            })
-            .clone();
+        let number = ctx.index;
+        let executor = self.executor(number);
+        let first = First::read(&self.genesis.committee).unwrap();
+        let index = self.index(number);
         let initial = Databases::<deterministic::Context>::initial_sync_targets();
         let genesis_block = application::genesis_block(
             &self.genesis,
             &executor,
-            self.identities[0].clone(),
+            &first,
             StateCommitment {
                 root: block::word(&initial.root),
                 start: *initial.range.start(),
@@ -294,134 +476,149 @@ impl EngineDefinition for Net {
             digest: newest.header.digest(),
             header: newest.header,
         });
-        let mempool = Mempool::new(self.genesis.gas_limit);
-        for transaction in self.waiting.iter() {
-            let sender = Sender {
-                nonce: 0,
-                balance: U256::ZERO,
-            };
-            mempool.add(transaction.clone(), sender).unwrap();
-        }
         let ethereum = Ethereum {
-            nature: self.nature(ctx.index),
+            nature: self.shape.endpoints.of(number),
             blocks: self.blocks.clone(),
         };
+        let schemes = Schemes::new(
+            &certificate::namespace(CHAIN_ID),
+            *first.output.public().public(),
+        );
+        let (fatal, mut failed) = mpsc::unbounded_channel();
+        let stopped = self.stopped.clone();
+        ctx.context.child("watch").spawn(move |_| async move {
+            while let Some(reason) = failed.recv().await {
+                stopped.lock().unwrap().push(format!("{number}: {reason}"));
+            }
+        });
+        let progress = Progress::default();
+        let nothing = Arc::new(BTreeSet::new());
+        let deaf = self.shape.deaf.get(&number).cloned().unwrap_or_default();
         let mut channels = ctx.channels.into_iter();
-        let mut next = || channels.next().unwrap();
+        let mut next = |deaf: &Arc<BTreeSet<u64>>| {
+            let (sender, receiver) = channels.next().unwrap();
+            (sender, Deaf::new(receiver, deaf.clone()))
+        };
+        // Whatever runs below this context ends with the node.
+        let node = ctx.context.child("node");
+        let files = self.directory.path().join(number.to_string());
+        std::fs::create_dir_all(&files).unwrap();
+        let duties = Duties::open(
+            &ctx.context,
+            duties::Setup {
+                genesis: &self.genesis,
+                genesis_hash: self.genesis_hash,
+                genesis_block: &genesis_block,
+                identity: self.identities[number].clone(),
+                directory: &files,
+                index: &index,
+            },
+        )
+        .unwrap();
+        let channels = Channels {
+            votes: next(&nothing),
+            certificates: next(&nothing),
+            resolver: next(&nothing),
+            backfill: next(&nothing),
+            broadcast: next(&nothing),
+            ceremony: next(&Arc::new(deaf)),
+            attestations: next(&nothing),
+            headers: next(&nothing),
+            sync: next(&nothing),
+            probe: next(&nothing),
+        };
+        let rotation_secrets = Shared::new(self.rotation_secrets[number].clone());
+        let rotation = if self.shape.mute.contains(&number) {
+            Rotation::none()
+        } else {
+            let (rotation, _) = rotation::actor::start(
+                node.child("rotation"),
+                rotation::Config {
+                    chain_id: CHAIN_ID,
+                    signer: self.identities[number].clone(),
+                    secrets: rotation_secrets.clone(),
+                    prefix: format!("validator-{number}-rotation"),
+                    most: MAX_PARTICIPANTS,
+                },
+                next(&nothing),
+            );
+            rotation
+        };
+        if self.shape.twins.contains(&number) {
+            let twin = twin::run(
+                CHAIN_ID,
+                self.identities[number].clone(),
+                self.key((number + 1) % self.shape.nodes),
+                tips.clone(),
+                channels.headers.0.clone(),
+            );
+            node.child("twin").spawn(move |_| twin);
+        }
         let running = Box::pin(consensus::start(
-            ctx.context.child("validator"),
+            node.child("validator"),
             consensus::Config {
-                public_key: ctx.public_key.clone(),
-                scheme: self.schemes[ctx.index].clone(),
-                peers: ctx.oracle.manager(),
+                identity: self.identities[number].clone(),
+                peers: Peers::new(ctx.oracle.socket_manager(), self.guests(number)),
                 blocker: ctx.oracle.control(ctx.public_key.clone()),
-                prefix: format!("validator-{}", ctx.index),
-                genesis: genesis_block.clone(),
+                prefix: format!("validator-{number}"),
+                genesis: self.genesis.clone(),
+                genesis_hash: self.genesis_hash,
+                genesis_block: genesis_block.clone(),
                 application: Application::new(Parts {
+                    duties: duties.clone(),
                     executor,
                     genesis: self.genesis.clone(),
                     genesis_block,
                     ethereum: ethereum.clone(),
-                    mempool,
+                    mempool: self.mempool(),
                     index: index.clone(),
+                    rotation: rotation.clone(),
                     tip,
-                    fatal: mpsc::unbounded_channel().0,
+                    fatal,
                 }),
+                duties: duties.clone(),
                 ethereum,
+                elections: self.rota.clone(),
+                secrets: self.secrets[number].clone(),
+                rotation_secrets,
+                rotation,
+                tip: tips.clone(),
+                schemes: schemes.clone(),
                 leader_timeout: Duration::from_secs(3),
+                // Who comes late does not replay.
+                start: if ctx.delayed {
+                    Start::Sync
+                } else {
+                    Start::Replay
+                },
+                progress: progress.clone(),
             },
-            Channels {
-                votes: next(),
-                certificates: next(),
-                resolver: next(),
-                backfill: next(),
-                broadcast: next(),
-            },
+            channels,
         ))
         .await
         .unwrap();
-        (running.engine, Validator { index, tip: tips })
+        report(
+            node.child("report"),
+            ctx.public_key.clone(),
+            tips.clone(),
+            ctx.monitor.clone(),
+        );
+        let state = Validator {
+            index,
+            tip: tips,
+            schemes,
+            progress,
+            marshal: running.marshal,
+            duties,
+        };
+        let engine = running.engine;
+        let node = node.spawn(move |_| async move {
+            let _ = engine.await;
+        });
+        (node, state)
     }
 
     fn start(engine: Handle<()>) -> Handle<()> {
         engine
-    }
-}
-
-/// At the end: one chain, every issue in it once, and no header that Ethereum never had.
-#[derive(Clone)]
-pub struct OneChain {
-    endpoints: Endpoints,
-}
-
-impl OneChain {
-    /// For a net with these endpoints.
-    pub const fn new(endpoints: Endpoints) -> Self {
-        Self { endpoints }
-    }
-
-    fn judge(&self, states: &[&Validator]) -> Result<(), String> {
-        let height = states
-            .iter()
-            .map(|state| state.tip.borrow().header.height)
-            .min()
-            .ok_or("nobody is left")?;
-        let mut issued = 0u64;
-        let mut checkpoints = 0u64;
-        for at in 1..=height {
-            let mut digests = states.iter().map(|state| {
-                let block = state.index.block(at).unwrap().ok_or("a block is missing")?;
-                assert_eq!(block.height().get(), at);
-                Ok::<_, String>((block.header.digest(), block))
-            });
-            let (first, block) = digests.next().ok_or("nobody is left")??;
-            for other in digests {
-                if other?.0 != first {
-                    return Err(format!("two final blocks at height {at}"));
-                }
-            }
-            if let Some(checkpoint) = block.header.checkpoint {
-                checkpoints += 1;
-                if checkpoint != truth(checkpoint.number) {
-                    return Err(format!("a lie about Ethereum is final at height {at}"));
-                }
-            }
-            let results = states[0]
-                .index
-                .results(at)
-                .unwrap()
-                .ok_or("results are missing")?;
-            issued += results
-                .receipts
-                .iter()
-                .filter(|receipt| receipt.success)
-                .count() as u64;
-        }
-        if issued != ISSUES {
-            return Err(format!("{issued} of {ISSUES} issues are final"));
-        }
-        // With two dead endpoints of four no header can have three votes.
-        let agree = VALIDATORS - self.endpoints.dead >= 3;
-        if agree != (checkpoints > 0) {
-            return Err(format!(
-                "{checkpoints} checkpoints with {:?}",
-                self.endpoints
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl Property<PublicKey, Validator> for OneChain {
-    fn name(&self) -> &str {
-        "one chain"
-    }
-
-    fn check<'a>(
-        &'a self,
-        _tracker: &'a ProgressTracker<PublicKey>,
-        states: &'a [&'a Validator],
-    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>> {
-        Box::pin(async move { self.judge(states) })
     }
 }

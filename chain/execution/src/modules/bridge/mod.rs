@@ -35,7 +35,7 @@ mod send;
 mod token;
 
 use super::{
-    decode,
+    Config, decode,
     host::{Fault, Host},
     slot::Slot,
 };
@@ -69,8 +69,12 @@ const RECEIVED: u8 = 1;
 /// An inbound transfer came too late and never will take effect.
 const EXPIRED: u8 = 2;
 
-pub(crate) fn genesis_storage() -> Vec<(Slot, U256)> {
-    vec![(NEXT_SEQUENCE, U256::ONE)]
+/// The coin of the genesis was locked on Ethereum at deployment; it counts as received.
+pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
+    vec![
+        (NEXT_SEQUENCE, U256::ONE),
+        (token::received_slot(COIN), config.coins),
+    ]
 }
 
 /// What every send and most deliveries touch.

@@ -10,6 +10,7 @@ use crate::modules::{
     coin,
     host::{Fault, Host},
     points,
+    slot::Slot,
 };
 use alloy::primitives::{Address, U256};
 use mileverse_primitives::{
@@ -25,6 +26,11 @@ pub(super) enum Token {
     Points,
     /// MVC: at home on Ethereum.
     Coin,
+}
+
+/// Where the sum of what was received of a token here stands.
+pub(super) fn received_slot(token: Address) -> Slot {
+    TOTALS.entry(token).field(Sum::Received.field())
 }
 
 /// Which of a token's sums.

@@ -8,18 +8,19 @@
 //! ```
 //!
 //! Balances are the accounts' own. Only the bridge makes and destroys coins, and only then does
-//! the supply change: it is what was brought over from Ethereum and not sent back. Plain transfers
+//! the supply change: it is what was brought over from Ethereum and not sent back, with the coin
+//! of the genesis as the first that was brought. Plain transfers
 //! of value move coins without an event, as on Ethereum. A contract that destroys itself in
 //! favour of itself loses its coins; they stay in the supply, and stay locked on Ethereum.
 
 pub(crate) mod ledger;
 
 use super::{
-    decode, erc20,
+    Config, decode, erc20,
     host::{Fault, Host},
     slot::Slot,
 };
-use alloy::sol_types::SolCall;
+use alloy::{primitives::U256, sol_types::SolCall};
 use mileverse_primitives::{
     abi::ICoin::{self, ICoinCalls as Call},
     address::COIN,
@@ -32,6 +33,11 @@ const ALLOWANCES: Slot = Slot::at(COIN, 0);
 const TOTAL_SUPPLY: Slot = Slot::at(COIN, 1);
 
 const DECIMALS: u8 = 18;
+
+/// The coin that exists from the start.
+pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
+    vec![(TOTAL_SUPPLY, config.coins)]
+}
 
 pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
     host.not_payable()?;

@@ -1,0 +1,27 @@
+//! The verbs below `mileverse bench`.
+
+use crate::{consensus, error::Error, simulate};
+use clap::{Args, Subcommand};
+
+/// Measure the chain, or try it in seeded simulations.
+#[derive(Args, Debug)]
+pub struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Blocks per second, finality and processor time of a committee.
+    Consensus(consensus::Command),
+    /// Seeded simulations of whole nets in trouble.
+    Simulate(simulate::Command),
+}
+
+/// Runs the verb.
+pub fn run(command: Command) -> Result<(), Error> {
+    match command.verb {
+        Verb::Consensus(command) => consensus::run(&command),
+        Verb::Simulate(command) => simulate::run(&command),
+    }
+}

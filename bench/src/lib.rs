@@ -1,0 +1,19 @@
+//! The verb `mileverse bench`: what the chain can do, in figures, and whether it holds in trouble.
+//!
+//! | verb | |
+//! |---|---|
+//! | `bench consensus` | blocks per second, finality and CPU, of real processes over TCP or simulated |
+//! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
+
+#![recursion_limit = "512"]
+
+mod command;
+mod consensus;
+mod error;
+mod machine;
+mod output;
+mod progress;
+mod simulate;
+
+pub use command::{Command, run};
+pub use error::Error;

@@ -1,0 +1,109 @@
+//! A genesis file as a table.
+
+use super::{Checked, answer};
+use crate::{bls, committee::CommitteeError, error::Error};
+use alloy::primitives::utils::format_units;
+use mileverse_primitives::U256;
+use serde_json::json;
+
+pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
+    let Checked {
+        genesis,
+        hash,
+        first,
+    } = checked;
+    let group_key = bls::public_key(first.output.public().public())
+        .map_err(|error| CommitteeError::Output(error.to_string()))?;
+    let coins = genesis.coins().unwrap_or_default();
+    let staking = &genesis.staking;
+    let mut facts = vec![
+        ("hash", hash.to_string()),
+        ("chain id", genesis.chain_id.to_string()),
+        ("begins", format!("{} ms since 1970", genesis.timestamp_ms)),
+        (
+            "block time",
+            format!(
+                "{} ms, idle {} ms",
+                genesis.block_time_ms, genesis.idle_block_time_ms
+            ),
+        ),
+        ("gas limit", genesis.gas_limit.to_string()),
+        ("blocks an epoch", genesis.epoch_blocks.to_string()),
+        ("coin from the start", mvc(coins)),
+        ("reward pool", mvc(staking.reward_pool)),
+        ("reward an epoch", mvc(staking.reward_per_epoch)),
+        ("seats", staking.seats.to_string()),
+        ("least own stake", mvc(staking.least_own_stake)),
+        ("unbonding, epochs", staking.unbonding_epochs.to_string()),
+    ];
+    for member in &genesis.committee.members {
+        facts.push((
+            "member",
+            format!(
+                "{} at {}, owner {}, stake {}, commission {} bp",
+                member.consensus_key,
+                member.address,
+                member.owner,
+                mvc(member.stake),
+                member.commission_bp
+            ),
+        ));
+    }
+    for allocation in &genesis.allocations {
+        facts.push((
+            "allocation",
+            format!("{} to {}", mvc(allocation.amount), allocation.address),
+        ));
+    }
+    for issuer in &genesis.issuers {
+        facts.push((
+            "issuer",
+            format!(
+                "{}, {} MVP a day",
+                issuer.address,
+                plain(issuer.daily_quota, 6)
+            ),
+        ));
+    }
+    let ethereum = &genesis.ethereum;
+    facts.extend([
+        ("Ethereum, chain id", ethereum.chain_id.to_string()),
+        ("Ethereum, bridge", ethereum.bridge.to_string()),
+        ("Ethereum, MVC", ethereum.coin.to_string()),
+        ("Ethereum, MVP", ethereum.points.to_string()),
+    ]);
+    let json = json!({
+        "hash": hash,
+        "groupKey": group_key,
+        "coins": coins.to_string(),
+        "genesis": genesis,
+    });
+    answer::print(facts, as_json.then_some(&json))
+}
+
+fn mvc(units: U256) -> String {
+    format!("{} MVC", plain(units, 18))
+}
+
+/// The shortest decimal text of so many units.
+fn plain(units: U256, decimals: u8) -> String {
+    let text = format_units(units, decimals).unwrap_or_else(|_| units.to_string());
+    match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole.to_owned(),
+        Some(_) => text.trim_end_matches('0').to_owned(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_short() {
+        assert_eq!(plain(U256::from(1_500_000), 6), "1.5");
+        assert_eq!(plain(U256::from(2_000_000), 6), "2");
+        assert_eq!(plain(U256::ZERO, 18), "0");
+        assert_eq!(plain(U256::from(1), 6), "0.000001");
+    }
+}

@@ -1,0 +1,27 @@
+//! Rotation to a new group key: its parts alone, its rules, and whole nets that rotate. A failure
+//! names its seed.
+//!
+//! `MILEVERSE_SEEDS=100 cargo test --release -p mileverse-node --test rotation` runs more.
+
+#![recursion_limit = "512"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod ceremony;
+mod nets;
+mod rules;
+#[path = "../support/mod.rs"]
+mod support;
+
+use commonware_utils::NZU32;
+use std::num::NonZeroU32;
+
+const CHAIN_ID: u64 = 77_771;
+const EPOCH: u64 = 5;
+const MOST: NonZeroU32 = NZU32!(16);
+
+fn seeds() -> u64 {
+    std::env::var("MILEVERSE_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok())
+        .unwrap_or(2)
+}

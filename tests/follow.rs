@@ -1,0 +1,283 @@
+//! A follower on real TCP. Four validator processes run for some epochs; then a node that nobody
+//! knows visits them, fetches the state, and answers with the chain's own numbers without having
+//! replayed it. It is killed, and goes on from what it has.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use alloy::{
+    network::{EthereumWallet, TransactionBuilder as _},
+    primitives::{Address, U256},
+    providers::{DynProvider, Provider as _, ProviderBuilder},
+    rpc::types::TransactionRequest,
+    signers::local::PrivateKeySigner,
+};
+use mileverse_primitives::rpc::{Epoch, Status, SyncPhase};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+const CHAIN_ID: u64 = 77_773;
+const VALIDATORS: usize = 4;
+const EPOCH_BLOCKS: u64 = 16;
+/// Between two looks; nothing depends on it.
+const PACE: Duration = Duration::from_millis(50);
+
+/// A node's process; killed when dropped.
+struct Node {
+    config: PathBuf,
+    child: Child,
+    url: String,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(log(&self.config)).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines.len().saturating_sub(20);
+            eprintln!(
+                "--- {}\n{}",
+                self.config.display(),
+                lines[last..].join("\n")
+            );
+        }
+    }
+}
+
+fn log(config: &Path) -> PathBuf {
+    config.with_extension("log")
+}
+
+impl Node {
+    /// Starts `node run` or `node follow` and waits until it says that it is ready.
+    fn start(verb: &str, config: PathBuf) -> Self {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log(&config))
+            .unwrap();
+        let mut command = mileverse();
+        command
+            .args(["--exit-with-stdin", "node", verb, "--config"])
+            .arg(&config);
+        if verb == "follow" {
+            command.args(["--scrypt-log-n", "10"]);
+        }
+        // The pipe on its standard input makes sure that it ends with this test, however that ends.
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let mut node = Self {
+            config,
+            child,
+            url: String::new(),
+        };
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line");
+        node.url = ready["url"].as_str().unwrap().to_owned();
+        node
+    }
+
+    /// SIGKILL, and the same node again.
+    fn restart(self, verb: &str) -> Self {
+        let config = self.config.clone();
+        drop(self);
+        Self::start(verb, config)
+    }
+
+    fn provider(&self) -> DynProvider {
+        ProviderBuilder::new()
+            .connect_http(self.url.parse().unwrap())
+            .erased()
+    }
+
+    async fn status(&self) -> Status {
+        let provider = self.provider();
+        provider
+            .client()
+            .request("mileverse_status", ())
+            .await
+            .unwrap()
+    }
+
+    async fn reaches(&self, height: u64) {
+        let provider = self.provider();
+        while provider.get_block_number().await.unwrap() < height {
+            tokio::time::sleep(PACE).await;
+        }
+    }
+}
+
+fn mileverse() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_mileverse"))
+}
+
+/// Runs a command that must succeed.
+fn done(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}");
+}
+
+/// As many free addresses, all at once so that they differ.
+fn addresses(count: usize) -> Vec<SocketAddr> {
+    let held: Vec<_> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    held.iter()
+        .map(|listener| listener.local_addr().unwrap())
+        .collect()
+}
+
+fn configure(home: &Path, listen: SocketAddr, introduce: &[String]) -> PathBuf {
+    fs::create_dir_all(home).unwrap();
+    let config = home.join("node.toml");
+    fs::write(
+        &config,
+        format!(
+            "genesis = '../genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
+             passphrase_file = '../passphrase'\nlisten = '{listen}'\nrpc = '127.0.0.1:0'\n\
+             ethereum_rpc = 'http://127.0.0.1:1'\nintroduce = {introduce:?}\n"
+        ),
+    )
+    .unwrap();
+    config
+}
+
+fn spec(listen: &[SocketAddr], member: Address) -> String {
+    let mut spec = format!(
+        "chain_id = {CHAIN_ID}\nepoch_blocks = {EPOCH_BLOCKS}\ndealing = 'dealing.json'\n\
+         block_time_ms = 50\nidle_block_time_ms = 100\n[ethereum]\nchain_id = 1\n"
+    );
+    for (name, byte) in [("bridge", 1), ("coin", 2), ("points", 3)] {
+        spec += &format!("{name} = '{}'\n", Address::repeat_byte(byte));
+    }
+    for (number, address) in (10..).zip(listen) {
+        spec += &format!(
+            "[[members]]\nowner = '{}'\naddress = '{address}'\nstake = '20000'\ncommission_bp = 500\n",
+            Address::repeat_byte(number)
+        );
+    }
+    spec + &format!("[[allocations]]\naddress = '{member}'\namount = '1234.5'\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_fetches_the_state_and_follows() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let passphrase = root.join("passphrase");
+    mileverse_node::secrets::Passphrase::random_file(&passphrase).unwrap();
+    let listen = addresses(VALIDATORS + 1);
+    let member = PrivateKeySigner::random();
+    let coins = U256::from(12_345u64) * U256::from(10u64).pow(U256::from(17u64));
+
+    done(
+        mileverse()
+            .args(["node", "deal", "--scrypt-log-n", "10", "--validators"])
+            .arg(VALIDATORS.to_string())
+            .arg("--out")
+            .arg(root)
+            .arg("--passphrase-file")
+            .arg(&passphrase),
+    );
+    fs::write(
+        root.join("network.toml"),
+        spec(&listen[..VALIDATORS], member.address()),
+    )
+    .unwrap();
+    done(
+        mileverse()
+            .args(["genesis", "new", "--spec"])
+            .arg(root.join("network.toml"))
+            .arg("--out")
+            .arg(root.join("genesis.json")),
+    );
+    let validators: Vec<Node> = (0..VALIDATORS)
+        .map(|number| {
+            let home = root.join(format!("validator-{number}"));
+            Node::start("run", configure(&home, listen[number], &[]))
+        })
+        .collect();
+    validators[0].reaches(3 * EPOCH_BLOCKS).await;
+
+    // Nobody knows it, it has no keys, and its configuration names nothing but where to knock.
+    let hosts: Vec<String> = validators.iter().map(|node| node.url.clone()).collect();
+    let config = configure(&root.join("follower"), listen[VALIDATORS], &hosts);
+    let follower = Node::start("follow", config);
+    assert!(root.join("follower/keys.json").exists());
+
+    let provider = follower.provider();
+    assert_eq!(provider.get_balance(member.address()).await.unwrap(), coins);
+    let status = follower.status().await;
+    let first = status.first_height.unwrap();
+    assert!(
+        first > 2 * EPOCH_BLOCKS,
+        "it replayed from height {first} on"
+    );
+    assert_eq!(status.sync.phase, SyncPhase::Following);
+    assert!(status.sync.operations > 0, "{:?}", status.sync);
+    let refusal = provider.get_block_by_number(1.into()).await.unwrap_err();
+    assert!(
+        refusal.to_string().contains("synced the state"),
+        "{refusal}"
+    );
+
+    // It follows into the next epoch, over the same blocks as everybody.
+    let height = status.height + EPOCH_BLOCKS + 2;
+    follower.reaches(height).await;
+    validators[0].reaches(height).await;
+    for height in [first, height] {
+        let here = provider.get_block_by_number(height.into()).await.unwrap();
+        let there = validators[0]
+            .provider()
+            .get_block_by_number(height.into())
+            .await
+            .unwrap();
+        assert_eq!(here.unwrap().header.hash, there.unwrap().header.hash);
+    }
+    let epoch: Epoch = provider
+        .client()
+        .request("mileverse_epoch", ())
+        .await
+        .unwrap();
+    assert_eq!(epoch.committee.len(), VALIDATORS);
+
+    // What is sent to it reaches the delegates.
+    let somebody = Address::repeat_byte(0x77);
+    let paying = ProviderBuilder::new()
+        .wallet(EthereumWallet::from(member.clone()))
+        .connect_http(follower.url.parse().unwrap());
+    let payment = TransactionRequest::default()
+        .with_to(somebody)
+        .with_value(coins / U256::from(2))
+        .with_gas_price(0)
+        .with_gas_limit(100_000);
+    let sent = paying.send_transaction(payment).await.unwrap();
+    let receipt = sent.get_receipt().await.unwrap();
+    assert!(receipt.status());
+    let paid = provider.get_balance(somebody).await.unwrap();
+    assert!(paid > U256::ZERO && paid <= coins / U256::from(2), "{paid}");
+
+    // Killed, it goes on from what it has: it syncs once.
+    let follower = follower.restart("follow");
+    let again = follower.status().await;
+    assert_eq!(again.first_height, Some(first));
+    follower.reaches(receipt.block_number.unwrap() + 2).await;
+    assert_eq!(
+        follower.provider().get_balance(somebody).await.unwrap(),
+        paid
+    );
+}
