@@ -26,7 +26,7 @@ contract BridgeInvariantTest is Test {
 
     /// @dev Forge asks which calls to make.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](8);
+        bytes4[] memory selectors = new bytes4[](11);
         selectors[0] = handler.sendCoin.selector;
         selectors[1] = handler.sendPoints.selector;
         selectors[2] = handler.nativeSendPoints.selector;
@@ -35,6 +35,9 @@ contract BridgeInvariantTest is Test {
         selectors[5] = handler.deliverSome.selector;
         selectors[6] = handler.nativeRefund.selector;
         selectors[7] = handler.passTime.selector;
+        selectors[8] = handler.rotate.selector;
+        selectors[9] = handler.attack.selector;
+        selectors[10] = handler.attackByContradiction.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
