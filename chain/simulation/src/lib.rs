@@ -33,7 +33,7 @@ mod world;
 
 pub use catalogue::{KINDS, Kind, find};
 pub use deaf::Deaf;
-pub use engine::{CHANNELS, Launch, Launched, Line, launch};
+pub use engine::{CHANNELS, Launch, Launched, launch};
 pub use error::Failure;
 pub use ethereum::{Clock as EthereumClock, Endpoint, truth};
 pub use ledger::Final;

@@ -1,4 +1,5 @@
-//! Rotation to a new group key: its parts alone, its rules, and whole nets that rotate. A failure
+//! Rotation to a new group key: its parts alone, and its rules. Whole nets
+//! rotate in `simulation`. A failure
 //! names its seed.
 //!
 //! `MILEVERSE_SEEDS=100 cargo test --release -p mileverse-node --test rotation` runs more.
@@ -7,10 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ceremony;
-mod nets;
 mod rules;
-#[path = "../support/mod.rs"]
-mod support;
 
 use commonware_utils::NZU32;
 use std::num::NonZeroU32;

@@ -1,9 +1,9 @@
 //! Whole nets that rotate: real consensus, resharing, execution and state, over a simulated network.
 
 use crate::{
-    CHAIN_ID, seeds,
+    seeds,
     support::{
-        Net, Shape, Validator,
+        CHAIN_ID, Net, Shape, Validator,
         property::{AllSign, OneChain},
     },
 };

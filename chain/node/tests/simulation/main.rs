@@ -6,6 +6,7 @@
 #![recursion_limit = "512"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod rotation;
 mod support;
 
 use commonware_consensus::types::{Epoch, Round, View};

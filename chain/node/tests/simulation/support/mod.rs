@@ -40,7 +40,9 @@ use mileverse_node::{
     application::{self, Tip},
     block::{self, Output, PublicKey},
     committee::First,
-    consensus::{self, Marshal, Start, memory::MemorySecrets, participants::Elected, schemes::Schemes},
+    consensus::{
+        self, Marshal, Start, memory::MemorySecrets, participants::Elected, schemes::Schemes,
+    },
     dealer::{self, Seat},
     duties::{self, Duties},
     index::Index,
@@ -70,7 +72,7 @@ use std::{
 };
 use tokio::sync::{mpsc, watch};
 
-const CHAIN_ID: u64 = 77_771;
+pub const CHAIN_ID: u64 = 77_771;
 const CEREMONY: u64 = 6;
 /// Where the channel of signed headers stands among [`CHANNELS`].
 const HEADERS: usize = 7;
