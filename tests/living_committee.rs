@@ -23,7 +23,7 @@ use nix::{
 };
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     io::{BufRead as _, BufReader},
     net::{SocketAddr, TcpListener},
@@ -178,15 +178,14 @@ impl Leaders {
                 continue;
             };
             let epoch = certificate.epoch;
-            if !self.turns.contains_key(&epoch) {
+            if let Entry::Vacant(unknown) = self.turns.entry(epoch) {
                 let page = IStaking::turnsCall {
                     epoch,
                     offset: 0,
                     limit: 100,
                 };
                 let turns = node.chain().view(STAKING, &page).await.unwrap();
-                let keys = turns.iter().map(|turn| turn.consensusKey).collect();
-                self.turns.insert(epoch, keys);
+                unknown.insert(turns.iter().map(|turn| turn.consensusKey).collect());
             }
             let turns = &self.turns[&epoch];
             let turn = usize::try_from(certificate.view).unwrap() % turns.len();

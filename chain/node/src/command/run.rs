@@ -274,7 +274,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     };
     let visiting = tokio::spawn(visit::run(visitor, hosts));
     let door = joined.peers.clone();
-    let starting = consensus::start(
+    let starting = Box::pin(consensus::start(
         context.child("consensus"),
         consensus::Config {
             identity: keys.identity,
@@ -309,7 +309,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             progress: progress.clone(),
         },
         joined.channels,
-    );
+    ));
     let mut network = joined.network;
     let starting = async {
         let running = starting.await.map_err(Error::Stopped)?;

@@ -175,6 +175,10 @@ impl<M: AddressableManager<PublicKey = PublicKey>> Provider for Peers<M> {
     }
 }
 
+#[allow(
+    clippy::result_large_err,
+    reason = "the error carries a key, and tracking happens once an epoch"
+)]
 impl<M: AddressableManager<PublicKey = PublicKey>> Manager for Peers<M> {
     type Directory = Directory;
     type Error = MissingAddress<PublicKey>;

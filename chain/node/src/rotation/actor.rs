@@ -13,7 +13,7 @@
 
 use super::{
     ENDORSEMENTS, GRACE, Output, RESEND, adopt,
-    ceremony::{Ceremony, Ending},
+    ceremony::{Ceremony, Ending, Setup},
     pool::{Handover, Pool},
     proof,
     wire::Testimony,
@@ -345,12 +345,14 @@ where
         );
         let started = Ceremony::start(
             self.context.child("ceremony"),
-            self.config.signer.clone(),
-            self.config.chain_id,
-            round.epoch,
-            round.players.clone(),
-            self.config.secrets.clone(),
-            &self.config.prefix,
+            Setup {
+                signer: self.config.signer.clone(),
+                chain_id: self.config.chain_id,
+                epoch: round.epoch,
+                players: round.players.clone(),
+                secrets: self.config.secrets.clone(),
+                prefix: self.config.prefix.clone(),
+            },
             network,
         )
         .await;

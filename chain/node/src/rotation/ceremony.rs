@@ -73,21 +73,31 @@ pub enum Ending {
     Stopped,
 }
 
+/// What a ceremony is made of.
+pub struct Setup<S> {
+    /// One of the players.
+    pub signer: ed25519::PrivateKey,
+    /// The chain.
+    pub chain_id: u64,
+    /// The epoch in which it runs.
+    pub epoch: u64,
+    /// Who takes part.
+    pub players: Set<PublicKey>,
+    /// Keeps what it must keep secret.
+    pub secrets: S,
+    /// Begins the names of its partitions on disk.
+    pub prefix: String,
+}
+
 impl Ceremony {
-    /// Starts, or after a restart resumes, the ceremony of `epoch` among `players`, of whom
-    /// `signer` must be one.
+    /// Starts, or after a restart resumes, a ceremony.
     ///
     /// # Errors
     ///
     /// When the epoch's sub-channels are taken or the network is gone.
     pub async fn start<E, S, N>(
         context: E,
-        signer: ed25519::PrivateKey,
-        chain_id: u64,
-        epoch: u64,
-        players: Set<PublicKey>,
-        secrets: S,
-        prefix: &str,
+        setup: Setup<S>,
         network: &mut MuxHandle<N>,
     ) -> Result<Self, mux::Error>
     where
@@ -95,6 +105,14 @@ impl Ceremony {
         S: SecretStore,
         N: Sender<PublicKey = PublicKey>,
     {
+        let Setup {
+            signer,
+            chain_id,
+            epoch,
+            players,
+            secrets,
+            prefix,
+        } = setup;
         let circle = Circle::new(players.clone());
         let mut lanes = Vec::with_capacity(6);
         for number in 1..=6 {

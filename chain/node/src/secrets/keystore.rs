@@ -35,7 +35,7 @@ impl ValidatorKeys {
     /// A fresh identity without a share.
     pub fn random() -> Self {
         Self {
-            identity: ed25519::PrivateKey::random(&mut rand::rng()),
+            identity: ed25519::PrivateKey::random(rand::rng()),
             share: None,
         }
     }

@@ -41,9 +41,9 @@ impl Progress {
                 inner.end = size;
             }
             // The boundary is the first operation; without one, the lowest asked for is.
-            if matches!(request, Request::Boundary { .. }) {
-                inner.start = Some(start);
-            } else if inner.start.is_none_or(|first| start < first) {
+            if matches!(request, Request::Boundary { .. })
+                || inner.start.is_none_or(|first| start < first)
+            {
                 inner.start = Some(start);
             }
             inner.shown.of = inner
