@@ -126,7 +126,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let share = Share::new(
             Participant::new(300),
-            Private::new(Scalar::random(&mut rand::rng())),
+            Private::new(Scalar::random(rand::rng())),
         );
         for (name, share) in [("with", Some(share)), ("without", None)] {
             let path = directory.path().join(name);

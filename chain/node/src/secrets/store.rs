@@ -379,12 +379,12 @@ mod tests {
     }
 
     fn share(index: u32) -> Share {
-        let scalar = Scalar::random(&mut rand::rng());
+        let scalar = Scalar::random(rand::rng());
         Share::new(Participant::new(index), Private::new(scalar))
     }
 
     fn dealing() -> DealerPrivMsg {
-        DealerPrivMsg::new(Scalar::random(&mut rand::rng()))
+        DealerPrivMsg::new(Scalar::random(rand::rng()))
     }
 
     fn dealer(seed: u64) -> ed25519::PublicKey {

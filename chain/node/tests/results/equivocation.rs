@@ -59,7 +59,7 @@ fn honest_leaders_leave_no_evidence() {
             let one = proposal(&net, view, 1);
             for (at, node) in nodes.iter().enumerate() {
                 // Some are slow, and learn of it as final only.
-                if (view + at as u64) % 3 != 0 {
+                if !(view + at as u64).is_multiple_of(3) {
                     node.watch.on_proposal(&one);
                 }
                 node.watch.on_final(&one);
@@ -157,7 +157,10 @@ fn invented_views_fill_nothing_and_cost_the_inventor_its_connection() {
             remembered >= 20,
             "its own turns ahead are heard: {remembered}"
         );
-        assert!(remembered <= AHEAD as i64 / 4 + 3, "{remembered}");
+        assert!(
+            remembered <= i64::try_from(AHEAD).unwrap() / 4 + 3,
+            "{remembered}"
+        );
         assert!(net.blocked().await.is_empty(), "early is no crime");
         let foreign =
             (21..).find(|view| net.committees.get(EPOCH).unwrap().leader(*view) != leader);
