@@ -54,6 +54,9 @@ pub(super) struct Arguments {
     /// Nodes to talk to beside those that the chain names: KEY@IP:PORT, any number of times.
     #[arg(long = "peer", value_name = "KEY@IP:PORT", value_parser = parse_peer)]
     peers: Vec<Peer>,
+    /// JSON-RPC URL of a node that is asked to let this one in; any number of times.
+    #[arg(long = "introduce", value_name = "URL")]
+    introduce: Vec<String>,
     #[command(flatten)]
     sealing: Sealing,
     /// One JSON object instead of a table.
@@ -78,6 +81,9 @@ struct NodeFile<'a> {
     rpc: SocketAddr,
     ethereum_rpc: &'a str,
     metrics: SocketAddr,
+    public_address: SocketAddr,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    introduce: &'a [String],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     peers: &'a [Peer],
 }
@@ -116,6 +122,8 @@ pub(super) fn init(arguments: &Arguments) -> Result<(), Error> {
         rpc: arguments.rpc,
         ethereum_rpc: &arguments.ethereum_rpc,
         metrics: arguments.metrics,
+        public_address: arguments.address,
+        introduce: &arguments.introduce,
         peers: &arguments.peers,
     })
     .map_err(|error| Error::Init(error.to_string()))?;

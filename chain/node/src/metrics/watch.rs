@@ -39,8 +39,10 @@ pub async fn run<C, F>(
             .saturating_add(1)
             .max(height.saturating_sub(MAX_BEHIND).saturating_add(1));
         for height in first..=height {
+            seen = height;
+            // A node that fetched a recent state has no blocks from before it.
             let Some(block) = read(&index, height).await else {
-                break;
+                continue;
             };
             let epoch = block.header.turn.epoch;
             if !observer.knows(epoch)
@@ -49,7 +51,6 @@ pub async fn run<C, F>(
                 observer.tell(opening);
             }
             observer.observe(&look(&block), now_ms());
-            seen = height;
         }
     }
 }
