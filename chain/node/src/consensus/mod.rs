@@ -604,10 +604,13 @@ async fn report_until<T>(
             Either::Left((state, _)) => return state,
             Either::Right(_) => {}
         }
+        let shown = progress.now();
+        if shown.phase != Phase::Syncing {
+            continue;
+        }
         if let Some((height, _)) = marshal.get_info(Identifier::Latest).await {
             progress.aim(height.get());
         }
-        let shown = progress.now();
         tracing::info!(
             target_height = shown.target_height,
             operations = shown.operations,
