@@ -460,6 +460,11 @@ async fn a_committee_survives_crashes_and_takes_in_a_newcomer() {
     let secrets = fs::read_to_string(net.file("newcomer/data/secrets.json")).unwrap();
     assert!(secrets.contains("mileverse/secrets"));
 
+    // What it earned is shared out at the end of that epoch.
+    let height = net.validators[0].height().await;
+    let next_epoch = (height / EPOCH_BLOCKS + 1) * EPOCH_BLOCKS;
+    net.validators[0].reaches(next_epoch).await;
+
     // All eight hold the same chain.
     let mut heights = Vec::new();
     let mut nodes: Vec<&mut Node> = net
