@@ -138,14 +138,13 @@ impl Duties {
         for epoch in epoch.saturating_sub(1)..=epoch {
             // The block before an epoch's first one opens it.
             if let Some(height) = epoch.saturating_mul(blocks).checked_sub(1)
-                && let Some(opening) = setup.index.block(height)?
+                && let Some(opening) = indexed(setup.index, height)?
             {
                 self.enter(&opening);
             }
         }
         for height in rules.floor(next).max(1)..=tip {
-            // A node that began with a synced state has no older blocks.
-            if let Some(block) = setup.index.block(height)? {
+            if let Some(block) = indexed(setup.index, height)? {
                 self.on_final(&block);
             }
         }
@@ -196,5 +195,13 @@ fn signed(block: &Block) -> SignedHeader {
     SignedHeader {
         header: block.header.clone(),
         signature: block.signature,
+    }
+}
+
+/// A final block by height; none if this node fetched a later state and lacks what came before.
+fn indexed(index: &Index, height: u64) -> Result<Option<Block>, IndexError> {
+    match index.block(height) {
+        Err(IndexError::Before { .. }) => Ok(None),
+        other => other,
     }
 }

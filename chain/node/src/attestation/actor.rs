@@ -57,6 +57,8 @@ async fn run<B, S, R>(
 {
     loop {
         tokio::select! {
+            // Own words first; and a simulation must do the same again.
+            biased;
             () = pool.news() => {
                 let own = pool.own();
                 for list in own.chunks(MAX_LIST) {

@@ -53,6 +53,8 @@ async fn run<B, S, R>(
     };
     loop {
         tokio::select! {
+            // Own words first; and a simulation must do the same again.
+            biased;
             Some(headers) = outgoing.recv() => {
                 let _ = sender.send(Recipients::All, headers.encode(), false);
             }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     application::Tip,
     block::{self, Block},
-    index::Index,
+    index::{Index, IndexError},
 };
 use futures::future::BoxFuture;
 use mileverse_execution::NextEpoch;
@@ -61,6 +61,8 @@ async fn read(index: &Index, height: u64) -> Option<Block> {
     let block = tokio::task::spawn_blocking(move || index.block(height)).await;
     match block {
         Ok(Ok(block)) => block,
+        // It fetched a later state and has none of these.
+        Ok(Err(IndexError::Before { .. })) => None,
         Ok(Err(error)) => {
             tracing::warn!(%error, height, "metrics could not read a block");
             None
