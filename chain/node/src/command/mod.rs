@@ -37,7 +37,7 @@ pub struct Command {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make the files of a new node: its keys, its configuration, and what registering it needs.
-    Init(init::Arguments),
+    Init(Box<init::Arguments>),
     /// Run a node until it is stopped; it signs when it is a delegate.
     Run {
         /// Configuration file (TOML).
