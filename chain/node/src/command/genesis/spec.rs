@@ -40,7 +40,7 @@ use crate::{config::read_limited, dealer, error::Error};
 use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
-    genesis::{EthereumSide, Genesis, Issuer},
+    genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     staking::{Allocation, StakingRules},
 };
 use serde::Deserialize;
@@ -197,7 +197,7 @@ impl Spec {
             .members
             .into_iter()
             .map(|member| {
-                Ok(dealer::Seat {
+                Ok(Seat {
                     owner: member.owner,
                     address: member.address,
                     stake: units("a member's stake", &member.stake, MVC_DECIMALS)?,
@@ -224,7 +224,7 @@ impl Spec {
             block_time_ms: self.block_time_ms,
             idle_block_time_ms: self.idle_block_time_ms,
             epoch_blocks: self.epoch_blocks,
-            committee: dealer::committee(dealt.consensus_keys, dealt.output, seats),
+            committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
