@@ -670,8 +670,13 @@ where
                 ))
                 .await
             }
-            // Nothing is known about the block: neither a vote for it nor one against it.
-            (Err(Refused::Unknown(reason)), _) => {
+            // Nothing is known about the block: neither a vote for it nor one against it. If the
+            // others make it final, it comes again below.
+            (Err(Refused::Unknown(reason)), Finality::Candidate) => {
+                tracing::warn!(height, reason, "the state could not be read for a proposed block; not voting");
+                futures::future::pending().await
+            }
+            (Err(Refused::Unknown(reason)), Finality::Finalized) => {
                 self.stop(format!(
                     "the state could not be read to execute block {height}: {reason}. Check the disk, then start the node again"
                 ))

@@ -8,9 +8,10 @@ use alloy::{
     primitives::TxKind,
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
+use futures::FutureExt as _;
 use mileverse_consensus::mempool::{MAX_PER_SENDER, Mempool, Refusal, Sender};
 use mileverse_execution::Transaction;
-use mileverse_primitives::{Address, U256, keccak256};
+use mileverse_primitives::{Address, B256, U256, keccak256};
 
 const CHAIN_ID: u64 = 77_771;
 const RICH: Sender = Sender {
@@ -39,6 +40,11 @@ fn transaction(signer: &PrivateKeySigner, nonce: u64, fee: u128, gas_limit: u64)
     Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap()
 }
 
+/// Adds a transaction whose sender was looked up just now.
+fn add(pool: &Mempool, transaction: Transaction, sender: Sender) -> Result<B256, Refusal> {
+    pool.add(transaction, sender, pool.final_blocks())
+}
+
 fn nonces(pool: &Mempool, of: &PrivateKeySigner) -> Vec<u64> {
     pool.candidates(1000, 1 << 20)
         .into_iter()
@@ -52,9 +58,9 @@ fn senders_in_nonce_order_and_better_tips_first() {
     let pool = Mempool::new(30_000_000);
     let (low, high) = (signer(1), signer(2));
     for nonce in [2, 0, 1] {
-        pool.add(transaction(&low, nonce, 5, 21_000), RICH).unwrap();
+        add(&pool, transaction(&low, nonce, 5, 21_000), RICH).unwrap();
     }
-    pool.add(transaction(&high, 0, 9, 21_000), RICH).unwrap();
+    add(&pool, transaction(&high, 0, 9, 21_000), RICH).unwrap();
     let chosen = pool.candidates(1000, 1 << 20);
     assert_eq!(chosen[0].sender(), high.address());
     assert_eq!(nonces(&pool, &low), [0, 1, 2]);
@@ -66,11 +72,11 @@ fn senders_in_nonce_order_and_better_tips_first() {
 fn a_gap_holds_back_what_comes_after_it() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
-    pool.add(transaction(&one, 0, 0, 21_000), RICH).unwrap();
-    pool.add(transaction(&one, 2, 0, 21_000), RICH).unwrap();
+    add(&pool, transaction(&one, 0, 0, 21_000), RICH).unwrap();
+    add(&pool, transaction(&one, 2, 0, 21_000), RICH).unwrap();
     assert_eq!(nonces(&pool, &one), [0]);
     assert_eq!(pool.next_nonce(one.address(), 0), 1);
-    pool.add(transaction(&one, 1, 0, 21_000), RICH).unwrap();
+    add(&pool, transaction(&one, 1, 0, 21_000), RICH).unwrap();
     assert_eq!(nonces(&pool, &one), [0, 1, 2]);
     assert_eq!(pool.next_nonce(one.address(), 0), 3);
 }
@@ -80,20 +86,20 @@ fn replacement_costs_a_tenth_more() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
     let first = transaction(&one, 0, 100, 21_000);
-    pool.add(first.clone(), RICH).unwrap();
-    assert_eq!(pool.add(first.clone(), RICH), Err(Refusal::Known));
+    add(&pool, first.clone(), RICH).unwrap();
+    assert_eq!(add(&pool, first.clone(), RICH), Err(Refusal::Known));
     assert_eq!(
-        pool.add(transaction(&one, 0, 109, 21_000), RICH),
+        add(&pool, transaction(&one, 0, 109, 21_000), RICH),
         Err(Refusal::Underpriced)
     );
     let second = transaction(&one, 0, 110, 21_000);
-    pool.add(second.clone(), RICH).unwrap();
+    add(&pool, second.clone(), RICH).unwrap();
     assert!(pool.get(first.hash()).is_none());
     assert_eq!(pool.get(second.hash()), Some(second));
     // A free transaction is replaced by any that pays.
     let free = signer(2);
-    pool.add(transaction(&free, 0, 0, 21_000), RICH).unwrap();
-    pool.add(transaction(&free, 0, 1, 21_000), RICH).unwrap();
+    add(&pool, transaction(&free, 0, 0, 21_000), RICH).unwrap();
+    add(&pool, transaction(&free, 0, 1, 21_000), RICH).unwrap();
 }
 
 #[test]
@@ -102,25 +108,25 @@ fn what_can_never_run_is_refused() {
     let one = signer(1);
     let used = Sender { nonce: 3, ..RICH };
     assert_eq!(
-        pool.add(transaction(&one, 2, 0, 21_000), used),
+        add(&pool, transaction(&one, 2, 0, 21_000), used),
         Err(Refusal::NonceTooLow)
     );
     let far = MAX_PER_SENDER as u64;
     assert_eq!(
-        pool.add(transaction(&one, far, 0, 21_000), RICH),
+        add(&pool, transaction(&one, far, 0, 21_000), RICH),
         Err(Refusal::NonceTooHigh)
     );
     assert_eq!(
-        pool.add(transaction(&one, 0, 0, 30_000_001), RICH),
+        add(&pool, transaction(&one, 0, 0, 30_000_001), RICH),
         Err(Refusal::GasLimit)
     );
     let poor = Sender::default();
     assert_eq!(
-        pool.add(transaction(&one, 0, 1, 21_000), poor),
+        add(&pool, transaction(&one, 0, 1, 21_000), poor),
         Err(Refusal::InsufficientFunds)
     );
     assert!(pool.is_empty());
-    pool.add(transaction(&one, 0, 0, 21_000), poor).unwrap();
+    add(&pool, transaction(&one, 0, 0, 21_000), poor).unwrap();
 }
 
 #[test]
@@ -128,10 +134,42 @@ fn a_final_block_clears_what_it_used() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
     for nonce in 0..4 {
-        pool.add(transaction(&one, nonce, 0, 21_000), RICH).unwrap();
+        add(&pool, transaction(&one, nonce, 0, 21_000), RICH).unwrap();
     }
     pool.on_final([(one.address(), 2)]);
     assert_eq!(nonces(&pool, &one), [2, 3]);
     pool.on_final([(one.address(), 4)]);
     assert!(pool.is_empty());
+}
+
+/// A transaction that arrives late must not wait for ever with a nonce that is used: the pool would
+/// always have something to do, and an idle chain would make blocks at full pace.
+#[test]
+fn what_was_looked_up_before_a_final_block_is_looked_up_again() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    let seen = pool.final_blocks();
+    pool.on_final([(one.address(), 1)]);
+    assert_eq!(
+        pool.add(transaction(&one, 0, 0, 21_000), RICH, seen),
+        Err(Refusal::Moved)
+    );
+    assert!(pool.is_empty());
+}
+
+#[test]
+fn only_what_can_be_executed_makes_the_pool_ready() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    let mut ready = std::pin::pin!(pool.ready());
+    assert!(ready.as_mut().now_or_never().is_none());
+    add(&pool, transaction(&one, 1, 0, 21_000), RICH).unwrap();
+    assert!(
+        ready.as_mut().now_or_never().is_none(),
+        "nonce 0 is missing"
+    );
+    add(&pool, transaction(&one, 0, 0, 21_000), RICH).unwrap();
+    assert!(ready.as_mut().now_or_never().is_some());
+    pool.on_final([(one.address(), 2)]);
+    assert!(pool.ready().now_or_never().is_none());
 }

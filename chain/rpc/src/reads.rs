@@ -11,7 +11,7 @@ use commonware_runtime::tokio::Context as Runtime;
 use jsonrpsee::types::ErrorObjectOwned;
 use mileverse_consensus::{
     application::Tip,
-    mempool::{Mempool, Sender},
+    mempool::{Mempool, Refusal, Sender},
     state::{BatchReader, Databases},
 };
 use mileverse_execution::{
@@ -225,7 +225,14 @@ impl Admission {
     pub async fn admit(&self, raw: &[u8]) -> Result<B256, ErrorObjectOwned> {
         let transaction = Transaction::decode(raw, self.chain_id)
             .map_err(|error| failure::refused(error.to_string()))?;
-        let sender = self.reads.account(transaction.sender()).await?;
-        self.mempool.add(transaction, sender).map_err(failure::pool)
+        for _ in 0..ATTEMPTS {
+            let seen = self.mempool.final_blocks();
+            let sender = self.reads.account(transaction.sender()).await?;
+            match self.mempool.add(transaction.clone(), sender, seen) {
+                Err(Refusal::Moved) => {}
+                done => return done.map_err(failure::pool),
+            }
+        }
+        Err(failure::pool(Refusal::Moved))
     }
 }

@@ -32,6 +32,7 @@ use mileverse_execution::Executor;
 use mileverse_primitives::certificate;
 use std::{
     collections::{BTreeSet, VecDeque},
+    num::NonZeroU32,
     sync::Arc,
     time::Duration,
 };
@@ -43,8 +44,11 @@ const LEADER_GRACE: Duration = Duration::from_millis(2000);
 const BACKFILL: u64 = 3;
 const BROADCAST: u64 = 4;
 const CEREMONY: u64 = 6;
+/// Messages to one peer at once. Receivers keep room for a burst of every peer, so this decides the
+/// memory of a large committee.
+const BURST: NonZeroU32 = NZU32!(64);
 /// Messages to one peer per second, for each channel.
-const QUOTA: Quota = Quota::per_second(NZU32!(4096));
+const QUOTA: Quota = Quota::per_second(NZU32!(4096)).allow_burst(BURST);
 
 /// What all validators of a net share.
 pub struct Net {
@@ -252,7 +256,7 @@ async fn engine(
                 balance: *balance,
             };
             mempool
-                .add(registration.clone(), sender)
+                .add(registration.clone(), sender, mempool.final_blocks())
                 .map_err(|error| error.to_string())?;
         }
     }

@@ -119,7 +119,8 @@ const CEREMONY_NAMESPACE: &[u8] = b"mileverse/ceremony";
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
 const PAGE_SIZE: NonZeroU16 = NZU16!(4096);
-const CACHED_PAGES: NonZeroUsize = NZUsize!(8192);
+/// Pages of the disk that a node of a real network keeps in memory: 32 MiB.
+pub const CACHED_PAGES: NonZeroUsize = NZUsize!(8192);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_RETRY: Duration = Duration::from_millis(200);
 /// How often a node that syncs says how far it is.
@@ -192,6 +193,8 @@ pub struct Config<V, M, B, L, K> {
     pub schemes: Schemes,
     /// A leader that is silent for so long loses its turn.
     pub leader_timeout: Duration,
+    /// Pages of the disk kept in memory, all of them from the start.
+    pub cached_pages: NonZeroUsize,
     /// How this node gets a state if it has none.
     pub start: Start,
     /// Told how far it is with that.
@@ -293,12 +296,13 @@ where
         tip,
         schemes,
         leader_timeout,
+        cached_pages,
         start,
         progress,
     } = config;
     let secrets = Shared::new(secrets);
     let public_key = identity.public_key();
-    let cache = CacheRef::new(PAGE_SIZE, CACHED_PAGES);
+    let cache = CacheRef::new(PAGE_SIZE, cached_pages);
     let epoch_blocks = NonZeroU64::new(genesis.epoch_blocks)
         .ok_or_else(|| "the genesis file has epochs without blocks".to_owned())?;
     let epocher = FixedEpocher::new(epoch_blocks);

@@ -52,6 +52,9 @@ pub enum Refusal {
     /// The pool is full.
     #[error("txpool is full")]
     Full,
+    /// A block became final since the sender was looked up: look again.
+    #[error("the chain moved while the transaction was checked; send it again")]
+    Moved,
 }
 
 /// What the chain knows of a sender.
@@ -75,6 +78,7 @@ struct Pool {
     nonces: HashMap<Address, u64>,
     hashes: HashSet<B256>,
     arrivals: u64,
+    final_blocks: u64,
 }
 
 /// The pool; clones share it.
@@ -99,8 +103,19 @@ impl Mempool {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a transaction, given what the chain knows of its sender now.
-    pub fn add(&self, transaction: Transaction, sender: Sender) -> Result<B256, Refusal> {
+    /// How many final blocks the pool was told of. Ask before a sender is looked up: [`Self::add`]
+    /// refuses what was looked up before the last of them, which may have used the nonce.
+    pub fn final_blocks(&self) -> u64 {
+        self.lock().final_blocks
+    }
+
+    /// Takes a transaction, given what the chain knew of its sender after `seen` final blocks.
+    pub fn add(
+        &self,
+        transaction: Transaction,
+        sender: Sender,
+        seen: u64,
+    ) -> Result<B256, Refusal> {
         let hash = transaction.hash();
         if transaction.gas_limit() > self.gas_limit {
             return Err(Refusal::GasLimit);
@@ -122,6 +137,9 @@ impl Mempool {
             return Err(Refusal::InsufficientFunds);
         }
         let mut pool = self.lock();
+        if pool.final_blocks != seen {
+            return Err(Refusal::Moved);
+        }
         if pool.hashes.contains(&hash) {
             return Err(Refusal::Known);
         }
@@ -164,12 +182,24 @@ impl Mempool {
         Ok(hash)
     }
 
-    /// Resolves when a transaction has arrived or some wait already.
+    /// Resolves when a transaction waits that can be executed: none that misses a nonce before it.
     pub async fn ready(&self) {
-        let arrived = self.arrived.notified();
-        if self.is_empty() {
+        loop {
+            let mut arrived = std::pin::pin!(self.arrived.notified());
+            arrived.as_mut().enable();
+            if self.has_executable() {
+                return;
+            }
             arrived.await;
         }
+    }
+
+    fn has_executable(&self) -> bool {
+        let pool = self.lock();
+        pool.senders.iter().any(|(address, queue)| {
+            let next = pool.nonces.get(address).copied().unwrap_or_default();
+            queue.contains_key(&next)
+        })
     }
 
     /// Whether nothing waits.
@@ -249,6 +279,7 @@ impl Mempool {
     pub fn on_final(&self, senders: impl IntoIterator<Item = (Address, u64)>) {
         let mut guard = self.lock();
         let pool = &mut *guard;
+        pool.final_blocks = pool.final_blocks.saturating_add(1);
         for (address, nonce) in senders {
             if let Some(queue) = pool.senders.get_mut(&address) {
                 let rest = queue.split_off(&nonce);
