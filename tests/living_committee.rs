@@ -2,15 +2,22 @@
 //!
 //! Two of the seven are killed in the middle of an epoch; the chain goes on; both return and lead
 //! blocks again. The newcomer is made by `node init`, catches up, is registered and voted for by
-//! `delegate`, takes the seat of another, and leads blocks. No Ethereum: its endpoint is dead, so
+//! `delegate`, takes the seat of another, and leads blocks. Evidence that its node holds against a
+//! delegate costs that one its seat. No Ethereum: its endpoint is dead, so
 //! the chain agrees on no checkpoint and goes on all the same.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use alloy::primitives::{Address, B256, U256, hex};
+use mileverse_consensus::{
+    evidence::{Evidence, Store},
+    proposal::SignedHeader,
+};
+use mileverse_node::secrets::{Passphrase, ValidatorKeys};
 use mileverse_primitives::{
     abi::IStaking,
     address::STAKING,
+    header::{Header, StateCommitment, Turn},
     rpc::{Certificate, Status},
 };
 use mileverse_wallet::{
@@ -232,7 +239,7 @@ impl Net {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
         let passphrase = root.join("passphrase");
-        mileverse_node::secrets::Passphrase::random_file(&passphrase).unwrap();
+        Passphrase::random_file(&passphrase).unwrap();
         let addresses: Vec<SocketAddr> = ports(VALIDATORS + 1)
             .into_iter()
             .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
@@ -354,6 +361,81 @@ fn spec(addresses: &[SocketAddr], owner: Address, voter: Address) -> String {
     )
 }
 
+/// A node finds that a delegate signed two headers for one view, `delegate report` brings it to the
+/// chain, and the delegate is out for good.
+async fn a_double_proposal_costs_the_seat(net: &mut Net) {
+    let passphrase = Passphrase::read(&net.passphrase).unwrap();
+    let (keys, _) = ValidatorKeys::read(&net.file("validator-3/keys.json"), &passphrase).unwrap();
+    let offender = B256::from_slice(&keys.public_key());
+    let epoch = net.newcomer.status().await.height / EPOCH_BLOCKS;
+    let header = |gas_used| {
+        let header = Header {
+            outbox_root: B256::ZERO,
+            parent: B256::repeat_byte(1),
+            height: epoch * EPOCH_BLOCKS + 1,
+            timestamp_ms: 1,
+            gas_limit: 30_000_000,
+            gas_used,
+            transactions_root: B256::ZERO,
+            receipts_root: B256::ZERO,
+            system_root: B256::ZERO,
+            logs_bloom: Default::default(),
+            state: StateCommitment {
+                root: B256::ZERO,
+                start: 0,
+                end: 1,
+            },
+            turn: Turn {
+                epoch,
+                view: 5,
+                parent_view: 4,
+                leader: offender,
+            },
+            checkpoint: None,
+        };
+        SignedHeader::sign(CHAIN_ID, header, &keys.identity)
+    };
+    // What the node found while it ran is in this file when it starts again.
+    net.newcomer.stop();
+    let store = Store::open(&net.file("newcomer/data/evidence.json"), CHAIN_ID).unwrap();
+    assert!(store.add(Evidence::double(header(1), header(2))));
+    drop(store);
+    net.newcomer.start();
+
+    let reported = net.delegate("voter.json", &["report"]);
+    assert_eq!(
+        reported["reported"][0]["offender"],
+        offender.to_string().as_str()
+    );
+    let again = net.delegate("voter.json", &["report"]);
+    assert_eq!(again["reported"], serde_json::json!([]));
+    let candidates = net.delegate("voter.json", &["list"]);
+    let candidates = candidates["candidates"].as_array().unwrap();
+    assert!(
+        candidates
+            .iter()
+            .all(|candidate| candidate["consensusKey"] != offender.to_string().as_str()),
+        "{candidates:?}"
+    );
+
+    // The committee of the epoch after the next election is another one.
+    let mut known = epoch;
+    loop {
+        let page = IStaking::turnsCall {
+            epoch: known,
+            offset: 0,
+            limit: 100,
+        };
+        if let Ok(turns) = net.newcomer.chain().view(STAKING, &page).await {
+            if turns.iter().all(|turn| turn.consensusKey != offender) {
+                return;
+            }
+            known += 1;
+        }
+        tokio::time::sleep(PACE).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_committee_survives_crashes_and_takes_in_a_newcomer() {
     let keys = tempfile::tempdir().unwrap();
@@ -464,6 +546,8 @@ async fn a_committee_survives_crashes_and_takes_in_a_newcomer() {
     let height = net.validators[0].height().await;
     let next_epoch = (height / EPOCH_BLOCKS + 1) * EPOCH_BLOCKS;
     net.validators[0].reaches(next_epoch).await;
+
+    a_double_proposal_costs_the_seat(&mut net).await;
 
     // All eight hold the same chain.
     let mut heights = Vec::new();

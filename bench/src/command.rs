@@ -1,6 +1,6 @@
 //! The verbs below `mileverse bench`.
 
-use crate::{consensus, error::Error, simulate};
+use crate::{consensus, error::Error, simulate, tps};
 use clap::{Args, Subcommand};
 
 /// Measure the chain, or try it in seeded simulations.
@@ -14,6 +14,8 @@ pub struct Command {
 enum Verb {
     /// Blocks per second, finality and processor time of a committee.
     Consensus(consensus::Command),
+    /// Transactions per second through public JSON-RPC.
+    Tps(tps::Command),
     /// Seeded simulations of whole nets in trouble.
     Simulate(simulate::Command),
 }
@@ -22,6 +24,7 @@ enum Verb {
 pub fn run(command: Command) -> Result<(), Error> {
     match command.verb {
         Verb::Consensus(command) => consensus::run(&command),
+        Verb::Tps(command) => tps::run(&command),
         Verb::Simulate(command) => simulate::run(&command),
     }
 }

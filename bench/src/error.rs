@@ -70,3 +70,20 @@ pub enum Error {
     #[error("interrupted; every validator was stopped")]
     Interrupted,
 }
+
+/// Refuses a number outside its limits.
+pub fn within(
+    option: &'static str,
+    found: u64,
+    (least, most): (u64, u64),
+    unit: &str,
+) -> Result<(), Error> {
+    if (least..=most).contains(&found) {
+        return Ok(());
+    }
+    Err(Error::Range {
+        option,
+        range: format!("{least} to {most}{unit}"),
+        found: found.to_string(),
+    })
+}

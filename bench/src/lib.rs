@@ -3,6 +3,7 @@
 //! | verb | |
 //! |---|---|
 //! | `bench consensus` | blocks per second, finality and CPU, of real processes over TCP or simulated |
+//! | `bench tps` | final transactions per second, handed in over public JSON-RPC |
 //! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
 
 #![recursion_limit = "512"]
@@ -10,10 +11,13 @@
 mod command;
 mod consensus;
 mod error;
+mod figures;
 mod machine;
+mod net;
 mod output;
 mod progress;
 mod simulate;
+mod tps;
 
 pub use command::{Command, run};
 pub use error::Error;

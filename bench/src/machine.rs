@@ -66,6 +66,14 @@ pub fn cpu_seconds(process: Option<u32>) -> Option<f64> {
     Some((user + kernel) / TICKS_PER_SECOND)
 }
 
+/// Memory that a process has now, mebibytes.
+pub fn rss_mib(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,10 +1,15 @@
 //! `mileverse bench consensus`: how fast a committee makes blocks final, and what that costs.
 
+mod load;
 mod real;
 mod report;
 mod simulated;
 
-use crate::{error::Error, output};
+use crate::{
+    error::{Error, within},
+    net::Pace,
+    output,
+};
 use clap::Args;
 use mileverse_consensus::block::MAX_TRANSACTIONS;
 
@@ -47,13 +52,6 @@ pub struct Command {
     json: bool,
 }
 
-/// The numbers of the measured network.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    block_time_ms: u64,
-    idle_block_time_ms: u64,
-}
-
 /// Runs the verb.
 pub fn run(command: &Command) -> Result<(), Error> {
     let pace = check(command)?;
@@ -63,22 +61,6 @@ pub fn run(command: &Command) -> Result<(), Error> {
         real::measure(command, pace)?
     };
     output::print(command.json, &report, report.rows())
-}
-
-fn within(
-    option: &'static str,
-    found: u64,
-    (least, most): (u64, u64),
-    unit: &str,
-) -> Result<(), Error> {
-    if (least..=most).contains(&found) {
-        return Ok(());
-    }
-    Err(Error::Range {
-        option,
-        range: format!("{least} to {most}{unit}"),
-        found: found.to_string(),
-    })
 }
 
 fn check(command: &Command) -> Result<Pace, Error> {

@@ -1,6 +1,6 @@
 //! What was measured.
 
-use crate::machine::Machine;
+use crate::{figures::Percentiles, machine::Machine};
 use serde::Serialize;
 
 /// A committee's figures.
@@ -25,7 +25,7 @@ pub struct Report {
     /// Blocks a second, by the clock of the net.
     pub blocks_per_second: f64,
     /// From a block's making to its being final, executed and indexed, over all validators.
-    pub finality_ms: Finality,
+    pub finality_ms: Percentiles,
     /// Processor time of all validators together for one block, milliseconds.
     pub cpu_ms_per_block: Option<f64>,
     /// The same for one validator.
@@ -34,17 +34,6 @@ pub struct Report {
     pub idle: Option<Idle>,
     /// Where it was measured.
     pub machine: Machine,
-}
-
-/// Percentiles of the time to finality.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Finality {
-    /// Half of the measurements are at most this.
-    pub p50: f64,
-    /// 99 of 100 are at most this.
-    pub p99: f64,
-    /// How many there were.
-    pub samples: usize,
 }
 
 /// What a net takes while nobody pays.
@@ -56,31 +45,6 @@ pub struct Idle {
     pub blocks: u64,
     /// All validators together, in percent of one core.
     pub cpu_percent_of_one_core: Option<f64>,
-}
-
-impl Finality {
-    /// Over measurements in milliseconds.
-    pub fn over(mut samples: Vec<f64>) -> Self {
-        samples.sort_by(f64::total_cmp);
-        // The nearest rank: the smallest value that so many of a hundred do not exceed.
-        let rank = |percent: usize| {
-            let at = (samples.len().saturating_mul(percent)).div_ceil(100);
-            samples
-                .get(at.saturating_sub(1))
-                .copied()
-                .unwrap_or_default()
-        };
-        Self {
-            p50: tenth(rank(50)),
-            p99: tenth(rank(99)),
-            samples: samples.len(),
-        }
-    }
-}
-
-/// Rounded to a tenth.
-pub fn tenth(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 impl Report {
@@ -140,20 +104,5 @@ impl Report {
         row("machine", self.machine.words());
         row("commit", self.machine.commit.to_owned());
         rows
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Finality;
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let samples: Vec<f64> = (1..=200u32).rev().map(f64::from).collect();
-        let found = Finality::over(samples);
-        assert!((found.p50 - 100.0).abs() < 1e-9 && (found.p99 - 198.0).abs() < 1e-9);
-        let one = Finality::over(vec![7.0]);
-        assert!((one.p50 - 7.0).abs() < 1e-9 && (one.p99 - 7.0).abs() < 1e-9);
-        assert_eq!(Finality::over(Vec::new()).samples, 0);
     }
 }

@@ -4,12 +4,14 @@
 //! is told apart, as processor time for each block.
 
 use super::{
-    Command, Pace,
-    report::{Finality, Report, tenth},
+    Command,
+    report::Report,
 };
 use crate::{
     error::Error,
+    figures::{Percentiles, tenth},
     machine::{Machine, cpu_seconds},
+    net::Pace,
     progress::Progress,
 };
 use mileverse_simulation::{Disk, Line, Scenario, run};
@@ -92,7 +94,7 @@ pub fn measure(command: &Command, pace: Pace) -> Result<Report, Error> {
             * 100.0)
             .round()
             / 100.0,
-        finality_ms: Finality::over(samples),
+        finality_ms: Percentiles::over(samples),
         cpu_ms_per_block: cpu_ms_per_block.map(tenth),
         cpu_ms_per_block_and_validator: cpu_ms_per_block
             .map(|all| tenth(all / float(command.validators as u64))),

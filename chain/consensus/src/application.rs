@@ -23,6 +23,7 @@ use crate::{
     ethereum::EthereumView,
     index::{Index, Record},
     mempool::Mempool,
+    offer::Offers,
     rotation::{Rotation, handover},
     signature,
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
@@ -54,7 +55,7 @@ use mileverse_primitives::{
 use std::{
     collections::{BTreeSet, HashMap},
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use thiserror::Error;
@@ -92,6 +93,7 @@ struct Shared<V> {
     genesis_block: Block,
     genesis_changes: Changes,
     ethereum: V,
+    offers: Mutex<Offers>,
     mempool: Mempool,
     index: Index,
     rotation: Rotation,
@@ -190,6 +192,7 @@ impl<V: EthereumView> Application<V> {
                 genesis: parts.genesis,
                 genesis_block: parts.genesis_block,
                 ethereum: parts.ethereum,
+                offers: Mutex::default(),
                 mempool: parts.mempool,
                 index: parts.index,
                 rotation: parts.rotation,
@@ -203,6 +206,13 @@ impl<V: EthereumView> Application<V> {
     /// The genesis state, which block 1 finds below it and writes.
     fn overlay(&self, height: u64) -> Option<&Changes> {
         (height == 1).then_some(&self.shared.genesis_changes)
+    }
+
+    fn offers(&self) -> MutexGuard<'_, Offers> {
+        self.shared
+            .offers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remember(&self, digest: Digest, height: u64, output: BlockOutput) {
@@ -554,11 +564,7 @@ where
         let mut plan = Plan {
             timestamp_ms: milliseconds(&runtime).max(least),
             turn,
-            checkpoint: self
-                .shared
-                .ethereum
-                .newest()
-                .filter(|newest| newest.number > known),
+            checkpoint: self.offers().choose(self.shared.ethereum.newest(), known),
         };
         let candidates = self
             .shared
@@ -579,6 +585,7 @@ where
                 Err(BlockError::Invalid(reason)) if plan.checkpoint.is_some() => {
                     tracing::warn!(height, reason, "built again without a checkpoint");
                     plan.checkpoint = None;
+                    self.offers().withdraw();
                 }
                 Err(BlockError::Invalid(reason)) if !system.attestations.is_empty() => {
                     tracing::warn!(height, reason, "built again without attestations");

@@ -32,6 +32,7 @@ pub mod evidence;
 pub mod index;
 pub mod mempool;
 pub mod misbehaviour;
+pub mod offer;
 pub mod proposal;
 pub mod rotation;
 pub mod signature;

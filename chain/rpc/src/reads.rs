@@ -141,6 +141,13 @@ impl Reads {
             .map_err(|error| failure::internal(&error))
     }
 
+    /// Who signs an epoch, ascending, as far as the newest state knows it.
+    pub async fn committee(&self, epoch: u64) -> Option<Vec<B256>> {
+        self.consistent(|reader| async move { self.executor.committee(&reader, epoch).await })
+            .await
+            .ok()
+    }
+
     /// Whether a candidate is out for good.
     pub async fn tombstoned(&self, key: B256) -> Result<bool, ErrorObjectOwned> {
         self.consistent(|reader| async move { self.executor.tombstoned(&reader, key).await })

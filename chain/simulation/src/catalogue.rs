@@ -76,6 +76,16 @@ pub const KINDS: &[Kind] = &[
         shape: liars,
     },
     Kind {
+        name: "endpoints-down",
+        about: "more Ethereum endpoints are dead than a committee can spare; ceremonies succeed all the same",
+        sizes: &[7],
+        shape: |scenario, _| {
+            replacement(scenario, 3);
+            scenario.stride = 1;
+            scenario.endpoints.dead = scenario.tolerated().saturating_add(1);
+        },
+    },
+    Kind {
         name: "storm",
         about: "an equivocator, crashes, a partition and a quarter of all messages lost, one on top of the other",
         sizes: SMALL,

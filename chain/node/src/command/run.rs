@@ -340,6 +340,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         waiting.stopped().await;
     }
 
+    let reads = Reads::new(executor, running.databases, tips.clone());
     let registry: Registry = {
         let context = context.child("metrics");
         Arc::new(move || context.encode())
@@ -354,9 +355,14 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     );
     let watching = tokio::spawn(metrics::watch::run(
         index.clone(),
-        tips.clone(),
+        tips,
         observer.clone(),
-        metrics::watch::committees(index.clone(), genesis_block.clone(), genesis.epoch_blocks),
+        metrics::watch::committees(
+            index.clone(),
+            genesis_block.clone(),
+            genesis.epoch_blocks,
+            reads.clone(),
+        ),
     ));
     let metering = match config.metrics {
         Some(address) => {
@@ -373,7 +379,6 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         None => None,
     };
 
-    let reads = Reads::new(executor, running.databases, tips);
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
     let admission = Admission {
         reads: reads.clone(),

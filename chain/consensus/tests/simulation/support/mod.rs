@@ -308,7 +308,7 @@ impl Net {
                 nonce: 0,
                 balance: *balance,
             };
-            mempool.add(transaction.clone(), sender).unwrap();
+            mempool.add(transaction.clone(), sender, mempool.final_blocks()).unwrap();
         }
         mempool
     }

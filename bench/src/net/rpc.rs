@@ -1,6 +1,10 @@
 //! A client of one validator's JSON-RPC.
 
 use crate::error::Error;
+use alloy::{
+    primitives::{B256, U64},
+    rpc::types::TransactionReceipt,
+};
 use mileverse_primitives::{Address, Bytes, rpc::Status};
 use reqwest::Client;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -67,10 +71,72 @@ impl Rpc {
 
     /// An account's next nonce.
     pub async fn nonce(&self, account: Address) -> Result<u64, Error> {
-        let nonce: alloy::primitives::U64 = self
+        let nonce: U64 = self
             .ask("eth_getTransactionCount", json!([account, "latest"]))
             .await?;
         Ok(nonce.to())
+    }
+
+    /// Its newest block.
+    pub async fn height(&self) -> Result<u64, Error> {
+        let height: U64 = self.ask("eth_blockNumber", json!([])).await?;
+        Ok(height.to())
+    }
+
+    /// The transactions of a block.
+    pub async fn transactions(&self, height: u64) -> Result<Vec<B256>, Error> {
+        #[derive(Deserialize)]
+        struct Block {
+            transactions: Vec<B256>,
+        }
+        let number = U64::from(height);
+        let block: Block = self
+            .ask("eth_getBlockByNumber", json!([number, false]))
+            .await?;
+        Ok(block.transactions)
+    }
+
+    /// The receipts of a block.
+    pub async fn receipts(&self, height: u64) -> Result<Vec<TransactionReceipt>, Error> {
+        self.ask("eth_getBlockReceipts", json!([U64::from(height)]))
+            .await
+    }
+
+    /// Hands in transactions in one request; for each, why it was refused if it was.
+    pub async fn submit_many(
+        &self,
+        raw: impl Iterator<Item = &Bytes>,
+    ) -> Result<Vec<Result<(), String>>, Error> {
+        const METHOD: &str = "eth_sendRawTransaction";
+        #[derive(Deserialize)]
+        struct Numbered {
+            id: usize,
+            error: Option<Value>,
+        }
+        let calls: Vec<Value> = raw
+            .enumerate()
+            .map(|(id, raw)| json!({ "jsonrpc": "2.0", "id": id, "method": METHOD, "params": [raw] }))
+            .collect();
+        let answers: Vec<Numbered> = async {
+            let response = self.client.post(&self.url).json(&calls).send().await?;
+            response.json().await
+        }
+        .await
+        .map_err(|error: reqwest::Error| Error::Rpc {
+            url: self.url.clone(),
+            method: METHOD,
+            reason: error.to_string(),
+        })?;
+        let mut taken = vec![Err("no answer".to_owned()); calls.len()];
+        for answer in answers {
+            if let Some(taken) = taken.get_mut(answer.id) {
+                *taken = answer.error.map_or(Ok(()), |error| {
+                    let message = error.get("message").and_then(Value::as_str);
+                    Err(message.unwrap_or("an error").to_owned())
+                });
+            }
+        }
+        Ok(taken)
     }
 
     /// Hands in a transaction.

@@ -1,10 +1,18 @@
 //! A validator as a process of its own; it is stopped when its handle is dropped, and by itself
 //! when this program dies.
 
-use super::net::Seat;
-use crate::{error::Error, machine::cpu_seconds};
+use super::files::Seat;
+use crate::{
+    error::Error,
+    machine::{cpu_seconds, rss_mib},
+};
 use serde::Deserialize;
-use std::{fs::File, path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdin, Command},
@@ -30,7 +38,8 @@ pub struct Process {
     child: Child,
     /// Its end stops the child.
     stdin: Option<ChildStdin>,
-    log: std::path::PathBuf,
+    log: PathBuf,
+    data: PathBuf,
 }
 
 impl Process {
@@ -65,6 +74,7 @@ impl Process {
             child,
             stdin,
             log,
+            data: seat.data(),
         };
         let ready = async {
             let mut line = String::new();
@@ -93,6 +103,16 @@ impl Process {
         cpu_seconds(Some(self.child.id()?))
     }
 
+    /// Memory that it has now, mebibytes.
+    pub fn rss_mib(&self) -> Option<u64> {
+        rss_mib(self.child.id()?)
+    }
+
+    /// What it keeps on disk now, bytes.
+    pub fn stored_bytes(&self) -> u64 {
+        size(&self.data)
+    }
+
     /// An error if it is not running any more.
     pub fn check(&mut self) -> Result<(), Error> {
         match self.child.try_wait() {
@@ -113,8 +133,22 @@ impl Process {
     }
 }
 
+/// Bytes that a directory takes on disk: files with holes count for what they hold.
+fn size(directory: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(found) if found.is_dir() => size(&entry.path()),
+            Ok(found) => found.blocks().saturating_mul(512),
+            // Deleted meanwhile.
+            Err(_) => 0,
+        })
+        .fold(0, u64::saturating_add)
+}
+
 fn last_lines(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LAST_LINES);
     lines.get(from..).unwrap_or_default().join("\n")

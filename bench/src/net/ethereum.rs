@@ -2,7 +2,7 @@
 //!
 //! It knows two methods, and finalizes a block every twelve seconds.
 
-use super::net::ETHEREUM_CHAIN_ID;
+use super::files::ETHEREUM_CHAIN_ID;
 use crate::error::Error;
 use alloy::primitives::{B256, U64, keccak256};
 use jsonrpsee::{

@@ -8,25 +8,17 @@
 //! idle         nothing waits and nobody asks
 //! ```
 
-mod ethereum;
-mod load;
-mod net;
-mod process;
-mod proxy;
-mod rpc;
-
-use self::{
-    ethereum::Ethereum,
-    net::{CHAIN_ID, Peer, Seat, lay_out},
-    process::Process,
-    proxy::Proxy,
-    rpc::Rpc,
-};
 use super::{
-    Command, Pace,
-    report::{Finality, Idle, Report, tenth},
+    Command, load,
+    report::{Idle, Report},
 };
-use crate::{error::Error, machine::Machine, progress::Progress};
+use crate::{
+    error::Error,
+    figures::{Percentiles, float, tenth},
+    machine::Machine,
+    net::{CHAIN_ID, Net, Pace, Plan},
+    progress::Progress,
+};
 use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::{keccak256, rpc::Status};
 use std::{
@@ -41,10 +33,6 @@ const WARM_UP: u64 = 4;
 const FINALITY_BLOCKS: u64 = 40;
 /// How often a validator is asked for its newest block while finality is measured.
 const LOOK: Duration = Duration::from_millis(5);
-/// How often otherwise.
-const GLANCE: Duration = Duration::from_millis(250);
-/// Longest time for one block.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Measures.
 pub fn measure(command: &Command, pace: Pace) -> Result<Report, Error> {
@@ -72,8 +60,8 @@ async fn run(command: &Command, pace: Pace) -> Result<Report, Error> {
     let issuer = PrivateKeySigner::from_bytes(&keccak256("measured issuer"))
         .map_err(|error| Error::Setup(error.to_string()))?;
     let progress = Progress::begin("the validators start");
-    let seats = lay_out(root.path(), command.validators, pace, issuer.address())?;
-    let mut net = Net::start(&seats, Duration::from_millis(command.latency_ms)).await?;
+    let plan = Plan::new(command.validators, pace, issuer.address())?;
+    let mut net = Net::start(root.path(), plan, Duration::from_millis(command.latency_ms)).await?;
     let every = Duration::from_millis((pace.block_time_ms / command.load.max(1)).max(1));
     let clients = net.clients.clone();
     let busy = load::keep_busy(&clients, &issuer, CHAIN_ID, every);
@@ -119,106 +107,6 @@ async fn run(command: &Command, pace: Pace) -> Result<Report, Error> {
     })
 }
 
-/// The processes and how to reach them.
-struct Net {
-    processes: Vec<Process>,
-    clients: Vec<Rpc>,
-    _proxies: Vec<Proxy>,
-    _ethereum: Ethereum,
-}
-
-impl Net {
-    async fn start(seats: &[Seat], delay: Duration) -> Result<Self, Error> {
-        let ethereum = Ethereum::start().await?;
-        let mut proxies = Vec::new();
-        for (me, seat) in seats.iter().enumerate() {
-            let mut peers = Vec::new();
-            for other in seats.iter().enumerate().filter(|(at, _)| *at != me) {
-                let mut address = other.1.listen;
-                if !delay.is_zero() {
-                    let proxy = Proxy::start(address, delay).await?;
-                    address = proxy.address;
-                    proxies.push(proxy);
-                }
-                peers.push(Peer {
-                    public_key: other.1.key,
-                    address,
-                });
-            }
-            seat.configure(&ethereum.url, peers)?;
-        }
-        let starting = seats
-            .iter()
-            .enumerate()
-            .map(|(number, seat)| Process::start(number, seat));
-        let mut processes = Vec::new();
-        let mut clients = Vec::new();
-        for started in starting {
-            let (process, url) = started.await?;
-            processes.push(process);
-            clients.push(Rpc::new(url)?);
-        }
-        Ok(Self {
-            processes,
-            clients,
-            _proxies: proxies,
-            _ethereum: ethereum,
-        })
-    }
-
-    async fn stop(self) {
-        for process in self.processes {
-            process.stop().await;
-        }
-    }
-
-    fn cpu_seconds(&self) -> Option<f64> {
-        self.processes.iter().map(Process::cpu_seconds).sum()
-    }
-
-    fn first(&self) -> Result<&Rpc, Error> {
-        self.clients
-            .first()
-            .ok_or_else(|| Error::Setup("there is no validator".into()))
-    }
-
-    /// Waits until the first validator is at `height`.
-    async fn reach(
-        &mut self,
-        height: u64,
-        progress: &Progress,
-        what: &str,
-    ) -> Result<Status, Error> {
-        let first = self.first()?.clone();
-        let mut newest = 0;
-        let mut since = Instant::now();
-        loop {
-            for process in &mut self.processes {
-                process.check()?;
-            }
-            let status = first.status().await?;
-            if status.height >= height {
-                return Ok(status);
-            }
-            if status.height > newest {
-                newest = status.height;
-                since = Instant::now();
-            }
-            if since.elapsed() > PATIENCE {
-                let silent = self.processes.first().map(|process| {
-                    process.complaint(&format!(
-                        "no block after {newest} for {} s",
-                        PATIENCE.as_secs()
-                    ))
-                });
-                return Err(silent.unwrap_or_else(|| Error::Setup("there is no validator".into())));
-            }
-            progress.say(format!("{what}: block {newest} of {height}"));
-            sleep(GLANCE).await;
-        }
-    }
-}
-
 struct Throughput {
     blocks: u64,
     transactions: u64,
@@ -250,7 +138,7 @@ async fn throughput(
     })
 }
 
-async fn finality(net: &mut Net, progress: &Progress) -> Result<Finality, Error> {
+async fn finality(net: &mut Net, progress: &Progress) -> Result<Percentiles, Error> {
     let start = net.first()?.status().await?.height;
     let samples = Arc::new(Mutex::new(Vec::new()));
     let mut looking = tokio::task::JoinSet::new();
@@ -277,7 +165,7 @@ async fn finality(net: &mut Net, progress: &Progress) -> Result<Finality, Error>
     net.reach(end, progress, "finality").await?;
     looking.shutdown().await;
     let samples = std::mem::take(&mut *samples.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Finality::over(samples))
+    Ok(Percentiles::over(samples))
 }
 
 async fn idle(net: &mut Net, time: Duration, progress: &Progress) -> Result<Idle, Error> {
@@ -314,10 +202,4 @@ fn now_ms() -> f64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     now.as_secs_f64() * 1000.0
-}
-
-/// Counts and times of a measurement are far below 2^53, where this is exact.
-#[allow(clippy::cast_precision_loss)]
-const fn float(count: u64) -> f64 {
-    count as f64
 }

@@ -1,7 +1,6 @@
 //! Keeps a net busy: issues of points, handed to the validators in turn.
 
-use super::rpc::Rpc;
-use crate::error::Error;
+use crate::{error::Error, net::Rpc};
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
     eips::eip2718::Encodable2718 as _,

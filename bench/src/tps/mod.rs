@@ -1,0 +1,236 @@
+//! `mileverse bench tps`: how many transactions a real net of this machine makes final in a second,
+//! handed in over public JSON-RPC by clients that signed them before.
+//!
+//! ```txt
+//! accounts   keys, and what they hold before the measurement begins
+//! traffic    what is sent: points, batches of points, coin, an ERC-20 token, or a mixture
+//! drive      hands it in, as fast as it becomes final or at a given rate
+//! watch      follows final blocks; only a transaction with a good final receipt counts
+//! report     the figures
+//! ```
+//!
+//! Everything shares this machine: the validators, the clients, and whatever else runs on it. A
+//! transaction counts at the moment at which the first validator shows its block as final.
+
+mod accounts;
+mod drive;
+mod report;
+mod traffic;
+mod watch;
+
+use self::{accounts::Accounts, report::Report, traffic::Traffic, watch::Watch};
+use crate::{
+    error::{Error, within},
+    figures::{float, tenth},
+    machine::Machine,
+    net::{Net, Pace, Plan},
+    output,
+    progress::Progress,
+};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Most validators that run as processes of one machine.
+const MOST_PROCESSES: u64 = 16;
+/// Seconds of traffic before the measurement begins.
+const WARM_UP: Duration = Duration::from_secs(3);
+/// Longest wait for what is under way when the measurement has ended.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// What is sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Points from one account to another; the fee is paid in points.
+    Points,
+    /// Many transfers of points in one transaction.
+    Batch,
+    /// The coin from one account to another.
+    Coin,
+    /// A token of a contract, by the interpreter.
+    Erc20,
+    /// Seven of ten points, the others one batch, one coin, one token.
+    Mix,
+}
+
+/// Measure transactions per second.
+#[derive(Args, Debug)]
+pub struct Command {
+    /// What is sent.
+    #[arg(long, value_enum, default_value_t = Mode::Points)]
+    mode: Mode,
+    /// Size of the committee: 1, or 4 to 16.
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
+    /// Accounts that hold points before the measurement begins; receivers are among them.
+    #[arg(long, default_value_t = 10_000)]
+    accounts: u64,
+    /// For how long is measured.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Transactions handed in each second; 0 is as many as become final.
+    #[arg(long, default_value_t = 0)]
+    rate: u64,
+    /// Entries of one batch.
+    #[arg(long, default_value_t = 500)]
+    entries: u64,
+    /// Transactions signed beforehand for each second, without --rate.
+    #[arg(long)]
+    prepared: Option<u64>,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(command: &Command) -> Result<(), Error> {
+    check(command)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| Error::System {
+            what: "the bench's runtime",
+            source,
+        })?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = measure(command) => report,
+            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
+        }
+    })?;
+    output::print(command.json, &report, report.rows())
+}
+
+fn check(command: &Command) -> Result<(), Error> {
+    if command.validators != 1 {
+        within(
+            "validators",
+            command.validators as u64,
+            (4, MOST_PROCESSES),
+            ", or 1",
+        )?;
+    }
+    within("accounts", command.accounts, (100, 10_000_000), "")?;
+    within("seconds", command.seconds, (2, 3600), "")?;
+    within("rate", command.rate, (0, 100_000), "")?;
+    within("entries", command.entries, (1, 1000), "")?;
+    within(
+        "prepared",
+        command.prepared.unwrap_or(1),
+        (1, 100_000),
+        "",
+    )
+}
+
+/// Transactions to sign for each second: somewhat more than a net of this size confirms here.
+const fn prepared(command: &Command) -> u64 {
+    match (command.rate, command.prepared) {
+        (0, Some(prepared)) => prepared,
+        (0, None) => match command.mode {
+            Mode::Batch => 200,
+            Mode::Points | Mode::Coin | Mode::Erc20 | Mode::Mix if command.validators == 1 => {
+                20_000
+            }
+            Mode::Points | Mode::Coin | Mode::Erc20 | Mode::Mix => 10_000,
+        },
+        (rate, _) => rate,
+    }
+}
+
+async fn measure(command: &Command) -> Result<Report, Error> {
+    let root = tempfile::tempdir().map_err(|source| Error::System {
+        what: "a temporary directory",
+        source,
+    })?;
+    let progress = Progress::begin("the validators start");
+    let sample =
+        mileverse_fixtures::genesis::sample().map_err(|error| Error::Setup(error.to_string()))?;
+    let pace = Pace {
+        block_time_ms: sample.block_time_ms,
+        idle_block_time_ms: sample.idle_block_time_ms,
+    };
+    let accounts = Accounts::new(command.accounts, command.mode)?;
+    let mut plan = Plan::new(command.validators, pace, accounts.issuer())?;
+    accounts.enter(&mut plan.genesis);
+    let mut net = Net::start(root.path(), plan, Duration::ZERO).await?;
+    let token = accounts.fund(&net, command, &progress).await?;
+
+    let window = Duration::from_secs(command.seconds).saturating_add(WARM_UP);
+    let wanted = prepared(command)
+        .saturating_mul(window.as_secs().saturating_add(1))
+        .max(1);
+    progress.say(format!("signing {wanted} transactions"));
+    let traffic = Traffic::sign(&accounts, command, token, wanted).await?;
+
+    let stored = net.stored_bytes();
+    let mut watch = Watch::start(&net).await?;
+    let begun = Instant::now();
+    let clients = drive::start(&net, traffic, command.rate, window, watch.ledger());
+    let mut opened = None;
+    let mut closed = None;
+    loop {
+        watch.look().await?;
+        net.check()?;
+        let gone = begun.elapsed();
+        if opened.is_none() && gone >= WARM_UP {
+            opened = Some((Instant::now(), net.cpu_seconds()));
+        }
+        if closed.is_none() && (gone >= window || clients.is_finished()) {
+            closed = Some((Instant::now(), net.cpu_seconds()));
+        }
+        if closed.is_some() && clients.is_finished() {
+            let waiting = watch.ledger().waiting();
+            if waiting == 0 || gone > window.saturating_add(DRAIN) {
+                break;
+            }
+        }
+        progress.say(format!(
+            "{} of {} s, {} handed in, {} final",
+            gone.as_secs().min(window.as_secs()),
+            window.as_secs(),
+            watch.ledger().handed_in(),
+            watch.ledger().done()
+        ));
+    }
+    let refused = clients
+        .await
+        .map_err(|error| Error::Setup(error.to_string()))??;
+    let missing = || Error::Setup("the traffic ended before the measurement began; give a larger --prepared".into());
+    let (from, cpu_before) = opened.ok_or_else(missing)?;
+    let (to, cpu_after) = closed.ok_or_else(missing)?;
+    progress.say("reading the receipts".into());
+    let counted = watch.count(from, to).await?;
+    let seconds = to.duration_since(from).as_secs_f64();
+    let spent = cpu_after.zip(cpu_before).map(|(now, then)| now - then);
+    let rss_mib = net.rss_mib();
+    let grown = net.stored_bytes().saturating_sub(stored);
+    let every = watch.ledger().done();
+    net.stop().await;
+    let per_tx = |amount: f64| amount / float(counted.transactions.max(1));
+    Ok(Report {
+        mode: command.mode,
+        validators: command.validators,
+        accounts: command.accounts,
+        seconds: tenth(seconds),
+        rate: (command.rate > 0).then_some(command.rate),
+        transactions: counted.transactions,
+        failed: counted.failed,
+        refused,
+        finalized_tps: tenth(float(counted.transactions) / seconds),
+        operations_per_second: tenth(float(counted.operations) / seconds),
+        finality_ms: counted.finality_ms,
+        blocks: counted.blocks,
+        largest_block: counted.largest_block,
+        cpu_us_per_tx: spent.map(|spent| tenth(per_tx(spent * 1_000_000.0))),
+        cpu_us_per_tx_and_validator: spent.map(|spent| {
+            tenth(per_tx(spent * 1_000_000.0) / float(command.validators as u64))
+        }),
+        rss_mib,
+        disk_bytes_per_tx: tenth(
+            float(grown) / float(every.max(1)) / float(command.validators as u64),
+        ),
+        machine: Machine::this(),
+    })
+}
