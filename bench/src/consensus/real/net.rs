@@ -9,6 +9,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     Address, B256, U256,
     genesis::{EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
+    points::PointsRules,
     staking::{StakingRules, coins},
 };
 use serde::Serialize;
@@ -113,6 +114,7 @@ pub fn lay_out(
             .epoch_blocks
             .max(EPOCH_BLOCKS_PER_MEMBER * validators as u64),
         committee: dealing.committee(seats),
+        points: PointsRules::default(),
         issuers: vec![Issuer {
             address: issuer,
             daily_quota: U256::from(u64::MAX),

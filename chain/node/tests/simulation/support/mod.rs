@@ -58,6 +58,7 @@ use mileverse_primitives::{
     genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
     keccak256,
+    points::PointsRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -207,6 +208,7 @@ impl Net {
                 output.encode().to_vec().into(),
                 seats,
             ),
+            points: PointsRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000_000u64),
