@@ -12,14 +12,14 @@ use alloy::{
     sol_types::{SolCall as _, SolEvent as _},
 };
 use mileverse_node::{
-    dealer::{self, Seat},
+    dealer,
     secrets::{Cost, Passphrase},
 };
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     certificate,
-    genesis::{EthereumSide, Genesis, Issuer},
+    genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     rpc::{Certificate, Chain, Epoch, Status},
     staking::{StakingRules, coins},

@@ -7,11 +7,11 @@ use super::{
 use alloy::primitives::{Address, B256, Bytes, U256};
 use mileverse_fixtures::genesis::{self as sample, Network};
 use mileverse_node::{
-    dealer::{self, Seat, deal},
+    dealer::deal,
     secrets::{Cost, Passphrase},
 };
 use mileverse_primitives::{
-    genesis::{Committee, EthereumSide, Genesis, Issuer},
+    genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
     staking::{StakingRules, coins},
 };
@@ -194,7 +194,7 @@ fn committee(settings: &Settings, dealt: &Dealt, keys: &Keys, network: &Network)
             stake: coins(network.delegate_stake),
             commission_bp: network.delegate_commission_bp,
         });
-    dealer::committee(
+    Committee::seated(
         dealt.consensus_keys.iter().copied(),
         dealt.output.clone(),
         seats,

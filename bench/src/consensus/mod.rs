@@ -6,7 +6,7 @@ mod simulated;
 
 use crate::{error::Error, output};
 use clap::Args;
-use mileverse_node::block::MAX_TRANSACTIONS;
+use mileverse_consensus::block::MAX_TRANSACTIONS;
 
 /// Most validators that run as processes of one machine.
 const MOST_PROCESSES: usize = 16;

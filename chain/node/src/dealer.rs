@@ -4,12 +4,7 @@
 //! network it starts. Every later committee deals to itself: that is the chain's own ceremony, and
 //! it changes all shares.
 
-use crate::{
-    block::{Output, PublicKey},
-    bls,
-    error::Error,
-    secrets::ValidatorKeys,
-};
+use crate::{error::Error, secrets::ValidatorKeys};
 use commonware_codec::Encode as _;
 use commonware_cryptography::{
     Signer as _,
@@ -21,12 +16,15 @@ use commonware_cryptography::{
 };
 use commonware_math::algebra::Random as _;
 use commonware_utils::{N3f1, TryCollect as _, ordered::Set};
+use mileverse_consensus::{
+    block::{Output, PublicKey},
+    bls,
+};
 use mileverse_primitives::{
-    Address, B256, Bytes, U256,
-    genesis::{Committee, LEAST_COMMITTEE, MAX_VALIDATORS, Member},
+    B256, Bytes,
+    genesis::{Committee, LEAST_COMMITTEE, MAX_VALIDATORS, Seat},
 };
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 
 /// What a dealing gives.
 pub struct Dealing {
@@ -61,19 +59,6 @@ impl Public {
     }
 }
 
-/// What a genesis file says of a member beside its key.
-#[derive(Clone, Copy, Debug)]
-pub struct Seat {
-    /// Who owns the candidacy.
-    pub owner: Address,
-    /// Where other validators reach it.
-    pub address: SocketAddr,
-    /// The owner's own stake.
-    pub stake: U256,
-    /// Its commission, in basis points.
-    pub commission_bp: u16,
-}
-
 impl Dealing {
     /// The dealt keys, ascending.
     pub fn public_keys(&self) -> Vec<B256> {
@@ -85,28 +70,8 @@ impl Dealing {
 
     /// The committee of a genesis file: the dealt keys, one seat each, in their order.
     pub fn committee(&self, seats: impl IntoIterator<Item = Seat>) -> Committee {
-        committee(self.public_keys(), self.output.clone(), seats)
+        Committee::seated(self.public_keys(), self.output.clone(), seats)
     }
-}
-
-/// The committee of a genesis file: `keys`, ascending, with one seat each.
-pub fn committee(
-    keys: impl IntoIterator<Item = B256>,
-    output: Bytes,
-    seats: impl IntoIterator<Item = Seat>,
-) -> Committee {
-    let members = keys
-        .into_iter()
-        .zip(seats)
-        .map(|(consensus_key, seat)| Member {
-            consensus_key,
-            owner: seat.owner,
-            address: seat.address,
-            stake: seat.stake,
-            commission_bp: seat.commission_bp,
-        })
-        .collect();
-    Committee { members, output }
 }
 
 /// Makes fresh keys for `validators` members.

@@ -1,9 +1,7 @@
 //! What can stop a node from starting, each said so that its operator knows what to do.
 
-use crate::{
-    application::GenesisBlockError, command::genesis::SpecError, committee::CommitteeError,
-    secrets::SecretError,
-};
+use crate::{command::genesis::SpecError, secrets::SecretError};
+use mileverse_consensus::{application::GenesisBlockError, committee::CommitteeError};
 use mileverse_primitives::{B256, genesis::GenesisError};
 use std::path::PathBuf;
 use thiserror::Error;
@@ -98,6 +96,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// JSON-RPC cannot be served.
+    #[error(transparent)]
+    Rpc(#[from] mileverse_rpc::ServeError),
     /// The index database failed.
     #[error("the block index in {path} cannot be opened: {message}")]
     Index {
@@ -108,7 +109,7 @@ pub enum Error {
     },
     /// What the node signed or found before.
     #[error(transparent)]
-    Duties(#[from] crate::duties::DutiesError),
+    Duties(#[from] mileverse_consensus::duties::DutiesError),
     /// An Ethereum endpoint that cannot be one.
     #[error("ethereum_rpc {0:?} is not a URL; give one such as http://127.0.0.1:8545")]
     EthereumUrl(String),

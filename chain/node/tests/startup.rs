@@ -3,16 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use clap::Parser;
+use mileverse_consensus::index::Index;
 use mileverse_node::{
-    Command,
-    dealer::{self, Seat},
-    index::Index,
-    run,
+    Command, dealer, run,
     secrets::{self, Cost, Passphrase, Secrets, ValidatorKeys},
 };
 use mileverse_primitives::{
     Address, B256,
-    genesis::{EthereumSide, Genesis},
+    genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
     staking::{StakingRules, coins},
 };

@@ -68,6 +68,41 @@ pub struct Committee {
     pub output: Bytes,
 }
 
+impl Committee {
+    /// Of `keys`, ascending, with one seat each; `output` is the public outcome of their dealing.
+    pub fn seated(
+        keys: impl IntoIterator<Item = B256>,
+        output: Bytes,
+        seats: impl IntoIterator<Item = Seat>,
+    ) -> Self {
+        let members = keys
+            .into_iter()
+            .zip(seats)
+            .map(|(consensus_key, seat)| Member {
+                consensus_key,
+                owner: seat.owner,
+                address: seat.address,
+                stake: seat.stake,
+                commission_bp: seat.commission_bp,
+            })
+            .collect();
+        Self { members, output }
+    }
+}
+
+/// What a genesis file says of a member beside its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// Who owns the candidacy.
+    pub owner: Address,
+    /// Where other validators reach it.
+    pub address: SocketAddr,
+    /// The owner's own stake, in the coin's smallest unit.
+    pub stake: U256,
+    /// Its commission, in basis points.
+    pub commission_bp: u16,
+}
+
 /// A first delegate.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -17,20 +17,19 @@ use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address as Location;
 use commonware_runtime::deterministic;
 use commonware_utils::{N3f1, TestRng, TryCollect as _, ordered::Set};
-use mileverse_execution::{Executor, Transaction};
-use mileverse_node::{
+use mileverse_consensus::{
     application,
     block::{self, Block, Output, PublicKey},
     committee::First,
-    consensus::{memory::MemorySecrets, participants::Elected},
-    dealer::{self, Seat},
+    engine::{memory::MemorySecrets, participants::Elected},
     state::Databases,
 };
+use mileverse_execution::{Executor, Transaction};
 use mileverse_primitives::{
     Address, B256, U256,
     abi::IStaking,
     address::STAKING,
-    genesis::{EthereumSide, Genesis, Issuer, MAX_VALIDATORS},
+    genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
     points::PointsRules,
@@ -150,7 +149,7 @@ impl Committee {
             block_time_ms: scenario.pace.block_time_ms,
             idle_block_time_ms: scenario.pace.idle_block_time_ms,
             epoch_blocks: scenario.epoch_blocks,
-            committee: dealer::committee(
+            committee: genesis::Committee::seated(
                 words.iter().take(seats).copied(),
                 output.encode().to_vec().into(),
                 seats_of,

@@ -12,21 +12,21 @@ use commonware_p2p::{
     simulated::{Oracle, Receiver},
 };
 use commonware_runtime::{Handle, Supervisor as _, deterministic};
-use mileverse_execution::Executor;
-use mileverse_node::{
+use mileverse_consensus::{
     application::{Application, Parts, Tip},
     block::{Block, PublicKey},
     committee::MAX_PARTICIPANTS,
-    consensus::{
+    duties::Duties,
+    engine::{
         self, Channels, Marshal, floor::Start, memory::MemorySecrets, peers::Peers,
         schemes::Schemes,
     },
-    duties::Duties,
     index::Index,
     mempool::Mempool,
     rotation::{self, secrets::Shared},
     sync::Progress,
 };
+use mileverse_execution::Executor;
 use mileverse_primitives::{B256, genesis::Genesis};
 use std::{collections::VecDeque, future::Future, pin::Pin, time::Duration};
 use tokio::sync::{mpsc, watch};
@@ -168,9 +168,9 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         },
         line()?,
     );
-    let running = consensus::start(
+    let running = engine::start(
         context.child("engine"),
-        consensus::Config {
+        engine::Config {
             peers: Peers::new(oracle.socket_manager(), guests),
             blocker: oracle.control(identity.public_key()),
             identity,

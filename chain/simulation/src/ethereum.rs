@@ -2,7 +2,7 @@
 //! truth, lie, or are silent.
 
 use crate::scenario::Endpoints;
-use mileverse_node::ethereum::{EthereumView, Verdict};
+use mileverse_consensus::ethereum::{EthereumView, Verdict};
 use mileverse_primitives::{B256, checkpoint::Checkpoint, keccak256};
 use std::sync::{
     Arc,

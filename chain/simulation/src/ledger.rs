@@ -3,8 +3,8 @@
 //! Every final block is entered as its validator reports it, so a fork is found when it happens.
 
 use crate::{error::Failure, ethereum::truth};
+use mileverse_consensus::block::{Block, next_epoch};
 use mileverse_execution::NextEpoch;
-use mileverse_node::block::{Block, next_epoch};
 use mileverse_primitives::{B256, header::Header};
 use std::{
     collections::BTreeMap,

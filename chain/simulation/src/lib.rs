@@ -3,7 +3,7 @@
 //! ```txt
 //!  Scenario (data) ──> World: runtime with a virtual clock, simulated network and disks
 //!                        │ starts, crashes, cuts off
-//!                        ├── validator 0: consensus, execution, state of mileverse-node
+//!                        ├── validator 0: consensus, execution, state of mileverse-consensus
 //!                        ├── validator 1 …
 //!                        │ final blocks
 //!                      Ledger: every block, compared as it comes ──> Outcome or Failure

@@ -8,8 +8,8 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
     sol_types::SolCall as _,
 };
+use mileverse_consensus::mempool::{Mempool, Sender};
 use mileverse_execution::Transaction;
-use mileverse_node::mempool::{Mempool, Sender};
 use mileverse_primitives::{Address, U256, abi::IPoints, address::POINTS, keccak256};
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! Elections that follow a plan instead of votes, so that it is known beforehand who sits when.
 
+use mileverse_consensus::engine::participants::{Elected, Elections};
 use mileverse_execution::{Executor, ReadError, Rotations, StateReader};
-use mileverse_node::consensus::participants::{Elected, Elections};
 use mileverse_primitives::B256;
 use std::{net::SocketAddr, sync::Arc};
 

@@ -19,16 +19,16 @@ use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{Oracle, SplitTarget};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, SystemTimeExt as _};
-use mileverse_execution::Executor;
-use mileverse_node::{
+use mileverse_consensus::{
     application::Tip,
     block::PublicKey,
-    consensus::{Start, schemes::Schemes},
     duties::{Duties, Setup},
+    engine::{Start, schemes::Schemes},
     index::Index,
     mempool::{Mempool, Sender},
     sync::Progress,
 };
+use mileverse_execution::Executor;
 use mileverse_primitives::certificate;
 use std::{
     collections::{BTreeSet, VecDeque},

@@ -2,7 +2,7 @@
 
 use commonware_p2p::{LimitedSender, Recipients, simulated::Sender};
 use commonware_runtime::deterministic;
-use mileverse_node::block::PublicKey;
+use mileverse_consensus::block::PublicKey;
 use std::{collections::BTreeSet, sync::Arc, time::SystemTime};
 
 type Inner = Sender<PublicKey, deterministic::Context>;

@@ -11,7 +11,7 @@ use commonware_runtime::{
     Clock as _, Handle, Metrics as _, Runner as _, Spawner as _, Supervisor as _, deterministic,
 };
 use commonware_utils::{NZUsize, Probability, SystemTimeExt as _};
-use mileverse_node::{block::PublicKey, consensus};
+use mileverse_consensus::{block::PublicKey, engine};
 use mileverse_primitives::B256;
 use std::{
     collections::BTreeMap,
@@ -152,7 +152,7 @@ impl World {
         let (network, oracle) = Network::new(
             context.child("network"),
             NetworkConfig {
-                max_size: consensus::largest_message(),
+                max_size: engine::largest_message(),
                 max_peers_per_set: NonZeroUsize::new(nodes)
                     .ok_or_else(|| setup("nobody is in it"))?,
                 disconnect_on_block: true,

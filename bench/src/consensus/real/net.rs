@@ -8,7 +8,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256, U256,
-    genesis::{EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
+    genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     points::PointsRules,
     staking::{StakingRules, coins},
 };
@@ -95,7 +95,7 @@ pub fn lay_out(
     let seats = listens
         .iter()
         .zip(1u8..)
-        .map(|(address, number)| dealer::Seat {
+        .map(|(address, number)| genesis::Seat {
             owner: Address::repeat_byte(number),
             address: *address,
             stake,

@@ -3,11 +3,11 @@
 use super::{Sealing, run};
 use crate::{
     config::Config,
-    consensus::Start,
     error::Error,
     secrets::{Passphrase, ValidatorKeys},
 };
 use clap::Args;
+use mileverse_consensus::engine::Start;
 use std::path::PathBuf;
 
 /// What `node follow` is told.

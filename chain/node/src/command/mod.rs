@@ -20,11 +20,11 @@ mod run;
 
 use crate::{
     config::Config,
-    consensus::Start,
     error::Error,
     secrets::{Cost, Passphrase},
 };
 use clap::{Args, Subcommand};
+use mileverse_consensus::engine::Start;
 use std::path::PathBuf;
 
 /// Run a node of the native chain, or make the files of a new one.

@@ -3,11 +3,10 @@
 use crate::{
     config::Config,
     error::Error,
-    index::Index,
-    rotation,
     secrets::{self, Cost, Passphrase, Sealed},
 };
 use clap::Args;
+use mileverse_consensus::{index::Index, rotation};
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]

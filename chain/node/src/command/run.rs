@@ -1,23 +1,10 @@
 //! `mileverse node run`: a node, from its files to its last signal.
 
 use crate::{
-    application::{self, Application, Parts, Tip},
-    block::{self, PublicKey},
-    bls,
-    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
     config::Config,
-    consensus::{self, Start, network, schemes::Schemes},
-    duties::{self, Duties},
     error::Error,
-    ethereum::Endpoint,
-    index::{Index, IndexError},
-    mempool::{Mempool, gossip},
     metrics,
-    rotation::{self, secrets::Shared},
-    rpc::{self, Admission, Reads, Waiting},
     secrets::{self, Cost, Passphrase, Secrets, Setup, ValidatorKeys},
-    state::Databases,
-    sync::{Progress, visit},
 };
 use alloy::transports::http::reqwest::Url;
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
@@ -25,8 +12,28 @@ use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address;
 use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_utils::ordered::Quorum as _;
+use mileverse_consensus::{
+    application::{self, Application, Parts, Tip},
+    block::{self, PublicKey},
+    bls,
+    committee::{self, CommitteeError, First, MAX_PARTICIPANTS},
+    duties::{self, Duties},
+    engine::{
+        self, Start,
+        connections::{Connections, Registry},
+        network,
+        schemes::Schemes,
+    },
+    ethereum::Endpoint,
+    index::{Index, IndexError},
+    mempool::{Mempool, gossip},
+    rotation::{self, secrets::Shared},
+    state::Databases,
+    sync::{Progress, visit},
+};
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
+use mileverse_rpc::{Admission, Reads, Waiting};
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
@@ -260,7 +267,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             validator: B256::from_slice(&me),
             progress: progress.clone(),
         };
-        let (bound, server) = rpc::serve_waiting(waiting, address).await?;
+        let (bound, server) = mileverse_rpc::serve_waiting(waiting, address).await?;
         address = bound;
         tracing::info!(%address, "JSON-RPC tells how far the sync is");
         Some(server)
@@ -274,9 +281,9 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     };
     let visiting = tokio::spawn(visit::run(visitor, hosts));
     let door = joined.peers.clone();
-    let starting = Box::pin(consensus::start(
+    let starting = Box::pin(engine::start(
         context.child("consensus"),
-        consensus::Config {
+        engine::Config {
             identity: keys.identity,
             peers: joined.peers,
             blocker: joined.blocker,
@@ -332,11 +339,11 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         waiting.stopped().await;
     }
 
-    let registry: metrics::Registry = {
+    let registry: Registry = {
         let context = context.child("metrics");
         Arc::new(move || context.encode())
     };
-    let peers = metrics::Peers::new(registry.clone());
+    let connections = Connections::new(registry.clone());
     let instruments = metrics::Instruments::default();
     let observer = metrics::Observer::new(
         genesis_hash,
@@ -356,7 +363,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
                 instruments,
                 observer,
                 registry,
-                peers: peers.clone(),
+                connections: connections.clone(),
                 mempool: mempool.clone(),
                 idle: Duration::from_millis(genesis.idle_block_time_ms),
             };
@@ -385,12 +392,12 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             }
         }
     }));
-    let (address, server) = rpc::serve(
-        rpc::Context {
+    let (address, server) = mileverse_rpc::serve(
+        mileverse_rpc::Context {
             reads,
             admission,
             index,
-            peers,
+            connections,
             marshal: running.marshal,
             evidence: duties.evidence,
             validator: B256::from_slice(&me),

@@ -11,7 +11,6 @@
 //! | `instruments` | our metrics, their names and help |
 //! | `observer` | what the final blocks say of the chain and of this node's part in it |
 //! | `watch` | reads every final block, in order |
-//! | `peers` | live connections, from the network's own metrics |
 //! | `verdict` | whether the node is ready, and if not, why |
 //! | `server` | HTTP |
 //!
@@ -22,20 +21,13 @@
 
 pub mod instruments;
 pub mod observer;
-pub mod peers;
 pub mod server;
 pub mod verdict;
 pub mod watch;
 
 pub use instruments::Instruments;
 pub use observer::{Observer, Opening, Seen};
-pub use peers::Peers;
 pub use server::{Sources, serve};
-
-use std::sync::Arc;
-
-/// The text of commonware's registry, as it is now.
-pub type Registry = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Milliseconds since 1970.
 pub fn now_ms() -> u64 {

@@ -10,20 +10,23 @@
 //! [`MAX_CONNECTIONS`] answers at one time, anything more gets 503 at once.
 
 use super::{
-    Instruments, Observer, Peers, Registry,
+    Instruments, Observer,
     instruments::signed,
     now_ms,
     observer::seconds_between,
-    peers,
     verdict::{self, Verdict},
 };
-use crate::{error::Error, mempool::Mempool};
+use crate::error::Error;
 use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::get,
+};
+use mileverse_consensus::{
+    engine::connections::{self, Connections, Registry},
+    mempool::Mempool,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
@@ -42,7 +45,7 @@ pub struct Sources {
     /// Commonware's metrics.
     pub registry: Registry,
     /// Live connections.
-    pub peers: Peers,
+    pub connections: Connections,
     /// Transactions that wait.
     pub mempool: Mempool,
     /// Longest time between blocks of an idle chain.
@@ -53,7 +56,7 @@ impl Sources {
     fn judge(&self) -> Verdict {
         let verdict = verdict::judge(
             self.observer.part(),
-            self.peers.connected(),
+            self.connections.count(),
             verdict::bound(self.idle),
             now_ms(),
         );
@@ -78,7 +81,7 @@ impl Sources {
             self.observer.part().checkpoint_ms,
             now_ms(),
         ));
-        if let Some(phase) = peers::samples(&others, |name| name.ends_with("reshare_phase"))
+        if let Some(phase) = connections::samples(&others, |name| name.ends_with("reshare_phase"))
             .filter_map(|value| value.parse().ok())
             .last()
         {
@@ -172,7 +175,7 @@ mod tests {
                 instruments.clone(),
             ),
             instruments,
-            peers: Peers::new(registry.clone()),
+            connections: Connections::new(registry.clone()),
             registry,
             mempool: Mempool::new(30_000_000),
             idle: Duration::from_secs(1),

@@ -7,12 +7,12 @@ use super::{
     now_ms,
     observer::{Observer, Opening, Seen},
 };
-use crate::{
+use futures::future::BoxFuture;
+use mileverse_consensus::{
     application::Tip,
     block::{self, Block},
     index::{Index, IndexError},
 };
-use futures::future::BoxFuture;
 use mileverse_execution::NextEpoch;
 use std::future::{Future, ready};
 use tokio::sync::watch;

@@ -12,10 +12,10 @@ use super::{
     envelope::{Kind, Label, Sealer},
     file,
 };
-use crate::block::PublicKey;
 use commonware_codec::{Copying, DecodeExt as _, EncodeSize as _, Write as _};
 use commonware_cryptography::{Signer as _, bls12381::primitives::group::Share, ed25519};
 use commonware_math::algebra::Random as _;
+use mileverse_consensus::block::PublicKey;
 use mileverse_primitives::B256;
 use std::path::Path;
 use zeroize::Zeroizing;

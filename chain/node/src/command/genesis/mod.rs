@@ -11,8 +11,9 @@ mod spec;
 pub use spec::SpecError;
 
 use super::answer;
-use crate::{committee::First, config::read_limited, error::Error};
+use crate::{config::read_limited, error::Error};
 use clap::{Args, Subcommand};
+use mileverse_consensus::committee::First;
 use mileverse_primitives::{B256, genesis::Genesis};
 use serde_json::json;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! A genesis file as a table.
 
 use super::{Checked, answer};
-use crate::{bls, committee::CommitteeError, error::Error};
+use crate::error::Error;
 use alloy::primitives::utils::format_units;
+use mileverse_consensus::{bls, committee::CommitteeError};
 use mileverse_primitives::U256;
 use serde_json::json;
 

@@ -45,7 +45,7 @@ use crate::{config::read_limited, dealer, error::Error};
 use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
-    genesis::{EthereumSide, Genesis, Issuer},
+    genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules},
 };
@@ -205,7 +205,7 @@ impl Spec {
             .members
             .into_iter()
             .map(|member| {
-                Ok(dealer::Seat {
+                Ok(Seat {
                     owner: member.owner,
                     address: member.address,
                     stake: units("a member's stake", &member.stake, MVC_DECIMALS)?,
@@ -232,7 +232,7 @@ impl Spec {
             block_time_ms: self.block_time_ms,
             idle_block_time_ms: self.idle_block_time_ms,
             epoch_blocks: self.epoch_blocks,
-            committee: dealer::committee(dealt.consensus_keys, dealt.output, seats),
+            committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
             points: self.points,
             ethereum: EthereumSide {

@@ -1,0 +1,165 @@
+//! The index of a node that skipped the past: where it begins, what it refuses, what it finds again
+//! after a restart.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use alloy::primitives::{B256, Bloom, Bytes};
+use commonware_cryptography::{Signer as _, ed25519};
+use mileverse_consensus::{
+    block::Block,
+    index::{Index, IndexError, Record},
+    system::System,
+};
+use mileverse_execution::{BlockOutput, SentPacket};
+use mileverse_primitives::{
+    header::{Header, StateCommitment, Turn},
+    keccak256,
+    outbox::{self, Frontier},
+};
+
+const GENESIS: B256 = B256::repeat_byte(1);
+
+fn block(height: u64) -> Block {
+    let leader = ed25519::PrivateKey::from_seed(7).public_key();
+    let system = System::default();
+    let header = Header {
+        outbox_root: B256::ZERO,
+        parent: B256::ZERO,
+        height,
+        timestamp_ms: height,
+        gas_limit: 1,
+        gas_used: 0,
+        transactions_root: alloy::consensus::EMPTY_ROOT_HASH,
+        receipts_root: alloy::consensus::EMPTY_ROOT_HASH,
+        system_root: system.root(),
+        logs_bloom: Bloom::ZERO,
+        state: StateCommitment {
+            root: B256::ZERO,
+            start: 0,
+            end: 1,
+        },
+        turn: Turn {
+            epoch: 0,
+            view: height,
+            parent_view: 0,
+            leader: B256::from_slice(&leader),
+        },
+        checkpoint: None,
+    };
+    Block::new(header, [0; 64], Vec::new(), system, leader)
+}
+
+fn packet(index: u64) -> SentPacket {
+    SentPacket {
+        index,
+        sequence: index + 1,
+        commitment: keccak256(index.to_be_bytes()),
+        packet: Bytes::new(),
+    }
+}
+
+/// What a block does that sends packets `from..to`.
+fn output(from: u64, to: u64) -> BlockOutput {
+    BlockOutput {
+        changes: Default::default(),
+        gas_used: 0,
+        transactions_root: B256::ZERO,
+        receipts_root: B256::ZERO,
+        logs_bloom: Bloom::ZERO,
+        outbox_root: B256::ZERO,
+        outbox_size: to,
+        outbox_tree: B256::ZERO,
+        receipts: Vec::new(),
+        packets: (from..to).map(packet).collect(),
+    }
+}
+
+fn append(index: &Index, height: u64, output: &BlockOutput) -> Result<(), IndexError> {
+    let block = block(height);
+    index.append(Record {
+        block: &block,
+        digest: block.header.digest(),
+        output,
+    })
+}
+
+#[test]
+fn it_begins_at_any_block_and_goes_on_without_gaps() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index.redb");
+    let index = Index::open(&path, GENESIS).unwrap();
+    assert_eq!(index.first().unwrap(), None);
+    append(&index, 1000, &output(0, 0)).unwrap();
+    append(&index, 1001, &output(0, 0)).unwrap();
+    // The same block again changes nothing.
+    append(&index, 1000, &output(0, 0)).unwrap();
+    assert!(matches!(
+        append(&index, 1003, &output(0, 0)),
+        Err(IndexError::Gap(1003))
+    ));
+    assert!(index.block(1003).unwrap().is_none());
+    assert_eq!(index.first().unwrap(), Some(1000));
+    assert_eq!(index.newest().unwrap().unwrap().header.height, 1001);
+
+    // What lies before is refused, what lies ahead does not exist yet.
+    for height in [1, 999] {
+        assert!(matches!(
+            index.block(height),
+            Err(IndexError::Before { first: 1000, .. })
+        ));
+    }
+    assert!(index.block(0).unwrap().is_none());
+    assert!(index.block(1002).unwrap().is_none());
+
+    drop(index);
+    let again = Index::open(&path, GENESIS).unwrap();
+    assert_eq!(again.first().unwrap(), Some(1000));
+    append(&again, 1002, &output(0, 0)).unwrap();
+}
+
+#[test]
+fn paths_that_need_packets_from_before_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index.redb");
+    let index = Index::open(&path, GENESIS).unwrap();
+    // Five packets were sent before the first block here, which sends none.
+    append(&index, 70, &output(5, 5)).unwrap();
+    let refused = |index: &Index| {
+        assert!(matches!(index.packets(4, 10), Err(IndexError::Packets(5))));
+        assert!(matches!(
+            index.outbox_proof(5, 6),
+            Err(IndexError::Packets(5))
+        ));
+    };
+    refused(&index);
+    drop(index);
+    let index = Index::open(&path, GENESIS).unwrap();
+    refused(&index);
+    append(&index, 71, &output(5, 7)).unwrap();
+    drop(index);
+    let index = Index::open(&path, GENESIS).unwrap();
+    refused(&index);
+    let found = index.packets(5, 10).unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].commitment, packet(5).commitment);
+}
+
+#[test]
+fn a_node_that_has_all_packets_gives_paths() {
+    let directory = tempfile::tempdir().unwrap();
+    let index = Index::open(&directory.path().join("index.redb"), GENESIS).unwrap();
+    // It skipped blocks, but none of them sent anything.
+    append(&index, 70, &output(0, 3)).unwrap();
+    let mut frontier = Frontier::default();
+    for sent in 0..3 {
+        frontier.append(packet(sent).commitment).unwrap();
+    }
+    let proof = index.outbox_proof(2, 3).unwrap().unwrap();
+    assert!(outbox::verify(
+        frontier.tree(),
+        3,
+        2,
+        proof.commitment,
+        &proof.path
+    ));
+}

@@ -1,0 +1,64 @@
+//! Error codes and words, as geth and the execution-apis specification have them.
+
+use jsonrpsee::types::{ErrorObjectOwned, error::INTERNAL_ERROR_CODE, error::INVALID_PARAMS_CODE};
+use mileverse_consensus::{index::IndexError, mempool::Refusal};
+use mileverse_execution::BlockError;
+use mileverse_primitives::Bytes;
+
+/// Code of a call that reverted (geth).
+const REVERTED: i32 = 3;
+/// Code of everything that the server refuses (geth).
+const SERVER: i32 = -32_000;
+
+/// A parameter that cannot be meant.
+pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(INVALID_PARAMS_CODE, message.into(), None::<()>)
+}
+
+/// Something well-formed that this node refuses.
+pub fn refused(message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(SERVER, message.into(), None::<()>)
+}
+
+/// A call that reverted, with its data.
+pub fn reverted(output: Bytes) -> ErrorObjectOwned {
+    let message = alloy::sol_types::decode_revert_reason(&output).map_or_else(
+        || "execution reverted".to_owned(),
+        |reason| {
+            let reason = reason.strip_prefix("revert: ").unwrap_or(&reason);
+            format!("execution reverted: {reason}")
+        },
+    );
+    ErrorObjectOwned::owned(REVERTED, message, Some(output))
+}
+
+/// A fault of this node; details go to its log.
+pub fn internal(error: &dyn std::fmt::Display) -> ErrorObjectOwned {
+    tracing::error!(%error, "a JSON-RPC request failed");
+    ErrorObjectOwned::owned(
+        INTERNAL_ERROR_CODE,
+        "this node could not answer; its log says why",
+        None::<()>,
+    )
+}
+
+/// A fault of the index.
+pub fn index(error: IndexError) -> ErrorObjectOwned {
+    match error {
+        IndexError::Before { .. } | IndexError::Packets(_) => refused(error.to_string()),
+        other => internal(&other),
+    }
+}
+
+/// A transaction that the pool refused.
+pub fn pool(refusal: Refusal) -> ErrorObjectOwned {
+    refused(refusal.to_string())
+}
+
+/// An execution that could not be done.
+pub fn execution(error: BlockError) -> ErrorObjectOwned {
+    match error {
+        BlockError::Invalid(reason) => refused(reason),
+        other => internal(&other),
+    }
+}
