@@ -20,6 +20,7 @@ use mileverse_primitives::{
     address::POINTS,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
+    points::PointsRules,
     rpc::{Certificate, Chain, Epoch, Status},
     staking::{StakingRules, coins},
 };
@@ -70,6 +71,7 @@ impl Node {
                 stake: coins(10_000),
                 commission_bp: 500,
             }]),
+            points: PointsRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000),

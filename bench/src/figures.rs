@@ -39,10 +39,7 @@ pub fn tenth(value: f64) -> f64 {
 }
 
 /// Counts and times of a measurement are far below 2^53, where this is exact.
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "no count here comes near 2^53"
-)]
+#[allow(clippy::cast_precision_loss, reason = "no count here comes near 2^53")]
 pub const fn float(count: u64) -> f64 {
     count as f64
 }

@@ -15,6 +15,8 @@ pub struct Keys {
     pub issuer: PrivateKeySigner,
     /// The relayer's, on both chains.
     pub relayer: PrivateKeySigner,
+    /// Receives the fees of points, and may stop issuing.
+    pub treasury: PrivateKeySigner,
     /// One for each validator: who owns its candidacy and its stake.
     pub owners: Vec<PrivateKeySigner>,
 }
@@ -27,6 +29,8 @@ pub const SHOP: &str = "shop";
 pub const ISSUER: &str = "issuer";
 /// See [`MEMBER`].
 pub const RELAYER: &str = "relayer";
+/// See [`MEMBER`].
+pub const TREASURY: &str = "treasury";
 
 impl Keys {
     /// Opens the keystores, and makes those that are not there yet.
@@ -38,6 +42,7 @@ impl Keys {
             shop: key(SHOP)?,
             issuer: key(ISSUER)?,
             relayer: key(RELAYER)?,
+            treasury: key(TREASURY)?,
             owners: (0..validators)
                 .map(|index| key(&owner(index)))
                 .collect::<Result<_, _>>()?,

@@ -12,6 +12,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
+    points::{PointsRules, TransferFee},
     staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
@@ -159,6 +160,16 @@ fn draft(
             address: keys.issuer.address(),
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
+        points: PointsRules {
+            guardian: keys.treasury.address(),
+            fee: TransferFee {
+                basis_points: network.transfer_fee_bp,
+                cap: U256::from(network.transfer_fee_cap),
+                receiver: keys.treasury.address(),
+                exempt: Vec::new(),
+            },
+            lane: network.lane,
+        },
         ethereum,
         staking: StakingRules {
             seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),

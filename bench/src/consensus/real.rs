@@ -20,7 +20,7 @@ use crate::{
     progress::Progress,
 };
 use alloy::signers::local::PrivateKeySigner;
-use mileverse_primitives::{keccak256, rpc::Status};
+use mileverse_primitives::keccak256;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},

@@ -3,13 +3,10 @@
 //! Virtual time counts messages on their way and timers, and not computing; what computing takes
 //! is told apart, as processor time for each block.
 
-use super::{
-    Command,
-    report::Report,
-};
+use super::{Command, report::Report};
 use crate::{
     error::Error,
-    figures::{Percentiles, tenth},
+    figures::{Percentiles, float, tenth},
     machine::{Machine, cpu_seconds},
     net::Pace,
     progress::Progress,
@@ -101,9 +98,4 @@ pub fn measure(command: &Command, pace: Pace) -> Result<Report, Error> {
         idle: None,
         machine: Machine::this(),
     })
-}
-
-/// Counts of blocks and validators are small enough to be exact.
-fn float(count: u64) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

@@ -8,6 +8,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     Address, B256, U256,
     genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
+    points::PointsRules,
     staking::{StakingRules, coins},
 };
 use serde::Serialize;
@@ -22,6 +23,9 @@ use std::{
 pub const CHAIN_ID: u64 = 77_771;
 /// Chain id of the Ethereum that they look at.
 pub const ETHEREUM_CHAIN_ID: u64 = 31_337;
+
+/// Who receives what transfers of points cost.
+const FEES: Address = Address::repeat_byte(0xfe);
 
 /// A validator about to be started.
 pub struct Seat {
@@ -129,6 +133,7 @@ impl Plan {
                 address: issuer,
                 daily_quota: U256::from(u64::MAX),
             }],
+            points: PointsRules::paid_to(FEES),
             ethereum: EthereumSide {
                 chain_id: ETHEREUM_CHAIN_ID,
                 bridge: Address::repeat_byte(1),

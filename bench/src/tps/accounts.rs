@@ -134,12 +134,16 @@ impl Accounts {
                 })
                 .collect();
             let call = IPoints::issueBatchCall { issues };
-            let gas = 200_000u64.saturating_add(60_000u64.saturating_mul(end.saturating_sub(given)));
+            let gas =
+                200_000u64.saturating_add(60_000u64.saturating_mul(end.saturating_sub(given)));
             funder
                 .send(TxKind::Call(POINTS), call.abi_encode().into(), gas, 0)
                 .await?;
             given = end;
-            progress.say(format!("{given} of {} accounts hold points", command.accounts));
+            progress.say(format!(
+                "{given} of {} accounts hold points",
+                command.accounts
+            ));
         }
         if !self.sends_tokens() {
             funder.settle(0).await?;
@@ -150,11 +154,7 @@ impl Accounts {
             amount: U256::from(3_000_000_000u64) * U256::from(10u64.pow(18)),
         }];
         let constructor = MileVerseCoin::constructorCall { allocation };
-        let code = [
-            &MileVerseCoin::BYTECODE[..],
-            &constructor.abi_encode()[..],
-        ]
-        .concat();
+        let code = [&MileVerseCoin::BYTECODE[..], &constructor.abi_encode()[..]].concat();
         let token = self.issuer.address().create(funder.nonce);
         funder
             .send(TxKind::Create, code.into(), 5_000_000, GAS_PRICE)
@@ -165,10 +165,18 @@ impl Accounts {
                 value: U256::from(10u64.pow(18)),
             };
             funder
-                .send(TxKind::Call(token), call.abi_encode().into(), 100_000, GAS_PRICE)
+                .send(
+                    TxKind::Call(token),
+                    call.abi_encode().into(),
+                    100_000,
+                    GAS_PRICE,
+                )
                 .await?;
             if sent.is_multiple_of(100) {
-                progress.say(format!("{sent} of {} senders hold tokens", self.senders.len()));
+                progress.say(format!(
+                    "{sent} of {} senders hold tokens",
+                    self.senders.len()
+                ));
             }
         }
         funder.settle(0).await?;

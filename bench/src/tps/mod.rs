@@ -116,12 +116,7 @@ fn check(command: &Command) -> Result<(), Error> {
     within("seconds", command.seconds, (2, 3600), "")?;
     within("rate", command.rate, (0, 100_000), "")?;
     within("entries", command.entries, (1, 1000), "")?;
-    within(
-        "prepared",
-        command.prepared.unwrap_or(1),
-        (1, 100_000),
-        "",
-    )
+    within("prepared", command.prepared.unwrap_or(1), (1, 100_000), "")
 }
 
 /// Transactions to sign for each second: somewhat more than a net of this size confirms here.
@@ -197,7 +192,11 @@ async fn measure(command: &Command) -> Result<Report, Error> {
     let refused = clients
         .await
         .map_err(|error| Error::Setup(error.to_string()))??;
-    let missing = || Error::Setup("the traffic ended before the measurement began; give a larger --prepared".into());
+    let missing = || {
+        Error::Setup(
+            "the traffic ended before the measurement began; give a larger --prepared".into(),
+        )
+    };
     let (from, cpu_before) = opened.ok_or_else(missing)?;
     let (to, cpu_after) = closed.ok_or_else(missing)?;
     progress.say("reading the receipts".into());
@@ -224,9 +223,8 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         blocks: counted.blocks,
         largest_block: counted.largest_block,
         cpu_us_per_tx: spent.map(|spent| tenth(per_tx(spent * 1_000_000.0))),
-        cpu_us_per_tx_and_validator: spent.map(|spent| {
-            tenth(per_tx(spent * 1_000_000.0) / float(command.validators as u64))
-        }),
+        cpu_us_per_tx_and_validator: spent
+            .map(|spent| tenth(per_tx(spent * 1_000_000.0) / float(command.validators as u64))),
         rss_mib,
         disk_bytes_per_tx: tenth(
             float(grown) / float(every.max(1)) / float(command.validators as u64),

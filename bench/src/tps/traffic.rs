@@ -188,7 +188,9 @@ impl Maker<'_> {
                 let value = U256::from(1);
                 TxEip1559 {
                     to: TxKind::Call(token),
-                    input: MileVerseCoin::transferCall { to, value }.abi_encode().into(),
+                    input: MileVerseCoin::transferCall { to, value }
+                        .abi_encode()
+                        .into(),
                     gas_limit: 100_000,
                     max_fee_per_gas: GAS_PRICE,
                     ..Default::default()

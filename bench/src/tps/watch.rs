@@ -6,6 +6,7 @@ use crate::{
     net::{Net, Rpc},
 };
 use alloy::primitives::B256;
+use alloy::sol_types::SolEvent as _;
 use mileverse_primitives::{abi::IPoints, address::POINTS};
 use std::{
     collections::HashMap,
@@ -15,7 +16,6 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use alloy::sol_types::SolEvent as _;
 use tokio::time::sleep;
 
 /// Between two looks.

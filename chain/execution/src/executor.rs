@@ -10,11 +10,13 @@
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
-//! - the whole price of gas goes to the beneficiary; a price of zero is valid.
+//! - the whole price of gas goes to the beneficiary; a price of zero is valid;
+//! - a transaction to the points module with a price of zero pays with points (`lane`).
 
 use crate::{
     call::{CallOutcome, CallRequest, EstimateOutcome},
     error::BlockError,
+    lane::Lane,
     modules::{
         self, Config,
         bridge::{
@@ -26,12 +28,12 @@ use crate::{
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
     session::{Refusal, Session},
-    state::{Changes, ReadError, StateReader},
+    state::{self, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
 use alloy::{
     consensus::{Transaction as _, Typed2718},
-    primitives::{Address, B256, Bloom},
+    primitives::{Address, B256, Bloom, Log, U256},
 };
 use alloy_evm::FromRecoveredTx;
 use mileverse_primitives::{
@@ -268,6 +270,26 @@ impl Executor {
         Ok((taken, output, dead))
     }
 
+    /// Whether a block on top of `state` could take this transaction as far as gas is paid with
+    /// points: the rule that blocks are built and checked by. For the mempool.
+    ///
+    /// # Errors
+    ///
+    /// [`BlockError::Invalid`] with a sentence for the sender, or when the state cannot be read.
+    pub async fn admit(
+        &self,
+        state: &impl StateReader,
+        transaction: &Transaction,
+    ) -> Result<(), BlockError> {
+        let Some(lane) = Lane::of(&self.config, transaction) else {
+            return Ok(());
+        };
+        let (module, slot) = lane.purse();
+        let held = state::storage(state, module, slot).await?;
+        lane.check(held, self.config.gas_limit, 0)
+            .map_err(|refusal| BlockError::Invalid(refusal.reason))
+    }
+
     /// Tries a call on top of `state`, as if in `block`, and keeps nothing.
     pub async fn call<R: StateReader>(
         &self,
@@ -354,6 +376,8 @@ struct Work<'a, R> {
     block: BlockInput,
     session: Session<'a, R>,
     gas_used: u64,
+    /// Of it, by transactions that pay with points.
+    lane_gas_used: u64,
     first_leaf: u64,
     receipts: Vec<TransactionOutcome>,
 }
@@ -376,6 +400,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             block,
             session,
             gas_used: 0,
+            lane_gas_used: 0,
             first_leaf,
             receipts: Vec::new(),
         })
@@ -400,6 +425,14 @@ impl<'a, R: StateReader> Work<'a, R> {
                 permanent: transaction.gas_limit() > self.block.gas_limit,
             }));
         }
+        let lane = Lane::of(&self.config, transaction);
+        if let Some(lane) = &lane {
+            let (module, slot) = lane.purse();
+            let held = self.session.load(module, slot).await?;
+            if let Err(refusal) = lane.check(held, self.block.gas_limit, self.lane_gas_used) {
+                return Ok(Err(refusal));
+            }
+        }
         let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
         let done = match self.session.run(&envelope).await? {
             Ok(done) => done,
@@ -410,6 +443,17 @@ impl<'a, R: StateReader> Work<'a, R> {
         // Never more than its limit, which fits.
         self.gas_used = self.gas_used.saturating_add(gas_used);
         let success = done.result.is_success();
+        let contract_address = done.result.created_address();
+        let mut logs = if success {
+            done.result.into_logs()
+        } else {
+            Vec::new()
+        };
+        if let Some(lane) = &lane {
+            self.lane_gas_used = self.lane_gas_used.saturating_add(gas_used);
+            let owed = lane.owed(success, gas_used, &logs);
+            logs.extend(self.collect(lane, owed).await?);
+        }
         self.receipts.push(TransactionOutcome {
             hash: transaction.hash(),
             sender: transaction.sender(),
@@ -419,15 +463,31 @@ impl<'a, R: StateReader> Work<'a, R> {
             success,
             gas_used,
             cumulative_gas_used: self.gas_used,
-            contract_address: done.result.created_address(),
-            logs: if success {
-                done.result.into_logs()
-            } else {
-                Vec::new()
-            },
+            contract_address,
+            logs,
             effective_gas_price: transaction.effective_gas_price(),
         });
         Ok(Ok(()))
+    }
+
+    /// Takes what a transaction in the lane owes, or what its sender has left.
+    async fn collect(&mut self, lane: &Lane, owed: U256) -> Result<Option<Log>, BlockError> {
+        if owed.is_zero() {
+            return Ok(None);
+        }
+        let ((module, purse), (_, till)) = (lane.purse(), lane.till());
+        let held = self.session.load(module, purse).await?;
+        let paid = owed.min(held);
+        if paid.is_zero() {
+            return Ok(None);
+        }
+        let there = self.session.load(module, till).await?;
+        let (Some(rest), Some(sum)) = (held.checked_sub(paid), there.checked_add(paid)) else {
+            return Err(BlockError::Fatal("more points than there are".into()));
+        };
+        self.session.cache.store(module, purse, rest);
+        self.session.cache.store(module, till, sum);
+        Ok(Some(lane.event(paid)))
     }
 
     /// What the staking module collected in this block.

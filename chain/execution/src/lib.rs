@@ -15,6 +15,7 @@
 //! | `state` | keys and encodings of the state, and how it is read |
 //! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
 //! | `executor` | what a node calls: execute, build, call, estimate |
+//! | `lane` | gas paid with points |
 //! | `session` | one block under way, and the reading of what it lacks |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
@@ -24,6 +25,7 @@ mod cache;
 mod call;
 mod error;
 mod executor;
+mod lane;
 mod modules;
 mod outcome;
 mod session;

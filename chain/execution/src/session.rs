@@ -212,11 +212,12 @@ impl<'a, R: StateReader> Session<'a, R> {
     /// Reads what a transaction needs for certain, so that most run once.
     async fn prefetch(&mut self, transaction: &TxEnv) -> Result<(), BlockError> {
         let cache = &mut self.cache;
+        let config = &self.config;
         cache.want(Place::Account(transaction.caller));
         if let TxKind::Call(to) = transaction.kind {
             cache.want(Place::Account(to));
             for (address, slot) in
-                modules::expected_slots(to, transaction.caller, &transaction.data)
+                modules::expected_slots(config, to, transaction.caller, &transaction.data)
             {
                 cache.want(Place::Slot(address, slot));
             }

@@ -11,6 +11,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     Address, B256,
     genesis::{EthereumSide, Genesis, Seat},
+    points::PointsRules,
     staking::{StakingRules, coins},
 };
 use std::{
@@ -58,6 +59,7 @@ impl Setup {
             idle_block_time_ms: 1000,
             epoch_blocks: 16,
             committee: dealing.committee(seats),
+            points: PointsRules::default(),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,

@@ -6,39 +6,14 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod points;
 mod rotation;
 mod staking;
+pub use points::IPoints;
 pub use rotation::IRotation;
 pub use staking::IStaking;
 
 alloy::sol! {
-    /// MVP: ERC-20 with 6 decimals, made only by issuers, one issue per conversion id.
-    #[derive(Debug, PartialEq, Eq)]
-    interface IPoints {
-        event Transfer(address indexed from, address indexed to, uint256 value);
-        event Approval(address indexed owner, address indexed spender, uint256 value);
-        event Issued(bytes32 indexed conversionId, address indexed to, uint256 amount);
-
-        function name() external view returns (string memory);
-        function symbol() external view returns (string memory);
-        function decimals() external view returns (uint8);
-        function totalSupply() external view returns (uint256);
-        function balanceOf(address account) external view returns (uint256);
-        function allowance(address owner, address spender) external view returns (uint256);
-        function transfer(address to, uint256 amount) external returns (bool);
-        function approve(address spender, uint256 amount) external returns (bool);
-        function transferFrom(address from, address to, uint256 amount) external returns (bool);
-
-        /// Makes points, once per conversion id, by an issuer within its daily quota.
-        function issue(address to, uint256 amount, bytes32 conversionId) external;
-        /// What was issued for a conversion id; zero if nothing was.
-        function issued(bytes32 conversionId) external view returns (uint256 amount);
-        /// All that was ever issued.
-        function totalIssued() external view returns (uint256);
-        /// What `issuer` may still issue in the current UTC day of block time.
-        function quotaLeft(address issuer) external view returns (uint256);
-    }
-
     /// MVC, the native coin, seen as an ERC-20 with 18 decimals.
     #[derive(Debug, PartialEq, Eq)]
     interface ICoin {
@@ -54,6 +29,15 @@ alloy::sol! {
         function transfer(address to, uint256 amount) external returns (bool);
         function approve(address spender, uint256 amount) external returns (bool);
         function transferFrom(address from, address to, uint256 amount) external returns (bool);
+
+        /// EIP-2612, and the same with the signature as 65 bytes `r ‖ s ‖ v`.
+        function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external;
+        function permit(address owner, address spender, uint256 value, uint256 deadline, bytes calldata signature) external;
+        function nonces(address owner) external view returns (uint256);
+        function DOMAIN_SEPARATOR() external view returns (bytes32);
+        /// EIP-5267.
+        function eip712Domain() external view returns (bytes1 fields, string memory name, string memory version, uint256 chainId, address verifyingContract, bytes32 salt, uint256[] memory extensions);
+        function PERMIT_TYPEHASH() external view returns (bytes32);
     }
 
     /// The native side of the bridge.

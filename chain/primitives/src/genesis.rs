@@ -5,6 +5,7 @@
 
 use crate::{
     address,
+    points::PointsRules,
     staking::{Allocation, StakingRules, max_coins},
 };
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -46,6 +47,8 @@ pub struct Genesis {
     pub committee: Committee,
     /// Who may make points.
     pub issuers: Vec<Issuer>,
+    /// The points token: its guardian, its fees.
+    pub points: PointsRules,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
     /// Staking, election and rewards.
@@ -198,6 +201,12 @@ pub enum GenesisError {
     /// The same issuer twice.
     #[error("issuer {0} stands in the genesis file twice")]
     IssuerTwice(Address),
+    /// An account of the points token's rules that is none.
+    #[error("points.{0} is a system module; name an account")]
+    PointsAccount(&'static str),
+    /// An exempt account twice, or nobody.
+    #[error("points.fee.exempt names {0} twice, or it is the zero address")]
+    ExemptTwice(Address),
     /// The same account twice.
     #[error("account {0} stands in the allocations twice")]
     AllocationTwice(Address),
@@ -275,6 +284,7 @@ impl Genesis {
                 "idleBlockTimeMs (blockTimeMs to 60,000)",
             ));
         }
+        self.points.check()?;
         self.staking.check(self.committee.members.len())?;
         self.check_coins()
     }
@@ -416,6 +426,7 @@ mod tests {
                 address: Address::repeat_byte(3),
                 daily_quota: U256::from(5),
             }],
+            points: PointsRules::default(),
             ethereum: EthereumSide {
                 chain_id: 31337,
                 bridge: Address::repeat_byte(4),

@@ -12,6 +12,7 @@ pub mod genesis;
 pub mod header;
 pub mod outbox;
 pub mod packet;
+pub mod points;
 pub mod registration;
 pub mod rpc;
 pub mod schedule;

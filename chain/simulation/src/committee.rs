@@ -32,6 +32,7 @@ use mileverse_primitives::{
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
+    points::PointsRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -153,6 +154,7 @@ impl Committee {
                 output.encode().to_vec().into(),
                 seats_of,
             ),
+            points: PointsRules::default(),
             issuers: vec![Issuer {
                 address: load.issuer(),
                 daily_quota: U256::from(u64::MAX),

@@ -158,7 +158,10 @@ async fn report_found(staking: &Staking) -> Result<Answer, Error> {
         }));
     }
     if facts.is_empty() {
-        facts.push(("evidence", "this node found none that is not on chain".to_owned()));
+        facts.push((
+            "evidence",
+            "this node found none that is not on chain".to_owned(),
+        ));
     }
     Ok(Answer::facts(facts, json!({ "reported": list })))
 }
@@ -178,7 +181,14 @@ mod tests {
             signature: Bytes::from_static(&[3; 64]),
         };
         let read = Evidence::from_call(&call.abi_encode());
-        assert!(matches!(read, Some(Evidence::FalseAttestation { epoch: 7, height: 2104, .. })));
+        assert!(matches!(
+            read,
+            Some(Evidence::FalseAttestation {
+                epoch: 7,
+                height: 2104,
+                ..
+            })
+        ));
         let call = IStaking::submitDoubleProposalCall {
             headerA: Bytes::from_static(&[1]),
             signatureA: Bytes::new(),
@@ -186,7 +196,9 @@ mod tests {
             signatureB: Bytes::new(),
         };
         let read = Evidence::from_call(&call.abi_encode());
-        assert!(matches!(read, Some(Evidence::DoubleProposal { header_b, .. }) if header_b == [2][..]));
+        assert!(
+            matches!(read, Some(Evidence::DoubleProposal { header_b, .. }) if header_b == [2][..])
+        );
         let other = IStaking::unstakeCall { amount: U256::ONE };
         for foreign in [&other.abi_encode()[..], &[], &[0; 4]] {
             assert_eq!(Evidence::from_call(foreign), None);

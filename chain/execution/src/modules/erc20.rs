@@ -10,18 +10,18 @@ use super::{
 use alloy::primitives::{Address, U256};
 use mileverse_primitives::abi::IPoints;
 
-/// Lets `spender` move up to `amount` of the caller's tokens. `allowances` is the mapping's slot
-/// in the token's own storage.
+/// Lets `spender` move up to `amount` of `owner`'s tokens. `allowances` is the mapping's slot in
+/// the token's own storage.
 pub(crate) fn approve(
     host: &mut Host<'_>,
     allowances: Slot,
+    owner: Address,
     spender: Address,
     amount: U256,
 ) -> Result<(), Fault> {
     if spender.is_zero() {
         return Err(Fault::revert("the zero address cannot be approved"));
     }
-    let owner = host.caller();
     host.store(allowances.entry(owner).entry(spender), amount)?;
     host.log(
         allowances.module(),
@@ -51,12 +51,14 @@ pub(crate) fn spend_allowance(
     host.store(slot, rest)
 }
 
+/// Why a receiver is refused.
+pub(crate) const NOBODY: &str =
+    "the receiver is the zero address or a system module; use the bridge's send to cross";
+
 /// Refuses a receiver from whom nothing could ever come back.
 pub(crate) fn check_receiver(to: Address) -> Result<(), Fault> {
     if is_nobody(to) {
-        return Err(Fault::revert(
-            "the receiver is the zero address or a system module; use the bridge's send to cross",
-        ));
+        return Err(Fault::revert(NOBODY));
     }
     Ok(())
 }

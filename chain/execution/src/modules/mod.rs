@@ -16,10 +16,12 @@ pub(crate) mod coin;
 mod erc20;
 pub(crate) mod host;
 pub(crate) mod ledger;
+mod permit;
 pub(crate) mod points;
 pub(crate) mod rotation;
 pub(crate) mod slot;
 pub(crate) mod staking;
+mod typed_data;
 
 use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
 use alloy::{
@@ -48,8 +50,11 @@ const MAX_DECODED_LENGTH: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) chain_id: u64,
+    /// Gas of one block.
+    pub(crate) gas_limit: u64,
     pub(crate) ethereum: EthereumSide,
     pub(crate) issuers: Vec<Issuer>,
+    pub(crate) points: points::Rules,
     /// All coin of block 0.
     pub(crate) coins: U256,
     pub(crate) allocations: Vec<Allocation>,
@@ -63,8 +68,10 @@ impl Config {
     pub(crate) fn new(genesis: &Genesis) -> Self {
         Self {
             chain_id: genesis.chain_id,
+            gas_limit: genesis.gas_limit,
             ethereum: genesis.ethereum,
             issuers: genesis.issuers.clone(),
+            points: points::Rules::new(&genesis.points),
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.
             coins: genesis.coins().unwrap_or_default(),
@@ -133,9 +140,14 @@ pub(crate) fn install(precompiles: &mut PrecompilesMap, config: &Arc<Config>) {
 }
 
 /// Slots that a call from `caller` is sure to touch, to be read ahead.
-pub(crate) fn expected_slots(to: Address, caller: Address, data: &[u8]) -> Vec<(Address, U256)> {
+pub(crate) fn expected_slots(
+    config: &Config,
+    to: Address,
+    caller: Address,
+    data: &[u8],
+) -> Vec<(Address, U256)> {
     match to {
-        POINTS => points::expected_slots(caller, data),
+        POINTS => points::expected_slots(config, caller, data),
         BRIDGE => bridge::expected_slots(caller),
         _ => Vec::new(),
     }

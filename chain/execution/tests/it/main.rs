@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod announce;
+mod batch;
 mod blocks;
 mod bridge;
 mod coin;
@@ -9,9 +10,13 @@ mod contracts;
 mod economy;
 mod ethereum;
 mod evm;
+mod fees;
 mod forgery;
+mod guardian;
+mod lane;
 mod points;
 mod properties;
 mod rotation;
+mod signatures;
 mod staking;
 mod support;

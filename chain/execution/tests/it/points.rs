@@ -236,7 +236,7 @@ fn calldata_has_one_form() {
         let reason = chain.refuse(Send::data(1, POINTS, bad));
         assert!(reason.contains("not a call"), "{what}: {reason}");
     }
-    let long = chain.refuse(Send::data(1, POINTS, vec![0; 101]));
+    let long = chain.refuse(Send::data(1, POINTS, vec![0; 4 + 64 + 96_000 + 1]));
     assert!(long.contains("longer"));
     chain.send(Send::data(1, POINTS, good));
 }

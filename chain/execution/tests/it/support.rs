@@ -15,10 +15,11 @@ use mileverse_execution::{
 };
 use mileverse_primitives::{
     abi::IPoints,
-    address::{POINTS, ROTATION},
+    address::{BRIDGE, POINTS, ROTATION},
     checkpoint::Checkpoint,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
+    points::{Lane, PointsRules},
     schedule::Schedule,
     staking::StakingRules,
 };
@@ -42,6 +43,10 @@ pub const DAILY_QUOTA: u64 = 1_000_000_000;
 
 /// The account that may issue points; the others may not.
 pub const ISSUER: usize = 0;
+/// Who may stop issuing on a chain with fees.
+pub const GUARDIAN: usize = 4;
+/// Who receives the fees there.
+pub const TREASURY: Address = Address::repeat_byte(0x77);
 
 /// State in memory whose reads stay pending a few times before they answer.
 #[derive(Debug, Default)]
@@ -111,6 +116,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             }],
             output: Bytes::from_static(&[1]),
         },
+        points: PointsRules::default(),
         issuers: vec![Issuer {
             address: issuer,
             daily_quota: U256::from(DAILY_QUOTA),
@@ -177,6 +183,11 @@ impl Send {
         self.gas = gas;
         self
     }
+
+    pub fn gas_price(mut self, gas_price: u128) -> Self {
+        self.gas_price = gas_price;
+        self
+    }
 }
 
 pub struct Chain {
@@ -209,6 +220,24 @@ impl Chain {
     pub fn new() -> Self {
         let users = Self::some_users(5);
         let genesis = genesis(users[ISSUER].address());
+        Self::with(genesis, users)
+    }
+
+    /// A chain with the product's fees for transfers, paid to [`TREASURY`], free gas, and a guardian.
+    pub fn charging() -> Self {
+        Self::with_points(|_| ())
+    }
+
+    /// The same with other rules.
+    pub fn with_points(change: impl FnOnce(&mut PointsRules)) -> Self {
+        let users = Self::some_users(5);
+        let mut genesis = genesis(users[ISSUER].address());
+        genesis.points = PointsRules {
+            guardian: users[GUARDIAN].address(),
+            lane: Lane::default(),
+            ..PointsRules::paid_to(TREASURY)
+        };
+        change(&mut genesis.points);
         Self::with(genesis, users)
     }
 
@@ -488,6 +517,15 @@ impl Chain {
 
     pub fn points(&self, account: Address) -> U256 {
         self.view(POINTS, IPoints::balanceOfCall { account })
+    }
+
+    /// Points of all users, the treasury and the bridge.
+    pub fn all_points(&self) -> U256 {
+        let users = self.users.iter().map(PrivateKeySigner::address);
+        users
+            .chain([TREASURY, BRIDGE])
+            .map(|holder| self.points(holder))
+            .sum()
     }
 
     /// Issues points to a user under a fresh conversion id.

@@ -57,6 +57,7 @@ use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     header::StateCommitment,
     keccak256,
+    points::PointsRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -206,6 +207,7 @@ impl Net {
                 output.encode().to_vec().into(),
                 seats,
             ),
+            points: PointsRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000_000u64),
@@ -308,7 +310,9 @@ impl Net {
                 nonce: 0,
                 balance: *balance,
             };
-            mempool.add(transaction.clone(), sender, mempool.final_blocks()).unwrap();
+            mempool
+                .add(transaction.clone(), sender, mempool.final_blocks())
+                .unwrap();
         }
         mempool
     }

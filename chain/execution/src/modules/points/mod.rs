@@ -10,31 +10,55 @@
 //! 5   mapping(address => uint256)                       daily quota, by issuer
 //! 6   mapping(address => uint256)                       UTC day of the issuer's last issue
 //! 7   mapping(address => uint256)                       issued on that day
+//! 8   mapping(address => uint256)                       nonces of permits, by owner
+//! 9   mapping(address => mapping(bytes32 => uint256))   spent authorizations [payer][nonce]: 1
+//! 10  uint256                                           total burned
+//! 11  uint256                                           1 while issuing is stopped
+//! 12  mapping(address => uint256)                       1 while the issuer is stopped
 //! ```
 //!
-//! The supply is the sum of all balances, and of everything issued: points are never destroyed.
-//! Those that left for Ethereum are in the bridge module's balance. A plain transfer to the zero
+//! The supply is the sum of all balances, and of everything issued less everything burned. Points
+//! that left for Ethereum are in the bridge module's balance. A plain transfer to the zero
 //! address or to a module is refused, so that this balance is exactly what is locked.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `ledger` | balances: transfers with and without a fee, burns |
+//! | `fee` | what a transfer costs |
+//! | `issue` | making points |
+//! | `guardian` | stopping that |
+//! | `batch` | many transfers in one call |
+//! | `authorization` | transfers signed by the payer, sent by anybody |
 
+mod authorization;
+mod batch;
+mod fee;
+mod guardian;
 mod issue;
 pub(crate) mod ledger;
+mod view;
+
+pub(crate) use fee::Rules;
 
 use super::{
     Config, decode, erc20,
     host::{Fault, Host},
+    permit::{self, Permit, Places},
     slot::Slot,
+    typed_data::{Domain, Signed},
 };
 use alloy::{
     primitives::{Address, U256},
     sol_types::SolCall,
 };
+use authorization::{Authorization, Kind};
 use mileverse_primitives::{
-    abi::IPoints::{self, IPointsCalls as Call},
+    abi::IPoints::{self, IPointsCalls as Call, Issue},
     address::POINTS,
 };
 
-/// Longest calldata: three words.
-pub(crate) const MAX_INPUT: usize = 4 + 3 * 32;
+/// Longest calldata: a full batch, of three words for each entry.
+pub(crate) const MAX_INPUT: usize = 4 + 2 * 32 + batch::MAX_ENTRIES * 3 * 32;
 
 const BALANCES: Slot = Slot::at(POINTS, 0);
 const ALLOWANCES: Slot = Slot::at(POINTS, 1);
@@ -44,8 +68,23 @@ const ISSUED: Slot = Slot::at(POINTS, 4);
 const QUOTA: Slot = Slot::at(POINTS, 5);
 const ISSUE_DAY: Slot = Slot::at(POINTS, 6);
 const ISSUED_ON_DAY: Slot = Slot::at(POINTS, 7);
+const NONCES: Slot = Slot::at(POINTS, 8);
+const AUTHORIZATIONS: Slot = Slot::at(POINTS, 9);
+const TOTAL_BURNED: Slot = Slot::at(POINTS, 10);
+const ISSUING_STOPPED: Slot = Slot::at(POINTS, 11);
+const ISSUER_STOPPED: Slot = Slot::at(POINTS, 12);
 
+const NAME: &str = "MileVerse Points";
 const DECIMALS: u8 = 6;
+const DOMAIN: Domain = Domain {
+    name: NAME,
+    module: POINTS,
+};
+const PERMITS: Places = Places {
+    domain: DOMAIN,
+    allowances: ALLOWANCES,
+    nonces: NONCES,
+};
 
 pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
     config
@@ -56,19 +95,38 @@ pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
 }
 
 /// Both balances of a transfer, and what an issue writes.
-pub(crate) fn expected_slots(caller: Address, data: &[u8]) -> Vec<(Address, U256)> {
-    let slots = if let Ok(call) = IPoints::transferCall::abi_decode(data) {
-        vec![BALANCES.entry(caller), BALANCES.entry(call.to)]
-    } else if let Ok(call) = IPoints::issueCall::abi_decode(data) {
-        vec![
-            BALANCES.entry(call.to),
+pub(crate) fn expected_slots(
+    config: &Config,
+    caller: Address,
+    data: &[u8],
+) -> Vec<(Address, U256)> {
+    let issuing = || {
+        [
             TOTAL_SUPPLY,
             TOTAL_ISSUED,
-            ISSUED.entry(call.conversionId),
             QUOTA.entry(caller),
             ISSUE_DAY.entry(caller),
             ISSUED_ON_DAY.entry(caller),
+            ISSUING_STOPPED,
+            ISSUER_STOPPED.entry(caller),
         ]
+        .into_iter()
+    };
+    let issued = |issue: &Issue| [BALANCES.entry(issue.to), ISSUED.entry(issue.conversionId)];
+    let receiver = config.points.receiver();
+    let paying = || [BALANCES.entry(caller), BALANCES.entry(receiver)].into_iter();
+    let slots: Vec<Slot> = if let Ok(call) = IPoints::transferCall::abi_decode(data) {
+        paying().chain([BALANCES.entry(call.to)]).collect()
+    } else if let Ok(call) = IPoints::issueCall::abi_decode(data) {
+        issuing().chain(issued(&to_issue(&call))).collect()
+    } else if let Ok(call) = IPoints::transferBatchCall::abi_decode(data) {
+        let entries = call.moves.iter().take(batch::MAX_ENTRIES);
+        paying()
+            .chain(entries.map(|one| BALANCES.entry(one.to)))
+            .collect()
+    } else if let Ok(call) = IPoints::issueBatchCall::abi_decode(data) {
+        let entries = call.issues.iter().take(batch::MAX_ENTRIES);
+        issuing().chain(entries.flat_map(issued)).collect()
     } else {
         Vec::new()
     };
@@ -84,56 +142,137 @@ pub(crate) fn balance_slot(account: Address) -> (Address, U256) {
     (slot.module(), slot.key())
 }
 
+const fn to_issue(call: &IPoints::issueCall) -> Issue {
+    Issue {
+        to: call.to,
+        amount: call.amount,
+        conversionId: call.conversionId,
+    }
+}
+
 pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
     host.not_payable()?;
-    Ok(match decode::<Call>(data)? {
-        Call::name(_) => IPoints::nameCall::abi_encode_returns(&"MileVerse Points".to_owned()),
-        Call::symbol(_) => IPoints::symbolCall::abi_encode_returns(&"MVP".to_owned()),
-        Call::decimals(_) => IPoints::decimalsCall::abi_encode_returns(&DECIMALS),
-        Call::totalSupply(_) => {
-            IPoints::totalSupplyCall::abi_encode_returns(&host.load(TOTAL_SUPPLY)?)
-        }
-        Call::totalIssued(_) => {
-            IPoints::totalIssuedCall::abi_encode_returns(&host.load(TOTAL_ISSUED)?)
-        }
-        Call::balanceOf(call) => {
-            let balance = ledger::balance(host, call.account)?;
-            IPoints::balanceOfCall::abi_encode_returns(&balance)
-        }
-        Call::allowance(call) => {
-            let allowance = host.load(ALLOWANCES.entry(call.owner).entry(call.spender))?;
-            IPoints::allowanceCall::abi_encode_returns(&allowance)
-        }
-        Call::issued(call) => {
-            let amount = host.load(ISSUED.entry(call.conversionId))?;
-            IPoints::issuedCall::abi_encode_returns(&amount)
-        }
-        Call::quotaLeft(call) => {
-            let left = issue::quota_left(host, call.issuer)?;
-            IPoints::quotaLeftCall::abi_encode_returns(&left)
-        }
-        Call::transfer(call) => {
+    let call = decode::<Call>(data)?;
+    match view::answer(host, &call)? {
+        Some(answer) => Ok(answer),
+        None => {
             host.may_change()?;
-            erc20::check_receiver(call.to)?;
-            ledger::transfer(host, host.caller(), call.to, call.amount)?;
-            IPoints::transferCall::abi_encode_returns(&true)
+            change(host, call)
+        }
+    }
+}
+
+/// The calls that change something.
+fn change(host: &mut Host<'_>, call: Call) -> Result<Vec<u8>, Fault> {
+    let caller = host.caller();
+    match call {
+        Call::transfer(call) => {
+            ledger::pay(host, caller, call.to, call.amount)?;
+            return Ok(IPoints::transferCall::abi_encode_returns(&true));
+        }
+        Call::transferWithMemo(call) => {
+            ledger::pay(host, caller, call.to, call.amount)?;
+            ledger::remark(host, caller, call.to, call.memo, call.amount)?;
+            return Ok(IPoints::transferWithMemoCall::abi_encode_returns(&true));
         }
         Call::transferFrom(call) => {
-            host.may_change()?;
-            erc20::check_receiver(call.to)?;
             erc20::spend_allowance(host, ALLOWANCES, call.from, call.amount)?;
-            ledger::transfer(host, call.from, call.to, call.amount)?;
-            IPoints::transferFromCall::abi_encode_returns(&true)
+            ledger::pay(host, call.from, call.to, call.amount)?;
+            return Ok(IPoints::transferFromCall::abi_encode_returns(&true));
+        }
+        Call::transferFromWithMemo(call) => {
+            erc20::spend_allowance(host, ALLOWANCES, call.from, call.amount)?;
+            ledger::pay(host, call.from, call.to, call.amount)?;
+            ledger::remark(host, call.from, call.to, call.memo, call.amount)?;
+            return Ok(IPoints::transferFromWithMemoCall::abi_encode_returns(&true));
+        }
+        Call::transferBatch(call) => {
+            let done = batch::transfer(host, &call.moves)?;
+            return Ok(IPoints::transferBatchCall::abi_encode_returns(&U256::from(
+                done,
+            )));
         }
         Call::approve(call) => {
-            host.may_change()?;
-            erc20::approve(host, ALLOWANCES, call.spender, call.amount)?;
-            IPoints::approveCall::abi_encode_returns(&true)
+            erc20::approve(host, ALLOWANCES, caller, call.spender, call.amount)?;
+            return Ok(IPoints::approveCall::abi_encode_returns(&true));
         }
-        Call::issue(call) => {
-            host.may_change()?;
-            issue::issue(host, call.to, call.amount, call.conversionId)?;
-            Vec::new()
+        Call::issueBatch(call) => {
+            let done = issue::issue_batch(host, &call.issues)?;
+            return Ok(IPoints::issueBatchCall::abi_encode_returns(&U256::from(
+                done,
+            )));
         }
-    })
+        Call::issue(call) => issue::issue(host, &to_issue(&call))?,
+        Call::burn(call) => ledger::burn(host, caller, call.amount)?,
+        Call::stopIssuing(_) => guardian::stop_all(host, true)?,
+        Call::resumeIssuing(_) => guardian::stop_all(host, false)?,
+        Call::stopIssuer(call) => guardian::stop_one(host, call.issuer, true)?,
+        Call::resumeIssuer(call) => guardian::stop_one(host, call.issuer, false)?,
+        other => signed(host, other)?,
+    }
+    Ok(Vec::new())
+}
+
+/// The calls that somebody else signed.
+fn signed(host: &mut Host<'_>, call: Call) -> Result<(), Fault> {
+    macro_rules! authorized {
+        ($call:ident) => {
+            Authorization {
+                from: $call.from,
+                to: $call.to,
+                value: $call.value,
+                valid_after: $call.validAfter,
+                valid_before: $call.validBefore,
+                nonce: $call.nonce,
+            }
+        };
+    }
+    macro_rules! permitted {
+        ($call:ident) => {
+            Permit {
+                owner: $call.owner,
+                spender: $call.spender,
+                value: $call.value,
+                deadline: $call.deadline,
+            }
+        };
+    }
+    match call {
+        Call::permit_0(call) => {
+            let signed = Signed::parts(call.v, call.r, call.s);
+            permit::permit(host, PERMITS, permitted!(call), signed)
+        }
+        Call::permit_1(call) => {
+            let signed = Signed::bytes(&call.signature);
+            permit::permit(host, PERMITS, permitted!(call), signed)
+        }
+        Call::transferWithAuthorization_0(call) => {
+            let signed = Signed::parts(call.v, call.r, call.s);
+            authorization::transfer(host, Kind::Transfer, authorized!(call), signed)
+        }
+        Call::transferWithAuthorization_1(call) => {
+            let signed = Signed::bytes(&call.signature);
+            authorization::transfer(host, Kind::Transfer, authorized!(call), signed)
+        }
+        Call::receiveWithAuthorization_0(call) => {
+            let signed = Signed::parts(call.v, call.r, call.s);
+            authorization::transfer(host, Kind::Receive, authorized!(call), signed)
+        }
+        Call::receiveWithAuthorization_1(call) => {
+            let signed = Signed::bytes(&call.signature);
+            authorization::transfer(host, Kind::Receive, authorized!(call), signed)
+        }
+        Call::cancelAuthorization_0(call) => {
+            let signed = Signed::parts(call.v, call.r, call.s);
+            authorization::cancel(host, call.authorizer, call.nonce, signed)
+        }
+        Call::cancelAuthorization_1(call) => {
+            let signed = Signed::bytes(&call.signature);
+            authorization::cancel(host, call.authorizer, call.nonce, signed)
+        }
+        // Every other call was a view, or is in `change`.
+        _ => Err(Fault::revert(
+            "calldata is not a call that this module knows",
+        )),
+    }
 }

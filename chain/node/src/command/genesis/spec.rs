@@ -25,6 +25,11 @@
 //! address = "0x…"
 //! daily_quota = "1000000"         # MVP with decimals
 //!
+//! [points]                        # no fees and no guardian, if left out; as in the genesis file
+//! guardian = "0x…"
+//! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
+//! lane = { shareBp = 9000, price = 1, least = 3000 }
+//!
 //! [[allocations]]                 # any number
 //! address = "0x…"
 //! amount = "250.5"                # MVC with decimals
@@ -41,6 +46,7 @@ use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
+    points::PointsRules,
     staking::{Allocation, StakingRules},
 };
 use serde::Deserialize;
@@ -113,6 +119,8 @@ struct Spec {
     members: Vec<Member>,
     #[serde(default)]
     issuers: Vec<Quota>,
+    #[serde(default)]
+    points: PointsRules,
     #[serde(default)]
     allocations: Vec<Amount>,
     #[serde(default)]
@@ -226,6 +234,7 @@ impl Spec {
             epoch_blocks: self.epoch_blocks,
             committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
+            points: self.points,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
                 bridge: self.ethereum.bridge,
