@@ -3,8 +3,8 @@
 //!
 //! The owners of all delegates ask; the committee makes a key; the chain hands over to it at an
 //! epoch's end and tells Ethereum by a packet under the old key; the relayer carries it. After that
-//! the contract has another light client, a packet under the new key arrives, and one that the old
-//! key could still sign does not: its contract refuses the epoch.
+//! the contract has another light client, and a packet under the new key arrives. That the old key
+//! counts no more is tried in `contracts/test/Rotation.t.sol`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -26,8 +26,9 @@ use tokio::{
 
 /// Transactions that are not final yet, over all validators.
 const UNDER_WAY: u64 = 12_000;
-/// Transactions in one request.
+/// Transactions in one request, and their bytes.
 const REQUEST: usize = 50;
+const REQUEST_BYTES: usize = 100_000;
 /// Connections to one validator.
 const CONNECTIONS: usize = 2;
 /// After the net had enough.
@@ -85,7 +86,13 @@ async fn hand_in(
         let most = if every.is_some() { 1 } else { REQUEST };
         // Held over the request: two requests of one sender must not overtake each other.
         let mut queue = queue.lock().await;
-        let some: Vec<Signed> = queue.by_ref().take(most).collect();
+        let mut bytes = 0usize;
+        let mut some: Vec<Signed> = Vec::new();
+        while some.len() < most && bytes < REQUEST_BYTES {
+            let Some(next) = queue.next() else { break };
+            bytes = bytes.saturating_add(next.raw.len());
+            some.push(next);
+        }
         if some.is_empty() {
             return Ok(());
         }

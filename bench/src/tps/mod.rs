@@ -192,11 +192,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
     let refused = clients
         .await
         .map_err(|error| Error::Setup(error.to_string()))??;
-    let missing = || {
-        Error::Setup(
-            "the traffic ended before the measurement began; give a larger --prepared".into(),
-        )
-    };
+    let missing = || watch.ledger().nothing();
     let (from, cpu_before) = opened.ok_or_else(missing)?;
     let (to, cpu_after) = closed.ok_or_else(missing)?;
     progress.say("reading the receipts".into());

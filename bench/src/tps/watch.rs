@@ -53,6 +53,19 @@ impl Ledger {
         self.since().remove(&hash);
     }
 
+    /// Why nothing could be counted, with what a validator said if it refused something.
+    pub fn nothing(&self) -> Error {
+        let refusal = self.0.refusal.lock();
+        let refusal = refusal.unwrap_or_else(PoisonError::into_inner).clone();
+        Error::Setup(refusal.map_or_else(
+            || {
+                "no transaction became final in the measured time; give a larger --prepared"
+                    .to_owned()
+            },
+            |reason| format!("no transaction became final; a validator said: {reason}"),
+        ))
+    }
+
     /// Remembers why the first one was refused.
     pub fn first_refusal(&self, reason: String) {
         *self
@@ -193,17 +206,7 @@ impl Watch {
         }
         counted.finality_ms = Percentiles::over(took);
         if counted.transactions == 0 {
-            let reason = self
-                .ledger
-                .0
-                .refusal
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            return Err(Error::Setup(reason.map_or_else(
-                || "no transaction became final in the measured time".to_owned(),
-                |reason| format!("no transaction became final; a validator said: {reason}"),
-            )));
+            return Err(self.ledger.nothing());
         }
         Ok(counted)
     }
