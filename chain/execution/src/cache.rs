@@ -119,6 +119,21 @@ impl Cache {
             .map(|account| account.code_hash)
     }
 
+    /// An account, if it is known; one that is not there is the default.
+    pub(crate) fn account(&self, address: Address) -> Option<Account> {
+        self.accounts
+            .get(&address)
+            .map(|entry| entry.current.unwrap_or_default())
+    }
+
+    /// Changes an account that was loaded before.
+    pub(crate) fn set_account(&mut self, address: Address, account: Account) {
+        self.accounts
+            .entry(address)
+            .or_insert_with(|| Entry::new(None))
+            .current = Some(account).filter(|account| !account.is_empty());
+    }
+
     /// Reads all that is missing.
     pub(crate) async fn fetch(&mut self, reader: &impl StateReader) -> Result<(), ReadError> {
         while let Some(place) = self.missing.pop_first() {
@@ -190,7 +205,7 @@ impl Cache {
                 continue;
             }
             let current = if touched.is_selfdestructed() {
-                None
+                Account::default()
             } else {
                 for (slot, word) in touched.changed_storage_slots() {
                     self.store(address, *slot, word.present_value);
@@ -204,17 +219,13 @@ impl Cache {
                     self.created.insert(info.code_hash, code.original_bytes());
                     self.codes.insert(info.code_hash, code);
                 }
-                Some(Account {
+                Account {
                     nonce: info.nonce,
                     balance: info.balance,
                     code_hash: info.code_hash,
-                })
-                .filter(|account| !account.is_empty())
+                }
             };
-            self.accounts
-                .entry(address)
-                .or_insert_with(|| Entry::new(None))
-                .current = current;
+            self.set_account(address, current);
         }
     }
 

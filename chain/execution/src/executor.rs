@@ -27,7 +27,7 @@ use crate::{
         staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
-    session::{Refusal, Session},
+    session::{Executed, Refusal, Session},
     state::{self, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
@@ -133,6 +133,17 @@ impl Executor {
     pub fn new(genesis: &Genesis) -> Self {
         Self {
             config: Arc::new(Config::new(genesis)),
+        }
+    }
+
+    /// The same transition, with every transaction run by the EVM's interpreter. Slower; for
+    /// comparing.
+    #[must_use]
+    pub fn interpreted(&self) -> Self {
+        let mut config = Config::clone(&self.config);
+        config.interpreted = true;
+        Self {
+            config: Arc::new(config),
         }
     }
 
@@ -270,24 +281,25 @@ impl Executor {
         Ok((taken, output, dead))
     }
 
-    /// Whether a block on top of `state` could take this transaction as far as gas is paid with
-    /// points: the rule that blocks are built and checked by. For the mempool.
+    /// Why no block on top of `state` takes this transaction, as far as gas is paid with points: a
+    /// sentence for its sender. The rule is the one that blocks are built and checked by. For the
+    /// mempool.
     ///
     /// # Errors
     ///
-    /// [`BlockError::Invalid`] with a sentence for the sender, or when the state cannot be read.
+    /// When the state cannot be read.
     pub async fn admit(
         &self,
         state: &impl StateReader,
         transaction: &Transaction,
-    ) -> Result<(), BlockError> {
+    ) -> Result<Option<String>, ReadError> {
         let Some(lane) = Lane::of(&self.config, transaction) else {
-            return Ok(());
+            return Ok(None);
         };
         let (module, slot) = lane.purse();
         let held = state::storage(state, module, slot).await?;
-        lane.check(held, self.config.gas_limit, 0)
-            .map_err(|refusal| BlockError::Invalid(refusal.reason))
+        let checked = lane.check(held, self.config.gas_limit, 0);
+        Ok(checked.err().map(|refusal| refusal.reason))
     }
 
     /// Tries a call on top of `state`, as if in `block`, and keeps nothing.
@@ -434,21 +446,19 @@ impl<'a, R: StateReader> Work<'a, R> {
             }
         }
         let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
-        let done = match self.session.run(&envelope).await? {
+        let Executed {
+            success,
+            gas_used,
+            mut logs,
+            contract_address,
+            effects,
+        } = match self.session.transact(&envelope).await? {
             Ok(done) => done,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        self.session.cache.commit(done.state);
-        let gas_used = done.result.tx_gas_used();
+        self.session.commit(effects);
         // Never more than its limit, which fits.
         self.gas_used = self.gas_used.saturating_add(gas_used);
-        let success = done.result.is_success();
-        let contract_address = done.result.created_address();
-        let mut logs = if success {
-            done.result.into_logs()
-        } else {
-            Vec::new()
-        };
         if let Some(lane) = &lane {
             self.lane_gas_used = self.lane_gas_used.saturating_add(gas_used);
             let owed = lane.owed(success, gas_used, &logs);

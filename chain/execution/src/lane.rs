@@ -37,6 +37,8 @@ use mileverse_primitives::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lane {
     sender: Address,
+    /// Where its points stand.
+    purse: (Address, U256),
     gas_limit: u64,
     terms: Terms,
     receiver: Address,
@@ -54,6 +56,7 @@ impl Lane {
         let rules = &config.points;
         Some(Self {
             sender,
+            purse: points::balance_slot(sender),
             gas_limit: transaction.gas_limit(),
             terms: rules.given.lane,
             receiver: rules.receiver(),
@@ -64,8 +67,8 @@ impl Lane {
     }
 
     /// Where the sender's points stand.
-    pub(crate) fn purse(&self) -> (Address, U256) {
-        points::balance_slot(self.sender)
+    pub(crate) const fn purse(&self) -> (Address, U256) {
+        self.purse
     }
 
     /// Where the receiver's points stand.

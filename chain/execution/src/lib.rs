@@ -17,12 +17,14 @@
 //! | `executor` | what a node calls: execute, build, call, estimate |
 //! | `lane` | gas paid with points |
 //! | `session` | one block under way, and the reading of what it lacks |
+//! | `direct` | calls straight to the points module |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
 //! | `modules` | system modules: points, coin, bridge, staking |
 
 mod cache;
 mod call;
+mod direct;
 mod error;
 mod executor;
 mod lane;

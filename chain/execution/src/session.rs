@@ -2,6 +2,7 @@
 
 use crate::{
     cache::{Cache, Place, View},
+    direct,
     error::BlockError,
     executor::BlockInput,
     modules::{
@@ -11,9 +12,9 @@ use crate::{
         ledger::{Books, Scratch},
         slot::Slot,
     },
-    state::StateReader,
+    state::{Account, StateReader},
 };
-use alloy::primitives::{Address, TxKind, U256};
+use alloy::primitives::{Address, Log, TxKind, U256};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
 use revm::{
     context::{
@@ -23,6 +24,7 @@ use revm::{
     context_interface::block::BlobExcessGasAndPrice,
     precompile::{PrecompileSpecId, Precompiles},
     primitives::hardfork::SpecId,
+    state::EvmState,
 };
 use std::{
     collections::BTreeMap,
@@ -52,6 +54,60 @@ impl From<InvalidTransaction> for Refusal {
         Self {
             reason: error.to_string(),
             permanent,
+        }
+    }
+}
+
+/// What a transaction of a block came to; nothing is kept of it until it is committed.
+#[derive(Debug)]
+pub(crate) struct Executed {
+    pub(crate) success: bool,
+    pub(crate) gas_used: u64,
+    pub(crate) logs: Vec<Log>,
+    pub(crate) contract_address: Option<Address>,
+    pub(crate) effects: Effects,
+}
+
+/// What it does to the state.
+#[derive(Debug)]
+pub(crate) enum Effects {
+    Evm(EvmState),
+    Direct {
+        sender: Address,
+        account: Account,
+        words: Vec<(Slot, U256)>,
+    },
+}
+
+impl From<ResultAndState> for Executed {
+    fn from(done: ResultAndState) -> Self {
+        let success = done.result.is_success();
+        Self {
+            success,
+            gas_used: done.result.tx_gas_used(),
+            contract_address: done.result.created_address(),
+            logs: if success {
+                done.result.into_logs()
+            } else {
+                Vec::new()
+            },
+            effects: Effects::Evm(done.state),
+        }
+    }
+}
+
+impl From<direct::Done> for Executed {
+    fn from(done: direct::Done) -> Self {
+        Self {
+            success: done.success,
+            gas_used: done.gas_used,
+            logs: done.logs,
+            contract_address: None,
+            effects: Effects::Direct {
+                sender: done.sender,
+                account: done.account,
+                words: done.words,
+            },
         }
     }
 }
@@ -110,6 +166,76 @@ impl<'a, R: StateReader> Session<'a, R> {
     pub(crate) const fn for_calls(&mut self) {
         self.env.cfg_env.disable_nonce_check = true;
         self.env.cfg_env.disable_eip3607 = true;
+    }
+
+    /// Runs a transaction of a block on the state so far, the short way if there is one.
+    pub(crate) async fn transact(
+        &mut self,
+        transaction: &TxEnv,
+    ) -> Result<Result<Executed, Refusal>, BlockError> {
+        if let Some(done) = self.run_direct(transaction).await? {
+            return Ok(Ok(done.into()));
+        }
+        Ok(self.run(transaction).await?.map(Executed::from))
+    }
+
+    /// Keeps what a transaction did.
+    pub(crate) fn commit(&mut self, effects: Effects) {
+        match effects {
+            Effects::Evm(state) => self.cache.commit(state),
+            Effects::Direct {
+                sender,
+                account,
+                words,
+            } => {
+                self.cache.set_account(sender, account);
+                for (slot, word) in words {
+                    self.cache.store(slot.module(), slot.key(), word);
+                }
+            }
+        }
+    }
+
+    /// Runs a plain call to the points module; `None` if the transaction is none.
+    async fn run_direct(
+        &mut self,
+        transaction: &TxEnv,
+    ) -> Result<Option<direct::Done>, BlockError> {
+        let EvmEnv { cfg_env, block_env } = &self.env;
+        if self.config.interpreted {
+            return Ok(None);
+        }
+        let Some(call) = direct::Call::of(transaction, block_env, cfg_env, SPEC) else {
+            return Ok(None);
+        };
+        self.cache.want(Place::Account(transaction.caller));
+        self.cache.fetch(self.reader).await?;
+        let Some(account) = self.cache.account(transaction.caller) else {
+            return Ok(None);
+        };
+        loop {
+            let done =
+                poll_fn(|context| Poll::Ready(self.attempt_direct(call, account, context))).await;
+            if self.cache.is_complete() {
+                return Ok(done);
+            }
+            self.want_slots(transaction);
+            self.cache.fetch(self.reader).await?;
+        }
+    }
+
+    fn attempt_direct(
+        &mut self,
+        call: direct::Call<'_>,
+        account: Account,
+        context: &mut Context<'_>,
+    ) -> Option<direct::Done> {
+        let reader = self.reader;
+        let view = View {
+            cache: &mut self.cache,
+            fetch_now: &mut |cache, place| cache.fetch_now(reader, context, place),
+        };
+        call.run(&self.config, &self.env.block_env, account, view)
     }
 
     /// Runs a transaction on the state so far, without keeping what it does.
@@ -209,19 +335,26 @@ impl<'a, R: StateReader> Session<'a, R> {
         })
     }
 
+    /// Notes the words of a module that a transaction is sure to use.
+    fn want_slots(&mut self, transaction: &TxEnv) {
+        let TxKind::Call(to) = transaction.kind else {
+            return;
+        };
+        let caller = transaction.caller;
+        for (address, slot) in modules::expected_slots(&self.config, to, caller, &transaction.data)
+        {
+            self.cache.want(Place::Slot(address, slot));
+        }
+    }
+
     /// Reads what a transaction needs for certain, so that most run once.
     async fn prefetch(&mut self, transaction: &TxEnv) -> Result<(), BlockError> {
-        let cache = &mut self.cache;
-        let config = &self.config;
-        cache.want(Place::Account(transaction.caller));
+        self.cache.want(Place::Account(transaction.caller));
         if let TxKind::Call(to) = transaction.kind {
-            cache.want(Place::Account(to));
-            for (address, slot) in
-                modules::expected_slots(config, to, transaction.caller, &transaction.data)
-            {
-                cache.want(Place::Slot(address, slot));
-            }
+            self.cache.want(Place::Account(to));
+            self.want_slots(transaction);
         }
+        let cache = &mut self.cache;
         for item in &transaction.access_list.0 {
             cache.want(Place::Account(item.address));
             for slot in &item.storage_keys {

@@ -228,6 +228,27 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_read_as_people_write_them() {
+        let text = r#"{
+            "guardian": "0x0000000000000000000000000000000000000000",
+            "fee": {
+                "basisPoints": 30,
+                "cap": "300000000",
+                "receiver": "0x0909090909090909090909090909090909090909",
+                "exempt": []
+            },
+            "lane": { "shareBp": 9000, "price": 1, "least": 3000 }
+        }"#;
+        let rules: PointsRules = serde_json::from_str(text).unwrap();
+        assert_eq!(rules, PointsRules::paid_to(RECEIVER));
+        let written = serde_json::to_string(&rules).unwrap();
+        assert_eq!(
+            serde_json::from_str::<PointsRules>(&written).unwrap(),
+            rules
+        );
+    }
+
+    #[test]
     fn bad_rules_are_refused_by_name() {
         type Breaker = (&'static str, fn(&mut PointsRules));
         let breakers: [Breaker; 8] = [

@@ -104,6 +104,16 @@ impl Reads {
         }))
     }
 
+    /// Why no block takes a transaction that pays its gas with points.
+    pub async fn lane_refusal(
+        &self,
+        transaction: &Transaction,
+    ) -> Result<Option<String>, ErrorObjectOwned> {
+        self.consistent(|reader| async move { self.executor.admit(&reader, transaction).await })
+            .await
+            .map_err(|error| failure::internal(&error))
+    }
+
     /// An account's code; empty if there is none.
     pub async fn code(
         &self,
@@ -232,6 +242,9 @@ impl Admission {
     pub async fn admit(&self, raw: &[u8]) -> Result<B256, ErrorObjectOwned> {
         let transaction = Transaction::decode(raw, self.chain_id)
             .map_err(|error| failure::refused(error.to_string()))?;
+        if let Some(reason) = self.reads.lane_refusal(&transaction).await? {
+            return Err(failure::refused(reason));
+        }
         for _ in 0..ATTEMPTS {
             let seen = self.mempool.final_blocks();
             let sender = self.reads.account(transaction.sender()).await?;

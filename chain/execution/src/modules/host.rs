@@ -88,12 +88,54 @@ impl<E: std::fmt::Display> From<JournalLoadError<E>> for Fault {
 
 /// One call of a module.
 pub(crate) struct Host<'a> {
-    internals: EvmInternals<'a>,
+    world: World<'a>,
     config: &'a Config,
     caller: Address,
     value: U256,
+    now: u64,
+    height: u64,
     is_static: bool,
     gas_left: u64,
+}
+
+/// Whose words a call reads and writes.
+enum World<'a> {
+    /// The EVM's journal.
+    Evm(EvmInternals<'a>),
+    /// The block's cache, for a call that no interpreter is around.
+    Direct(&'a mut dyn Words),
+}
+
+/// Words of storage with what their prices depend on.
+pub(crate) trait Words {
+    /// A word, and whether this is its first use in the transaction; out of gas if it is and
+    /// `skip_cold` says that this cannot be paid.
+    fn load(&mut self, slot: Slot, skip_cold: bool) -> Result<(U256, bool), Fault>;
+    /// Changes a word.
+    fn store(&mut self, slot: Slot, word: U256, skip_cold: bool) -> Result<Stored, Fault>;
+    /// Takes an event.
+    fn log(&mut self, log: Log);
+}
+
+/// What a word was before it was stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored {
+    /// Before the transaction.
+    pub(crate) original: U256,
+    /// Before this store.
+    pub(crate) present: U256,
+    /// Whether the transaction had nothing to do with it before.
+    pub(crate) is_cold: bool,
+}
+
+/// Where and by whom a module is called directly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) caller: Address,
+    /// Block time in seconds.
+    pub(crate) now: u64,
+    pub(crate) height: u64,
+    pub(crate) gas: u64,
 }
 
 impl<'a> Host<'a> {
@@ -102,9 +144,35 @@ impl<'a> Host<'a> {
             config,
             caller: input.caller,
             value: input.value,
+            now: input.internals.block_timestamp().saturating_to(),
+            height: input.internals.block_number().saturating_to(),
             is_static: input.is_static,
             gas_left: input.gas,
-            internals: input.internals,
+            world: World::Evm(input.internals),
+        }
+    }
+
+    /// A call by a transaction itself, without value.
+    pub(crate) fn direct(config: &'a Config, words: &'a mut dyn Words, place: Place) -> Self {
+        Self {
+            config,
+            caller: place.caller,
+            value: U256::ZERO,
+            now: place.now,
+            height: place.height,
+            is_static: false,
+            gas_left: place.gas,
+            world: World::Direct(words),
+        }
+    }
+
+    /// The EVM, for what only it has.
+    fn evm(&mut self) -> Result<&mut EvmInternals<'a>, Fault> {
+        match &mut self.world {
+            World::Evm(internals) => Ok(internals),
+            World::Direct(_) => Err(Fault::Fatal(
+                "a module that was called directly reads coin".into(),
+            )),
         }
     }
 
@@ -125,13 +193,13 @@ impl<'a> Host<'a> {
     }
 
     /// Block time in seconds.
-    pub(crate) fn now(&self) -> u64 {
-        self.internals.block_timestamp().saturating_to()
+    pub(crate) const fn now(&self) -> u64 {
+        self.now
     }
 
     /// Height of the block.
-    pub(crate) fn height(&self) -> u64 {
-        self.internals.block_number().saturating_to()
+    pub(crate) const fn height(&self) -> u64 {
+        self.height
     }
 
     pub(crate) const fn charge(&mut self, gas: u64) -> Result<(), Fault> {
@@ -173,33 +241,23 @@ impl<'a> Host<'a> {
     pub(crate) fn load(&mut self, slot: Slot) -> Result<U256, Fault> {
         self.charge(WARM_GAS)?;
         let skip_cold = self.gas_left < COLD_SLOT_GAS;
-        let mut account = self.internals.load_account_mut(slot.module())?;
-        let word = account
-            .sload(slot.key(), skip_cold)?
-            .map(|slot| slot.present_value());
-        drop(account);
-        if word.is_cold {
+        let (word, is_cold) = self.world.load(slot, skip_cold)?;
+        if is_cold {
             self.charge(COLD_SLOT_GAS)?;
         }
-        Ok(word.data)
+        Ok(word)
     }
 
     pub(crate) fn store(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
         self.may_change()?;
         self.charge(WARM_GAS)?;
         let skip_cold = self.gas_left < COLD_SLOT_GAS;
-        let mut account = self.internals.load_account_mut(slot.module())?;
-        // What is written and cannot be paid for below is reverted with the call.
-        account.touch();
-        let done = account.sstore(slot.key(), word, skip_cold)?;
-        drop(account);
-        if done.is_cold {
+        let stored = self.world.store(slot, word, skip_cold)?;
+        if stored.is_cold {
             self.charge(COLD_SLOT_GAS)?;
         }
-        let values = done.data;
-        let changed = values.new_value != values.present_value;
-        if changed && values.original_value == values.present_value {
-            self.charge(if values.original_value.is_zero() {
+        if word != stored.present && stored.original == stored.present {
+            self.charge(if stored.original.is_zero() {
                 SET_GAS - WARM_GAS
             } else {
                 RESET_GAS - WARM_GAS
@@ -210,14 +268,13 @@ impl<'a> Host<'a> {
 
     /// Reads a word whose price is part of a flat charge made before.
     pub(crate) fn load_prepaid(&mut self, slot: Slot) -> Result<U256, Fault> {
-        Ok(self.internals.sload(slot.module(), slot.key())?.data)
+        Ok(self.world.load(slot, false)?.0)
     }
 
     /// Writes a word whose price is part of a flat charge made before.
     pub(crate) fn store_prepaid(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
         self.may_change()?;
-        self.internals.touch_account(slot.module())?;
-        self.internals.sstore(slot.module(), slot.key(), word)?;
+        self.world.store(slot, word, false)?;
         Ok(())
     }
 
@@ -254,7 +311,11 @@ impl<'a> Host<'a> {
         let topics = LOG_TOPIC_GAS.saturating_mul(data.topics().len() as u64);
         let bytes = LOG_BYTE_GAS.saturating_mul(data.data.len() as u64);
         self.charge(LOG_GAS.saturating_add(topics).saturating_add(bytes))?;
-        self.internals.log(Log { address, data });
+        let log = Log { address, data };
+        match &mut self.world {
+            World::Evm(internals) => internals.log(log),
+            World::Direct(words) => words.log(log),
+        }
         Ok(())
     }
 
@@ -263,7 +324,7 @@ impl<'a> Host<'a> {
         self.charge(WARM_GAS)?;
         let skip_cold = self.gas_left < COLD_ACCOUNT_GAS;
         let loaded = self
-            .internals
+            .evm()?
             .load_account_mut_skip_cold_load(address, skip_cold)?;
         let (balance, is_cold) = (*loaded.data.balance(), loaded.is_cold);
         drop(loaded);
@@ -276,10 +337,42 @@ impl<'a> Host<'a> {
     /// Sets an account's MVC, after [`balance`](Self::balance) told and charged for it.
     pub(crate) fn set_balance(&mut self, address: Address, balance: U256) -> Result<(), Fault> {
         self.may_change()?;
-        let is_new = !balance.is_zero() && self.internals.load_account(address)?.data.is_empty();
+        let is_new = !balance.is_zero() && self.evm()?.load_account(address)?.data.is_empty();
         self.charge(if is_new { NEW_ACCOUNT_GAS } else { RESET_GAS })?;
-        self.internals.set_balance(address, balance)?;
+        self.evm()?.set_balance(address, balance)?;
         Ok(())
+    }
+}
+
+impl World<'_> {
+    fn load(&mut self, slot: Slot, skip_cold: bool) -> Result<(U256, bool), Fault> {
+        match self {
+            Self::Evm(internals) => {
+                let mut account = internals.load_account_mut(slot.module())?;
+                let word = account
+                    .sload(slot.key(), skip_cold)?
+                    .map(|slot| slot.present_value());
+                Ok((word.data, word.is_cold))
+            }
+            Self::Direct(words) => words.load(slot, skip_cold),
+        }
+    }
+
+    fn store(&mut self, slot: Slot, word: U256, skip_cold: bool) -> Result<Stored, Fault> {
+        match self {
+            Self::Evm(internals) => {
+                let mut account = internals.load_account_mut(slot.module())?;
+                // What is written and cannot be paid for is reverted with the call.
+                account.touch();
+                let done = account.sstore(slot.key(), word, skip_cold)?;
+                Ok(Stored {
+                    original: done.data.original_value,
+                    present: done.data.present_value,
+                    is_cold: done.is_cold,
+                })
+            }
+            Self::Direct(words) => words.store(slot, word, skip_cold),
+        }
     }
 }
 

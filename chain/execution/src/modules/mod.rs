@@ -29,7 +29,7 @@ use alloy::{
     sol_types::{Revert, SolError, SolInterface, abi::AbiDecoderConfig},
 };
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
-use host::{Fault, Host};
+use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
     genesis::{EthereumSide, Genesis, Issuer, Member},
@@ -62,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) members: Vec<Member>,
     pub(crate) staking: StakingRules,
     pub(crate) genesis_hash: B256,
+    /// Whether every transaction is run by the EVM.
+    pub(crate) interpreted: bool,
 }
 
 impl Config {
@@ -80,6 +82,7 @@ impl Config {
             members: genesis.committee.members.clone(),
             staking: genesis.staking,
             genesis_hash: genesis.hash().unwrap_or_default(),
+            interpreted: false,
         }
     }
 }
@@ -93,13 +96,15 @@ struct Module {
     call: fn(&mut Host<'_>, &[u8]) -> Result<Vec<u8>, Fault>,
 }
 
+const POINTS_MODULE: Module = Module {
+    address: POINTS,
+    name: "points",
+    max_input: points::MAX_INPUT,
+    call: points::call,
+};
+
 const MODULES: [Module; 5] = [
-    Module {
-        address: POINTS,
-        name: "points",
-        max_input: points::MAX_INPUT,
-        call: points::call,
-    },
+    POINTS_MODULE,
     Module {
         address: COIN,
         name: "coin",
@@ -213,6 +218,18 @@ fn run(module: &Module, config: &Config, input: PrecompileInput<'_>) -> Precompi
         Err(Fault::OutOfGas) => Ok(PrecompileOutput::halt(PrecompileHalt::OutOfGas, reservoir)),
         Err(Fault::Fatal(reason)) => Err(PrecompileError::Fatal(reason)),
     }
+}
+
+/// Runs a call to the points module outside of the EVM; answers the gas that it used, too.
+pub(crate) fn run_points(
+    config: &Config,
+    words: &mut dyn Words,
+    place: Place,
+    data: &[u8],
+) -> (Result<Vec<u8>, Fault>, u64) {
+    let mut host = Host::direct(config, words, place);
+    let result = enter(&POINTS_MODULE, &mut host, data, true);
+    (result, place.gas.saturating_sub(host.gas_left()))
 }
 
 fn enter(

@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, B256, U256, keccak256};
 
 /// A word of a module's storage.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Slot {
     module: Address,
     key: U256,

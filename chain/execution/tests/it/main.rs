@@ -7,6 +7,7 @@ mod blocks;
 mod bridge;
 mod coin;
 mod contracts;
+mod direct;
 mod economy;
 mod ethereum;
 mod evm;

@@ -402,7 +402,8 @@ impl Chain {
         output
     }
 
-    /// Building must come to the same as executing.
+    /// Building must come to the same as executing, and the EVM's interpreter to the same as the
+    /// short way.
     fn try_otherwise(
         &mut self,
         transactions: &[Transaction],
@@ -418,6 +419,13 @@ impl Chain {
         assert_eq!(taken, transactions);
         assert_eq!(built, *output);
         assert!(dead.is_empty());
+        let interpreted = self.executor.interpreted();
+        let slow = block_on(interpreted.execute(&self.state, input.clone(), transactions));
+        assert_eq!(
+            slow.unwrap(),
+            *output,
+            "the interpreter comes to something else"
+        );
         self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
             .unwrap()
             .changes;
