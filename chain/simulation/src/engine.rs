@@ -152,7 +152,7 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         attestations: line()?,
         headers: line()?,
         sync: line()?,
-        probe: line()?,
+        floor: line()?,
     };
     let rotation_secrets = Shared::new(rotation_secrets);
     // Who does not deal and endorses nothing still hears what others endorse.
@@ -172,10 +172,12 @@ async fn start(launch: Launch) -> Result<Launched, String> {
         },
         line()?,
     );
+    let peers = Peers::new(oracle.socket_manager(), guests);
     let running = engine::start(
         context.child("engine"),
         engine::Config {
-            peers: Peers::new(oracle.socket_manager(), guests),
+            named: peers.named(),
+            peers,
             blocker: oracle.control(identity.public_key()),
             identity,
             prefix,

@@ -6,14 +6,14 @@ use crate::{
     attestation,
     block::{Block, Digest, PublicKey},
     committee::MAX_PARTICIPANTS,
-    engine::peers::MAX_GUESTS,
+    engine::{floor, peers::MAX_GUESTS},
     equivocation,
     mempool::gossip,
     rotation, sync,
 };
 use commonware_consensus::marshal::{self, standard::Standard};
 use commonware_cryptography::bls12381::primitives::variant::MinSig;
-use commonware_glue::dkg::{self, orchestrator, probe};
+use commonware_glue::dkg::{self, orchestrator};
 use commonware_p2p::max_message_size;
 use std::num::NonZeroUsize;
 
@@ -33,7 +33,7 @@ pub fn largest_message() -> u32 {
         marshal::max_payload_size::<Standard<Block>, Scheme>(members, &()),
         dkg::max_payload_size::<MinSig, PublicKey>(MAX_PARTICIPANTS),
         gossip::MAX_MESSAGE_BYTES,
-        probe::max_payload_size::<Standard<Block>, Scheme>(members, &()),
+        floor::max_payload_size(members),
         sync::MAX_MESSAGE_BYTES,
         rotation::max_payload_size(MAX_PARTICIPANTS),
         attestation::MAX_MESSAGE_BYTES,

@@ -96,7 +96,7 @@ use commonware_runtime::{
     Clock, Handle, Metrics, Network as RuntimeNetwork, Spawner, buffer::paged::CacheRef,
 };
 use commonware_storage::{Context as StorageContext, archive::immutable};
-use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize};
+use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize, ordered::Set};
 use futures::future::{Either, select};
 use mileverse_primitives::{B256, genesis::Genesis};
 use rand::CryptoRng;
@@ -154,7 +154,7 @@ pub struct Channels<S, R> {
     /// 9: the state, for nodes that sync.
     pub sync: Channel<S, R>,
     /// 10: final blocks for them to start from.
-    pub probe: Channel<S, R>,
+    pub floor: Channel<S, R>,
 }
 
 /// What one node's engine is made of.
@@ -163,6 +163,8 @@ pub struct Config<V, M, B, L, K> {
     pub identity: ed25519::PrivateKey,
     /// Activates each epoch's peers.
     pub peers: M,
+    /// Peers that the operator named. A node that looks for a state calls them too.
+    pub named: Set<PublicKey>,
     /// Blocks a peer that misbehaves.
     pub blocker: B,
     /// Names its partitions on disk.
@@ -281,6 +283,7 @@ where
     let Config {
         identity,
         peers,
+        named,
         blocker,
         prefix,
         genesis,
@@ -369,8 +372,8 @@ where
     let floor::Found {
         plan,
         epochs: epoch_plan,
-        probe,
-        handle: probing,
+        attach,
+        handle: serving,
     } = floor::find(
         context.child("floor"),
         floor::Config {
@@ -380,10 +383,12 @@ where
             blocker: blocker.clone(),
             schemes: &schemes,
             first,
+            named,
             epoch_blocks,
+            tip: tip.clone(),
             progress: &progress,
         },
-        channels.probe,
+        channels.floor,
     )
     .await?;
     let (syncing, resolver_of_state) = sync::Actor::new(
@@ -544,7 +549,8 @@ where
         let tip = tip.clone();
         move |storage| sweep::run(storage, engines, genesis.epoch_blocks, tip)
     });
-    probe.attach(marshal.clone());
+    // Without its receiver the service has ended, and the engine does too.
+    let _ = attach.send(marshal.clone());
     let databases = report_until(
         &context,
         &marshal,
@@ -582,7 +588,7 @@ where
             reshare,
             orchestrator,
             syncing,
-            probing,
+            serving,
         ];
         if let Err(error) = Handle::select(parts).await {
             tracing::error!(%error, "a part of consensus ended");

@@ -113,7 +113,7 @@ where
         attestations: network.register(7, quota(NZU32!(16), NZU32!(8))),
         headers: network.register(8, quota(NZU32!(64), NZU32!(16))),
         sync: network.register(9, quota(NZU32!(64), NZU32!(16))),
-        probe: network.register(10, quota(NZU32!(16), NZU32!(8))),
+        floor: network.register(10, quota(NZU32!(16), NZU32!(8))),
     };
     let gossip = network.register(5, quota(NZU32!(1024), NZU32!(128)));
     // A ceremony's chain runs as fast as its players can; a few of its blocks a second suffice.

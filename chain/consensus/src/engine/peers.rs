@@ -8,7 +8,8 @@
 //! - *visitors*, who asked to be let in over JSON-RPC: new nodes that sync and follow.
 //!
 //! Guests receive what is broadcast and may ask for blocks and state; they have no vote, and this
-//! node does not call them.
+//! node does not call them. Only while it looks for a state to start from it calls those that are
+//! configured: the first committee may be gone (`floor`).
 //!
 //! The network keeps the peers of the newest sets, and each epoch makes one. A visitor is let in by
 //! another set of the same epoch; there are [`SETS`] for each, and who comes after that waits for
@@ -113,6 +114,11 @@ impl<M> Peers<M> {
             inner,
             shared: Arc::new(Mutex::new(shared)),
         }
+    }
+
+    /// The configured guests.
+    pub fn named(&self) -> Set<PublicKey> {
+        self.with(|shared| Set::from_iter_dedup(shared.fixed.keys().cloned()))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Shared) -> T) -> T {

@@ -34,7 +34,8 @@ pub struct Schemes {
     known: Arc<Mutex<Known>>,
 }
 
-type GroupKey = <MinSig as Variant>::Public;
+/// A group key.
+pub type GroupKey = <MinSig as Variant>::Public;
 
 struct Known {
     /// Verifiers of certificates, by the first epoch of their key.
@@ -74,7 +75,7 @@ impl Schemes {
     pub fn learn(&self, keys: impl IntoIterator<Item = (u64, GroupKey)>, until: u64) {
         let mut known = self.lock();
         for (first, key) in keys {
-            let verifier = Arc::new(Scheme::certificate_verifier(&self.namespace, key));
+            let verifier = self.verifier(key);
             known.groups.insert(Epoch::new(first), (key, verifier));
         }
         known.until = known.until.max(Epoch::new(until));
@@ -84,11 +85,29 @@ impl Schemes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Verifies certificates under the genesis key.
-    pub fn genesis(&self) -> Option<Scheme> {
-        self.lock()
-            .group(Epoch::zero())
-            .map(|(_, verifier)| verifier.as_ref().clone())
+    /// Verifies certificates under `key`.
+    pub(super) fn verifier(&self, key: GroupKey) -> Arc<Scheme> {
+        Arc::new(Scheme::certificate_verifier(&self.namespace, key))
+    }
+
+    /// What verifies certificates under each known key, by the first epoch that the key signs.
+    pub(super) fn verifiers(&self) -> BTreeMap<u64, Arc<Scheme>> {
+        let known = self.lock();
+        let groups = known.groups.iter();
+        groups
+            .map(|(first, (_, verifier))| (first.get(), Arc::clone(verifier)))
+            .collect()
+    }
+
+    /// The epochs up to `epoch` that began with another key than the one before, ascending;
+    /// `None` while there may be some that are not known here.
+    pub(super) fn changes(&self, epoch: u64) -> Option<Vec<u64>> {
+        let known = self.lock();
+        if epoch > known.until.get() {
+            return None;
+        }
+        let firsts = known.groups.keys().map(|first| first.get());
+        Some(firsts.filter(|first| (1..=epoch).contains(first)).collect())
     }
 
     /// Whether this node has a share to sign `epoch` with.

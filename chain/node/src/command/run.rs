@@ -285,6 +285,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         context.child("consensus"),
         engine::Config {
             identity: keys.identity,
+            named: joined.peers.named(),
             peers: joined.peers,
             blocker: joined.blocker,
             prefix: "chain".into(),
