@@ -12,6 +12,7 @@ use crate::{
         slot::Slot,
     },
     state::StateReader,
+    words,
 };
 use alloy::primitives::{Address, TxKind, U256};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
@@ -31,8 +32,10 @@ use std::{
     task::{Context, Poll},
 };
 
+mod inspect;
+
 /// Ethereum's rules that this chain follows.
-const SPEC: SpecId = SpecId::OSAKA;
+pub(crate) const SPEC: SpecId = SpecId::OSAKA;
 
 /// Why a transaction cannot be in this block.
 #[derive(Debug)]
@@ -50,7 +53,7 @@ impl From<InvalidTransaction> for Refusal {
                 | InvalidTransaction::LackOfFundForMaxFee { .. }
         );
         Self {
-            reason: error.to_string(),
+            reason: words::invalid(&error),
             permanent,
         }
     }

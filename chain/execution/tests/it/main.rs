@@ -12,6 +12,7 @@ mod evm;
 mod forgery;
 mod points;
 mod properties;
+mod questions;
 mod rotation;
 mod staking;
 mod support;
