@@ -1,260 +1,22 @@
-//! What explorers and tools rely on: forms, tags, errors, history, filters, traces.
+//! What explorers and tools rely on: errors, history, filters, what waits, traces.
 
-use super::node::{ANSWER, Node, free, issue};
+use super::{
+    asking::{ask, is, issued, refusal, result},
+    node::{ANSWER, CHAIN_ID, Node, free},
+};
 use alloy::{
     eips::{Encodable2718 as _, eip7702::Authorization},
     network::{
         EthereumWallet, NetworkTransactionBuilder as _, TransactionBuilder as _,
         TransactionBuilder7702 as _,
     },
-    primitives::{Address, B256, U256, hex, keccak256},
+    primitives::{Address, B256, U256, hex},
     providers::Provider as _,
     rpc::types::{AccessList, TransactionRequest},
     signers::SignerSync as _,
 };
 use mileverse_primitives::address::POINTS;
 use serde_json::{Value, json};
-
-/// The answer to a request.
-async fn ask(node: &Node, method: &str, params: Value) -> Value {
-    let body = json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params });
-    let answer = reqwest::Client::new().post(&node.url).json(&body).send();
-    let answer: Value = answer.await.unwrap().json().await.unwrap();
-    assert_eq!(
-        (&answer["jsonrpc"], &answer["id"]),
-        (&json!("2.0"), &json!(7))
-    );
-    answer
-}
-
-async fn result(node: &Node, method: &str, params: Value) -> Value {
-    let mut answer = ask(node, method, params.clone()).await;
-    assert!(answer.get("error").is_none(), "{method} {params}: {answer}");
-    answer["result"].take()
-}
-
-async fn refusal(node: &Node, method: &str, params: Value) -> (i64, String) {
-    let answer = ask(node, method, params.clone()).await;
-    let error = &answer["error"];
-    assert!(error.is_object(), "{method} {params}: {answer}");
-    let message = error["message"].as_str().unwrap().to_owned();
-    (error["code"].as_i64().unwrap(), message)
-}
-
-/// The fields that the specification requires, each of its form.
-fn has(object: &Value, form: &str, fields: &[&str]) {
-    for field in fields {
-        let value = object
-            .get(field)
-            .unwrap_or_else(|| panic!("{field} is missing in {object}"));
-        assert!(is(value, form), "{field} is no {form}: {value}");
-    }
-}
-
-/// Forms of the specification's base types.
-fn is(value: &Value, form: &str) -> bool {
-    let Some(text) = value.as_str().and_then(|text| text.strip_prefix("0x")) else {
-        return form == "null" && value.is_null();
-    };
-    let lower = text
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    lower
-        && match form {
-            "quantity" => text == "0" || (!text.is_empty() && !text.starts_with('0')),
-            "hash" => text.len() == 64,
-            "address" => text.len() == 40,
-            "bloom" => text.len() == 512,
-            "bytes" => text.len() % 2 == 0,
-            _ => false,
-        }
-}
-
-/// Issues once and answers the receipt.
-async fn issued(node: &Node, name: &str) -> Value {
-    let provider = node.provider();
-    let sent = provider
-        .send_transaction(issue(Address::repeat_byte(0x11), 5, name))
-        .await
-        .unwrap();
-    let hash = *sent.tx_hash();
-    sent.get_receipt().await.unwrap();
-    result(node, "eth_getTransactionReceipt", json!([hash])).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn blocks_transactions_and_receipts_have_the_specifications_form() {
-    let node = Node::start().await;
-    let receipt = issued(&node, "form").await;
-    let (number, block_hash, hash) = (
-        &receipt["blockNumber"],
-        &receipt["blockHash"],
-        &receipt["transactionHash"],
-    );
-    has(&receipt, "hash", &["transactionHash", "blockHash"]);
-    has(&receipt, "address", &["from", "to"]);
-    has(&receipt, "bloom", &["logsBloom"]);
-    has(&receipt, "null", &["contractAddress"]);
-    let quantities = [
-        "transactionIndex",
-        "blockNumber",
-        "gasUsed",
-        "cumulativeGasUsed",
-        "effectiveGasPrice",
-        "status",
-        "type",
-    ];
-    has(&receipt, "quantity", &quantities);
-    let logs = receipt["logs"].as_array().unwrap();
-    assert_eq!(logs.len(), 2);
-    for (index, log) in logs.iter().enumerate() {
-        has(log, "hash", &["transactionHash", "blockHash"]);
-        has(
-            log,
-            "quantity",
-            &[
-                "blockNumber",
-                "transactionIndex",
-                "logIndex",
-                "blockTimestamp",
-            ],
-        );
-        has(log, "bytes", &["data"]);
-        assert_eq!(log["logIndex"], format!("{index:#x}"));
-        assert_eq!(log["removed"], false);
-    }
-
-    let full = result(&node, "eth_getBlockByNumber", json!([number, true])).await;
-    let by_hash = result(&node, "eth_getBlockByHash", json!([block_hash, false])).await;
-    let hashes = [
-        "hash",
-        "parentHash",
-        "sha3Uncles",
-        "stateRoot",
-        "transactionsRoot",
-        "receiptsRoot",
-        "mixHash",
-    ];
-    let quantities = [
-        "number",
-        "gasLimit",
-        "gasUsed",
-        "timestamp",
-        "size",
-        "baseFeePerGas",
-        "difficulty",
-    ];
-    for block in [&full, &by_hash] {
-        has(block, "hash", &hashes);
-        has(block, "quantity", &quantities);
-        has(block, "address", &["miner"]);
-        has(block, "bloom", &["logsBloom"]);
-        has(block, "bytes", &["extraData", "nonce"]);
-        assert_eq!(block["uncles"], json!([]));
-        assert_eq!(block["hash"], *block_hash);
-    }
-    assert_eq!(by_hash["transactions"], json!([hash]));
-    let transaction = &full["transactions"][0];
-    has(transaction, "hash", &["hash", "blockHash"]);
-    has(
-        transaction,
-        "quantity",
-        &["nonce", "value", "gas", "gasPrice", "type", "v", "chainId"],
-    );
-    for (method, params) in [
-        ("eth_getTransactionByHash", json!([hash])),
-        (
-            "eth_getTransactionByBlockHashAndIndex",
-            json!([block_hash, "0x0"]),
-        ),
-        (
-            "eth_getTransactionByBlockNumberAndIndex",
-            json!([number, "0x0"]),
-        ),
-    ] {
-        assert_eq!(result(&node, method, params).await, *transaction);
-    }
-    let receipts = result(&node, "eth_getBlockReceipts", json!([number])).await;
-    assert_eq!(receipts, json!([receipt]));
-    let raw = result(&node, "eth_getRawTransactionByHash", json!([hash])).await;
-    let bytes = hex::decode(raw.as_str().unwrap()).unwrap();
-    assert_eq!(json!(keccak256(bytes)), *hash);
-    for (method, params) in [
-        ("debug_getRawTransaction", json!([hash])),
-        (
-            "eth_getRawTransactionByBlockHashAndIndex",
-            json!([block_hash, "0x0"]),
-        ),
-        (
-            "eth_getRawTransactionByBlockNumberAndIndex",
-            json!([number, "0x0"]),
-        ),
-    ] {
-        assert_eq!(result(&node, method, params).await, raw);
-    }
-    for (method, place) in [
-        ("eth_getBlockTransactionCountByNumber", number),
-        ("eth_getBlockTransactionCountByHash", block_hash),
-    ] {
-        assert_eq!(result(&node, method, json!([place])).await, "0x1");
-    }
-
-    // What is not there is null; what there never is, is empty.
-    let nowhere = B256::repeat_byte(9);
-    for (method, params) in [
-        ("eth_getBlockByHash", json!([nowhere, false])),
-        ("eth_getBlockByNumber", json!(["0xffffffff", false])),
-        ("eth_getHeaderByNumber", json!(["0xffffffff"])),
-        ("eth_getBlockReceipts", json!(["0xffffffff"])),
-        ("eth_getTransactionByHash", json!([nowhere])),
-        ("eth_getTransactionReceipt", json!([nowhere])),
-        (
-            "eth_getTransactionByBlockHashAndIndex",
-            json!([block_hash, "0x7"]),
-        ),
-        ("eth_getBlockTransactionCountByHash", json!([nowhere])),
-        (
-            "eth_getUncleByBlockHashAndIndex",
-            json!([block_hash, "0x0"]),
-        ),
-        ("eth_getUncleCountByBlockHash", json!([nowhere])),
-    ] {
-        assert!(result(&node, method, params).await.is_null(), "{method}");
-    }
-    assert_eq!(
-        result(&node, "eth_getUncleCountByBlockNumber", json!([number])).await,
-        "0x0"
-    );
-
-    // Tags.
-    let genesis = result(&node, "eth_getBlockByNumber", json!(["earliest", true])).await;
-    assert_eq!(
-        (&genesis["number"], &genesis["transactions"]),
-        (&json!("0x0"), &json!([]))
-    );
-    let first = result(&node, "eth_getHeaderByNumber", json!(["0x1"])).await;
-    assert_eq!(first["parentHash"], genesis["hash"]);
-    assert_eq!(
-        result(&node, "eth_getHeaderByHash", json!([genesis["hash"]])).await["number"],
-        "0x0"
-    );
-    for tag in ["latest", "safe", "finalized", "pending"] {
-        let block = result(&node, "eth_getBlockByNumber", json!([tag, false])).await;
-        assert!(is(&block["number"], "quantity"), "{tag}");
-    }
-    let fees = result(&node, "eth_feeHistory", json!(["0x5", "latest", [10, 90]])).await;
-    assert_eq!(
-        fees["baseFeePerGas"].as_array().unwrap().len(),
-        fees["gasUsedRatio"].as_array().unwrap().len() + 1
-    );
-    assert_eq!(fees["reward"][0].as_array().unwrap().len(), 2);
-    assert_eq!(
-        refusal(&node, "eth_feeHistory", json!(["0x1", "latest", [9, 1]]))
-            .await
-            .0,
-        -32602
-    );
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_transaction_is_taken_and_shown() {
@@ -263,7 +25,7 @@ async fn every_kind_of_transaction_is_taken_and_shown() {
     let wallet = EthereumWallet::from(node.issuer.clone());
     let me = node.issuer.address();
     let authorization = Authorization {
-        chain_id: U256::from(super::node::CHAIN_ID),
+        chain_id: U256::from(CHAIN_ID),
         address: Address::repeat_byte(0x44),
         nonce: 4,
     };
@@ -274,7 +36,7 @@ async fn every_kind_of_transaction_is_taken_and_shown() {
     let base = TransactionRequest::default()
         .with_to(me)
         .with_gas_limit(200_000)
-        .with_chain_id(super::node::CHAIN_ID);
+        .with_chain_id(CHAIN_ID);
     let dynamic = base
         .clone()
         .with_max_fee_per_gas(9)
@@ -358,7 +120,7 @@ async fn what_waits_is_shown_replaced_and_kept_over_a_crash() {
         let request = free(TransactionRequest::default().with_to(Address::ZERO))
             .with_gas_price(price)
             .with_nonce(nonce)
-            .with_chain_id(super::node::CHAIN_ID);
+            .with_chain_id(CHAIN_ID);
         let transaction = request.build(&wallet).await.unwrap();
         (transaction.encoded_2718(), *transaction.tx_hash())
     };

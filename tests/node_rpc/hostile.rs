@@ -44,7 +44,7 @@ async fn nonsense_gets_an_answer_and_the_chain_goes_on() {
     let node = Node::start().await;
     let seed = std::env::var("MILEVERSE_SEED")
         .map_or_else(|_| rand::random(), |seed| seed.parse::<u64>().unwrap());
-    println!("replay with MILEVERSE_SEED={seed}");
+    eprintln!("replay with MILEVERSE_SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let good = request("eth_call", json!([{ "to": Address::ZERO }, "latest"])).to_string();
     for _ in 0..300 {

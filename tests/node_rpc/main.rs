@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod asking;
 mod clients;
+mod forms;
 mod hostile;
 mod node;
 mod sessions;

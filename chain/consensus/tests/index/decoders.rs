@@ -67,7 +67,8 @@ proptest! {
         let bytes = bent(super::support::block(7).encode().to_vec(), &changes, cut, &tail);
         for bytes in [bytes, noise] {
             if let Ok(block) = Block::decode(Copying(bytes.as_slice())) {
-                prop_assert_eq!(block.encode().as_ref(), bytes.as_slice());
+                let again = block.encode();
+                prop_assert_eq!(again.as_ref(), bytes.as_slice());
             }
             let _ = Block::read_own(&bytes);
         }

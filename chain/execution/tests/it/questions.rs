@@ -38,8 +38,8 @@ fn words(outcome: CallOutcome) -> Vec<U256> {
     }
 }
 
-fn laid<'a>(
-    chain: &'a Chain,
+fn laid(
+    chain: &Chain,
     overrides: StateOverride,
 ) -> Result<Overridden<super::support::MemoryState>, OverrideError> {
     block_on(Overridden::new(chain.state.with_pending(1), overrides))
