@@ -4,7 +4,8 @@
 //! |---|---|
 //! | propose | wait for the block's time, take candidates from the mempool, the delegates' attestations and perhaps an Ethereum checkpoint, execute, commit to the result in the header, sign it |
 //! | process | check the leader's signature and the header against its parent, execute, compare every root |
-//! | finalized | write the block to the index, clear the mempool, attest the result, move the tip |
+//! | capture | before a final block's state is applied: write the block to the index |
+//! | finalized | clear the mempool, attest the result, move the tip |
 //!
 //! A block that others have finalized and whose result is another one here means that this node's
 //! software or disk differs from theirs. The node says so and stops; it never goes on from a state
@@ -22,7 +23,7 @@ use crate::{
     duties::Duties,
     ethereum::EthereumView,
     index::{Index, Record},
-    mempool::Mempool,
+    mempool::{Mempool, recover},
     offer::Offers,
     rotation::{Rotation, handover},
     signature,
@@ -43,10 +44,11 @@ use commonware_runtime::{Clock, Spawner};
 use commonware_storage::{Context as StorageContext, qmdb::sync::Target};
 use commonware_utils::{SystemTimeExt as _, non_empty_range};
 use futures::{StreamExt as _, future::select};
-use mileverse_execution::{BlockError, BlockInput, BlockOutput, Changes, Executor, Transaction};
+use mileverse_execution::{
+    BlockError, BlockInput, BlockOutput, Changes, Executor, TransactionOutcome,
+};
 use mileverse_primitives::{
-    B256,
-    address::STAKING,
+    Address, B256,
     checkpoint::Checkpoint,
     genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
@@ -241,22 +243,15 @@ impl<V: EthereumView> Application<V> {
         block: &Plan,
         system: &System,
     ) -> BlockInput {
-        BlockInput {
-            height: parent.height.saturating_add(1),
-            timestamp_ms: block.timestamp_ms,
-            gas_limit: self.shared.genesis.gas_limit,
-            parent: parent_digest,
-            // All delegates share what an epoch collects.
-            beneficiary: STAKING,
-            checkpoint: block.checkpoint,
-            turn: block.turn,
-            attestations: system.attestations.clone(),
-            next_epoch: match &system.payload {
-                Some(Payload::EpochInfo(info)) => Some(block::next_epoch(info)),
-                _ => None,
-            },
-            new_key: system.new_key(),
-        }
+        block::input(
+            system,
+            parent.height.saturating_add(1),
+            block.timestamp_ms,
+            self.shared.genesis.gas_limit,
+            parent_digest,
+            block.checkpoint,
+            block.turn,
+        )
     }
 
     /// Whether a block of this height is its epoch's last.
@@ -370,26 +365,17 @@ impl<V: EthereumView> Application<V> {
         self.check_claims(context, block, parent, finality)
             .map_err(|reason| Refused::Invalid(reason.into()))?;
         let header = &block.header;
-        let transactions = block
-            .transactions
-            .iter()
-            .map(|raw| Transaction::decode(raw, self.shared.genesis.chain_id))
-            .collect::<Result<Vec<_>, _>>()
+        let chain_id = self.shared.genesis.chain_id;
+        let transactions = recover::all(&block.transactions, chain_id, &self.shared.mempool)
             .map_err(|error| Refused::Invalid(format!("a transaction is not valid: {error}")))?;
-        let plan = Plan {
-            timestamp_ms: header.timestamp_ms,
-            turn: header.turn,
-            checkpoint: header.checkpoint,
-        };
         let reader = BatchReader::<E> {
             batch: &batch,
             overlay: self.overlay(header.height),
         };
-        let input = self.input(&parent.header, header.parent, &plan, &block.system);
         let output = self
             .shared
             .executor
-            .execute(&reader, input, &transactions)
+            .execute(&reader, block.input(), &transactions)
             .await
             .map_err(|error| match error {
                 BlockError::Invalid(reason) | BlockError::Fatal(reason) => Refused::Invalid(reason),
@@ -492,6 +478,12 @@ enum Refused {
     Unknown(String),
 }
 
+/// The next nonces of those who sent something in a block.
+fn next_nonces(output: &BlockOutput) -> Vec<(Address, u64)> {
+    let next = |one: &TransactionOutcome| (one.sender, one.nonce.saturating_add(1));
+    output.receipts.iter().map(next).collect()
+}
+
 /// What a header says of a state.
 fn commitment<E: StorageContext + Spawner>(state: &Merkleized<E>) -> StateCommitment {
     let bounds = state.bounds();
@@ -515,7 +507,7 @@ where
     type Context = BlockContext;
     type Block = Block;
     type Databases = Databases<E>;
-    type Captured = ();
+    type Captured = Vec<(Address, u64)>;
     type Provider = ();
     type Input = CeremonyInput<(), MinSig, ed25519::PrivateKey, Directory>;
 
@@ -602,8 +594,11 @@ where
                 _ => break built,
             }
         };
-        let (transactions, output, _) = match built {
-            Ok(built) => built,
+        let (transactions, output) = match built {
+            Ok((transactions, output, dead)) => {
+                self.shared.mempool.forget(&dead);
+                (transactions, output)
+            }
             Err(error) => {
                 tracing::warn!(%error, height, "no block could be built");
                 return None;
@@ -695,45 +690,44 @@ where
     async fn capture(
         &mut self,
         _context: (E, BlockContext),
-        _block: &Block,
+        block: &Block,
         _batch: &Merkleized<E>,
         _readers: Reader<StateDb<E>>,
-    ) {
+    ) -> Self::Captured {
+        let digest = block.digest();
+        let height = block.header.height;
+        let written = match self.recall(&digest, height) {
+            Some(output) => self
+                .shared
+                .index
+                .append(Record {
+                    block,
+                    digest: block::word(&digest),
+                    output: &output,
+                })
+                .map(|()| next_nonces(&output)),
+            // A block that the index already has was executed before a restart.
+            None if self.shared.index.has(block::word(&digest)) => Ok(Vec::new()),
+            None => Err(crate::index::IndexError::Gap(height)),
+        };
+        match written {
+            Ok(senders) => senders,
+            // Never apply a state whose block JSON-RPC could not serve after a restart.
+            Err(error) => {
+                self.stop(format!("block {height} cannot be indexed: {error}"))
+                    .await
+            }
+        }
     }
 
     async fn finalized(
         &mut self,
         _context: (E, BlockContext),
         block: &Block,
-        _captured: (),
+        senders: Self::Captured,
         _readers: Reader<StateDb<E>>,
     ) {
-        let digest = block.digest();
-        let height = block.header.height;
-        let written = match self.recall(&digest, height) {
-            Some(output) => {
-                let senders = output
-                    .receipts
-                    .iter()
-                    .map(|receipt| (receipt.sender, receipt.nonce.saturating_add(1)))
-                    .collect::<Vec<_>>();
-                let written = self.shared.index.append(Record {
-                    block,
-                    digest: block::word(&digest),
-                    output: &output,
-                });
-                self.shared.mempool.on_final(senders);
-                written
-            }
-            // A block that the index already has was executed before a restart.
-            None if self.shared.index.has(block::word(&digest)) => Ok(()),
-            None => Err(crate::index::IndexError::Gap(height)),
-        };
-        if let Err(error) = written {
-            // Never acknowledge a block that JSON-RPC could not serve after a restart.
-            self.stop(format!("block {height} cannot be indexed: {error}"))
-                .await
-        }
+        self.shared.mempool.on_final(senders);
         if let Some(info) = block.opens() {
             report_epoch(info);
         }
@@ -741,7 +735,7 @@ where
         self.shared.duties.on_final(block);
         self.shared.tip.send_replace(Tip {
             header: block.header.clone(),
-            digest: block::word(&digest),
+            digest: block::word(&block.digest()),
         });
     }
 }

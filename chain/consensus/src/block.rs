@@ -35,9 +35,11 @@ use commonware_cryptography::{
     ed25519, sha256,
 };
 use commonware_glue::dkg::{ReshareBlock, network::Addresses, types};
-use mileverse_execution::NextEpoch;
+use mileverse_execution::{BlockInput, NextEpoch};
 use mileverse_primitives::{
     B256,
+    address::STAKING,
+    checkpoint::Checkpoint,
     header::{self, Header, Turn},
     vote::SIGNATURE_LENGTH,
 };
@@ -120,6 +122,20 @@ impl Block {
         }
     }
 
+    /// What it is executed with.
+    pub fn input(&self) -> BlockInput {
+        let header = &self.header;
+        input(
+            &self.system,
+            header.height,
+            header.timestamp_ms,
+            header.gas_limit,
+            header.parent,
+            header.checkpoint,
+            header.turn,
+        )
+    }
+
     /// Reads a block that this node wrote itself: nothing but its shape is checked.
     ///
     /// # Errors
@@ -157,6 +173,34 @@ impl Block {
             system,
             leader,
         })
+    }
+}
+
+/// What a block is executed with.
+pub fn input(
+    system: &System,
+    height: u64,
+    timestamp_ms: u64,
+    gas_limit: u64,
+    parent: B256,
+    checkpoint: Option<Checkpoint>,
+    turn: Turn,
+) -> BlockInput {
+    BlockInput {
+        height,
+        timestamp_ms,
+        gas_limit,
+        parent,
+        // All delegates share what an epoch collects.
+        beneficiary: STAKING,
+        checkpoint,
+        turn,
+        attestations: system.attestations.clone(),
+        next_epoch: match &system.payload {
+            Some(Payload::EpochInfo(info)) => Some(next_epoch(info)),
+            _ => None,
+        },
+        new_key: system.new_key(),
     }
 }
 

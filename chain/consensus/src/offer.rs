@@ -99,7 +99,7 @@ mod tests {
             "5 came to nothing"
         );
         assert!(offers.choose(Some(header(7)), 0).is_some());
-        for known in 7..50 {
+        for known in 7u64..50 {
             let newer = header(known.saturating_add(1));
             assert_eq!(offers.choose(Some(newer), known), Some(newer));
         }

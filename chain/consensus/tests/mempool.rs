@@ -8,10 +8,11 @@ use alloy::{
     primitives::TxKind,
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
-use futures::FutureExt as _;
-use mileverse_consensus::mempool::{MAX_PER_SENDER, Mempool, Refusal, Sender};
-use mileverse_execution::Transaction;
-use mileverse_primitives::{Address, B256, U256, keccak256};
+use mileverse_consensus::mempool::{MAX_PER_SENDER, MAX_TOTAL, Mempool, Refusal, Sender, recover};
+use mileverse_execution::{Transaction, TransactionError};
+use mileverse_primitives::{Address, U256, keccak256};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const CHAIN_ID: u64 = 77_771;
 const RICH: Sender = Sender {
@@ -40,11 +41,6 @@ fn transaction(signer: &PrivateKeySigner, nonce: u64, fee: u128, gas_limit: u64)
     Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap()
 }
 
-/// Adds a transaction whose sender was looked up just now.
-fn add(pool: &Mempool, transaction: Transaction, sender: Sender) -> Result<B256, Refusal> {
-    pool.add(transaction, sender, pool.final_blocks())
-}
-
 fn nonces(pool: &Mempool, of: &PrivateKeySigner) -> Vec<u64> {
     pool.candidates(1000, 1 << 20)
         .into_iter()
@@ -58,9 +54,9 @@ fn senders_in_nonce_order_and_better_tips_first() {
     let pool = Mempool::new(30_000_000);
     let (low, high) = (signer(1), signer(2));
     for nonce in [2, 0, 1] {
-        add(&pool, transaction(&low, nonce, 5, 21_000), RICH).unwrap();
+        pool.add(transaction(&low, nonce, 5, 21_000), RICH).unwrap();
     }
-    add(&pool, transaction(&high, 0, 9, 21_000), RICH).unwrap();
+    pool.add(transaction(&high, 0, 9, 21_000), RICH).unwrap();
     let chosen = pool.candidates(1000, 1 << 20);
     assert_eq!(chosen[0].sender(), high.address());
     assert_eq!(nonces(&pool, &low), [0, 1, 2]);
@@ -72,11 +68,11 @@ fn senders_in_nonce_order_and_better_tips_first() {
 fn a_gap_holds_back_what_comes_after_it() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
-    add(&pool, transaction(&one, 0, 0, 21_000), RICH).unwrap();
-    add(&pool, transaction(&one, 2, 0, 21_000), RICH).unwrap();
+    pool.add(transaction(&one, 0, 0, 21_000), RICH).unwrap();
+    pool.add(transaction(&one, 2, 0, 21_000), RICH).unwrap();
     assert_eq!(nonces(&pool, &one), [0]);
     assert_eq!(pool.next_nonce(one.address(), 0), 1);
-    add(&pool, transaction(&one, 1, 0, 21_000), RICH).unwrap();
+    pool.add(transaction(&one, 1, 0, 21_000), RICH).unwrap();
     assert_eq!(nonces(&pool, &one), [0, 1, 2]);
     assert_eq!(pool.next_nonce(one.address(), 0), 3);
 }
@@ -86,20 +82,20 @@ fn replacement_costs_a_tenth_more() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
     let first = transaction(&one, 0, 100, 21_000);
-    add(&pool, first.clone(), RICH).unwrap();
-    assert_eq!(add(&pool, first.clone(), RICH), Err(Refusal::Known));
+    pool.add(first.clone(), RICH).unwrap();
+    assert_eq!(pool.add(first.clone(), RICH), Err(Refusal::Known));
     assert_eq!(
-        add(&pool, transaction(&one, 0, 109, 21_000), RICH),
-        Err(Refusal::Underpriced)
+        pool.add(transaction(&one, 0, 109, 21_000), RICH),
+        Err(Refusal::Replacement)
     );
     let second = transaction(&one, 0, 110, 21_000);
-    add(&pool, second.clone(), RICH).unwrap();
+    pool.add(second.clone(), RICH).unwrap();
     assert!(pool.get(first.hash()).is_none());
     assert_eq!(pool.get(second.hash()), Some(second));
     // A free transaction is replaced by any that pays.
     let free = signer(2);
-    add(&pool, transaction(&free, 0, 0, 21_000), RICH).unwrap();
-    add(&pool, transaction(&free, 0, 1, 21_000), RICH).unwrap();
+    pool.add(transaction(&free, 0, 0, 21_000), RICH).unwrap();
+    pool.add(transaction(&free, 0, 1, 21_000), RICH).unwrap();
 }
 
 #[test]
@@ -108,25 +104,32 @@ fn what_can_never_run_is_refused() {
     let one = signer(1);
     let used = Sender { nonce: 3, ..RICH };
     assert_eq!(
-        add(&pool, transaction(&one, 2, 0, 21_000), used),
-        Err(Refusal::NonceTooLow)
+        pool.add(transaction(&one, 2, 0, 21_000), used),
+        Err(Refusal::NonceTooLow { next: 3, actual: 2 })
     );
     let far = MAX_PER_SENDER as u64;
     assert_eq!(
-        add(&pool, transaction(&one, far, 0, 21_000), RICH),
-        Err(Refusal::NonceTooHigh)
+        pool.add(transaction(&one, far, 0, 21_000), RICH),
+        Err(Refusal::NonceTooHigh {
+            next: 0,
+            actual: far
+        })
     );
     assert_eq!(
-        add(&pool, transaction(&one, 0, 0, 30_000_001), RICH),
+        pool.add(transaction(&one, 0, 0, 30_000_001), RICH),
         Err(Refusal::GasLimit)
     );
     let poor = Sender::default();
     assert_eq!(
-        add(&pool, transaction(&one, 0, 1, 21_000), poor),
-        Err(Refusal::InsufficientFunds)
+        pool.add(transaction(&one, 0, 1, 21_000), poor),
+        Err(Refusal::InsufficientFunds {
+            balance: U256::ZERO,
+            queued: U256::ZERO,
+            cost: U256::from(21_000),
+        })
     );
     assert!(pool.is_empty());
-    add(&pool, transaction(&one, 0, 0, 21_000), poor).unwrap();
+    pool.add(transaction(&one, 0, 0, 21_000), poor).unwrap();
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn a_final_block_clears_what_it_used() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
     for nonce in 0..4 {
-        add(&pool, transaction(&one, nonce, 0, 21_000), RICH).unwrap();
+        pool.add(transaction(&one, nonce, 0, 21_000), RICH).unwrap();
     }
     pool.on_final([(one.address(), 2)]);
     assert_eq!(nonces(&pool, &one), [2, 3]);
@@ -142,34 +145,198 @@ fn a_final_block_clears_what_it_used() {
     assert!(pool.is_empty());
 }
 
-/// A transaction that arrives late must not wait for ever with a nonce that is used: the pool would
-/// always have something to do, and an idle chain would make blocks at full pace.
+/// A full pool lets go of what pays least, and of nobody's middle.
 #[test]
-fn what_was_looked_up_before_a_final_block_is_looked_up_again() {
+fn a_full_pool_makes_room_for_who_pays_more() {
     let pool = Mempool::new(30_000_000);
-    let one = signer(1);
-    let seen = pool.final_blocks();
-    pool.on_final([(one.address(), 1)]);
+    let per_sender = MAX_PER_SENDER as u64;
+    let senders = MAX_TOTAL / MAX_PER_SENDER;
+    let fake = |sender: usize, nonce: u64, fee: u128| {
+        let signer = PrivateKeySigner::from_bytes(&keccak256(sender.to_be_bytes())).unwrap();
+        transaction(&signer, nonce, fee, 21_000)
+    };
+    for sender in 0..senders {
+        for nonce in 0..per_sender {
+            pool.add(fake(sender, nonce, 5), RICH).unwrap();
+        }
+    }
+    assert_eq!(pool.len(), MAX_TOTAL);
+    let late = senders;
     assert_eq!(
-        pool.add(transaction(&one, 0, 0, 21_000), RICH, seen),
-        Err(Refusal::Moved)
+        pool.add(fake(late, 0, 4), RICH),
+        Err(Refusal::Underpriced { tip: 4, least: 5 })
     );
-    assert!(pool.is_empty());
+    assert_eq!(pool.add(fake(late, 0, 5), RICH), Err(Refusal::Full));
+    pool.add(fake(late, 0, 6), RICH).unwrap();
+    assert_eq!(pool.len(), MAX_TOTAL);
+    let lost: Vec<_> = (0..senders)
+        .map(|sender| pool.waiting_of(fake(sender, 0, 5).sender()))
+        .filter(|waiting| waiting.pending.len() < MAX_PER_SENDER)
+        .collect();
+    assert_eq!(lost.len(), 1);
+    assert_eq!(lost[0].pending.len(), MAX_PER_SENDER - 1);
+    assert!(lost[0].queued.is_empty(), "it was a last one");
 }
 
 #[test]
-fn only_what_can_be_executed_makes_the_pool_ready() {
+fn what_cannot_be_valid_is_not_held() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);
-    let mut ready = std::pin::pin!(pool.ready());
-    assert!(ready.as_mut().now_or_never().is_none());
-    add(&pool, transaction(&one, 1, 0, 21_000), RICH).unwrap();
-    assert!(
-        ready.as_mut().now_or_never().is_none(),
-        "nonce 0 is missing"
+    assert_eq!(
+        pool.add(transaction(&one, 0, 0, 20_999), RICH),
+        Err(Refusal::IntrinsicGas {
+            gas: 20_999,
+            least: 21_000
+        })
     );
-    add(&pool, transaction(&one, 0, 0, 21_000), RICH).unwrap();
-    assert!(ready.as_mut().now_or_never().is_some());
-    pool.on_final([(one.address(), 2)]);
-    assert!(pool.ready().now_or_never().is_none());
+    // All that waits of a sender must be covered at once.
+    let balance = U256::from(2 * 21_000);
+    let sender = Sender { nonce: 0, balance };
+    pool.add(transaction(&one, 0, 1, 21_000), sender).unwrap();
+    pool.add(transaction(&one, 1, 1, 21_000), sender).unwrap();
+    assert!(matches!(
+        pool.add(transaction(&one, 2, 1, 21_000), sender),
+        Err(Refusal::InsufficientFunds { .. })
+    ));
+    // A dead one is forgotten and leaves a gap behind it.
+    let dead = pool.candidates(1, 1 << 20)[0].hash();
+    pool.forget(&[dead]);
+    assert_eq!(pool.counts(), (0, 1));
+}
+
+#[tokio::test]
+async fn a_leader_is_woken_by_what_may_run_only() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    pool.add(transaction(&one, 1, 0, 21_000), RICH).unwrap();
+    let mut ready = Box::pin(pool.ready());
+    assert!(futures::poll!(&mut ready).is_pending());
+    pool.add(transaction(&one, 0, 0, 21_000), RICH).unwrap();
+    ready.await;
+}
+
+#[test]
+fn arrivals_are_told_once_and_locals_are_known() {
+    let pool = Mempool::new(30_000_000);
+    let (one, two) = (signer(1), signer(2));
+    let mut listener = pool.listen();
+    let local = transaction(&one, 0, 0, 21_000);
+    let remote = transaction(&two, 0, 0, 21_000);
+    pool.add_local(local.clone(), RICH).unwrap();
+    let (hashes, place) = pool.arrived_after(0);
+    assert_eq!(hashes, [local.hash()]);
+    pool.add(remote.clone(), RICH).unwrap();
+    let (hashes, place) = pool.arrived_after(place);
+    assert_eq!(hashes, [remote.hash()]);
+    assert!(pool.arrived_after(place).0.is_empty());
+    assert_eq!(listener.try_recv().unwrap(), local);
+    assert_eq!(listener.try_recv().unwrap(), remote);
+    assert_eq!(pool.locals(), [local.raw().clone()]);
+}
+
+#[test]
+fn a_blocks_senders_come_from_the_pool_or_are_recovered_in_order() {
+    let pool = Mempool::new(30_000_000);
+    let block: Vec<_> = (0..200u8)
+        .map(|number| transaction(&signer(number), 0, 1, 21_000))
+        .collect();
+    for transaction in block.iter().step_by(3) {
+        pool.add(transaction.clone(), RICH).unwrap();
+    }
+    let mut raw: Vec<_> = block.iter().map(|one| one.raw().0.clone()).collect();
+    assert_eq!(recover::all(&raw, CHAIN_ID, &pool).unwrap(), block);
+    raw[170] = vec![2, 3].into();
+    raw[100] = vec![9].into();
+    assert_eq!(
+        recover::all(&raw, CHAIN_ID, &pool).unwrap_err(),
+        TransactionError::Type(9),
+        "the first bad one is told"
+    );
+}
+
+/// One step of a pool's life.
+#[derive(Clone, Debug)]
+enum Step {
+    Add { sender: u8, nonce: u64, fee: u128 },
+    Final { sender: u8, nonce: u64 },
+    Forget { sender: u8, nonce: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let (sender, nonce) = (0u8..4, 0u64..8);
+    prop_oneof![
+        4 => (sender.clone(), nonce.clone(), 0u128..300)
+            .prop_map(|(sender, nonce, fee)| Step::Add { sender, nonce, fee }),
+        1 => (sender.clone(), nonce.clone()).prop_map(|(sender, nonce)| Step::Final { sender, nonce }),
+        1 => (sender, nonce).prop_map(|(sender, nonce)| Step::Forget { sender, nonce }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Against a plain model: what is in the pool, who may run, in what order.
+    #[test]
+    fn a_pool_is_what_a_plain_model_says(steps in prop::collection::vec(steps(), 1..60)) {
+        let pool = Mempool::new(30_000_000);
+        let mut model: BTreeMap<(u8, u64), Transaction> = BTreeMap::new();
+        let mut next = [0u64; 4];
+        for step in steps {
+            match step {
+                Step::Add { sender, nonce, fee } => {
+                    let new = transaction(&signer(sender), nonce, fee, 21_000);
+                    let chain = Sender { nonce: next[usize::from(sender)], ..RICH };
+                    let old = model.get(&(sender, nonce)).map(Transaction::max_fee_per_gas);
+                    let expected = nonce >= chain.nonce
+                        && old.is_none_or(|old| fee * 10 >= old * 11 && fee > old);
+                    let taken = pool.add(new.clone(), chain).is_ok();
+                    prop_assert_eq!(taken, expected, "fee {} over {:?}", fee, old);
+                    if taken {
+                        model.insert((sender, nonce), new);
+                    }
+                }
+                Step::Final { sender, nonce } => {
+                    let now = &mut next[usize::from(sender)];
+                    *now = nonce.max(*now);
+                    let now = *now;
+                    pool.on_final([(signer(sender).address(), nonce)]);
+                    model.retain(|(of, at), _| *of != sender || *at >= now);
+                }
+                Step::Forget { sender, nonce } => {
+                    if let Some(gone) = model.remove(&(sender, nonce)) {
+                        pool.forget(&[gone.hash()]);
+                    }
+                }
+            }
+            prop_assert_eq!(pool.len(), model.len());
+            for waiting in model.values() {
+                let found = pool.get(waiting.hash());
+                prop_assert_eq!(found.as_ref(), Some(waiting));
+            }
+            let mut runnable = 0;
+            for sender in 0..4u8 {
+                let from = next[usize::from(sender)];
+                let row = (from..).take_while(|nonce| model.contains_key(&(sender, *nonce)));
+                let row: Vec<u64> = row.collect();
+                prop_assert_eq!(&nonces(&pool, &signer(sender)), &row);
+                runnable += row.len() as u64;
+            }
+            prop_assert_eq!(pool.counts(), (runnable, model.len() as u64 - runnable));
+        }
+    }
+}
+
+/// A transaction that arrives late must not wait for ever with a nonce that is used: the pool would
+/// always have something to do, and an idle chain would make blocks at full pace.
+#[test]
+fn what_was_checked_before_a_final_block_does_not_stay() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    pool.on_final([(one.address(), 1)]);
+    assert_eq!(
+        pool.add(transaction(&one, 0, 0, 21_000), RICH),
+        Err(Refusal::NonceTooLow { next: 1, actual: 0 })
+    );
+    assert!(pool.is_empty());
+    pool.add(transaction(&one, 1, 0, 21_000), RICH).unwrap();
 }

@@ -80,6 +80,8 @@ pub(crate) struct Cache {
     missing: BTreeSet<Place>,
     /// The only block whose hash BLOCKHASH knows.
     parent: Option<(u64, B256)>,
+    /// Hashes that a call assumes.
+    assumed: BTreeMap<u64, B256>,
 }
 
 impl Cache {
@@ -103,7 +105,8 @@ impl Cache {
         }
     }
 
-    fn knows(&self, place: Place) -> bool {
+    /// Whether a place was read.
+    pub(crate) fn knows(&self, place: Place) -> bool {
         match place {
             Place::Account(address) => self.accounts.contains_key(&address),
             Place::Slot(address, slot) => self.slots.contains_key(&(address, slot)),
@@ -111,16 +114,35 @@ impl Cache {
         }
     }
 
+    /// An account, if it is known and there is one.
+    pub(crate) fn account(&self, address: Address) -> Option<Account> {
+        self.accounts.get(&address).and_then(|entry| entry.current)
+    }
+
+    /// A word of storage, zero if it is not known.
+    pub(crate) fn known_word(&self, address: Address, slot: U256) -> U256 {
+        self.slots
+            .get(&(address, slot))
+            .map_or(U256::ZERO, |entry| entry.current)
+    }
+
+    /// Code, if it is known.
+    pub(crate) fn known_code(&self, hash: B256) -> Option<Bytecode> {
+        self.codes.get(&hash).cloned()
+    }
+
+    /// Lets BLOCKHASH answer something else.
+    pub(crate) fn assume_hash(&mut self, number: u64, hash: B256) {
+        self.assumed.insert(number, hash);
+    }
+
     /// The code hash of an account, if the account is known.
     pub(crate) fn code_hash(&self, address: Address) -> Option<B256> {
-        self.accounts
-            .get(&address)
-            .and_then(|entry| entry.current)
-            .map(|account| account.code_hash)
+        self.account(address).map(|account| account.code_hash)
     }
 
     /// An account, if it is known; one that is not there is the default.
-    pub(crate) fn account(&self, address: Address) -> Option<Account> {
+    pub(crate) fn known_account(&self, address: Address) -> Option<Account> {
         self.accounts
             .get(&address)
             .map(|entry| entry.current.unwrap_or_default())
@@ -182,10 +204,7 @@ impl Cache {
     ) -> Result<U256, ReadError> {
         self.want(Place::Slot(address, slot));
         self.fetch(reader).await?;
-        Ok(self
-            .slots
-            .get(&(address, slot))
-            .map_or(U256::ZERO, |entry| entry.current))
+        Ok(self.known_word(address, slot))
     }
 
     /// Changes a word of storage that was loaded before.
@@ -231,22 +250,37 @@ impl Cache {
 
     /// What the block changed.
     pub(crate) fn changes(&self) -> Changes {
-        let mut changes = Changes::new();
-        for (address, entry) in &self.accounts {
-            if entry.committed != entry.current {
-                let value = entry.current.map(|account| account.encode());
-                changes.insert(account_key(*address), value);
-            }
-        }
-        for ((address, slot), entry) in &self.slots {
-            if entry.committed != entry.current {
-                changes.insert(storage_key(*address, *slot), encode_word(entry.current));
-            }
-        }
+        let mut changes = self.differences(|entry| entry.current, |entry| entry.current);
         for (hash, code) in &self.created {
             changes.insert(code_key(*hash), Some(code.to_vec()));
         }
         changes
+    }
+
+    /// What stood in the places that changed, before the block. Code is left out: its key names its
+    /// content, so it is right at any height.
+    pub(crate) fn before(&self) -> Changes {
+        self.differences(|entry| entry.committed, |entry| entry.committed)
+    }
+
+    fn differences(
+        &self,
+        account: impl Fn(&Entry<Option<Account>>) -> Option<Account>,
+        word: impl Fn(&Entry<U256>) -> U256,
+    ) -> Changes {
+        let mut found = Changes::new();
+        for (address, entry) in &self.accounts {
+            if entry.committed != entry.current {
+                let value = account(entry).map(|account| account.encode());
+                found.insert(account_key(*address), value);
+            }
+        }
+        for ((address, slot), entry) in &self.slots {
+            if entry.committed != entry.current {
+                found.insert(storage_key(*address, *slot), encode_word(word(entry)));
+            }
+        }
+        found
     }
 }
 
@@ -286,6 +320,9 @@ impl Database for Cache {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Infallible> {
+        if let Some(assumed) = self.assumed.get(&number) {
+            return Ok(*assumed);
+        }
         Ok(match self.parent {
             Some((height, digest)) if height == number => digest,
             _ => B256::ZERO,

@@ -1,13 +1,15 @@
 //! Calls that change nothing: `eth_call` and `eth_estimateGas`.
 
+use crate::words;
 use alloy::{
-    eips::eip2930::AccessList,
+    eips::{eip2930::AccessList, eip7702::SignedAuthorization},
     primitives::{Address, Bytes, Log, TxKind, U256},
+    rpc::types::BlockOverrides,
 };
-use revm::context::{TxEnv, result::ExecutionResult};
+use revm::context::{TxEnv, either::Either, result::ExecutionResult};
 
-/// What to try. Nonce and gas price are not asked for and not checked.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+/// What to try. The nonce is not asked for and not checked.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CallRequest {
     /// Who calls.
     pub from: Address,
@@ -19,14 +21,32 @@ pub struct CallRequest {
     pub gas: Option<u64>,
     /// Calldata, or the code that creates.
     pub data: Bytes,
+    /// Most that is paid per gas; `from` must have it.
+    pub gas_price: u128,
+    /// Most that the beneficiary is paid per gas (EIP-1559).
+    pub priority_fee: Option<u128>,
     /// EIP-2930 access list.
     pub access_list: AccessList,
+    /// EIP-7702 delegations.
+    pub authorizations: Vec<SignedAuthorization>,
+    /// What is assumed of the block.
+    pub block: BlockOverrides,
 }
 
 impl CallRequest {
+    fn tx_type(&self) -> u8 {
+        if !self.authorizations.is_empty() {
+            4
+        } else if self.priority_fee.is_some() {
+            2
+        } else {
+            u8::from(!self.access_list.is_empty())
+        }
+    }
+
     pub(crate) fn transaction(&self, chain_id: u64, gas_limit: u64) -> TxEnv {
         TxEnv {
-            tx_type: u8::from(!self.access_list.is_empty()),
+            tx_type: self.tx_type(),
             caller: self.from,
             gas_limit,
             kind: self.to.map_or(TxKind::Create, TxKind::Call),
@@ -34,6 +54,14 @@ impl CallRequest {
             data: self.data.clone(),
             chain_id: Some(chain_id),
             access_list: self.access_list.clone(),
+            gas_price: self.gas_price,
+            gas_priority_fee: self.priority_fee,
+            authorization_list: self
+                .authorizations
+                .iter()
+                .cloned()
+                .map(Either::Left)
+                .collect(),
             ..TxEnv::default()
         }
     }
@@ -85,7 +113,7 @@ impl From<ExecutionResult> for CallOutcome {
             },
             ExecutionResult::Revert { output, .. } => Self::Revert { output, gas_used },
             ExecutionResult::Halt { reason, .. } => Self::Halt {
-                reason: format!("{reason:?}"),
+                reason: words::halt(&reason),
                 gas_used,
             },
         }

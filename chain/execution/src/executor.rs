@@ -45,6 +45,8 @@ use mileverse_primitives::{
     vote::Attestation,
 };
 use revm::context::TxEnv;
+
+mod trace;
 use std::{net::SocketAddr, sync::Arc};
 
 /// Least gas that any transaction uses.
@@ -102,6 +104,8 @@ pub struct Elected {
 pub struct BlockOutput {
     /// What to commit to the state.
     pub changes: Changes,
+    /// What stood in those places before, without code.
+    pub before: Changes,
     /// Gas used by all transactions.
     pub gas_used: u64,
     /// Root of the ordered trie of transactions.
@@ -309,7 +313,7 @@ impl Executor {
         block: BlockInput,
         request: CallRequest,
     ) -> Result<CallOutcome, BlockError> {
-        let mut session = self.open_call(state, &block).await?;
+        let mut session = self.open_call(state, &block, &request).await?;
         let gas = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
         self.try_call(&mut session, &request, gas).await
     }
@@ -321,7 +325,7 @@ impl Executor {
         block: BlockInput,
         request: CallRequest,
     ) -> Result<EstimateOutcome, BlockError> {
-        let mut session = self.open_call(state, &block).await?;
+        let mut session = self.open_call(state, &block, &request).await?;
         let mut high = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
         let used = match self.try_call(&mut session, &request, high).await? {
             CallOutcome::Success { gas_used, .. } => gas_used,
@@ -362,9 +366,11 @@ impl Executor {
         &self,
         state: &'a R,
         block: &BlockInput,
+        request: &CallRequest,
     ) -> Result<Session<'a, R>, BlockError> {
         let mut session = Session::open(self.config.clone(), state, block).await?;
         session.for_calls();
+        session.assume(request);
         Ok(session)
     }
 
@@ -534,6 +540,7 @@ impl<'a, R: StateReader> Work<'a, R> {
         let (receipts_root, logs_bloom) = receipts_root(&self.receipts);
         Ok(BlockOutput {
             changes: self.session.cache.changes(),
+            before: self.session.cache.before(),
             gas_used: self.gas_used,
             transactions_root: transactions_root(transactions),
             receipts_root,

@@ -14,12 +14,14 @@
 //! |---|---|
 //! | `state` | keys and encodings of the state, and how it is read |
 //! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
-//! | `executor` | what a node calls: execute, build, call, estimate |
+//! | `executor` | what a node calls: execute, build, call, estimate, trace |
 //! | `lane` | gas paid with points |
+//! | `overlay` | a state of which something else is assumed |
 //! | `session` | one block under way, and the reading of what it lacks |
 //! | `direct` | calls straight to the points module |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
+//! | `words` | refusals in geth's words |
 //! | `modules` | system modules: points, coin, bridge, staking |
 
 mod cache;
@@ -30,14 +32,17 @@ mod executor;
 mod lane;
 mod modules;
 mod outcome;
+mod overlay;
 mod session;
 pub mod state;
 mod transaction;
+mod words;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
 pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
 pub use modules::{bridge::announce::NewKey, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
+pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

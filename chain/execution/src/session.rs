@@ -13,6 +13,7 @@ use crate::{
         slot::Slot,
     },
     state::{Account, StateReader},
+    words,
 };
 use alloy::primitives::{Address, Log, TxKind, U256};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
@@ -33,8 +34,10 @@ use std::{
     task::{Context, Poll},
 };
 
+mod inspect;
+
 /// Ethereum's rules that this chain follows.
-const SPEC: SpecId = SpecId::OSAKA;
+pub(crate) const SPEC: SpecId = SpecId::OSAKA;
 
 /// Why a transaction cannot be in this block.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl From<InvalidTransaction> for Refusal {
                 | InvalidTransaction::LackOfFundForMaxFee { .. }
         );
         Self {
-            reason: error.to_string(),
+            reason: words::invalid(&error),
             permanent,
         }
     }
@@ -210,7 +213,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         };
         self.cache.want(Place::Account(transaction.caller));
         self.cache.fetch(self.reader).await?;
-        let Some(account) = self.cache.account(transaction.caller) else {
+        let Some(account) = self.cache.known_account(transaction.caller) else {
             return Ok(None);
         };
         loop {

@@ -41,6 +41,16 @@ pub struct ReadError(pub String);
 pub trait StateReader: Send + Sync {
     /// The value at `key`, `None` if absent. May be dropped and asked again.
     fn get(&self, key: Key) -> impl Future<Output = Result<Option<Value>, ReadError>> + Send;
+
+    /// A word of an account's storage in its stored form. Its key does not tell whose storage it
+    /// is; a reader that replaces an account's whole storage answers here.
+    fn word(
+        &self,
+        address: Address,
+        slot: U256,
+    ) -> impl Future<Output = Result<Option<Value>, ReadError>> + Send {
+        self.get(storage_key(address, slot))
+    }
 }
 
 /// An account of the state.
@@ -159,7 +169,7 @@ pub async fn storage(
     address: Address,
     slot: U256,
 ) -> Result<U256, ReadError> {
-    match state.get(storage_key(address, slot)).await? {
+    match state.word(address, slot).await? {
         None => Ok(U256::ZERO),
         Some(bytes) => decode_word(&bytes),
     }

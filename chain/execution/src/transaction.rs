@@ -4,11 +4,13 @@
 //! delegations (EIP-7702), in their one canonical EIP-2718 encoding. Refused: blobs and anything
 //! unknown, another chain's id, high-s signatures, more than [`MAX_TRANSACTION_LENGTH`] bytes.
 
+use crate::session::SPEC;
 use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable},
     eips::eip2718::{Decodable2718, Encodable2718},
     primitives::{Address, B256, Bytes, keccak256},
 };
+use revm::context_interface::cfg::gas::calculate_initial_tx_gas;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -133,6 +135,32 @@ impl Transaction {
     /// Most gas it may use.
     pub fn gas_limit(&self) -> u64 {
         self.inner.envelope.gas_limit()
+    }
+
+    /// Least gas limit with which it is valid: what it costs before it does anything, and the floor
+    /// of its calldata (EIP-7623).
+    pub fn least_gas(&self) -> u64 {
+        let envelope = &self.inner.envelope;
+        let (accounts, slots) = envelope.access_list().map_or((0, 0), |list| {
+            let slots = list
+                .iter()
+                .map(|item| item.storage_keys.len())
+                .sum::<usize>();
+            (list.len() as u64, slots as u64)
+        });
+        let authorizations = envelope.authorization_list().map_or(0, <[_]>::len) as u64;
+        let gas = calculate_initial_tx_gas(
+            SPEC,
+            envelope.input(),
+            envelope.is_create(),
+            accounts,
+            slots,
+            authorizations,
+            None,
+        );
+        gas.initial_regular_gas
+            .saturating_add(gas.initial_state_gas)
+            .max(gas.floor_gas)
     }
 
     /// Most it pays per gas.

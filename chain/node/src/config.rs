@@ -13,6 +13,16 @@
 //! public_address = "203.0.113.7:9000"     # where others see this node, if not at `listen`
 //! introduce = ["http://203.0.113.1:8545"] # nodes that are asked, over JSON-RPC, to let it in
 //!
+//! [history]                        # optional: states of the past, for eth_call and traces
+//! blocks = 256                     # after each of so many newest blocks
+//! archive = false                  # or after every block
+//!
+//! [rpc_limits]                     # optional: what one client may ask for; see docs/rpc.md
+//! per_second = 500
+//! burst = 5000
+//! connections = 64
+//! limit_loopback = false           # whether clients on this machine are held to it too
+//!
 //! [[peers]]                        # optional: nodes beside the chain's own delegates and players,
 //!                                  # or another way to reach one of them
 //! public_key = "0x…"               # ed25519, 32 bytes
@@ -20,7 +30,9 @@
 //! ```
 
 use crate::error::Error;
+use mileverse_consensus::index::{RECENT, Retention};
 use mileverse_primitives::{B256, genesis::Genesis};
+use mileverse_rpc::Limits;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -57,9 +69,45 @@ pub struct Config {
     pub introduce: Vec<String>,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
+    /// How many states of the past are kept.
+    #[serde(default)]
+    pub history: History,
+    /// What one client of JSON-RPC may ask for.
+    #[serde(default)]
+    pub rpc_limits: Limits,
     /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
+}
+
+/// How many states of the past are kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Those after each of so many newest blocks.
+    pub blocks: u64,
+    /// All of them.
+    pub archive: bool,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            blocks: RECENT,
+            archive: false,
+        }
+    }
+}
+
+impl History {
+    /// The same for the index.
+    pub const fn retention(self) -> Retention {
+        if self.archive {
+            Retention::Archive
+        } else {
+            Retention::Recent(self.blocks)
+        }
+    }
 }
 
 /// Another node.

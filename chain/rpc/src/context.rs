@@ -1,6 +1,6 @@
 //! What the methods answer from.
 
-use crate::{Admission, Reads};
+use crate::{Admission, Reads, eth::filters::Filters};
 use commonware_p2p::authenticated::lookup::Oracle;
 use mileverse_consensus::{
     block::{Block, PublicKey},
@@ -46,4 +46,6 @@ pub struct Context {
     pub door: Door,
     /// How it came to its state.
     pub progress: Progress,
+    /// Filters that clients installed.
+    pub filters: Filters,
 }

@@ -1,115 +1,108 @@
 //! From the index to Ethereum's JSON shapes.
 
-use alloy::primitives::logs_bloom;
+use crate::find::Found;
 use alloy::{
     consensus::{
         EMPTY_OMMER_ROOT_HASH, Header as EthereumHeader, Receipt, ReceiptEnvelope,
-        ReceiptWithBloom, Transaction as _, transaction::Recovered,
+        ReceiptWithBloom, Transaction as _, TxEnvelope, TxType, transaction::Recovered,
     },
+    eips::eip2718::Decodable2718 as _,
+    primitives::logs_bloom,
     rpc::types::{
         Block as RpcBlock, BlockTransactions, Header as RpcHeader, Log,
         Transaction as RpcTransaction, TransactionReceipt,
     },
 };
 use commonware_codec::EncodeSize as _;
-use mileverse_consensus::{
-    block::Block,
-    index::{IndexError, Results},
-};
-use mileverse_execution::{Transaction, TransactionOutcome};
-use mileverse_primitives::{Address, B256, U256, keccak256};
-
-/// A block whose header and results are at hand.
-pub struct Found {
-    /// The block.
-    pub block: Block,
-    /// Its digest.
-    pub digest: B256,
-    /// What it did.
-    pub results: Results,
-}
+use mileverse_consensus::{block::Block, index::IndexError};
+use mileverse_execution::Transaction;
+use mileverse_primitives::{Address, B256, Bytes, U256, address::STAKING, keccak256};
 
 /// Seconds since 1970, as the EVM has them.
 pub const fn seconds(block: &Block) -> u64 {
     block.timestamp_ms() / 1000
 }
 
-/// A block with its transactions' hashes, or with all of them.
-pub fn block(found: &Found, full: bool, chain_id: u64) -> Result<RpcBlock, IndexError> {
-    let header = &found.block.header;
+/// A block's header as Ethereum has it.
+pub fn header(block: &Block, digest: B256) -> RpcHeader {
+    let own = &block.header;
     let inner = EthereumHeader {
-        parent_hash: header.parent,
+        parent_hash: own.parent,
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
-        beneficiary: Address::from_word(keccak256(header.turn.leader)),
-        state_root: header.state.root,
-        transactions_root: header.transactions_root,
-        receipts_root: header.receipts_root,
-        logs_bloom: header.logs_bloom,
-        number: header.height,
-        gas_limit: header.gas_limit,
-        gas_used: header.gas_used,
-        timestamp: seconds(&found.block),
-        mix_hash: header.parent,
+        // Who receives the fees, as COINBASE says.
+        beneficiary: STAKING,
+        state_root: own.state.root,
+        transactions_root: own.transactions_root,
+        receipts_root: own.receipts_root,
+        logs_bloom: own.logs_bloom,
+        number: own.height,
+        gas_limit: own.gas_limit,
+        gas_used: own.gas_used,
+        timestamp: seconds(block),
+        // What PREVRANDAO says.
+        mix_hash: own.parent,
         base_fee_per_gas: Some(0),
         ..Default::default()
     };
+    RpcHeader {
+        hash: digest,
+        inner,
+        total_difficulty: None,
+        size: Some(U256::from(block.encode_size())),
+    }
+}
+
+/// A block with its transactions' hashes, or with all of them.
+pub fn block(found: &Found, full: bool) -> Result<RpcBlock, IndexError> {
     let transactions = if full {
-        BlockTransactions::Full(
-            (0..found.results.receipts.len())
-                .map(|position| transaction(found, position, chain_id))
-                .collect::<Result<_, _>>()?,
-        )
+        let all = (0..found.block.transactions.len()).map(|position| transaction(found, position));
+        BlockTransactions::Full(all.collect::<Result<_, _>>()?)
     } else {
-        BlockTransactions::Hashes(
-            found
-                .results
-                .receipts
-                .iter()
-                .map(|outcome| outcome.hash)
-                .collect(),
-        )
+        BlockTransactions::Hashes(found.block.transactions.iter().map(keccak256).collect())
     };
     Ok(RpcBlock {
-        header: RpcHeader {
-            hash: found.digest,
-            inner,
-            total_difficulty: None,
-            size: Some(U256::from(found.block.encode_size())),
-        },
+        header: header(&found.block, found.digest),
         uncles: Vec::new(),
         transactions,
         withdrawals: None,
     })
 }
 
+/// One of a block's transactions as it was signed.
+pub fn raw(found: &Found, position: usize) -> Option<Bytes> {
+    let raw = found.block.transactions.get(position)?;
+    Some(raw.clone().into())
+}
+
+fn envelope(found: &Found, position: usize) -> Result<(TxEnvelope, Address), IndexError> {
+    let damaged = || IndexError::Damaged("transactions");
+    let raw = found.block.transactions.get(position).ok_or_else(damaged)?;
+    let envelope = TxEnvelope::decode_2718_exact(raw).map_err(|_| damaged())?;
+    let outcome = found.results.receipts.get(position).ok_or_else(damaged)?;
+    Ok((envelope, outcome.sender))
+}
+
 /// One of a block's transactions.
-pub fn transaction(
-    found: &Found,
-    position: usize,
-    chain_id: u64,
-) -> Result<RpcTransaction, IndexError> {
-    let raw = found
-        .block
-        .transactions
-        .get(position)
-        .ok_or(IndexError::Damaged("transactions"))?;
-    let decoded =
-        Transaction::decode(raw, chain_id).map_err(|_| IndexError::Damaged("transactions"))?;
+pub fn transaction(found: &Found, position: usize) -> Result<RpcTransaction, IndexError> {
+    let (envelope, sender) = envelope(found, position)?;
     Ok(RpcTransaction {
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         transaction_index: u64::try_from(position).ok(),
         block_timestamp: Some(seconds(&found.block)),
-        ..pending(&decoded)
+        ..unplaced(envelope, sender)
     })
 }
 
 /// A transaction that waits.
 pub fn pending(transaction: &Transaction) -> RpcTransaction {
-    let envelope = transaction.envelope().clone();
+    unplaced(transaction.envelope().clone(), transaction.sender())
+}
+
+fn unplaced(envelope: TxEnvelope, sender: Address) -> RpcTransaction {
     RpcTransaction {
         effective_gas_price: Some(envelope.effective_gas_price(Some(0))),
-        inner: Recovered::new_unchecked(envelope, transaction.sender()),
+        inner: Recovered::new_unchecked(envelope, sender),
         block_hash: None,
         block_number: None,
         transaction_index: None,
@@ -117,29 +110,26 @@ pub fn pending(transaction: &Transaction) -> RpcTransaction {
     }
 }
 
-/// Number of logs in a block before a transaction.
-fn logs_before(results: &Results, position: usize) -> u64 {
-    results
-        .receipts
-        .iter()
-        .take(position)
-        .map(|outcome| outcome.logs.len() as u64)
-        .sum()
-}
-
-/// A transaction's logs with their places.
-pub fn logs(found: &Found, position: usize) -> Vec<Log> {
-    let Some(outcome) = found.results.receipts.get(position) else {
+/// A transaction's logs with their places; `first` is the number of logs of the block before it.
+pub fn logs(found: &Found, position: usize, first: u64) -> Vec<Log> {
+    let (Some(outcome), Some(raw)) = (
+        found.results.receipts.get(position),
+        found.block.transactions.get(position),
+    ) else {
         return Vec::new();
     };
-    (logs_before(&found.results, position)..)
+    if outcome.logs.is_empty() {
+        return Vec::new();
+    }
+    let hash = keccak256(raw);
+    (first..)
         .zip(&outcome.logs)
         .map(|(index, log)| Log {
             inner: log.clone(),
             block_hash: Some(found.digest),
             block_number: Some(found.block.header.height),
             block_timestamp: Some(seconds(&found.block)),
-            transaction_hash: Some(outcome.hash),
+            transaction_hash: Some(hash),
             transaction_index: u64::try_from(position).ok(),
             log_index: Some(index),
             removed: false,
@@ -149,38 +139,65 @@ pub fn logs(found: &Found, position: usize) -> Vec<Log> {
 
 /// A transaction's receipt.
 pub fn receipt(found: &Found, position: usize) -> Result<TransactionReceipt, IndexError> {
-    let outcome: &TransactionOutcome = found
-        .results
-        .receipts
-        .get(position)
-        .ok_or(IndexError::Damaged("results"))?;
+    let (gas, logs) = (
+        found.results.gas_before(position),
+        found.results.logs_before(position),
+    );
+    receipt_after(found, position, gas, logs)
+}
+
+/// All receipts of a block.
+pub fn receipts(found: &Found) -> Result<Vec<TransactionReceipt>, IndexError> {
+    let (mut gas, mut logs) = (0u64, 0u64);
+    let outcomes = found.results.receipts.iter().enumerate();
+    outcomes
+        .map(|(position, outcome)| {
+            let receipt = receipt_after(found, position, gas, logs);
+            gas = gas.saturating_add(outcome.gas_used);
+            logs = logs.saturating_add(outcome.logs.len() as u64);
+            receipt
+        })
+        .collect()
+}
+
+/// A receipt, given the gas and the logs of the block before its transaction.
+fn receipt_after(
+    found: &Found,
+    position: usize,
+    gas: u64,
+    first_log: u64,
+) -> Result<TransactionReceipt, IndexError> {
+    let damaged = || IndexError::Damaged("results");
+    let outcome = found.results.receipts.get(position).ok_or_else(damaged)?;
+    let (envelope, sender) = envelope(found, position)?;
     let with_bloom = ReceiptWithBloom {
         receipt: Receipt {
             status: outcome.success.into(),
-            cumulative_gas_used: outcome.cumulative_gas_used,
-            logs: logs(found, position),
+            cumulative_gas_used: gas.saturating_add(outcome.gas_used),
+            logs: logs(found, position, first_log),
         },
         logs_bloom: logs_bloom(&outcome.logs),
     };
-    let inner = match outcome.tx_type {
-        0 => ReceiptEnvelope::Legacy(with_bloom),
-        1 => ReceiptEnvelope::Eip2930(with_bloom),
-        2 => ReceiptEnvelope::Eip1559(with_bloom),
-        4 => ReceiptEnvelope::Eip7702(with_bloom),
-        _ => return Err(IndexError::Damaged("results")),
+    let inner = match envelope.tx_type() {
+        TxType::Legacy => ReceiptEnvelope::Legacy(with_bloom),
+        TxType::Eip2930 => ReceiptEnvelope::Eip2930(with_bloom),
+        TxType::Eip1559 => ReceiptEnvelope::Eip1559(with_bloom),
+        TxType::Eip7702 => ReceiptEnvelope::Eip7702(with_bloom),
+        TxType::Eip4844 => return Err(damaged()),
     };
+    let created = outcome.success && envelope.is_create();
     Ok(TransactionReceipt {
         inner,
-        transaction_hash: outcome.hash,
+        transaction_hash: *envelope.tx_hash(),
         transaction_index: u64::try_from(position).ok(),
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         gas_used: outcome.gas_used,
-        effective_gas_price: outcome.effective_gas_price,
+        effective_gas_price: envelope.effective_gas_price(Some(0)),
         blob_gas_used: None,
         blob_gas_price: None,
-        from: outcome.sender,
-        to: outcome.to,
-        contract_address: outcome.contract_address,
+        from: sender,
+        to: envelope.to(),
+        contract_address: created.then(|| sender.create(envelope.nonce())),
     })
 }

@@ -4,9 +4,14 @@ use jsonrpsee::types::{ErrorObjectOwned, error::INTERNAL_ERROR_CODE, error::INVA
 use mileverse_consensus::{index::IndexError, mempool::Refusal};
 use mileverse_execution::BlockError;
 use mileverse_primitives::Bytes;
+use serde::Serialize;
 
 /// Code of a call that reverted (geth).
 const REVERTED: i32 = 3;
+/// Code of history that was pruned (EIP-4444 in geth).
+const PRUNED: i32 = 4444;
+/// Code of a method that this chain cannot offer (EIP-1474).
+const UNSUPPORTED: i32 = -32_004;
 /// Code of everything that the server refuses (geth).
 const SERVER: i32 = -32_000;
 
@@ -18,6 +23,16 @@ pub fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
 /// Something well-formed that this node refuses.
 pub fn refused(message: impl Into<String>) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(SERVER, message.into(), None::<()>)
+}
+
+/// Something that this chain does not have.
+pub fn unsupported(message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(UNSUPPORTED, message.into(), None::<()>)
+}
+
+/// An error with a code of its own and something to go with it.
+pub fn coded(code: i32, message: impl Into<String>, data: impl Serialize) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message.into(), Some(data))
 }
 
 /// A call that reverted, with its data.
@@ -45,7 +60,9 @@ pub fn internal(error: &dyn std::fmt::Display) -> ErrorObjectOwned {
 /// A fault of the index.
 pub fn index(error: IndexError) -> ErrorObjectOwned {
     match error {
-        IndexError::Before { .. } | IndexError::Packets(_) => refused(error.to_string()),
+        // geth's code for history that a node does not have.
+        IndexError::Before { .. } => ErrorObjectOwned::owned(PRUNED, error.to_string(), None::<()>),
+        IndexError::Pruned { .. } | IndexError::Packets(_) => refused(error.to_string()),
         other => internal(&other),
     }
 }

@@ -84,7 +84,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
 }
 
 /// What never changes.
-pub(super) fn chain(genesis: &Genesis, genesis_hash: B256, group_key: &Bytes) -> Chain {
+pub fn chain(genesis: &Genesis, genesis_hash: B256, group_key: &Bytes) -> Chain {
     Chain {
         chain_id: genesis.chain_id,
         genesis_hash,

@@ -1,57 +1,80 @@
-//! One consistent look at the newest state, and the door through which transactions come in.
+//! The state after a block, and the door through which transactions come in.
 //!
-//! A read goes through a batch that is valid for one state only. When a block becomes final
-//! meanwhile the batch refuses, and the whole question is asked again: an answer never mixes two
-//! states, and no reader holds up the chain.
+//! A reader is bound to one height. A value is looked up in the newest state first and then among
+//! what later blocks overwrote ([`History`]), so an answer never mixes two states, blocks may become
+//! final meanwhile, and no reader holds up the chain. The look at the history is always at least as
+//! new as the state beside it, because the index is written before a block's state is applied.
 
-use crate::failure;
+use crate::{
+    failure,
+    limits::{MAX_CALL_TIME, MAX_CALL_WAIT},
+    register::Answer,
+};
 use bytes::Bytes;
 use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_runtime::tokio::Context as Runtime;
-use jsonrpsee::types::ErrorObjectOwned;
 use mileverse_consensus::{
     application::Tip,
-    mempool::{Mempool, Refusal, Sender},
-    state::{BatchReader, Databases},
+    index::{History, Index, IndexError},
+    mempool::{Mempool, Refusal, Sender, journal::Journal},
+    state::{Batch, BatchReader, Databases},
 };
 use mileverse_execution::{
-    BlockError, BlockInput, Executor, ReadError, Rotations, Transaction,
-    state::{self, StateReader},
+    BlockError, Executor, OverrideError, ReadError, Rotations, Transaction,
+    state::{self, Key, StateReader, Value},
 };
-use mileverse_primitives::{Address, B256};
-use std::{future::Future, sync::Arc};
-use tokio::sync::{Semaphore, mpsc, watch};
+use mileverse_primitives::{Address, B256, keccak256};
+use std::{
+    future::Future,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::timeout,
+};
 
 /// How often a read is asked again when blocks become final under it.
-const ATTEMPTS: usize = 8;
-/// Simulated calls at one time; more wait.
-const CALLS: usize = 4;
+const ATTEMPTS: usize = 16;
 
-/// The newest state.
+/// The states that this node can read.
 #[derive(Clone)]
 pub struct Reads {
     /// State transitions.
     pub executor: Executor,
-    /// The database.
-    pub databases: Databases<Runtime>,
     /// The newest final block.
     pub tip: watch::Receiver<Tip>,
+    databases: Databases<Runtime>,
+    index: Index,
     calls: Arc<Semaphore>,
+    disk: Arc<Semaphore>,
 }
 
 impl Reads {
-    /// A reader over the node's state.
+    /// A reader over the node's state and what its index says of earlier ones.
     pub fn new(
         executor: Executor,
         databases: Databases<Runtime>,
+        index: Index,
         tip: watch::Receiver<Tip>,
     ) -> Self {
+        // Half of the machine is left to consensus.
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             executor,
-            databases,
             tip,
-            calls: Arc::new(Semaphore::new(CALLS)),
+            databases,
+            index,
+            calls: Arc::new(Semaphore::new((cores / 2).max(1))),
+            disk: Arc::new(Semaphore::new(cores.saturating_mul(2))),
         }
+    }
+
+    /// A turn to read the index.
+    pub async fn disk_turn(&self) -> Answer<OwnedSemaphorePermit> {
+        turn(&self.disk).await
     }
 
     /// The newest final block.
@@ -59,159 +82,206 @@ impl Reads {
         self.tip.borrow().clone()
     }
 
-    /// What a block on top of the newest would be given.
-    pub fn next_block(&self) -> BlockInput {
-        let tip = self.tip();
-        BlockInput {
-            height: tip.header.height.saturating_add(1),
-            timestamp_ms: tip.header.timestamp_ms,
-            gas_limit: tip.header.gas_limit,
-            parent: tip.digest,
-            beneficiary: Address::ZERO,
-            checkpoint: None,
-            turn: tip.header.turn,
-            attestations: Vec::new(),
-            next_epoch: None,
-            new_key: None,
+    /// The state after the block at `height`.
+    pub fn at(&self, height: u64) -> Result<StateAt, IndexError> {
+        let first = self.index.history()?.first();
+        if height < first {
+            return Err(IndexError::Pruned { height, first });
         }
-    }
-
-    /// Asks the state, again if it moved meanwhile.
-    async fn consistent<T, F>(&self, ask: impl Fn(BatchReaderOwned) -> F) -> Result<T, ReadError>
-    where
-        F: Future<Output = Result<T, ReadError>>,
-    {
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            let reader = BatchReaderOwned(Arc::new(self.databases.new_batches().await));
-            match ask(reader).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| ReadError("no attempt was made".into())))
-    }
-
-    /// An account; the default if there is none.
-    pub async fn account(&self, address: Address) -> Result<Sender, ErrorObjectOwned> {
-        let found = self
-            .consistent(|reader| async move { state::account(&reader, address).await })
-            .await
-            .map_err(|error| failure::internal(&error))?;
-        Ok(found.map_or_else(Sender::default, |account| Sender {
-            nonce: account.nonce,
-            balance: account.balance,
-        }))
-    }
-
-    /// Why no block takes a transaction that pays its gas with points.
-    pub async fn lane_refusal(
-        &self,
-        transaction: &Transaction,
-    ) -> Result<Option<String>, ErrorObjectOwned> {
-        self.consistent(|reader| async move { self.executor.admit(&reader, transaction).await })
-            .await
-            .map_err(|error| failure::internal(&error))
-    }
-
-    /// An account's code; empty if there is none.
-    pub async fn code(
-        &self,
-        address: Address,
-    ) -> Result<mileverse_primitives::Bytes, ErrorObjectOwned> {
-        self.consistent(|reader| async move {
-            match state::account(&reader, address).await? {
-                Some(account) => state::code(&reader, account.code_hash).await,
-                None => Ok(Default::default()),
-            }
+        Ok(StateAt {
+            databases: self.databases.clone(),
+            index: self.index.clone(),
+            height,
+            held: Arc::default(),
         })
-        .await
-        .map_err(|error| failure::internal(&error))
     }
 
-    /// A storage slot.
-    pub async fn storage(&self, address: Address, slot: B256) -> Result<B256, ErrorObjectOwned> {
-        self.consistent(|reader| async move { state::storage(&reader, address, slot.into()).await })
-            .await
-            .map(Into::into)
-            .map_err(|error| failure::internal(&error))
+    fn newest(&self) -> Answer<StateAt> {
+        self.at(self.tip().header.height).map_err(failure::index)
+    }
+
+    /// What the chain knows of an account now.
+    pub async fn sender(&self, address: Address) -> Answer<Sender> {
+        let found = state::account(&self.newest()?, address).await;
+        Ok(found
+            .map_err(|error| failure::internal(&error))?
+            .map_or_else(Sender::default, |account| Sender {
+                nonce: account.nonce,
+                balance: account.balance,
+            }))
     }
 
     /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
-    pub async fn latest_checkpoint(&self) -> Result<u64, ErrorObjectOwned> {
-        self.consistent(|reader| async move { self.executor.latest_checkpoint(&reader).await })
-            .await
-            .map_err(|error| failure::internal(&error))
+    pub async fn latest_checkpoint(&self) -> Answer<u64> {
+        let state = self.newest()?;
+        let found = self.executor.latest_checkpoint(&state).await;
+        found.map_err(|error| failure::internal(&error))
     }
 
     /// What the chain says of its group key.
-    pub async fn rotations(&self) -> Result<Rotations, ErrorObjectOwned> {
-        self.consistent(|reader| async move { self.executor.rotations(&reader).await })
-            .await
-            .map_err(|error| failure::internal(&error))
+    pub async fn rotations(&self) -> Answer<Rotations> {
+        let state = self.newest()?;
+        let found = self.executor.rotations(&state).await;
+        found.map_err(|error| failure::internal(&error))
     }
 
     /// Who signs an epoch, ascending, as far as the newest state knows it.
     pub async fn committee(&self, epoch: u64) -> Option<Vec<B256>> {
-        self.consistent(|reader| async move { self.executor.committee(&reader, epoch).await })
-            .await
-            .ok()
+        let state = self.newest().ok()?;
+        self.executor.committee(&state, epoch).await.ok()
+    }
+
+    /// Why no block takes a transaction that pays its gas with points.
+    async fn lane_refusal(&self, transaction: &Transaction) -> Answer<Option<String>> {
+        let state = self.newest()?;
+        let found = self.executor.admit(&state, transaction).await;
+        found.map_err(|error| failure::internal(&error))
     }
 
     /// Whether a candidate is out for good.
-    pub async fn tombstoned(&self, key: B256) -> Result<bool, ErrorObjectOwned> {
-        self.consistent(|reader| async move { self.executor.tombstoned(&reader, key).await })
-            .await
-            .map_err(|error| failure::internal(&error))
+    pub async fn tombstoned(&self, key: B256) -> Answer<bool> {
+        let state = self.newest()?;
+        let found = self.executor.tombstoned(&state, key).await;
+        found.map_err(|error| failure::internal(&error))
     }
 
     /// Whether the chain has recorded a false result of `key` at `height`.
-    pub async fn reported(&self, key: B256, height: u64) -> Result<bool, ErrorObjectOwned> {
-        self.consistent(|reader| async move { self.executor.reported(&reader, key, height).await })
-            .await
-            .map_err(|error| failure::internal(&error))
+    pub async fn reported(&self, key: B256, height: u64) -> Answer<bool> {
+        let state = self.newest()?;
+        let found = self.executor.reported(&state, key, height).await;
+        found.map_err(|error| failure::internal(&error))
     }
 
-    /// Runs `simulate` on the newest state, again if it moved meanwhile.
-    pub async fn simulate<T, F>(
-        &self,
-        simulate: impl Fn(BatchReaderOwned, BlockInput) -> F,
-    ) -> Result<T, ErrorObjectOwned>
+    /// Asks the state after `height` on a thread where that may take long, when it is this
+    /// question's turn and for a bounded time.
+    pub async fn ask<T, F, Q>(&self, height: u64, question: Q) -> Answer<T>
     where
+        T: Send + 'static,
         F: Future<Output = Result<T, BlockError>>,
+        Q: FnOnce(Blocking) -> F + Send + 'static,
     {
-        let _turn = self
-            .calls
-            .acquire()
-            .await
-            .map_err(|error| failure::internal(&error))?;
-        let mut last = None;
-        for _ in 0..ATTEMPTS {
-            let reader = BatchReaderOwned(Arc::new(self.databases.new_batches().await));
-            match simulate(reader, self.next_block()).await {
-                Err(BlockError::Read(error)) => last = Some(error),
-                other => return other.map_err(failure::execution),
-            }
+        let state = self.at(height).map_err(failure::index)?;
+        let turn = turn(&self.calls).await?;
+        let runtime = Handle::current();
+        let answer = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let until = Instant::now().checked_add(MAX_CALL_TIME);
+            let state = Blocking {
+                state,
+                runtime,
+                until,
+            };
+            let late = state.clone();
+            let answer = futures::executor::block_on(question(state));
+            (answer, late.is_late())
+        });
+        match answer.await.map_err(|error| failure::internal(&error))? {
+            (Err(BlockError::Read(_)), true) => Err(failure::refused(format!(
+                "execution aborted (timeout = {}s)",
+                MAX_CALL_TIME.as_secs()
+            ))),
+            (answer, _) => answer.map_err(failure::execution),
         }
-        Err(last.map_or_else(
-            || failure::refused("the state is busy; ask again"),
-            |error| failure::internal(&error),
-        ))
     }
 }
 
-/// A reader that owns its batch.
-#[derive(Clone)]
-pub struct BatchReaderOwned(Arc<mileverse_consensus::state::Batch<Runtime>>);
-
-impl StateReader for BatchReaderOwned {
-    async fn get(&self, key: state::Key) -> Result<Option<state::Value>, ReadError> {
-        BatchReader::<Runtime> {
-            batch: &self.0,
-            overlay: None,
-        }
-        .get(key)
+async fn turn(turns: &Arc<Semaphore>) -> Answer<OwnedSemaphorePermit> {
+    timeout(MAX_CALL_WAIT, Arc::clone(turns).acquire_owned())
         .await
+        .map_err(|_| failure::refused("this node is busy with other requests; ask again"))?
+        .map_err(|error| failure::internal(&error))
+}
+
+/// Overrides that cannot be laid over a state, as an execution that cannot be done.
+pub fn overriding(error: OverrideError) -> BlockError {
+    match error {
+        OverrideError::Read(error) => BlockError::Read(error),
+        other => BlockError::Invalid(other.to_string()),
+    }
+}
+
+/// The state after one block.
+#[derive(Clone)]
+pub struct StateAt {
+    databases: Databases<Runtime>,
+    index: Index,
+    height: u64,
+    held: Arc<Mutex<Option<Arc<Held>>>>,
+}
+
+/// The newest state, and what was overwritten up to it or a little beyond.
+struct Held {
+    batch: Batch<Runtime>,
+    history: History,
+}
+
+impl StateAt {
+    async fn held(&self) -> Result<Arc<Held>, ReadError> {
+        let held = || self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = held().clone() {
+            return Ok(held);
+        }
+        // In this order: the history must not be older than the state.
+        let batch = self.databases.new_batches().await;
+        let history = self.index.history().map_err(unread)?;
+        let new = Arc::new(Held { batch, history });
+        *held() = Some(Arc::clone(&new));
+        Ok(new)
+    }
+
+    fn let_go(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn unread(error: IndexError) -> ReadError {
+    ReadError(error.to_string())
+}
+
+impl StateReader for StateAt {
+    async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        let mut last = None;
+        for _ in 0..ATTEMPTS {
+            let held = self.held().await?;
+            let newest = BatchReader::<Runtime> {
+                batch: &held.batch,
+                overlay: None,
+            };
+            match newest.get(key).await {
+                Ok(now) => {
+                    let before = held.history.overwritten(key, self.height);
+                    return Ok(before.map_err(unread)?.unwrap_or(now));
+                }
+                // The state moved on; a batch knows one state only.
+                Err(error) => last = Some(error),
+            }
+            self.let_go();
+        }
+        Err(last.unwrap_or_else(|| ReadError("no attempt was made".into())))
+    }
+}
+
+/// The same for a thread that may wait: every read is answered on the spot, so that the EVM runs
+/// once and not once more for each value it lacks.
+#[derive(Clone)]
+pub struct Blocking {
+    state: StateAt,
+    runtime: Handle,
+    until: Option<Instant>,
+}
+
+impl Blocking {
+    fn is_late(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() > until)
+    }
+}
+
+impl StateReader for Blocking {
+    async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        if self.is_late() {
+            return Err(ReadError("the time for this question is over".into()));
+        }
+        self.runtime.block_on(self.state.get(key))
     }
 }
 
@@ -226,33 +296,72 @@ pub struct Admission {
     pub chain_id: u64,
     /// To the other validators.
     pub gossip: mpsc::Sender<Bytes>,
+    /// Keeps what came in here over a restart.
+    pub journal: Journal,
 }
 
 impl Admission {
-    /// Takes a transaction from a client and tells the other validators.
-    pub async fn submit(&self, raw: Bytes) -> Result<B256, ErrorObjectOwned> {
-        let hash = self.admit(&raw).await?;
+    /// Takes a transaction from a client, writes it down and tells the other validators.
+    pub async fn submit(&self, raw: Bytes) -> Answer<B256> {
+        let (transaction, sender) = self.read(&raw).await?;
+        let hash = self
+            .mempool
+            .add_local(transaction, sender)
+            .map_err(failure::pool)?;
+        self.write_down(&raw);
         if self.gossip.try_send(raw).is_err() {
             tracing::warn!(%hash, "gossip is full; this validator keeps the transaction for its own turn");
         }
         Ok(hash)
     }
 
-    /// Checks a transaction and puts it into the pool.
-    pub async fn admit(&self, raw: &[u8]) -> Result<B256, ErrorObjectOwned> {
+    /// Takes a transaction that another validator passed on.
+    pub async fn admit(&self, raw: &[u8]) -> Answer<B256> {
+        let (transaction, sender) = self.read(raw).await?;
+        self.mempool.add(transaction, sender).map_err(failure::pool)
+    }
+
+    /// Takes what came in before a restart; what has become final or false meanwhile is left out.
+    pub async fn resume(&self, journal: Vec<mileverse_primitives::Bytes>) {
+        for raw in journal {
+            if let Ok((transaction, sender)) = self.read(&raw).await
+                && self.mempool.add_local(transaction, sender).is_ok()
+                && self.gossip.try_send(raw.0).is_err()
+            {
+                tracing::debug!("gossip is full; a transaction from before the restart waits here");
+            }
+        }
+        self.tidy();
+    }
+
+    async fn read(&self, raw: &[u8]) -> Answer<(Transaction, Sender)> {
+        // A sender is recovered once, however often the transaction comes.
+        if self.mempool.get(keccak256(raw)).is_some() {
+            return Err(failure::pool(Refusal::Known));
+        }
         let transaction = Transaction::decode(raw, self.chain_id)
             .map_err(|error| failure::refused(error.to_string()))?;
         if let Some(reason) = self.reads.lane_refusal(&transaction).await? {
             return Err(failure::refused(reason));
         }
-        for _ in 0..ATTEMPTS {
-            let seen = self.mempool.final_blocks();
-            let sender = self.reads.account(transaction.sender()).await?;
-            match self.mempool.add(transaction.clone(), sender, seen) {
-                Err(Refusal::Moved) => {}
-                done => return done.map_err(failure::pool),
+        let sender = self.reads.sender(transaction.sender()).await?;
+        Ok((transaction, sender))
+    }
+
+    fn write_down(&self, raw: &[u8]) {
+        match self.journal.append(raw) {
+            Ok(false) => {}
+            Ok(true) => self.tidy(),
+            Err(error) => {
+                tracing::warn!(%error, "a transaction would not survive a restart of this node");
             }
         }
-        Err(failure::pool(Refusal::Moved))
+    }
+
+    /// Writes the journal anew with what still waits.
+    fn tidy(&self) {
+        if let Err(error) = self.journal.rewrite(&self.mempool.locals()) {
+            tracing::warn!(%error, "the journal of transactions cannot be rewritten");
+        }
     }
 }

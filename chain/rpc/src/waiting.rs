@@ -3,7 +3,7 @@
 //! It stands in for the full set of methods until the state is there and the first final block was
 //! executed on it. Whatever needs a state is refused with a sentence.
 
-use crate::{failure, own};
+use crate::{failure, methods::METHODS, net, own};
 use alloy::primitives::U64;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_consensus::sync::Progress;
@@ -14,32 +14,6 @@ use mileverse_primitives::{
 };
 
 type Answer<T> = Result<T, ErrorObjectOwned>;
-
-/// Methods that need a state.
-const NEED_STATE: &[&str] = &[
-    "eth_gasPrice",
-    "eth_maxPriorityFeePerGas",
-    "eth_feeHistory",
-    "eth_getBalance",
-    "eth_getTransactionCount",
-    "eth_getCode",
-    "eth_getStorageAt",
-    "eth_call",
-    "eth_estimateGas",
-    "eth_sendRawTransaction",
-    "eth_getBlockByNumber",
-    "eth_getBlockByHash",
-    "eth_getBlockTransactionCountByNumber",
-    "eth_getBlockTransactionCountByHash",
-    "eth_getBlockReceipts",
-    "eth_getTransactionByHash",
-    "eth_getTransactionReceipt",
-    "eth_getLogs",
-    "mileverse_epoch",
-    "mileverse_certificate",
-    "mileverse_packets",
-    "mileverse_outboxProof",
-];
 
 /// A node without a state.
 pub struct Waiting {
@@ -57,9 +31,7 @@ pub struct Waiting {
 
 /// Adds the methods.
 pub fn register(module: &mut RpcModule<Waiting>) -> Result<(), RegisterMethodError> {
-    module.register_method("web3_clientVersion", |_, _, _| {
-        concat!("mileverse/v", env!("CARGO_PKG_VERSION"))
-    })?;
+    module.register_method("web3_clientVersion", |_, _, _| net::CLIENT)?;
     module.register_method("net_version", |_, waiting, _| {
         waiting.genesis.chain_id.to_string()
     })?;
@@ -89,7 +61,8 @@ pub fn register(module: &mut RpcModule<Waiting>) -> Result<(), RegisterMethodErr
     module.register_method("mileverse_status", |_, waiting, _| {
         Answer::Ok(status(waiting))
     })?;
-    for method in NEED_STATE {
+    let answered: Vec<&str> = module.method_names().collect();
+    for (method, _) in METHODS.iter().filter(|(name, _)| !answered.contains(name)) {
         module.register_method(method, |_, waiting, _| Answer::<()>::Err(refusal(waiting)))?;
     }
     Ok(())

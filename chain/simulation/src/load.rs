@@ -104,7 +104,7 @@ impl Load {
         };
         for nonce in next..next.saturating_add(count) {
             // A refusal means that it waits already.
-            let _ = pool.add(self.issue(nonce)?, sender, pool.final_blocks());
+            let _ = pool.add(self.issue(nonce)?, sender);
         }
         Ok(())
     }

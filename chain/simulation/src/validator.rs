@@ -256,7 +256,7 @@ async fn engine(
                 balance: *balance,
             };
             mempool
-                .add(registration.clone(), sender, mempool.final_blocks())
+                .add(registration.clone(), sender)
                 .map_err(|error| error.to_string())?;
         }
     }

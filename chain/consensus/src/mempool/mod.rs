@@ -1,61 +1,55 @@
 //! Transactions that wait for a block.
 //!
-//! Per sender in nonce order; between senders by tip, then by arrival. Limits: [`MAX_TOTAL`]
-//! transactions, [`MAX_PER_SENDER`] of one sender, nonces at most [`MAX_PER_SENDER`] ahead of the
-//! account's, [`MAX_AGE`] in the pool. A transaction replaces one of the same nonce only at a fee
-//! at least 10 % higher (and higher at all). Refusals use geth's words.
+//! Per sender in nonce order; between senders by tip, then by arrival. A nonce may be ahead of its
+//! sender's: it is held until the ones before it have come.
+//!
+//! | limit | |
+//! |---|---|
+//! | [`MAX_TOTAL`] | transactions; when full, a new one pushes out one that pays less |
+//! | [`MAX_BYTES`] | bytes of them, the same way |
+//! | [`MAX_PER_SENDER`] | transactions of one sender, and nonces ahead of its account's |
+//! | [`MAX_AGE`] | time in the pool |
+//!
+//! A transaction replaces one of the same nonce only if both of its prices are at least 10 % higher
+//! (and higher at all). All waiting transactions of a sender together must be covered by its
+//! balance. Refusals use geth's words ([`Refusal`]).
+//!
+//! | file | what |
+//! |---|---|
+//! | `pool` | the orders in which they wait |
+//! | `refusal` | why one is not taken |
+//! | `gossip` | to and from the other validators |
+//! | `journal` | what came in here, kept over a restart |
+//! | `recover` | a block's transactions, each sender recovered once |
 
 pub mod gossip;
+pub mod journal;
+mod pool;
+pub mod recover;
+mod refusal;
 
-use alloy::consensus::Transaction as _;
+pub use refusal::Refusal;
+
 use mileverse_execution::Transaction;
-use mileverse_primitives::{Address, B256, U256};
+use mileverse_primitives::{Address, B256, Bytes, U256};
+use pool::{Entry, Pool};
 use std::{
-    collections::{BTreeMap, BinaryHeap, HashMap, HashSet},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use thiserror::Error;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
 /// Most transactions in the pool.
-pub const MAX_TOTAL: usize = 16_384;
+pub const MAX_TOTAL: usize = 32_768;
+/// Most bytes of transactions in the pool.
+pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 /// Most transactions of one sender.
 pub const MAX_PER_SENDER: usize = 64;
 /// Longest stay in the pool.
 pub const MAX_AGE: Duration = Duration::from_secs(600);
-
-/// Why a transaction is not taken.
-#[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
-pub enum Refusal {
-    /// The very same transaction waits already.
-    #[error("already known")]
-    Known,
-    /// Its nonce was used.
-    #[error("nonce too low")]
-    NonceTooLow,
-    /// Too many nonces are missing before it.
-    #[error("nonce too high")]
-    NonceTooHigh,
-    /// Same nonce, fee not high enough.
-    #[error("replacement transaction underpriced")]
-    Underpriced,
-    /// Value and fee exceed the balance.
-    #[error("insufficient funds for gas * price + value")]
-    InsufficientFunds,
-    /// More gas than a block has.
-    #[error("exceeds block gas limit")]
-    GasLimit,
-    /// Tip above fee cap.
-    #[error("max priority fee per gas higher than max fee per gas")]
-    TipAboveCap,
-    /// The pool is full.
-    #[error("txpool is full")]
-    Full,
-    /// A block became final since the sender was looked up: look again.
-    #[error("the chain moved while the transaction was checked; send it again")]
-    Moved,
-}
+/// Arrivals that a slow listener may be behind before it loses some.
+const MAX_BEHIND: usize = 4096;
 
 /// What the chain knows of a sender.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,19 +60,13 @@ pub struct Sender {
     pub balance: U256,
 }
 
-struct Entry {
-    transaction: Transaction,
-    order: u64,
-    since: Instant,
-}
-
-#[derive(Default)]
-struct Pool {
-    senders: HashMap<Address, BTreeMap<u64, Entry>>,
-    nonces: HashMap<Address, u64>,
-    hashes: HashSet<B256>,
-    arrivals: u64,
-    final_blocks: u64,
+/// A sender's waiting transactions by nonce.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// Those that may run one after another now.
+    pub pending: BTreeMap<u64, Transaction>,
+    /// Those that wait for a nonce before them.
+    pub queued: BTreeMap<u64, Transaction>,
 }
 
 /// The pool; clones share it.
@@ -86,6 +74,7 @@ struct Pool {
 pub struct Mempool {
     pool: Arc<Mutex<Pool>>,
     arrived: Arc<Notify>,
+    listeners: broadcast::Sender<Transaction>,
     gas_limit: u64,
 }
 
@@ -95,6 +84,7 @@ impl Mempool {
         Self {
             pool: Arc::default(),
             arrived: Arc::default(),
+            listeners: broadcast::channel(MAX_BEHIND).0,
             gas_limit,
         }
     }
@@ -103,103 +93,35 @@ impl Mempool {
         self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many final blocks the pool was told of. Ask before a sender is looked up: [`Self::add`]
-    /// refuses what was looked up before the last of them, which may have used the nonce.
-    pub fn final_blocks(&self) -> u64 {
-        self.lock().final_blocks
+    /// Takes a transaction from another node, given what the chain knows of its sender now.
+    pub fn add(&self, transaction: Transaction, sender: Sender) -> Result<B256, Refusal> {
+        self.take(transaction, sender, false)
     }
 
-    /// Takes a transaction, given what the chain knew of its sender after `seen` final blocks.
-    pub fn add(
-        &self,
-        transaction: Transaction,
-        sender: Sender,
-        seen: u64,
-    ) -> Result<B256, Refusal> {
+    /// Takes a transaction that came in here.
+    pub fn add_local(&self, transaction: Transaction, sender: Sender) -> Result<B256, Refusal> {
+        self.take(transaction, sender, true)
+    }
+
+    fn take(&self, transaction: Transaction, sender: Sender, local: bool) -> Result<B256, Refusal> {
+        refusal::check(&transaction, sender, self.gas_limit)?;
         let hash = transaction.hash();
-        if transaction.gas_limit() > self.gas_limit {
-            return Err(Refusal::GasLimit);
-        }
-        if transaction.max_priority_fee_per_gas() > transaction.max_fee_per_gas() {
-            return Err(Refusal::TipAboveCap);
-        }
-        if transaction.nonce() < sender.nonce {
-            return Err(Refusal::NonceTooLow);
-        }
-        if transaction.nonce() - sender.nonce >= MAX_PER_SENDER as u64 {
-            return Err(Refusal::NonceTooHigh);
-        }
-        let cost = U256::from(transaction.gas_limit())
-            .checked_mul(U256::from(transaction.max_fee_per_gas()))
-            .and_then(|fee| fee.checked_add(transaction.envelope().value()))
-            .ok_or(Refusal::InsufficientFunds)?;
-        if cost > sender.balance {
-            return Err(Refusal::InsufficientFunds);
-        }
-        let mut pool = self.lock();
-        if pool.final_blocks != seen {
-            return Err(Refusal::Moved);
-        }
-        if pool.hashes.contains(&hash) {
-            return Err(Refusal::Known);
-        }
-        let address = transaction.sender();
-        let nonce = transaction.nonce();
-        let replaced = pool
-            .senders
-            .get(&address)
-            .and_then(|queue| queue.get(&nonce))
-            .map(|old| {
-                (
-                    old.transaction.hash(),
-                    bump(old.transaction.max_fee_per_gas()),
-                )
-            });
-        match replaced {
-            Some((_, least)) if transaction.max_fee_per_gas() < least => {
-                return Err(Refusal::Underpriced);
-            }
-            Some((old, _)) => {
-                pool.hashes.remove(&old);
-            }
-            None if pool.hashes.len() >= MAX_TOTAL => return Err(Refusal::Full),
-            None => {}
-        }
-        pool.arrivals = pool.arrivals.saturating_add(1);
-        let entry = Entry {
-            transaction,
-            order: pool.arrivals,
-            since: Instant::now(),
-        };
-        pool.hashes.insert(hash);
-        pool.nonces.insert(address, sender.nonce);
-        pool.senders
-            .entry(address)
-            .or_default()
-            .insert(nonce, entry);
-        drop(pool);
+        self.lock().add(transaction.clone(), sender, local)?;
+        // Nobody may be listening.
+        let _ = self.listeners.send(transaction);
         self.arrived.notify_waiters();
         Ok(hash)
     }
 
-    /// Resolves when a transaction waits that can be executed: none that misses a nonce before it.
+    /// Resolves when a transaction may run, or some may already.
     pub async fn ready(&self) {
         loop {
-            let mut arrived = std::pin::pin!(self.arrived.notified());
-            arrived.as_mut().enable();
-            if self.has_executable() {
+            let arrived = self.arrived.notified();
+            if !self.lock().ready.is_empty() {
                 return;
             }
             arrived.await;
         }
-    }
-
-    fn has_executable(&self) -> bool {
-        let pool = self.lock();
-        pool.senders.iter().any(|(address, queue)| {
-            let next = pool.nonces.get(address).copied().unwrap_or_default();
-            queue.contains_key(&next)
-        })
     }
 
     /// Whether nothing waits.
@@ -214,15 +136,20 @@ impl Mempool {
 
     /// A waiting transaction by its hash.
     pub fn get(&self, hash: B256) -> Option<Transaction> {
+        self.lock().get(hash).cloned()
+    }
+
+    /// Waiting transactions by their hashes, in that order.
+    fn get_all(&self, hashes: &[B256]) -> Vec<Option<Transaction>> {
         let pool = self.lock();
-        if !pool.hashes.contains(&hash) {
-            return None;
-        }
-        pool.senders
-            .values()
-            .flat_map(BTreeMap::values)
-            .find(|entry| entry.transaction.hash() == hash)
-            .map(|entry| entry.transaction.clone())
+        hashes.iter().map(|hash| pool.get(*hash).cloned()).collect()
+    }
+
+    /// A sender's waiting transaction with this nonce.
+    pub fn of(&self, sender: Address, nonce: u64) -> Option<Transaction> {
+        let pool = self.lock();
+        let entry = pool.senders.get(&sender)?.waiting.get(&nonce)?;
+        Some(entry.transaction.clone())
     }
 
     /// The nonce after `sender`'s last waiting transaction without a gap, given the chain's own.
@@ -230,7 +157,7 @@ impl Mempool {
         let pool = self.lock();
         let mut next = chain;
         if let Some(queue) = pool.senders.get(&sender) {
-            for nonce in queue.range(chain..).map(|(nonce, _)| *nonce) {
+            for nonce in queue.waiting.range(chain..).map(|(nonce, _)| *nonce) {
                 if nonce != next {
                     break;
                 }
@@ -240,17 +167,65 @@ impl Mempool {
         next
     }
 
+    /// How many may run, and how many wait for one before them.
+    pub fn counts(&self) -> (u64, u64) {
+        let pool = self.lock();
+        let ready = pool.ready.iter().filter_map(|one| pool.senders.get(one));
+        let pending = ready.map(|queue| queue.runnable().count()).sum::<usize>();
+        let all = pool.hashes.len();
+        (pending as u64, all.saturating_sub(pending) as u64)
+    }
+
+    /// What waits of one sender.
+    pub fn waiting_of(&self, sender: Address) -> Waiting {
+        let pool = self.lock();
+        pool.senders
+            .get(&sender)
+            .map_or_else(Waiting::default, waiting)
+    }
+
+    /// All that waits, by sender.
+    pub fn waiting(&self) -> BTreeMap<Address, Waiting> {
+        let pool = self.lock();
+        let senders = pool.senders.iter();
+        senders
+            .map(|(address, queue)| (*address, waiting(queue)))
+            .collect()
+    }
+
+    /// Transactions as they arrive; a listener that is too slow is told how many it lost.
+    pub fn listen(&self) -> broadcast::Receiver<Transaction> {
+        self.listeners.subscribe()
+    }
+
+    /// Hashes that arrived after a place in the order of arrivals, and the place of the newest.
+    pub fn arrived_after(&self, order: u64) -> (Vec<B256>, u64) {
+        self.lock().arrived_after(order)
+    }
+
+    /// Encodings of those that came in here.
+    pub fn locals(&self) -> Vec<Bytes> {
+        let pool = self.lock();
+        let entries = pool
+            .senders
+            .values()
+            .flat_map(|queue| queue.waiting.values());
+        let mut locals: Vec<_> = entries.filter(|entry| entry.local).collect();
+        locals.sort_unstable_by_key(|entry| entry.order);
+        let raw = |entry: &Entry| entry.transaction.raw().clone();
+        locals.into_iter().map(raw).collect()
+    }
+
     /// Transactions for a block, best first and each sender's in nonce order, within both limits.
     pub fn candidates(&self, most: usize, most_bytes: usize) -> Vec<Transaction> {
         let pool = self.lock();
         let mut queues: HashMap<Address, _> = HashMap::new();
         let mut heads = BinaryHeap::new();
-        for (address, queue) in &pool.senders {
-            let from = pool.nonces.get(address).copied().unwrap_or_default();
-            let mut queue = (from..)
-                .zip(queue.range(from..))
-                .take_while(|(expected, (nonce, _))| expected == *nonce)
-                .map(|(_, (_, entry))| entry);
+        for address in &pool.ready {
+            let Some(queue) = pool.senders.get(address) else {
+                continue;
+            };
+            let mut queue = queue.runnable();
             if let Some(first) = queue.next() {
                 heads.push(Head::of(*address, first));
                 queues.insert(*address, (first, queue));
@@ -275,41 +250,34 @@ impl Mempool {
         chosen
     }
 
+    /// Lets go of transactions that no block can take any more.
+    pub fn forget(&self, hashes: &[B256]) {
+        let mut pool = self.lock();
+        for hash in hashes {
+            pool.forget(*hash);
+        }
+    }
+
     /// Forgets what a final block made stale: `senders` have these next nonces now.
     pub fn on_final(&self, senders: impl IntoIterator<Item = (Address, u64)>) {
-        let mut guard = self.lock();
-        let pool = &mut *guard;
-        pool.final_blocks = pool.final_blocks.saturating_add(1);
-        for (address, nonce) in senders {
-            if let Some(queue) = pool.senders.get_mut(&address) {
-                let rest = queue.split_off(&nonce);
-                for entry in std::mem::replace(queue, rest).into_values() {
-                    pool.hashes.remove(&entry.transaction.hash());
-                }
-                pool.nonces.insert(address, nonce);
-            }
-        }
-        let hashes = &mut pool.hashes;
-        pool.senders.retain(|_, queue| {
-            queue.retain(|_, entry| {
-                let keep = entry.since.elapsed() < MAX_AGE;
-                if !keep {
-                    hashes.remove(&entry.transaction.hash());
-                }
-                keep
-            });
-            !queue.is_empty()
-        });
-        let senders = &pool.senders;
-        pool.nonces
-            .retain(|address, _| senders.contains_key(address));
+        let mut pool = self.lock();
+        pool.settle(senders.into_iter().collect());
+        pool.expire();
     }
 }
 
-/// Least fee that replaces `fee`: 10 % more, rounded up, and at least one more.
-const fn bump(fee: u128) -> u128 {
-    let tenth = fee.div_ceil(10);
-    fee.saturating_add(if tenth == 0 { 1 } else { tenth })
+fn waiting(queue: &pool::Queue) -> Waiting {
+    let pending: BTreeMap<_, _> = queue
+        .runnable()
+        .map(|entry| (entry.transaction.nonce(), entry.transaction.clone()))
+        .collect();
+    let queued = queue
+        .waiting
+        .iter()
+        .filter(|(nonce, _)| !pending.contains_key(nonce))
+        .map(|(nonce, entry)| (*nonce, entry.transaction.clone()))
+        .collect();
+    Waiting { pending, queued }
 }
 
 #[derive(Eq, PartialEq)]

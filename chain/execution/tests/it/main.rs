@@ -17,6 +17,7 @@ mod guardian;
 mod lane;
 mod points;
 mod properties;
+mod questions;
 mod rotation;
 mod signatures;
 mod staking;

@@ -390,6 +390,27 @@ impl Chain {
         if self.thorough {
             self.try_otherwise(&transactions, &input, &output);
         }
+        let before = output
+            .changes
+            .keys()
+            .filter(|key| output.before.contains_key(*key));
+        for key in before {
+            assert_eq!(output.before[key], self.state.values.get(key).cloned());
+        }
+        // Only code may change without a word of what was there.
+        let silent = output
+            .changes
+            .iter()
+            .filter(|(key, _)| !output.before.contains_key(*key));
+        for (key, value) in silent {
+            assert_eq!(*key, state::code_key(keccak256(value.as_ref().unwrap())));
+        }
+        assert!(
+            output
+                .before
+                .keys()
+                .all(|key| output.changes.contains_key(key))
+        );
         self.state.apply(&output.changes);
         self.height += 1;
         self.now += 1;

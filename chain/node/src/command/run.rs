@@ -26,19 +26,21 @@ use mileverse_consensus::{
     },
     ethereum::Endpoint,
     index::{Index, IndexError},
-    mempool::{Mempool, gossip},
+    mempool::{Mempool, gossip, journal::Journal},
     rotation::{self, secrets::Shared},
     state::Databases,
     sync::{Progress, visit},
 };
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
-use mileverse_rpc::{Admission, Reads, Waiting};
+use mileverse_rpc::{Admission, Filters, Reads, Waiting};
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 
 /// Blocks of transactions waiting to be gossiped.
 const GOSSIP_QUEUE: usize = 4096;
+/// The journal of transactions that came in here, in the data directory.
+const JOURNAL: &str = "transactions.journal";
 /// Added to the idle block time before a silent leader loses its turn.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
 
@@ -110,7 +112,8 @@ fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
         source,
     })?;
     let path = config.data_dir.join("index.redb");
-    let index = Index::open(&path, genesis_hash).map_err(|error| match error {
+    let retention = config.history.retention();
+    let index = Index::keeping(&path, genesis_hash, retention).map_err(|error| match error {
         IndexError::OtherGenesis(found) => Error::OtherGenesis {
             path: config.data_dir.clone(),
             found: found.to_string(),
@@ -189,6 +192,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         .map_err(|error| Error::Stopped(error.to_string()))?;
     let fresh = newest.is_none();
     let newest = newest.unwrap_or_else(|| genesis_block.clone());
+    let newest_state = block::digest(newest.header.state.root);
     let (tip, tips) = watch::channel(Tip {
         digest: newest.header.digest(),
         header: newest.header,
@@ -267,7 +271,8 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             validator: B256::from_slice(&me),
             progress: progress.clone(),
         };
-        let (bound, server) = mileverse_rpc::serve_waiting(waiting, address).await?;
+        let (bound, server) =
+            mileverse_rpc::serve_waiting(waiting, address, config.rpc_limits).await?;
         address = bound;
         tracing::info!(%address, "JSON-RPC tells how far the sync is");
         Some(server)
@@ -322,7 +327,14 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     let mut network = joined.network;
     let starting = async {
         let running = starting.await.map_err(Error::Stopped)?;
-        if fresh && running.databases.committed_targets().await != initial {
+        let committed = running.databases.committed_targets().await;
+        if !fresh && committed.root != newest_state {
+            // The index is written first, so a crash may leave the state one block behind it; that
+            // block is applied again.
+            let mut tips = tips.clone();
+            let _ = tips.changed().await;
+        }
+        if fresh && committed != initial {
             // A fetched state belongs to a block that was not executed here; the next one is.
             let mut tips = tips.clone();
             let _ = tips.wait_for(|tip| tip.header.height > 0).await;
@@ -341,7 +353,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         waiting.stopped().await;
     }
 
-    let reads = Reads::new(executor, running.databases, tips.clone());
+    let reads = Reads::new(executor, running.databases, index.clone(), tips.clone());
     let registry: Registry = {
         let context = context.child("metrics");
         Arc::new(move || context.encode())
@@ -380,13 +392,17 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         None => None,
     };
 
+    let path = config.data_dir.join(JOURNAL);
+    let (journal, waited) = Journal::open(&path).map_err(|source| Error::File { path, source })?;
     let (gossip, outgoing) = mpsc::channel(GOSSIP_QUEUE);
     let admission = Admission {
         reads: reads.clone(),
         mempool,
         chain_id: genesis.chain_id,
         gossip,
+        journal,
     };
+    admission.resume(waited).await;
     let from_peers = admission.clone();
     let gossiping = tokio::spawn(gossip::run(joined.gossip, outgoing, move |raw| {
         let admission = from_peers.clone();
@@ -415,8 +431,10 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             rotation,
             door,
             progress,
+            filters: Filters::default(),
         },
         address,
+        config.rpc_limits,
     )
     .await?;
     announce(address, metering.as_ref().map(|(address, _)| *address))?;

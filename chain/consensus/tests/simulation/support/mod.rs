@@ -310,9 +310,7 @@ impl Net {
                 nonce: 0,
                 balance: *balance,
             };
-            mempool
-                .add(transaction.clone(), sender, mempool.final_blocks())
-                .unwrap();
+            mempool.add(transaction.clone(), sender).unwrap();
         }
         mempool
     }

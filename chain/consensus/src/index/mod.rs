@@ -1,15 +1,20 @@
-//! What JSON-RPC needs to find again: blocks, transactions, receipts, and the outbox's leaves.
+//! What JSON-RPC needs to find again: blocks, transactions, receipts, the outbox's leaves, and what
+//! each block overwrote.
 //!
-//! Derived from final blocks and written in one transaction per block before the block is
-//! acknowledged, so a restart finds either all of a block or nothing of it. redb tables:
+//! Derived from final blocks and written in one transaction per block before the block's state is
+//! applied, so a restart finds either all of a block or nothing of it, and never a state that the
+//! index does not know. redb tables:
 //!
 //! ```txt
 //! blocks        height            -> block (its wire encoding)
 //! digests       block digest      -> height
 //! transactions  transaction hash  -> height, position
-//! results       height            -> JSON: outbox after the block, receipts
+//! results       height            -> outbox after the block, outcomes   (see `results`)
+//! blooms        height            -> the logs' bloom (256), if there are logs
 //! packets       leaf index        -> JSON: the outbox packet
+//! undo, touched                   what blocks overwrote                 (see `history`)
 //! meta          "genesis"         -> genesis hash
+//!               "format"          -> version of this layout
 //! ```
 //!
 //! The first block written may be any: a node that synced its state executes none of the blocks
@@ -17,9 +22,18 @@
 //! answered as if it did not exist. Every block after the first must follow the one before. Paths in
 //! the outbox's tree need all its leaves, so a node that lacks the first of them gives none.
 
+mod error;
+mod history;
+mod results;
+
+pub use error::IndexError;
+pub use history::{History, RECENT, Retention};
+pub use results::{Outcome, Results};
+
 use crate::block::Block;
+use alloy::primitives::Bloom;
 use commonware_codec::Encode as _;
-use mileverse_execution::{BlockOutput, TransactionOutcome};
+use mileverse_execution::BlockOutput;
 use mileverse_primitives::{
     B256, outbox,
     rpc::{OutboxPacket, OutboxProof},
@@ -27,78 +41,22 @@ use mileverse_primitives::{
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::{
+    ops::RangeInclusive,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
-use thiserror::Error;
 
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
 const DIGESTS: TableDefinition<'_, [u8; 32], u64> = TableDefinition::new("digests");
 const TRANSACTIONS: TableDefinition<'_, [u8; 32], (u64, u64)> =
     TableDefinition::new("transactions");
 const RESULTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("results");
+const BLOOMS: TableDefinition<'_, u64, &[u8; 256]> = TableDefinition::new("blooms");
 const PACKETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("packets");
 const META: TableDefinition<'_, &str, [u8; 32]> = TableDefinition::new("meta");
 
-/// Why the index could not answer or write.
-#[derive(Debug, Error)]
-pub enum IndexError {
-    /// The database failed.
-    #[error("the index database failed: {0}")]
-    Database(String),
-    /// What was read is not what was written.
-    #[error("the index is damaged at {0}")]
-    Damaged(&'static str),
-    /// Another network's index.
-    #[error("it belongs to genesis {0}")]
-    OtherGenesis(B256),
-    /// It lies before the first block that was executed here.
-    #[error(
-        "this node synced the state and has blocks from {first} on, not {height}; ask a node that has the whole chain"
-    )]
-    Before {
-        /// The height asked for.
-        height: u64,
-        /// The first there is.
-        first: u64,
-    },
-    /// It needs packets that were sent before the first block that was executed here.
-    #[error(
-        "this node synced the state and lacks the first {0} packets of the outbox, which every path needs; ask a node that has the whole chain"
-    )]
-    Packets(u64),
-    /// A block is missing before this one.
-    #[error("the index has a gap before block {0}; delete the data directory and sync again")]
-    Gap(u64),
-}
-
-macro_rules! from_redb {
-    ($($error:ty),+) => {$(
-        impl From<$error> for IndexError {
-            fn from(error: $error) -> Self {
-                Self::Database(error.to_string())
-            }
-        }
-    )+};
-}
-from_redb!(
-    redb::DatabaseError,
-    redb::TransactionError,
-    redb::TableError,
-    redb::StorageError,
-    redb::CommitError
-);
-
-/// What a block did.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Results {
-    /// Leaves in the outbox after it.
-    pub outbox_size: u64,
-    /// `MTH` over them.
-    pub outbox_tree: B256,
-    /// One per transaction.
-    pub receipts: Vec<TransactionOutcome>,
-}
+/// Version of the layout above.
+const FORMAT: [u8; 32] = [2; 32];
 
 /// A final block to be written.
 pub struct Record<'a> {
@@ -115,6 +73,7 @@ pub struct Record<'a> {
 pub struct Index {
     database: Arc<Database>,
     leaves: Arc<RwLock<Leaves>>,
+    retention: Retention,
 }
 
 /// The outbox's leaves, as far as they are here.
@@ -128,38 +87,53 @@ struct Leaves {
 impl Index {
     /// Opens or makes the index of the network with this genesis hash.
     pub fn open(path: &Path, genesis: B256) -> Result<Self, IndexError> {
-        Self::over(Database::create(path)?, genesis)
+        Self::keeping(path, genesis, Retention::default())
+    }
+
+    /// The same, with a say in how many states of the past are kept.
+    pub fn keeping(path: &Path, genesis: B256, retention: Retention) -> Result<Self, IndexError> {
+        Self::over(Database::create(path)?, genesis, retention)
     }
 
     /// An index that no file holds, for simulations.
     pub fn in_memory(genesis: B256) -> Result<Self, IndexError> {
         let memory = redb::backends::InMemoryBackend::new();
-        Self::over(Database::builder().create_with_backend(memory)?, genesis)
+        let database = Database::builder().create_with_backend(memory)?;
+        Self::over(database, genesis, Retention::default())
     }
 
-    fn over(database: Database, genesis: B256) -> Result<Self, IndexError> {
+    fn over(database: Database, genesis: B256, retention: Retention) -> Result<Self, IndexError> {
         let write = database.begin_write()?;
         {
             let mut meta = write.open_table(META)?;
             let found = meta.get("genesis")?.map(|found| B256::new(found.value()));
             match found {
                 Some(found) if found != genesis => return Err(IndexError::OtherGenesis(found)),
-                Some(_) => {}
+                Some(_) => {
+                    let format = meta.get("format")?.map(|format| format.value());
+                    if format != Some(FORMAT) {
+                        return Err(IndexError::Format);
+                    }
+                }
                 None => {
                     meta.insert("genesis", genesis.0)?;
+                    meta.insert("format", FORMAT)?;
                 }
             }
             write.open_table(BLOCKS)?;
             write.open_table(DIGESTS)?;
             write.open_table(TRANSACTIONS)?;
             write.open_table(RESULTS)?;
+            write.open_table(BLOOMS)?;
             write.open_table(PACKETS)?;
         }
+        retention.prepare(&write)?;
         write.commit()?;
         let leaves = read_leaves(&database)?;
         Ok(Self {
             database: Arc::new(database),
             leaves: Arc::new(RwLock::new(leaves)),
+            retention,
         })
     }
 
@@ -184,14 +158,14 @@ impl Index {
             for (position, receipt) in (0u64..).zip(&record.output.receipts) {
                 transactions.insert(receipt.hash.0, (height, position))?;
             }
-            let results = Results {
-                outbox_size: record.output.outbox_size,
-                outbox_tree: record.output.outbox_tree,
-                receipts: record.output.receipts.clone(),
-            };
+            let results = Results::of(record.output);
             write
                 .open_table(RESULTS)?
-                .insert(height, encode(&results)?.as_slice())?;
+                .insert(height, results.encode().as_slice())?;
+            let bloom = record.output.logs_bloom;
+            if !bloom.is_zero() {
+                write.open_table(BLOOMS)?.insert(height, bloom.data())?;
+            }
             let mut packets = write.open_table(PACKETS)?;
             for sent in &record.output.packets {
                 let packet = OutboxPacket {
@@ -204,6 +178,8 @@ impl Index {
                 packets.insert(sent.index, encode(&packet)?.as_slice())?;
             }
         }
+        self.retention
+            .append(&write, height, &record.output.before)?;
         write.commit()?;
         let mut leaves = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
         if first {
@@ -270,8 +246,36 @@ impl Index {
         let table = read.open_table(RESULTS)?;
         table
             .get(height)?
-            .map(|results| decode(results.value(), "results"))
+            .map(|results| Results::decode(results.value()))
             .transpose()
+    }
+
+    /// Which of some blocks may have logs that `wanted` matches, ascending.
+    pub fn blooms(
+        &self,
+        heights: RangeInclusive<u64>,
+        wanted: impl Fn(Bloom) -> bool,
+    ) -> Result<Vec<u64>, IndexError> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(BLOOMS)?;
+        let mut found = Vec::new();
+        for entry in table.range(heights)? {
+            let (height, bloom) = entry?;
+            if wanted(Bloom::from(bloom.value())) {
+                found.push(height.value());
+            }
+        }
+        Ok(found)
+    }
+
+    /// A fixed look at what blocks overwrote, up to the newest block written.
+    pub fn history(&self) -> Result<History, IndexError> {
+        let newest = |read: &redb::ReadTransaction| {
+            let blocks = read.open_table(BLOCKS)?;
+            let last = blocks.last()?.map(|(height, _)| height.value());
+            Ok(last.unwrap_or_default())
+        };
+        History::open(&self.database, newest, self.retention)
     }
 
     /// Where a transaction stands: height and position.
@@ -345,7 +349,7 @@ fn read_leaves(database: &Database) -> Result<Leaves, IndexError> {
         Some((index, _)) => index.value(),
         // None was sent since the first block, so all there are came before.
         None => match read.open_table(RESULTS)?.first()? {
-            Some((_, results)) => decode::<Results>(results.value(), "results")?.outbox_size,
+            Some((_, results)) => Results::decode(results.value())?.outbox_size,
             None => 0,
         },
     };

@@ -1,215 +1,19 @@
-//! A real validator process, alone in its committee, asked by the tools that people use: alloy and
-//! `cast`. Its Ethereum endpoint is dead, so it agrees on no checkpoint and goes on all the same.
+//! What alloy and `cast` do all day, and what the chain's own methods answer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
+use super::node::{ANSWER, CHAIN_ID, Node, balance, free, issue};
 use alloy::{
     network::{EthereumWallet, NetworkTransactionBuilder as _, TransactionBuilder as _},
     primitives::{Address, B256, Bytes, U256, hex, keccak256},
-    providers::{DynProvider, Provider as _, ProviderBuilder},
+    providers::Provider as _,
     rpc::types::{Filter, TransactionRequest},
-    signers::local::PrivateKeySigner,
-    sol_types::{SolCall as _, SolEvent as _},
-};
-use mileverse_node::{
-    dealer,
-    secrets::{Cost, Passphrase},
+    sol_types::SolEvent as _,
 };
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     certificate,
-    genesis::{EthereumSide, Genesis, Issuer, Seat},
-    points::PointsRules,
     rpc::{Certificate, Chain, Epoch, Status},
-    staking::{StakingRules, coins},
 };
-use std::{
-    fs,
-    io::{BufRead as _, BufReader},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-};
-use tempfile::TempDir;
-
-const CHAIN_ID: u64 = 77_771;
-const GAS: u64 = 1_000_000;
-/// Returns the number 42 to whoever calls: its creation code, then `PUSH1 42, MSTORE, RETURN`.
-const ANSWER: [u8; 22] = hex!("600a600c600039600a6000f3602a60005260206000f3");
-
-/// A running validator; stopped when dropped.
-struct Node {
-    child: Child,
-    url: String,
-    issuer: PrivateKeySigner,
-    directory: TempDir,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Node {
-    async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let dealing = dealer::deal(1).unwrap();
-        let issuer = PrivateKeySigner::random();
-        let genesis = Genesis {
-            chain_id: CHAIN_ID,
-            timestamp_ms: 1,
-            gas_limit: 30_000_000,
-            block_time_ms: 50,
-            idle_block_time_ms: 200,
-            epoch_blocks: 16,
-            committee: dealing.committee([Seat {
-                owner: Address::repeat_byte(7),
-                address: SocketAddr::from(([127, 0, 0, 1], 1)),
-                stake: coins(10_000),
-                commission_bp: 500,
-            }]),
-            points: PointsRules::default(),
-            issuers: vec![Issuer {
-                address: issuer.address(),
-                daily_quota: U256::from(1_000_000),
-            }],
-            ethereum: EthereumSide {
-                chain_id: 1,
-                bridge: Address::repeat_byte(1),
-                coin: Address::repeat_byte(2),
-                points: Address::repeat_byte(3),
-            },
-            staking: StakingRules {
-                seats: 1,
-                ..StakingRules::default()
-            },
-            allocations: Vec::new(),
-        };
-        let path = |name: &str| directory.path().join(name);
-        let passphrase = Passphrase::random_file(&path("passphrase")).unwrap();
-        dealing.keys[0]
-            .write(&path("keys.json"), &passphrase, Cost::LIGHT)
-            .unwrap();
-        fs::write(
-            path("genesis.json"),
-            serde_json::to_string(&genesis).unwrap(),
-        )
-        .unwrap();
-        fs::write(
-            path("node.toml"),
-            "genesis = 'genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\npassphrase_file = 'passphrase'\n\
-             listen = '127.0.0.1:0'\nrpc = '127.0.0.1:0'\nethereum_rpc = 'http://127.0.0.1:1'\n",
-        )
-        .unwrap();
-        let (child, url) = launch(&path("node.toml"));
-        let node = Self {
-            child,
-            url,
-            issuer,
-            directory,
-        };
-        node.reaches(1).await;
-        node
-    }
-
-    /// SIGKILL, and the same validator again.
-    async fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        (self.child, self.url) = launch(&self.directory.path().join("node.toml"));
-        self.reaches(1).await;
-    }
-
-    fn provider(&self) -> DynProvider {
-        ProviderBuilder::new()
-            .wallet(EthereumWallet::from(self.issuer.clone()))
-            .connect_http(self.url.parse().unwrap())
-            .erased()
-    }
-
-    /// Waits until a block of at least this height is final.
-    async fn reaches(&self, height: u64) {
-        let provider = self.provider();
-        while provider.get_block_number().await.unwrap() < height {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn cast(&self, arguments: &[&str]) -> String {
-        let output = Command::new(cast())
-            .args(arguments)
-            .args(["--rpc-url", &self.url])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cast {arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    }
-}
-
-fn launch(config: &Path) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_mileverse"))
-        .args(["node", "run", "--config"])
-        .arg(config)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let ready: serde_json::Value = serde_json::from_str(&line).expect("the ready line");
-    (child, ready["url"].as_str().unwrap().to_owned())
-}
-
-/// The platform's own `cast`, as npm installed it.
-fn cast() -> PathBuf {
-    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules/@foundry-rs");
-    fs::read_dir(&packages)
-        .unwrap_or_else(|_| panic!("run `npm ci` in contracts/ first"))
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.file_name()
-                .unwrap()
-                .to_string_lossy()
-                .starts_with("cast-")
-        })
-        .map(|path| path.join("bin/cast"))
-        .find(|path| path.exists())
-        .expect("cast for this platform")
-}
-
-fn issue(to: Address, amount: u64, name: &str) -> TransactionRequest {
-    let call = IPoints::issueCall {
-        to,
-        amount: U256::from(amount),
-        conversionId: keccak256(name),
-    };
-    free(
-        TransactionRequest::default()
-            .with_to(POINTS)
-            .with_input(call.abi_encode()),
-    )
-}
-
-/// Gas costs nothing on this chain yet, and an account without coins can pay nothing.
-fn free(request: TransactionRequest) -> TransactionRequest {
-    request.with_gas_price(0).with_gas_limit(GAS)
-}
-
-async fn balance(provider: &DynProvider, of: Address) -> U256 {
-    let call = IPoints::balanceOfCall { account: of };
-    let request = TransactionRequest::default()
-        .with_to(POINTS)
-        .with_input(call.abi_encode());
-    let output = provider.call(request).await.unwrap();
-    IPoints::balanceOfCall::abi_decode_returns(&output).unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn alloy_sends_calls_and_reads_receipts_and_logs() {
@@ -312,18 +116,13 @@ async fn bad_transactions_are_refused_in_geths_words_and_move_nothing() {
         "{}",
         refusal(&other_chain).await
     );
-    let paid = signed(base.clone().with_nonce(0).with_gas_price(1)).await;
-    assert_eq!(
-        refusal(&paid).await,
-        "insufficient funds for gas * price + value"
-    );
-    let rich = signed(base.clone().with_nonce(0).with_value(U256::from(1))).await;
-    assert_eq!(
-        refusal(&rich).await,
-        "insufficient funds for gas * price + value"
-    );
+    let short = |said: String| said.starts_with("insufficient funds for gas * price + value: ");
+    let paid = signed(base.clone().with_nonce(0).with_gas_price(u128::MAX / 2)).await;
+    assert!(short(refusal(&paid).await));
+    let rich = signed(base.clone().with_nonce(0).with_value(U256::MAX >> 1)).await;
+    assert!(short(refusal(&rich).await));
     let far = signed(base.clone().with_nonce(64)).await;
-    assert_eq!(refusal(&far).await, "nonce too high");
+    assert!(refusal(&far).await.starts_with("nonce too high"));
     let huge = signed(base.clone().with_nonce(0).with_gas_limit(30_000_001)).await;
     assert_eq!(refusal(&huge).await, "exceeds block gas limit");
 
@@ -336,7 +135,7 @@ async fn bad_transactions_are_refused_in_geths_words_and_move_nothing() {
         .await
         .unwrap();
     assert!(receipt.status());
-    assert_eq!(refusal(&good).await, "nonce too low");
+    assert!(refusal(&good).await.starts_with("nonce too low"));
 
     // The same conversion a second time is included and fails.
     let twice = provider
@@ -358,19 +157,6 @@ async fn bad_transactions_are_refused_in_geths_words_and_move_nothing() {
         answer.message.starts_with("execution reverted: "),
         "{}",
         answer.message
-    );
-
-    // Only the newest state is kept.
-    let old = provider
-        .get_balance(Address::ZERO)
-        .number(0)
-        .await
-        .unwrap_err();
-    assert!(
-        old.as_error_resp()
-            .unwrap()
-            .message
-            .contains("newest state")
     );
 }
 

@@ -1,0 +1,309 @@
+//! The waiting transactions and the orders they stand in.
+//!
+//! | order | for |
+//! |---|---|
+//! | by sender and nonce | which may run, and in what order |
+//! | by hash | finding one again |
+//! | by arrival | the old ones leave first |
+//! | senders by what their last transaction pays | who leaves when the pool is full |
+//!
+//! Only a sender's last transaction is ever thrown out, so that no gap opens in the middle.
+
+use super::{
+    MAX_AGE, MAX_BYTES, MAX_PER_SENDER, MAX_TOTAL, Sender,
+    refusal::{self, Refusal},
+};
+use mileverse_execution::Transaction;
+use mileverse_primitives::{Address, B256, U256};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    time::Instant,
+};
+
+/// Final blocks whose senders are remembered: a transaction that was checked against the state before
+/// one of them may come in after it, with a nonce that is used.
+const REMEMBERED: usize = 16;
+/// Arrivals remembered for those who ask what is new.
+const MAX_RECENT: usize = 16_384;
+
+pub(super) struct Entry {
+    pub(super) transaction: Transaction,
+    pub(super) order: u64,
+    pub(super) local: bool,
+    since: Instant,
+}
+
+/// One sender's transactions.
+#[derive(Default)]
+pub(super) struct Queue {
+    /// The next nonce on the chain, as far as it is known here.
+    pub(super) next: u64,
+    pub(super) waiting: BTreeMap<u64, Entry>,
+}
+
+impl Queue {
+    /// Those that may run one after another now.
+    pub(super) fn runnable(&self) -> impl Iterator<Item = &Entry> {
+        (self.next..)
+            .zip(self.waiting.range(self.next..))
+            .take_while(|(expected, (nonce, _))| expected == *nonce)
+            .map(|(_, (_, entry))| entry)
+    }
+
+    fn tail(&self, address: Address) -> Option<Tail> {
+        let (_, last) = self.waiting.last_key_value()?;
+        Some((
+            last.transaction.max_priority_fee_per_gas(),
+            Reverse(last.order),
+            address,
+        ))
+    }
+}
+
+/// What a sender's last transaction pays; among equals the newest comes first.
+type Tail = (u128, Reverse<u64>, Address);
+
+#[derive(Default)]
+pub(super) struct Pool {
+    pub(super) senders: HashMap<Address, Queue>,
+    pub(super) hashes: HashMap<B256, (Address, u64)>,
+    /// Senders with something that may run.
+    pub(super) ready: HashSet<Address>,
+    tails: BTreeSet<Tail>,
+    arrivals: BTreeMap<u64, (Address, u64)>,
+    recent: VecDeque<(u64, B256)>,
+    /// Next nonces that the last final blocks left, and the blocks' senders.
+    settled: HashMap<Address, u64>,
+    blocks: VecDeque<Vec<(Address, u64)>>,
+    order: u64,
+    bytes: usize,
+}
+
+impl Pool {
+    /// Takes a transaction that was checked by itself.
+    pub(super) fn add(
+        &mut self,
+        transaction: Transaction,
+        sender: Sender,
+        local: bool,
+    ) -> Result<(), Refusal> {
+        let (address, nonce) = (transaction.sender(), transaction.nonce());
+        if self.hashes.contains_key(&transaction.hash()) {
+            return Err(Refusal::Known);
+        }
+        let cost = refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?;
+        let queue = self.senders.get(&address);
+        let settled = self.settled.get(&address).copied().unwrap_or_default();
+        let next = queue
+            .map_or(settled, |queue| queue.next.max(settled))
+            .max(sender.nonce);
+        if nonce < next {
+            return Err(Refusal::NonceTooLow {
+                next,
+                actual: nonce,
+            });
+        }
+        let others = queue.map(|queue| queue.waiting.range(next..)).into_iter();
+        let queued = others
+            .flatten()
+            .filter(|(other, _)| **other != nonce)
+            .filter_map(|(_, entry)| refusal::cost(&entry.transaction))
+            .fold(U256::ZERO, |sum, cost| sum.saturating_add(cost));
+        if queued.saturating_add(cost) > sender.balance {
+            return Err(Refusal::InsufficientFunds {
+                balance: sender.balance,
+                queued,
+                cost,
+            });
+        }
+        match queue.and_then(|queue| queue.waiting.get(&nonce)) {
+            Some(old) if !replaces(&transaction, &old.transaction) => {
+                return Err(Refusal::Replacement);
+            }
+            Some(_) => {
+                self.remove(address, nonce);
+            }
+            None if queue.is_some_and(|queue| queue.waiting.len() >= MAX_PER_SENDER) => {
+                return Err(Refusal::Full);
+            }
+            None => self.make_room(&transaction)?,
+        }
+        self.insert(transaction, next, local);
+        Ok(())
+    }
+
+    fn insert(&mut self, transaction: Transaction, next: u64, local: bool) {
+        self.order = self.order.saturating_add(1);
+        let (address, nonce, hash) = (
+            transaction.sender(),
+            transaction.nonce(),
+            transaction.hash(),
+        );
+        self.bytes = self.bytes.saturating_add(transaction.raw().len());
+        self.hashes.insert(hash, (address, nonce));
+        self.arrivals.insert(self.order, (address, nonce));
+        self.recent.push_back((self.order, hash));
+        if self.recent.len() > MAX_RECENT {
+            self.recent.pop_front();
+        }
+        let entry = Entry {
+            transaction,
+            order: self.order,
+            local,
+            since: Instant::now(),
+        };
+        self.change(address, |queue| {
+            queue.next = queue.next.max(next);
+            queue.waiting.insert(nonce, entry);
+        });
+    }
+
+    /// Changes a sender's queue and keeps the orders that follow from it.
+    fn change<T>(&mut self, address: Address, change: impl FnOnce(&mut Queue) -> T) -> T {
+        let queue = self.senders.entry(address).or_default();
+        if let Some(tail) = queue.tail(address) {
+            self.tails.remove(&tail);
+        }
+        let answer = change(queue);
+        match queue.tail(address) {
+            Some(tail) => {
+                self.tails.insert(tail);
+                if queue.waiting.contains_key(&queue.next) {
+                    self.ready.insert(address);
+                } else {
+                    self.ready.remove(&address);
+                }
+            }
+            None => {
+                self.senders.remove(&address);
+                self.ready.remove(&address);
+            }
+        }
+        answer
+    }
+
+    /// Takes one transaction out.
+    fn remove(&mut self, address: Address, nonce: u64) -> Option<Entry> {
+        let entry = self.change(address, |queue| queue.waiting.remove(&nonce))?;
+        self.forgotten(&entry);
+        Some(entry)
+    }
+
+    fn forgotten(&mut self, entry: &Entry) {
+        self.hashes.remove(&entry.transaction.hash());
+        self.arrivals.remove(&entry.order);
+        self.bytes = self.bytes.saturating_sub(entry.transaction.raw().len());
+    }
+
+    /// Throws out what pays least until one more fits.
+    fn make_room(&mut self, coming: &Transaction) -> Result<(), Refusal> {
+        let tip = coming.max_priority_fee_per_gas();
+        while self.hashes.len() >= MAX_TOTAL
+            || self.bytes.saturating_add(coming.raw().len()) > MAX_BYTES
+        {
+            let Some(&(least, _, address)) = self.tails.first() else {
+                return Err(Refusal::Full);
+            };
+            if tip < least {
+                return Err(Refusal::Underpriced { tip, least });
+            }
+            // Equals keep their place, and nobody pushes out what its own transaction builds on.
+            if tip == least || address == coming.sender() {
+                return Err(Refusal::Full);
+            }
+            let last = self
+                .senders
+                .get(&address)
+                .and_then(|queue| queue.waiting.last_key_value())
+                .map(|(nonce, _)| *nonce);
+            let Some(nonce) = last else {
+                return Err(Refusal::Full);
+            };
+            self.remove(address, nonce);
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, hash: B256) -> Option<&Transaction> {
+        let (address, nonce) = self.hashes.get(&hash)?;
+        let entry = self.senders.get(address)?.waiting.get(nonce)?;
+        Some(&entry.transaction)
+    }
+
+    pub(super) fn forget(&mut self, hash: B256) {
+        if let Some((address, nonce)) = self.hashes.get(&hash).copied() {
+            self.remove(address, nonce);
+        }
+    }
+
+    /// A final block left its senders with these next nonces.
+    pub(super) fn settle(&mut self, block: Vec<(Address, u64)>) {
+        for (address, next) in &block {
+            self.advance(*address, *next);
+            self.settled.insert(*address, *next);
+        }
+        self.blocks.push_back(block);
+        if self.blocks.len() > REMEMBERED {
+            for (address, next) in self.blocks.pop_front().into_iter().flatten() {
+                if self.settled.get(&address) == Some(&next) {
+                    self.settled.remove(&address);
+                }
+            }
+        }
+    }
+
+    /// A sender's next nonce on the chain is this now.
+    fn advance(&mut self, address: Address, next: u64) {
+        if !self.senders.contains_key(&address) {
+            return;
+        }
+        let used = self.change(address, |queue| {
+            queue.next = queue.next.max(next);
+            let rest = queue.waiting.split_off(&queue.next);
+            std::mem::replace(&mut queue.waiting, rest)
+        });
+        for entry in used.values() {
+            self.forgotten(entry);
+        }
+    }
+
+    /// Lets go of what has waited too long.
+    pub(super) fn expire(&mut self) {
+        while let Some((_, &(address, nonce))) = self.arrivals.first_key_value() {
+            let old = self
+                .senders
+                .get(&address)
+                .and_then(|queue| queue.waiting.get(&nonce))
+                .is_none_or(|entry| entry.since.elapsed() >= MAX_AGE);
+            if !old {
+                return;
+            }
+            self.remove(address, nonce);
+            self.arrivals.pop_first();
+        }
+    }
+
+    /// Hashes that arrived after `order`, as far as they are remembered, and the newest order.
+    pub(super) fn arrived_after(&self, order: u64) -> (Vec<B256>, u64) {
+        let newer = self.recent.iter().rev();
+        let mut hashes: Vec<_> = newer
+            .take_while(|(arrived, _)| *arrived > order)
+            .map(|(_, hash)| *hash)
+            .collect();
+        hashes.reverse();
+        (hashes, self.order)
+    }
+}
+
+/// Whether `new` may take the place of `old`: both prices at least 10 % higher, and higher at all.
+fn replaces(new: &Transaction, old: &Transaction) -> bool {
+    new.max_fee_per_gas() >= bump(old.max_fee_per_gas())
+        && new.max_priority_fee_per_gas() >= bump(old.max_priority_fee_per_gas())
+}
+
+/// Least price that replaces `price`: 10 % more, rounded up, and at least one more.
+const fn bump(price: u128) -> u128 {
+    let tenth = price.div_ceil(10);
+    price.saturating_add(if tenth == 0 { 1 } else { tenth })
+}

@@ -1,0 +1,136 @@
+//! A state of which something else is assumed: the state overrides of `eth_call`.
+//!
+//! Balances, nonces, code and single slots are laid over the base by their keys. An account whose
+//! whole storage is replaced (`state`) is remembered by its address, since a key does not tell whose
+//! storage it is. Limit: [`MAX_OVERRIDES`] places in one request.
+
+use crate::state::{
+    self, Account, Changes, Key, MAX_CODE_LENGTH, ReadError, StateReader, Value, account_key,
+    code_key, encode_word, storage_key,
+};
+use alloy::{
+    primitives::{Address, U256, keccak256},
+    rpc::types::state::{AccountOverride, StateOverride},
+};
+use std::collections::BTreeSet;
+use thiserror::Error;
+
+/// Most accounts and slots that one request overrides.
+pub const MAX_OVERRIDES: usize = 10_000;
+
+/// Why overrides cannot be laid over a state.
+#[derive(Clone, Debug, Error, Eq, PartialEq)]
+pub enum OverrideError {
+    /// Both forms for one account.
+    #[error("account {0} has both 'state' and 'stateDiff'")]
+    Both(Address),
+    /// Over the limit.
+    #[error("too many overrides; at most {MAX_OVERRIDES} accounts and slots are allowed")]
+    TooMany,
+    /// Longer than any code may be.
+    #[error("the code for account {0} is longer than {MAX_CODE_LENGTH} bytes")]
+    Code(Address),
+    /// A geth extension that this node does not have.
+    #[error("movePrecompileToAddress is not offered by this node")]
+    MovePrecompile,
+    /// The state below could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// A reader with overrides over it.
+#[derive(Clone, Debug)]
+pub struct Overridden<R> {
+    base: R,
+    changes: Changes,
+    replaced: BTreeSet<Address>,
+}
+
+impl<R: StateReader> Overridden<R> {
+    /// Lays `overrides` over `base`.
+    ///
+    /// # Errors
+    ///
+    /// When the overrides contradict themselves or a limit, or `base` cannot be read.
+    pub async fn new(base: R, overrides: StateOverride) -> Result<Self, OverrideError> {
+        let places = overrides.values().fold(overrides.len(), |sum, one| {
+            let slots = |map: &Option<_>| {
+                map.as_ref()
+                    .map_or(0, alloy::primitives::map::B256HashMap::len)
+            };
+            sum.saturating_add(slots(&one.state))
+                .saturating_add(slots(&one.state_diff))
+        });
+        if places > MAX_OVERRIDES {
+            return Err(OverrideError::TooMany);
+        }
+        let mut laid = Self {
+            base,
+            changes: Changes::new(),
+            replaced: BTreeSet::new(),
+        };
+        for (address, one) in overrides {
+            laid.lay(address, one).await?;
+        }
+        Ok(laid)
+    }
+
+    async fn lay(&mut self, address: Address, one: AccountOverride) -> Result<(), OverrideError> {
+        if one.move_precompile_to.is_some() {
+            return Err(OverrideError::MovePrecompile);
+        }
+        if one.balance.is_some() || one.nonce.is_some() || one.code.is_some() {
+            let below = state::account(&self.base, address)
+                .await?
+                .unwrap_or_default();
+            let code_hash = match one.code {
+                Some(code) if code.len() > MAX_CODE_LENGTH => {
+                    return Err(OverrideError::Code(address));
+                }
+                Some(code) => {
+                    let hash = keccak256(&code);
+                    self.changes.insert(code_key(hash), Some(code.into()));
+                    hash
+                }
+                None => below.code_hash,
+            };
+            let account = Account {
+                nonce: one.nonce.unwrap_or(below.nonce),
+                balance: one.balance.unwrap_or(below.balance),
+                code_hash,
+            };
+            self.changes
+                .insert(account_key(address), Some(account.encode()));
+        }
+        let slots = match (one.state, one.state_diff) {
+            (Some(_), Some(_)) => return Err(OverrideError::Both(address)),
+            (Some(whole), None) => {
+                self.replaced.insert(address);
+                whole
+            }
+            (None, some) => some.unwrap_or_default(),
+        };
+        for (slot, word) in slots {
+            self.changes
+                .insert(storage_key(address, slot.into()), encode_word(word.into()));
+        }
+        Ok(())
+    }
+}
+
+impl<R: StateReader> StateReader for Overridden<R> {
+    async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        match self.changes.get(&key) {
+            Some(found) => Ok(found.clone()),
+            None => self.base.get(key).await,
+        }
+    }
+
+    async fn word(&self, address: Address, slot: U256) -> Result<Option<Value>, ReadError> {
+        match self.changes.get(&storage_key(address, slot)) {
+            Some(found) => Ok(found.clone()),
+            None if self.replaced.contains(&address) => Ok(None),
+            None => self.base.word(address, slot).await,
+        }
+    }
+}

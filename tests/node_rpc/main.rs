@@ -1,0 +1,12 @@
+//! A real validator process over JSON-RPC: the clients that people use, the answers that explorers and
+//! tools rely on, and clients that mean harm.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod asking;
+mod clients;
+mod forms;
+mod hostile;
+mod node;
+mod sessions;
