@@ -2,14 +2,17 @@
 //!
 //! ```toml
 //! listen = "127.0.0.1:8080"              # port 0 takes a free one
-//! database = "gateway.sqlite"            # made if missing
+//! database = "gateway.sqlite"            # made if missing; or postgres://user@host/database
+//! database_password_file = "pg.password" # optional, for PostgreSQL
 //! quote_lifetime_seconds = 300           # optional
 //! conversion_wait_seconds = 20           # optional: how long POST /v1/conversions waits
+//! replica_timeout_milliseconds = 10000   # optional: a replica silent for so long is dead
 //!
 //! [chain]
 //! rpc_url = "http://127.0.0.1:8545"
 //! issuer_keystore = "issuer.json"        # V3 keystore
 //! issuer_password_file = "issuer.password"
+//! more_issuers = [{ keystore = "b.json", password_file = "b.password" }]   # optional
 //!
 //! [retry]                                # optional, as is each of its fields
 //! first_milliseconds = 250               # doubled after each try …
@@ -37,6 +40,7 @@
 //! ```
 
 use crate::keys::{ApiKey, Scope};
+use crate::store::Location;
 use crate::units::{MAX_AMOUNT, Rate, RateError, parse_rate};
 use mileverse_adapters::airline::AirlineConfig;
 use secrecy::SecretString;
@@ -53,6 +57,7 @@ use url::Url;
 /// Largest configuration or secret file, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const MAX_NAME_BYTES: usize = 64;
+const MAX_ISSUERS: usize = 64;
 /// No configured wait is longer than a day.
 const MAX_SECONDS: u64 = 24 * 60 * 60;
 
@@ -61,8 +66,10 @@ const MAX_SECONDS: u64 = 24 * 60 * 60;
 pub struct Config {
     /// Address of the API.
     pub listen: SocketAddr,
-    /// The SQLite file.
-    pub database: PathBuf,
+    /// The database.
+    pub database: Location,
+    /// A replica that is silent for so long is dead.
+    pub replica_timeout: Duration,
     /// How long a quote holds.
     pub quote_lifetime: Duration,
     /// How long making a conversion waits for its end.
@@ -82,10 +89,17 @@ pub struct Config {
 pub struct ChainConfig {
     /// JSON-RPC endpoint.
     pub rpc_url: Url,
+    /// The issuers' keys; conversions are spread over them.
+    pub issuers: Vec<IssuerConfig>,
+}
+
+/// One issuer's key.
+#[derive(Clone, Debug)]
+pub struct IssuerConfig {
     /// V3 keystore.
-    pub issuer_keystore: PathBuf,
+    pub keystore: PathBuf,
     /// Its password.
-    pub issuer_password: SecretString,
+    pub password: SecretString,
 }
 
 /// When to try again, and when to stop.
@@ -192,7 +206,9 @@ impl Config {
 #[serde(deny_unknown_fields)]
 struct File {
     listen: SocketAddr,
-    database: PathBuf,
+    database: String,
+    database_password_file: Option<PathBuf>,
+    replica_timeout_milliseconds: Option<u64>,
     quote_lifetime_seconds: Option<u64>,
     conversion_wait_seconds: Option<u64>,
     chain: ChainFile,
@@ -208,6 +224,15 @@ struct ChainFile {
     rpc_url: Url,
     issuer_keystore: PathBuf,
     issuer_password_file: PathBuf,
+    #[serde(default)]
+    more_issuers: Vec<IssuerFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerFile {
+    keystore: PathBuf,
+    password_file: PathBuf,
 }
 
 #[derive(Default, Deserialize)]
@@ -309,12 +334,37 @@ impl File {
             )?,
             reversals: count("retry.reversals", self.retry.reversals, default.reversals)?,
         };
-        let password_file = folder.join(self.chain.issuer_password_file);
+        let first = IssuerFile {
+            keystore: self.chain.issuer_keystore,
+            password_file: self.chain.issuer_password_file,
+        };
+        let mut issuers = Vec::new();
+        for key in [first].into_iter().chain(self.chain.more_issuers) {
+            let password_file = folder.join(key.password_file);
+            issuers.push(IssuerConfig {
+                keystore: folder.join(key.keystore),
+                password: read_secret("the issuer's password file", &password_file)?,
+            });
+        }
+        if issuers.len() > MAX_ISSUERS {
+            return Err(wrong(
+                "chain.more_issuers",
+                format!("has too many keys; {MAX_ISSUERS} are enough"),
+            ));
+        }
         let chain = ChainConfig {
             rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
-            issuer_keystore: folder.join(self.chain.issuer_keystore),
-            issuer_password: read_secret("the issuer's password file", &password_file)?,
+            issuers,
         };
+        let database_password = match self.database_password_file {
+            Some(file) => Some(read_secret(
+                "the database's password file",
+                &folder.join(file),
+            )?),
+            None => None,
+        };
+        let database = Location::parse(&self.database, folder, database_password.as_ref())
+            .map_err(|error| wrong("database", error.to_string()))?;
         if self.programmes.is_empty() {
             return Err(wrong(
                 "programmes",
@@ -347,7 +397,12 @@ impl File {
         }
         Ok(Config {
             listen: self.listen,
-            database: folder.join(self.database),
+            database,
+            replica_timeout: milliseconds(
+                "replica_timeout_milliseconds",
+                self.replica_timeout_milliseconds,
+                Duration::from_secs(10),
+            )?,
             quote_lifetime: seconds("quote_lifetime_seconds", self.quote_lifetime_seconds, 300)?,
             conversion_wait: seconds("conversion_wait_seconds", self.conversion_wait_seconds, 20)?,
             chain,

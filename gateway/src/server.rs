@@ -1,13 +1,14 @@
 //! The gateway put together: started, and stopped by its handle.
 
 use crate::api::{self, App};
+use crate::clock::now_ms;
 use crate::config::Config;
 use crate::conversion::programme::Programme;
 use crate::conversion::{Machine, worker};
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Purpose, Store};
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
 use std::io;
@@ -70,6 +71,7 @@ pub struct Server {
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
     worker: JoinHandle<()>,
+    beat: JoinHandle<()>,
 }
 
 impl Server {
@@ -81,14 +83,15 @@ impl Server {
         };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let store = Store::open(&config.database).await?;
-        let (keystore, password) = (
-            config.chain.issuer_keystore.clone(),
-            config.chain.issuer_password.clone(),
-        );
-        let issuer = task::spawn_blocking(move || Issuer::open(&keystore, &password))
-            .await
-            .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
+        let store = Store::open(&config.database, Purpose::Serve).await?;
+        let keys = config.chain.issuers.clone();
+        let issuers = task::spawn_blocking(move || {
+            keys.iter()
+                .map(|key| Issuer::open(&key.keystore, &key.password))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
         let programmes = config
             .programmes
             .into_iter()
@@ -112,10 +115,12 @@ impl Server {
             store,
             chain,
             chain_id,
-            issuer,
+            issuers,
             programmes,
             config.retry,
+            config.replica_timeout,
         ));
+        machine.announce().await?;
         let (stop, stopped) = watch::channel(false);
         let app = api::router(App {
             machine: Arc::clone(&machine),
@@ -123,6 +128,7 @@ impl Server {
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
         });
+        let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let worker = tokio::spawn(worker::run(Arc::clone(&machine), stopped.clone()));
         let mut ended = stopped;
         let http = tokio::spawn(async move {
@@ -138,6 +144,7 @@ impl Server {
             stop,
             http,
             worker,
+            beat,
         })
     }
 
@@ -160,12 +167,37 @@ impl Server {
             http.abort();
             worker.abort();
         }
+        self.beat.abort();
+        // What is left is free for others at once, not only when this run is taken for dead.
+        let run = &self.machine.run;
+        if let Err(error) = self.machine.store.forget_replicas(run, 0).await {
+            tracing::warn!(%error, "this replica could not say that it ends");
+        }
         self.machine.store.close().await;
         match served {
             Ok(Ok(served)) => served.map_err(ServerError::Serve),
             Ok(Err(error)) => Err(ServerError::Serve(io::Error::other(error))),
             Err(_) => Ok(()),
         }
+    }
+}
+
+impl Machine {
+    /// Says that this run is alive, before it claims anything.
+    async fn announce(&self) -> Result<(), ServerError> {
+        let announced = async {
+            // Of a file this run is the only gateway, so whoever was alive on it is dead.
+            if !self.store.is_shared() {
+                self.store.forget_all_replicas().await?;
+            }
+            self.store.beat(&self.run, now_ms()).await
+        };
+        announced.await.map_err(|source| {
+            ServerError::Store(OpenError::Database {
+                location: self.store.location().to_string(),
+                source,
+            })
+        })
     }
 }
 

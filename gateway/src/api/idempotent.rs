@@ -3,7 +3,6 @@
 //! The work runs in a task of its own: a caller who hangs up does not stop it half way.
 
 use super::App;
-use crate::clock::now_ms;
 use crate::conversion::Machine;
 use crate::problem::{self, Problem};
 use crate::store::idempotency::{self, Claim, Key, Stored};
@@ -39,7 +38,7 @@ where
     W: FnOnce(Key, Option<String>) -> F,
 {
     let store = &app.machine.store;
-    let resumed = match store.claim_key(&key, &app.machine.run, now_ms()).await? {
+    let resumed = match store.claim_key(&key, app.machine.claimant()).await? {
         Claim::Answered(answer) => return Ok(respond(answer, true)),
         Claim::Running => {
             return Err(Problem::new(

@@ -214,19 +214,19 @@ impl Machine {
             reason_code: None,
             reason: None,
             attempts: 0,
-            due_at: now,
             created_at: now,
             updated_at: now,
         };
         // Taken before the row can be seen, so that the worker does not think it abandoned.
         let lease = self.lease(&conversion.id).ok_or(Refused::QuoteUnknown)?;
         let mut transaction = self.store.write().await?;
-        conversions::insert(&mut transaction, &conversion).await?;
+        // First, so that of two requests for one quote the second waits here and then is told.
         if !quotes::claim(&mut transaction, &quote.id, &conversion.id, now).await? {
             drop(transaction);
             self.usable_quote(key, quote_id).await?;
             return Err(Refused::QuoteExpired);
         }
+        conversions::insert(&mut transaction, &conversion, &self.run).await?;
         idempotency::made(&mut transaction, key, &conversion.id).await?;
         transaction.commit().await?;
         let id = conversion.id.clone();

@@ -42,7 +42,8 @@ impl Machine {
     /// Signs the issue and takes its nonce.
     pub(super) async fn sign(&self, conversion: &Conversion) -> Result<Step, StepError> {
         // Read before the nonce is taken: a stored nonce is never below the chain's.
-        let chain_nonce = self.chain.next_nonce(self.issuer.address()).await?;
+        let issuer = self.issuer(&conversion.id)?;
+        let chain_nonce = self.chain.next_nonce(issuer.address()).await?;
         let receiver = Self::receiver(conversion)?;
         let now = now_ms();
         let mut transaction = self.store.write().await?;
@@ -62,18 +63,17 @@ impl Machine {
 
     async fn store_signature(
         &self,
-        connection: &mut sqlx::SqliteConnection,
+        connection: &mut sqlx::AnyConnection,
         conversion: &Conversion,
         receiver: Address,
         chain_nonce: u64,
         now: i64,
     ) -> Result<(), StepError> {
-        let issuer = self.issuer.address().to_string();
-        let nonce = issues::next_nonce(connection, &issuer, chain_nonce).await?;
+        let key = self.issuer(&conversion.id)?;
+        let issuer = key.address().to_string();
+        let nonce = issues::take_nonce(connection, &issuer, chain_nonce).await?;
         let name = conversion_name(&conversion.id);
-        let signed = self
-            .issuer
-            .sign(self.chain_id, nonce, receiver, conversion.points.0, name)?;
+        let signed = key.sign(self.chain_id, nonce, receiver, conversion.points.0, name)?;
         let stored = IssueTransaction {
             issuer,
             nonce,
@@ -159,7 +159,8 @@ impl Machine {
             id = conversion.id,
             "the issue's nonce went to another transaction; signing again"
         );
-        let chain_nonce = self.chain.next_nonce(self.issuer.address()).await?;
+        let issuer = self.issuer(&conversion.id)?;
+        let chain_nonce = self.chain.next_nonce(issuer.address()).await?;
         let receiver = Self::receiver(conversion)?;
         let now = now_ms();
         let mut write = self.store.write().await?;

@@ -1,8 +1,9 @@
 //! The machine: moves one conversion as far as it goes, from whatever row it finds.
 //!
-//! Only one task moves a given conversion at a time: it holds the conversion's lease, which is in
-//! memory because one gateway has the database to itself. The rows guard themselves all the same:
-//! every move says from which state, and does nothing if the row is elsewhere.
+//! Only one task moves a given conversion at a time: its run of the gateway has claimed the job
+//! ([`crate::store::jobs`]), and in the run the task holds the conversion's lease. The rows guard
+//! themselves all the same: every move says from which state, and does nothing if the row is
+//! elsewhere.
 
 use super::programme::Programme;
 use super::state::State;
@@ -14,6 +15,7 @@ use crate::journal::{self, Kind};
 use crate::store::Store;
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, Outcome};
+use crate::store::jobs::{self, Claimant, Kind as JobKind};
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +26,8 @@ use tokio::time::{self, Instant};
 
 /// When the database fails, a conversion is left alone for so long.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
+/// Whoever waits for a conversion that another replica moves looks this often.
+const PEEK: Duration = Duration::from_millis(250);
 
 /// Why a step led nowhere. It is tried again.
 #[derive(Debug, Error)]
@@ -65,17 +69,61 @@ pub struct Machine {
     pub chain: Chain,
     /// Its id, which signatures are bound to.
     pub chain_id: u64,
-    /// The key.
-    pub issuer: Issuer,
+    /// The keys. A conversion keeps to one.
+    pub issuers: Vec<Issuer>,
     /// What can be converted.
     pub programmes: HashMap<String, Programme>,
     /// When to try again.
     pub retry: Retry,
-    /// This run of the gateway, for idempotency keys.
+    /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
+    /// A replica that is silent for so long is dead.
+    pub replica_timeout: Duration,
     leases: Mutex<HashSet<String>>,
-    /// Moves so far; whoever waits for a conversion looks again when it changes.
-    moves: watch::Sender<u64>,
+    /// Whoever waits for a conversion to be settled.
+    waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+/// Somebody who waits for a conversion to be settled.
+struct Waiter<'a> {
+    machine: &'a Machine,
+    id: &'a str,
+    changes: watch::Receiver<()>,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(machine: &'a Machine, id: &'a str) -> Self {
+        let mut waiting = machine
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let changes = waiting
+            .entry(id.to_owned())
+            .or_insert_with(|| watch::Sender::new(()))
+            .subscribe();
+        Self {
+            machine,
+            id,
+            changes,
+        }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self
+            .machine
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // This one is the last if the sender has no other receiver.
+        if waiting
+            .get(self.id)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
+            waiting.remove(self.id);
+        }
+    }
 }
 
 /// The right to move one conversion.
@@ -102,9 +150,10 @@ impl Machine {
         store: Store,
         chain: Chain,
         chain_id: u64,
-        issuer: Issuer,
+        issuers: Vec<Issuer>,
         programmes: Vec<Programme>,
         retry: Retry,
+        replica_timeout: Duration,
     ) -> Self {
         let programmes = programmes
             .into_iter()
@@ -114,13 +163,39 @@ impl Machine {
             store,
             chain,
             chain_id,
-            issuer,
+            issuers,
             programmes,
             retry,
             run: crate::ids::run(),
+            replica_timeout,
             leases: Mutex::default(),
-            moves: watch::Sender::new(0),
+            waiting: Mutex::default(),
         }
+    }
+
+    /// This run, as it claims jobs and keys now.
+    pub fn claimant(&self) -> Claimant<'_> {
+        let now = now_ms();
+        let patience = i64::try_from(self.replica_timeout.as_millis()).unwrap_or(i64::MAX);
+        Claimant {
+            run: &self.run,
+            now,
+            alive_since: now.saturating_sub(patience),
+        }
+    }
+
+    /// The key that issues for a conversion: always the same of the same keys, so that a second
+    /// signature meets the first one's nonce.
+    pub fn issuer(&self, id: &str) -> Result<&Issuer, StepError> {
+        let sum = id.bytes().fold(0usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
+        sum.checked_rem(self.issuers.len())
+            .and_then(|at| self.issuers.get(at))
+            .ok_or_else(|| StepError::Row {
+                id: id.to_owned(),
+                why: "there is no issuer's key".to_owned(),
+            })
     }
 
     /// Takes the lease on a conversion; `None` if somebody has it.
@@ -145,28 +220,47 @@ impl Machine {
         loop {
             let conversion = match self.store.conversion(&lease.id).await {
                 Ok(Some(conversion)) if !conversion.state.is_settled() => conversion,
-                Ok(_) => return,
+                Ok(_) => {
+                    self.forget_job(&lease.id).await;
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(id = lease.id, %error, "a conversion cannot be read");
                     time::sleep(FAULT_PAUSE).await;
                     return;
                 }
             };
-            let absent_reads = match self.step(&conversion).await {
+            let (absent_reads, error) = match self.step(&conversion).await {
                 Ok(Step::Moved) => continue,
-                Ok(Step::Wait { absent_reads }) => absent_reads,
+                Ok(Step::Wait { absent_reads }) => (absent_reads, None),
                 Err(error) => {
                     tracing::warn!(id = conversion.id, state = %conversion.state,
                         attempts = conversion.attempts, %error, "a step failed; it is tried again");
-                    conversion.absent_reads
+                    (conversion.absent_reads, Some(error.to_string()))
                 }
             };
             let due = self.next_due(conversion.attempts);
-            if let Err(error) = self.store.defer(&conversion, absent_reads, due).await {
+            let deferred =
+                self.store
+                    .defer(&conversion, &self.run, absent_reads, due, error.as_deref());
+            if let Err(error) = deferred.await {
                 tracing::error!(id = conversion.id, %error, "a wait cannot be recorded");
                 time::sleep(FAULT_PAUSE).await;
             }
             return;
+        }
+    }
+
+    /// A job whose conversion is settled has nothing left to do. The move that settled it takes
+    /// it out; this is for a row that somebody settled by another way.
+    async fn forget_job(&self, id: &str) {
+        let forgotten = async {
+            let mut write = self.store.write().await?;
+            jobs::done(&mut write, JobKind::Conversion, id).await?;
+            write.commit().await
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!(id, %error, "a job that is done cannot be taken out; it is found again");
         }
     }
 
@@ -249,8 +343,12 @@ impl Machine {
         } else {
             tracing::info!(id, %from, %to, "conversion");
         }
-        self.moves
-            .send_modify(|moves| *moves = moves.wrapping_add(1));
+        if to.is_settled() {
+            let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(waiting) = waiting.get(id) {
+                waiting.send_replace(());
+            }
+        }
     }
 
     /// Waits until a conversion is settled, or until the deadline; gives what it is then.
@@ -259,9 +357,8 @@ impl Machine {
         id: &str,
         deadline: Instant,
     ) -> Result<Option<Conversion>, sqlx::Error> {
-        let mut moves = self.moves.subscribe();
+        let mut settled = Waiter::new(self, id);
         loop {
-            moves.borrow_and_update();
             let conversion = self.store.conversion(id).await?;
             if conversion
                 .as_ref()
@@ -269,10 +366,12 @@ impl Machine {
             {
                 return Ok(conversion);
             }
-            let changed = time::timeout_at(deadline, moves.changed()).await;
-            if !matches!(changed, Ok(Ok(()))) {
-                return self.store.conversion(id).await;
+            if Instant::now() >= deadline {
+                return Ok(conversion);
             }
+            let until = deadline.min(Instant::now() + PEEK);
+            // Woken or not: what counts is the row.
+            let _ = time::timeout_at(until, settled.changes.changed()).await;
         }
     }
 

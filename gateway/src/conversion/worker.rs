@@ -1,50 +1,74 @@
-//! The worker: finds conversions that are due and moves them.
+//! The worker: claims jobs that are due and does them.
 //!
 //! Due work lives in the table; a wake-up only saves time. After a restart everything that was
-//! left unfinished is due at once.
+//! left unfinished is due at once. Another task says that this run is alive; were it silent, the
+//! other replicas would take its work over.
 
 use super::machine::Machine;
 use crate::clock::now_ms;
+use crate::store::jobs::{Job, Kind};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
-/// Conversions moved at once.
-const PARALLEL: usize = 16;
-/// Conversions looked at in one round.
-const BATCH: u32 = 1024;
+/// Jobs done at once.
+const PARALLEL: usize = 32;
+/// A run says that it is alive so many times before it could be taken for dead.
+const BEATS: u32 = 4;
 
-/// Runs until told to stop; what is being moved then is left to finish its step.
+/// Runs until told to stop; what is being done then is left to finish its step.
 pub async fn run(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(PARALLEL));
-    let mut moving = JoinSet::new();
+    let mut working = JoinSet::new();
     while !*stop.borrow() {
-        match machine.store.due(now_ms(), BATCH).await {
-            Ok(due) => {
-                for id in due {
-                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                        break;
-                    };
-                    let Some(lease) = machine.lease(&id) else {
-                        continue;
-                    };
-                    let machine = Arc::clone(&machine);
-                    moving.spawn(async move {
-                        machine.drive(&lease).await;
-                        drop(slot);
-                        drop(lease);
-                    });
+        let free = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
+        if free > 0 {
+            match machine.store.claim_jobs(machine.claimant(), free).await {
+                Ok(jobs) => {
+                    for job in jobs {
+                        let slot = Arc::clone(&slots).try_acquire_owned();
+                        let machine = Arc::clone(&machine);
+                        working.spawn(async move {
+                            work(&machine, job).await;
+                            drop(slot);
+                        });
+                    }
                 }
+                Err(error) => tracing::error!(%error, "due jobs cannot be claimed"),
             }
-            Err(error) => tracing::error!(%error, "due conversions cannot be read"),
         }
         tokio::select! {
             // A free slot may be wanted at once.
-            Some(_) = moving.join_next() => {}
+            Some(_) = working.join_next() => {}
             () = time::sleep(machine.idle()) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
     }
-    while moving.join_next().await.is_some() {}
+    while working.join_next().await.is_some() {}
+}
+
+async fn work(machine: &Arc<Machine>, job: Job) {
+    match job.kind {
+        Kind::Conversion => {
+            // Without the lease a task of this very run moves it already.
+            if let Some(lease) = machine.lease(&job.name) {
+                machine.drive(&lease).await;
+            }
+        }
+    }
+}
+
+/// Says that this run is alive, until told to stop, and forgets who is long dead.
+pub async fn beat(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
+    let every = machine.replica_timeout / BEATS;
+    while !*stop.borrow() {
+        if let Err(error) = machine.store.beat(&machine.run, now_ms()).await {
+            tracing::error!(%error, "this replica cannot say that it is alive");
+        }
+        tokio::select! {
+            () = time::sleep(every) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
 }

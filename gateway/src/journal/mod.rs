@@ -2,7 +2,7 @@
 //!
 //! A positive amount is a debit, a negative one a credit. Each posting names its conversion and
 //! its kind, and there is one of each at most, so posting twice is impossible, not only unlikely.
-//! `migrations/0002_journal.sql` refuses change, removal and anything that does not balance.
+//! The database refuses change, removal and anything that does not balance.
 //!
 //! | kind | debit | credit | currency |
 //! |---|---|---|---|
@@ -18,11 +18,14 @@
 use crate::ids;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use std::fmt::Write as _;
 
 /// Currency of points, counted in micro-points.
 pub const POINTS: &str = "MVP";
 const CIRCULATION: &str = "points_in_circulation";
+/// Who posts what no person decided.
+pub const GATEWAY: &str = "gateway";
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,52 +94,111 @@ pub fn entries(conversion: &Conversion, kind: Kind) -> Result<Vec<Entry>, sqlx::
 
 /// Posts what happened to a conversion, in the transaction that changes its state.
 pub async fn post(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     conversion: &Conversion,
     kind: Kind,
     now: i64,
 ) -> Result<(), sqlx::Error> {
     let entries = entries(conversion, kind)?;
-    write(connection, &conversion.id, kind.name(), &entries, now).await
+    let posting = Posting {
+        subject: &conversion.id,
+        kind: kind.name(),
+        by: GATEWAY,
+        note: None,
+    };
+    write(connection, &posting, &entries, now).await
+}
+
+/// What a journal transaction says about itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Posting<'a> {
+    /// What it is about; with the kind, unique.
+    pub subject: &'a str,
+    /// One of the table `journal_kinds`.
+    pub kind: &'a str,
+    /// Who posts it.
+    pub by: &'a str,
+    /// Why, if the kind does not say all.
+    pub note: Option<&'a str>,
 }
 
 /// Writes entries and seals them. The database refuses what does not balance.
-pub(crate) async fn write(
-    connection: &mut SqliteConnection,
-    conversion: &str,
-    kind: &str,
+pub async fn write(
+    connection: &mut AnyConnection,
+    posting: &Posting<'_>,
     entries: &[Entry],
     now: i64,
 ) -> Result<(), sqlx::Error> {
     let id = ids::journal();
-    for entry in entries {
-        sqlx::query(
-            "INSERT INTO accounts (id, currency) VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(&entry.account)
-        .bind(&entry.currency)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "INSERT INTO journal_entries (transaction_id, account, currency, amount) VALUES (?, ?, ?, ?)",
-        )
-        .bind(&id)
-        .bind(&entry.account)
-        .bind(&entry.currency)
-        .bind(entry.amount)
-        .execute(&mut *connection)
-        .await?;
+    if !entries.is_empty() {
+        insert_entries(connection, &id, entries).await?;
     }
     sqlx::query(
-        "INSERT INTO journal_transactions (id, conversion_id, kind, posted_at) VALUES (?, ?, ?, ?)",
+        "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(&id)
-    .bind(conversion)
-    .bind(kind)
+    .bind(posting.subject)
+    .bind(posting.kind)
     .bind(now)
+    .bind(posting.by)
+    .bind(posting.note)
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// All entries in one statement, and before them the accounts that are new, in a fixed order so
+/// that two postings never wait for each other.
+async fn insert_entries(
+    connection: &mut AnyConnection,
+    id: &str,
+    entries: &[Entry],
+) -> Result<(), sqlx::Error> {
+    let mut accounts: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.account.as_str(), entry.currency.as_str()))
+        .collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut statement = "INSERT INTO accounts (id, currency) VALUES ".to_owned();
+    rows(&mut statement, accounts.len(), 2);
+    statement.push_str(" ON CONFLICT (id) DO NOTHING");
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for (account, currency) in accounts {
+        query = query.bind(account).bind(currency);
+    }
+    query.execute(&mut *connection).await?;
+    let mut statement =
+        "INSERT INTO journal_entries (transaction_id, account, currency, amount) VALUES "
+            .to_owned();
+    rows(&mut statement, entries.len(), 4);
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for entry in entries {
+        query = query
+            .bind(id)
+            .bind(&entry.account)
+            .bind(&entry.currency)
+            .bind(entry.amount);
+    }
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// `($1, $2), ($3, $4), …`
+fn rows(statement: &mut String, many: usize, columns: usize) {
+    for row in 0..many {
+        statement.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let separator = if column == 0 { "" } else { ", " };
+            let number = row
+                .saturating_mul(columns)
+                .saturating_add(column)
+                .saturating_add(1);
+            let _ = write!(statement, "{separator}${number}");
+        }
+        statement.push(')');
+    }
 }
 
 /// What the journal says about one programme.
@@ -165,11 +227,13 @@ pub struct Books {
     pub balanced: bool,
 }
 
-async fn balance(connection: &mut SqliteConnection, account: &str) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar("SELECT COALESCE(SUM(amount), 0) FROM journal_entries WHERE account = ?")
-        .bind(account)
-        .fetch_one(connection)
-        .await
+async fn balance(connection: &mut AnyConnection, account: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM journal_entries WHERE account = $1",
+    )
+    .bind(account)
+    .fetch_one(connection)
+    .await
 }
 
 fn magnitude(amount: i64) -> Result<u64, sqlx::Error> {
@@ -182,7 +246,7 @@ fn magnitude(amount: i64) -> Result<u64, sqlx::Error> {
 impl Store {
     /// Adds the journal up, all of it as of one moment.
     pub async fn books(&self) -> Result<Books, sqlx::Error> {
-        let mut snapshot = self.read().begin().await?;
+        let mut snapshot = self.snapshot().await?;
         let programmes: Vec<String> =
             sqlx::query_scalar("SELECT DISTINCT programme FROM conversions ORDER BY programme")
                 .fetch_all(&mut *snapshot)
@@ -197,8 +261,8 @@ impl Store {
             )
             .await?;
             let row = sqlx::query(
-                "SELECT COALESCE(SUM(miles * micro_points_per_mile), 0) AS by_rate
-                 FROM conversions WHERE programme = ? AND state = 'completed'",
+                "SELECT CAST(COALESCE(SUM(micro_points), 0) AS BIGINT) AS by_rate
+                 FROM conversions WHERE programme = $1 AND state = 'completed'",
             )
             .bind(&programme)
             .fetch_one(&mut *snapshot)
@@ -213,7 +277,7 @@ impl Store {
         }
         books.micro_points_issued = magnitude(balance(&mut snapshot, CIRCULATION).await?)?;
         let unbalanced: i64 = sqlx::query_scalar(
-            "SELECT COUNT(*) FROM (SELECT 1 FROM journal_entries GROUP BY currency HAVING SUM(amount) <> 0)",
+            "SELECT COUNT(*) FROM (SELECT 1 FROM journal_entries GROUP BY currency HAVING SUM(amount) <> 0) AS unbalanced",
         )
         .fetch_one(&mut *snapshot)
         .await?;

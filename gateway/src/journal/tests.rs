@@ -1,16 +1,21 @@
 //! Whatever is tried, the stored journal balances and does not change.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
 use crate::clock::now_ms;
 use crate::conversion::state::State;
 use crate::store::conversions;
 use crate::store::quotes::{self, Quote};
+use crate::store::{Location, Purpose};
 use crate::units::{MicroPoints, Rate};
+use mileverse_fixtures::postgres::{Durability, Postgres};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 const RATE: Rate = Rate(12_000_000);
 
@@ -35,19 +40,77 @@ fn conversion(miles: u64) -> Conversion {
         reason_code: None,
         reason: None,
         attempts: 0,
-        due_at: now,
         created_at: now,
         updated_at: now,
         id,
     }
 }
 
-async fn store() -> (TempDir, Store) {
-    let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(&directory.path().join("gateway.sqlite"))
-        .await
-        .unwrap();
-    (directory, store)
+/// Where the journal is tried: each test runs on both databases.
+struct Bed {
+    directory: TempDir,
+    server: Option<Postgres>,
+    made: AtomicU32,
+}
+
+impl Bed {
+    fn sqlite() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            server: None,
+            made: AtomicU32::new(0),
+        }
+    }
+
+    fn postgres() -> Self {
+        let server = Postgres::start(Durability::ProcessOnly).map_err(|why| why.to_string());
+        Self {
+            server: Some(server.unwrap()),
+            ..Self::sqlite()
+        }
+    }
+
+    async fn store(&self) -> Store {
+        let name = format!("journal_{}", self.made.fetch_add(1, Ordering::Relaxed));
+        let location = match &self.server {
+            Some(server) => {
+                Location::Postgres(server.create(&name, None).unwrap().parse().unwrap())
+            }
+            None => Location::Sqlite(self.directory.path().join(name)),
+        };
+        Store::open(&location, Purpose::Serve).await.unwrap()
+    }
+}
+
+macro_rules! on_both {
+    ($($scenario:ident,)*) => {
+        mod sqlite {
+            $(
+                #[test]
+                fn $scenario() {
+                    super::$scenario(&super::Bed::sqlite());
+                }
+            )*
+        }
+
+        #[test]
+        fn on_postgres() {
+            let bed = Bed::postgres();
+            $($scenario(&bed);)*
+        }
+    };
+}
+
+on_both! {
+    entries_are_stored_only_if_every_currency_balances,
+    any_course_of_conversions_adds_up,
+    nothing_that_is_written_can_be_changed,
+    every_state_is_known_to_the_database_and_nothing_leaves_the_end,
+    writers_that_come_at_once_share_commits_and_not_their_failures,
+}
+
+fn run<T>(scenario: impl Future<Output = T>) -> T {
+    tokio::runtime::Runtime::new().unwrap().block_on(scenario)
 }
 
 async fn insert(store: &Store, conversion: &Conversion) {
@@ -65,7 +128,7 @@ async fn insert(store: &Store, conversion: &Conversion) {
     };
     let mut transaction = store.write().await.unwrap();
     quotes::insert(&mut transaction, &quote).await.unwrap();
-    conversions::insert(&mut transaction, conversion)
+    conversions::insert(&mut transaction, conversion, "run")
         .await
         .unwrap();
     transaction.commit().await.unwrap();
@@ -78,7 +141,13 @@ async fn try_write(
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut transaction = store.write().await?;
-    write(&mut transaction, id, kind, entries, 0).await?;
+    let posting = Posting {
+        subject: id,
+        kind,
+        by: "test",
+        note: None,
+    };
+    write(&mut transaction, &posting, entries, 0).await?;
     transaction.commit().await
 }
 
@@ -88,10 +157,9 @@ async fn try_sql(store: &Store, sql: &'static str) -> Result<(), sqlx::Error> {
     transaction.commit().await
 }
 
-#[test]
-fn entries_are_stored_only_if_every_currency_balances() {
+fn entries_are_stored_only_if_every_currency_balances(bed: &Bed) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (_directory, store) = runtime.block_on(store());
+    let store = runtime.block_on(bed.store());
     let entry = (0..3u8, 0..2u8, -5i64..=5).prop_filter("not zero", |(_, _, amount)| *amount != 0);
     let mut runner = TestRunner::new(Config::with_cases(300));
     let outcome = runner.run(&prop::collection::vec(entry, 0..5), |drawn| {
@@ -123,15 +191,14 @@ fn entries_are_stored_only_if_every_currency_balances() {
     outcome.unwrap();
 }
 
-#[test]
-fn any_course_of_conversions_adds_up() {
+fn any_course_of_conversions_adds_up(bed: &Bed) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner = TestRunner::new(Config::with_cases(12));
     // For each conversion: its miles, and how far it goes (taken, issued, given back).
     let course = prop::collection::vec((1u64..1_000_000, 0..3u8), 0..12);
     let outcome = runner.run(&course, |course| {
         runtime.block_on(async {
-            let (_directory, store) = store().await;
+            let store = bed.store().await;
             let (mut taken, mut converted) = (0u64, 0u64);
             for (miles, end) in course {
                 let conversion = conversion(miles);
@@ -166,23 +233,31 @@ fn any_course_of_conversions_adds_up() {
                 prop_assert_eq!(programme.miles_converted, converted);
                 prop_assert_eq!(programme.micro_points_issued, books.micro_points_issued);
             }
+            store.close().await;
             Ok(())
         })
     });
     outcome.unwrap();
 }
 
-#[tokio::test]
-async fn nothing_that_is_written_can_be_changed() {
-    let (_directory, store) = store().await;
+fn nothing_that_is_written_can_be_changed(bed: &Bed) {
+    run(async { unchangeable(&bed.store().await).await });
+}
+
+async fn unchangeable(store: &Store) {
     let first = conversion(100);
-    insert(&store, &first).await;
+    insert(store, &first).await;
     let entries = entries(&first, Kind::Taken).unwrap();
-    try_write(&store, &first.id, "taken", &entries)
+    try_write(store, &first.id, "taken", &entries)
         .await
         .unwrap();
     let before = store.books().await.unwrap();
+    let own = store.dialect(
+        "INSERT OR REPLACE INTO journal_entries SELECT id, transaction_id, account, currency, -amount FROM journal_entries",
+        "TRUNCATE journal_entries CASCADE",
+    );
     for sql in [
+        own,
         "UPDATE journal_entries SET amount = amount * 2",
         "UPDATE journal_entries SET account = account",
         "DELETE FROM journal_entries",
@@ -190,7 +265,6 @@ async fn nothing_that_is_written_can_be_changed() {
         "DELETE FROM journal_transactions",
         "UPDATE accounts SET currency = 'MVP'",
         "DELETE FROM accounts",
-        "INSERT OR REPLACE INTO journal_entries SELECT id, transaction_id, account, currency, -amount FROM journal_entries",
         "INSERT INTO journal_entries (transaction_id, account, currency, amount) SELECT id, 'airline:miles_taken', 'MILES:airline', 5 FROM journal_transactions",
         "INSERT INTO journal_entries (transaction_id, account, currency, amount) VALUES ('unsealed', 'airline:miles_taken', 'MILES:airline', 5)",
         "DELETE FROM conversions",
@@ -201,29 +275,96 @@ async fn nothing_that_is_written_can_be_changed() {
         "DELETE FROM conversion_events",
         "UPDATE conversion_events SET note = 'x'",
     ] {
-        assert!(try_sql(&store, sql).await.is_err(), "{sql}");
+        assert!(try_sql(store, sql).await.is_err(), "{sql}");
     }
     assert_eq!(store.books().await.unwrap(), before);
 }
 
 /// The picture in `conversion::state` and the table in the database are one.
-#[tokio::test]
-async fn every_state_is_known_to_the_database_and_nothing_leaves_the_end() {
-    let (_directory, store) = store().await;
+fn every_state_is_known_to_the_database_and_nothing_leaves_the_end(bed: &Bed) {
+    run(async { states(&bed.store().await).await });
+}
+
+async fn states(store: &Store) {
     let rows = sqlx::query("SELECT state, settled FROM states")
         .fetch_all(store.read())
         .await
         .unwrap();
     assert_eq!(rows.len(), State::ALL.len());
     for row in rows {
-        let state = State::parse(row.get("state")).unwrap();
-        assert_eq!(row.get::<bool, _>("settled"), state.is_settled(), "{state}");
+        let state = State::parse(&row.get::<String, _>("state")).unwrap();
+        assert_eq!(
+            row.get::<i64, _>("settled") == 1,
+            state.is_settled(),
+            "{state}"
+        );
     }
     let rows = sqlx::query("SELECT from_state FROM transitions")
         .fetch_all(store.read())
         .await
         .unwrap();
     for row in rows {
-        assert!(!State::parse(row.get("from_state")).unwrap().is_settled());
+        assert!(
+            !State::parse(&row.get::<String, _>("from_state"))
+                .unwrap()
+                .is_settled()
+        );
     }
+}
+
+/// Half of many writers fail or are dropped half way; the others lose nothing by it.
+fn writers_that_come_at_once_share_commits_and_not_their_failures(bed: &Bed) {
+    run(async {
+        let store = Arc::new(bed.store().await);
+        let mut writers = JoinSet::new();
+        for at in 0..200u64 {
+            let store = Arc::clone(&store);
+            writers.spawn(async move {
+                let conversion = conversion(at + 1);
+                match at % 4 {
+                    // Dropped before its commit.
+                    0 => {
+                        let mut write = store.write().await.unwrap();
+                        sqlx::query("INSERT INTO meta (name, value) VALUES ($1, 'x')")
+                            .bind(conversion.id)
+                            .execute(&mut *write)
+                            .await
+                            .unwrap();
+                        0
+                    }
+                    // Refused by the database.
+                    1 => {
+                        let uneven = Entry {
+                            account: "a".to_owned(),
+                            currency: "c".to_owned(),
+                            amount: 5,
+                        };
+                        let refused = try_write(&store, &conversion.id, "taken", &[uneven]).await;
+                        assert!(refused.is_err());
+                        0
+                    }
+                    _ => {
+                        insert(&store, &conversion).await;
+                        let entries = entries(&conversion, Kind::Taken).unwrap();
+                        try_write(&store, &conversion.id, "taken", &entries)
+                            .await
+                            .unwrap();
+                        conversion.miles
+                    }
+                }
+            });
+        }
+        let mut taken = 0;
+        while let Some(miles) = writers.join_next().await {
+            taken += miles.unwrap();
+        }
+        let books = store.books().await.unwrap();
+        assert!(books.balanced);
+        assert_eq!(books.programmes[0].miles_taken, taken);
+        let dropped: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM meta WHERE value = 'x'")
+            .fetch_one(store.read())
+            .await
+            .unwrap();
+        assert_eq!(dropped, 0);
+    });
 }

@@ -1,10 +1,11 @@
 //! Conversions: rows, transitions, and what is due.
 
+use super::jobs::{self, Kind};
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
 use crate::units::{MicroPoints, Rate};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row};
 
 /// One conversion.
 #[derive(Clone, Debug)]
@@ -47,8 +48,6 @@ pub struct Conversion {
     pub reason: Option<String>,
     /// Steps tried in this state.
     pub attempts: u32,
-    /// When the next step is due.
-    pub due_at: i64,
     /// When it was made.
     pub created_at: i64,
     /// When it last changed state.
@@ -70,7 +69,12 @@ pub struct Change {
     pub reason: Option<(&'static str, String)>,
 }
 
-fn read(row: &SqliteRow) -> Result<Conversion, sqlx::Error> {
+fn count(row: &AnyRow, column: &str) -> Result<u32, sqlx::Error> {
+    let count: i64 = row.try_get(column)?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
     let state: String = row.try_get("state")?;
     let state = State::parse(&state)
         .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {state}").into()))?;
@@ -89,27 +93,27 @@ fn read(row: &SqliteRow) -> Result<Conversion, sqlx::Error> {
         debit_reference: row.try_get("debit_reference")?,
         debit_sent_at: row.try_get("debit_sent_at")?,
         partner_reference: row.try_get("partner_reference")?,
-        absent_reads: row.try_get("absent_reads")?,
+        absent_reads: count(row, "absent_reads")?,
         issue_hash: row.try_get("issue_hash")?,
         issue_block: block.map(from_sql).transpose()?,
         reason_code: row.try_get("reason_code")?,
         reason: row.try_get("reason")?,
-        attempts: row.try_get("attempts")?,
-        due_at: row.try_get("due_at")?,
+        attempts: count(row, "attempts")?,
         created_at: row.try_get("created_at")?,
         updated_at: row.try_get("updated_at")?,
     })
 }
 
-/// Stores a new conversion, in state `created`.
+/// Stores a new conversion, in state `created`, and the job of moving it, claimed by a run.
 pub async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     conversion: &Conversion,
+    run: &str,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-             micro_points_per_mile, micro_points, state, debit_reference, due_at, created_at, updated_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'created', ?, ?, ?, ?)",
+             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11)",
     )
     .bind(&conversion.id)
     .bind(&conversion.partner)
@@ -122,10 +126,10 @@ pub async fn insert(
     .bind(to_sql(conversion.points.0)?)
     .bind(&conversion.debit_reference)
     .bind(conversion.created_at)
-    .bind(conversion.created_at)
-    .bind(conversion.created_at)
     .execute(&mut *connection)
     .await?;
+    let (id, now) = (&conversion.id, conversion.created_at);
+    jobs::add_claimed(connection, Kind::Conversion, id, run, now).await?;
     event(
         connection,
         &conversion.id,
@@ -139,7 +143,7 @@ pub async fn insert(
 
 /// Moves a conversion from one state to another, if it is still in the first. Whether it was.
 pub async fn transition(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &str,
     from: State,
     to: State,
@@ -153,15 +157,15 @@ pub async fn transition(
     };
     let done = sqlx::query(
         "UPDATE conversions SET
-             state = ?3,
-             debit_sent_at = CASE WHEN ?4 THEN ?10 ELSE debit_sent_at END,
-             partner_reference = COALESCE(?5, partner_reference),
-             issue_hash = COALESCE(?6, issue_hash),
-             issue_block = COALESCE(?7, issue_block),
-             reason_code = COALESCE(?8, reason_code),
-             reason = COALESCE(?9, reason),
-             attempts = 0, absent_reads = 0, due_at = ?10, updated_at = ?10
-         WHERE id = ?1 AND state = ?2",
+             state = $3,
+             debit_sent_at = CASE WHEN $4 THEN $10 ELSE debit_sent_at END,
+             partner_reference = COALESCE($5, partner_reference),
+             issue_hash = COALESCE($6, issue_hash),
+             issue_block = COALESCE($7, issue_block),
+             reason_code = COALESCE($8, reason_code),
+             reason = COALESCE($9, reason),
+             attempts = 0, absent_reads = 0, updated_at = $10
+         WHERE id = $1 AND state = $2",
     )
     .bind(id)
     .bind(from.name())
@@ -179,11 +183,14 @@ pub async fn transition(
         return Ok(false);
     }
     event(connection, id, Some(from), to, reason, now).await?;
+    if to.is_settled() {
+        jobs::done(connection, Kind::Conversion, id).await?;
+    }
     Ok(true)
 }
 
 async fn event(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &str,
     from: Option<State>,
     to: State,
@@ -192,7 +199,7 @@ async fn event(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
-         VALUES (?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5)",
     )
     .bind(id)
     .bind(from.map(State::name))
@@ -207,7 +214,7 @@ async fn event(
 impl Store {
     /// Any conversion.
     pub async fn conversion(&self, id: &str) -> Result<Option<Conversion>, sqlx::Error> {
-        let row = sqlx::query("SELECT * FROM conversions WHERE id = ?")
+        let row = sqlx::query("SELECT * FROM conversions WHERE id = $1")
             .bind(id)
             .fetch_optional(self.read())
             .await?;
@@ -222,49 +229,39 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Conversion>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT * FROM conversions WHERE partner = ?1 AND (?2 IS NULL OR id < ?2)
-             ORDER BY id DESC LIMIT ?3",
+            "SELECT * FROM conversions WHERE partner = $1 AND ($2 IS NULL OR id < $2)
+             ORDER BY id DESC LIMIT $3",
         )
         .bind(partner)
         .bind(before)
-        .bind(limit)
+        .bind(i64::from(limit))
         .fetch_all(self.read())
         .await?;
         rows.iter().map(read).collect()
     }
 
-    /// Conversions that something can be done for by now, longest due first.
-    pub async fn due(&self, now: i64, limit: u32) -> Result<Vec<String>, sqlx::Error> {
-        sqlx::query_scalar(
-            "SELECT id FROM conversions
-             WHERE state NOT IN ('completed', 'refused', 'reversed', 'attention') AND due_at <= ?
-             ORDER BY due_at LIMIT ?",
-        )
-        .bind(now)
-        .bind(limit)
-        .fetch_all(self.read())
-        .await
-    }
-
-    /// Notes a try that led nowhere yet, and when the next is due.
+    /// Notes a try that led nowhere yet, and puts its job back until the next.
     pub async fn defer(
         &self,
         conversion: &Conversion,
+        run: &str,
         absent_reads: u32,
         due_at: i64,
+        error: Option<&str>,
     ) -> Result<(), sqlx::Error> {
-        let mut transaction = self.write().await?;
+        let mut write = self.write().await?;
         sqlx::query(
-            "UPDATE conversions SET attempts = ?, absent_reads = ?, due_at = ? WHERE id = ? AND state = ?",
+            "UPDATE conversions SET attempts = $1, absent_reads = $2 WHERE id = $3 AND state = $4",
         )
-        .bind(conversion.attempts.saturating_add(1))
-        .bind(absent_reads)
-        .bind(due_at)
+        .bind(i64::from(conversion.attempts.saturating_add(1)))
+        .bind(i64::from(absent_reads))
         .bind(&conversion.id)
         .bind(conversion.state.name())
-        .execute(&mut *transaction)
+        .execute(&mut *write)
         .await?;
-        transaction.commit().await
+        let id = &conversion.id;
+        jobs::put_back(&mut write, Kind::Conversion, id, run, due_at, error).await?;
+        write.commit().await
     }
 
     /// How many conversions are in each state.
@@ -285,8 +282,8 @@ impl Store {
     /// Conversions with a signed issue whose end is not recorded yet.
     pub async fn issuing(&self, limit: u32) -> Result<Vec<Conversion>, sqlx::Error> {
         let rows =
-            sqlx::query("SELECT * FROM conversions WHERE state = 'issuing' ORDER BY id LIMIT ?")
-                .bind(limit)
+            sqlx::query("SELECT * FROM conversions WHERE state = 'issuing' ORDER BY id LIMIT $1")
+                .bind(i64::from(limit))
                 .fetch_all(self.read())
                 .await?;
         rows.iter().map(read).collect()

@@ -5,13 +5,15 @@
 //! answered    -> the stored answer          (byte for byte, for ever)
 //! other body  -> refused
 //! running, this run                         -> refused: wait
-//! running, another run or nobody            -> taken over: resume what it made, or begin anew
+//! running, another run that is alive        -> refused: wait
+//! running, a dead run or nobody             -> taken over: resume what it made, or begin anew
 //! ```
 //!
 //! A request that ended without effect and without a definite answer gives its key back.
 
-use super::Store;
-use sqlx::{Row, SqliteConnection};
+use super::jobs::Claimant;
+use super::{Store, replicas};
+use sqlx::{AnyConnection, Row};
 
 /// What a key names.
 #[derive(Clone, Debug)]
@@ -50,55 +52,66 @@ pub enum Claim {
     Other,
 }
 
+const KEY_SQLITE: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
+     FROM idempotency_keys WHERE partner = $1 AND key = $2";
+const KEY_POSTGRES: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
+     FROM idempotency_keys WHERE partner = $1 AND key = $2 FOR UPDATE";
+
 impl Store {
     /// Claims a key for a run of the gateway.
-    pub async fn claim_key(&self, key: &Key, run: &str, now: i64) -> Result<Claim, sqlx::Error> {
-        let mut transaction = self.write().await?;
-        let row = sqlx::query(
-            "SELECT operation, fingerprint, owner, resource_id, status, body
-             FROM idempotency_keys WHERE partner = ? AND key = ?",
+    pub async fn claim_key(&self, key: &Key, claimant: Claimant<'_>) -> Result<Claim, sqlx::Error> {
+        let mut write = self.write().await?;
+        // Inserting first makes everybody else with this key wait here until it is decided.
+        let inserted = sqlx::query(
+            "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner, key) DO NOTHING",
         )
         .bind(&key.partner)
         .bind(&key.key)
-        .fetch_optional(&mut *transaction)
+        .bind(key.operation)
+        .bind(&key.fingerprint)
+        .bind(claimant.run)
+        .bind(claimant.now)
+        .execute(&mut *write)
         .await?;
-        let Some(row) = row else {
-            sqlx::query(
-                "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
-                 VALUES (?, ?, ?, ?, ?, ?)",
-            )
+        if inserted.rows_affected() == 1 {
+            write.commit().await?;
+            return Ok(Claim::Begin);
+        }
+        let row = sqlx::query(self.dialect(KEY_SQLITE, KEY_POSTGRES))
             .bind(&key.partner)
             .bind(&key.key)
-            .bind(key.operation)
-            .bind(&key.fingerprint)
-            .bind(run)
-            .bind(now)
-            .execute(&mut *transaction)
+            .fetch_optional(&mut *write)
             .await?;
-            transaction.commit().await?;
-            return Ok(Claim::Begin);
+        let Some(row) = row else {
+            // It was given back this moment; the caller asks again.
+            return Ok(Claim::Running);
         };
         let operation: String = row.try_get("operation")?;
         let fingerprint: String = row.try_get("fingerprint")?;
         if operation != key.operation || fingerprint != key.fingerprint {
             return Ok(Claim::Other);
         }
-        if let Some(status) = row.try_get::<Option<u16>, _>("status")? {
+        if let Some(status) = row.try_get::<Option<i64>, _>("status")? {
             return Ok(Claim::Answered(Stored {
-                status,
+                status: u16::try_from(status)
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
                 body: row.try_get("body")?,
             }));
         }
-        if row.try_get::<String, _>("owner")? == run {
+        let owner: String = row.try_get("owner")?;
+        if owner == claimant.run
+            || replicas::is_alive(&mut write, &owner, claimant.alive_since).await?
+        {
             return Ok(Claim::Running);
         }
-        sqlx::query("UPDATE idempotency_keys SET owner = ? WHERE partner = ? AND key = ?")
-            .bind(run)
+        sqlx::query("UPDATE idempotency_keys SET owner = $1 WHERE partner = $2 AND key = $3")
+            .bind(claimant.run)
             .bind(&key.partner)
             .bind(&key.key)
-            .execute(&mut *transaction)
+            .execute(&mut *write)
             .await?;
-        transaction.commit().await?;
+        write.commit().await?;
         let resource: Option<String> = row.try_get("resource_id")?;
         Ok(resource.map_or(Claim::Begin, Claim::Resume))
     }
@@ -109,7 +122,7 @@ impl Store {
         let mut transaction = self.write().await?;
         sqlx::query(
             "DELETE FROM idempotency_keys
-             WHERE partner = ? AND key = ? AND owner = ? AND status IS NULL AND resource_id IS NULL",
+             WHERE partner = $1 AND key = $2 AND owner = $3 AND status IS NULL AND resource_id IS NULL",
         )
         .bind(&key.partner)
         .bind(&key.key)
@@ -118,7 +131,7 @@ impl Store {
         .await?;
         sqlx::query(
             "UPDATE idempotency_keys SET owner = ''
-             WHERE partner = ? AND key = ? AND owner = ? AND status IS NULL",
+             WHERE partner = $1 AND key = $2 AND owner = $3 AND status IS NULL",
         )
         .bind(&key.partner)
         .bind(&key.key)
@@ -131,12 +144,12 @@ impl Store {
 
 /// Records what the request made, in the transaction that makes it.
 pub async fn made(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     key: &Key,
     resource: &str,
 ) -> Result<(), sqlx::Error> {
     update(
-        sqlx::query("UPDATE idempotency_keys SET resource_id = ? WHERE partner = ? AND key = ? AND status IS NULL")
+        sqlx::query("UPDATE idempotency_keys SET resource_id = $1 WHERE partner = $2 AND key = $3 AND status IS NULL")
             .bind(resource)
             .bind(&key.partner)
             .bind(&key.key)
@@ -147,14 +160,14 @@ pub async fn made(
 
 /// Records the answer; the first is the only one.
 pub async fn answered(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     key: &Key,
     answer: &Stored,
 ) -> Result<(), sqlx::Error> {
     update(
-        sqlx::query("UPDATE idempotency_keys SET status = ?, body = ?, owner = '' WHERE partner = ? AND key = ? AND status IS NULL")
-            .bind(answer.status)
-            .bind(&answer.body)
+        sqlx::query("UPDATE idempotency_keys SET status = $1, body = $2, owner = '' WHERE partner = $3 AND key = $4 AND status IS NULL")
+            .bind(i64::from(answer.status))
+            .bind(answer.body.as_slice())
             .bind(&key.partner)
             .bind(&key.key)
             .execute(connection)
@@ -162,7 +175,7 @@ pub async fn answered(
     )
 }
 
-fn update(done: sqlx::sqlite::SqliteQueryResult) -> Result<(), sqlx::Error> {
+fn update(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
     if done.rows_affected() == 1 {
         Ok(())
     } else {

@@ -1,7 +1,7 @@
 //! Signed issue transactions. Storing one takes its nonce.
 
 use super::{Store, from_sql, to_sql};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, Row};
 
 /// What became of a signed transaction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,40 +48,42 @@ pub struct IssueTransaction {
     pub outcome: Outcome,
 }
 
-/// The next nonce of an issuer: after every stored one, and not before the chain's.
-pub async fn next_nonce(
-    connection: &mut SqliteConnection,
+/// Takes the next nonce of an issuer: after every one that was taken, and not before the chain's.
+/// The issuer's row stays locked until the transaction ends, so nonces are stored in order.
+pub async fn take_nonce(
+    connection: &mut AnyConnection,
     issuer: &str,
     chain_nonce: u64,
 ) -> Result<u64, sqlx::Error> {
-    let last: Option<i64> =
-        sqlx::query_scalar("SELECT MAX(nonce) FROM issue_transactions WHERE issuer = ?")
-            .bind(issuer)
-            .fetch_one(connection)
-            .await?;
-    let after = last
-        .map(from_sql)
-        .transpose()?
-        .map_or(0, |last| last.saturating_add(1));
-    Ok(after.max(chain_nonce))
+    let taken: i64 = sqlx::query_scalar(
+        "INSERT INTO issuers (address, next_nonce) VALUES ($1, $2 + 1)
+         ON CONFLICT (address) DO UPDATE SET next_nonce =
+             CASE WHEN issuers.next_nonce > $2 THEN issuers.next_nonce ELSE $2 END + 1
+         RETURNING next_nonce - 1",
+    )
+    .bind(issuer)
+    .bind(to_sql(chain_nonce)?)
+    .fetch_one(connection)
+    .await?;
+    from_sql(taken)
 }
 
 /// Stores a signed transaction, before anybody else sees it.
 pub async fn insert(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     conversion: &str,
     transaction: &IssueTransaction,
     now: i64,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO issue_transactions (issuer, nonce, conversion_id, hash, raw, outcome, created_at)
-         VALUES (?, ?, ?, ?, ?, 'pending', ?)",
+         VALUES ($1, $2, $3, $4, $5, 'pending', $6)",
     )
     .bind(&transaction.issuer)
     .bind(to_sql(transaction.nonce)?)
     .bind(conversion)
     .bind(&transaction.hash)
-    .bind(&transaction.raw)
+    .bind(transaction.raw.as_slice())
     .bind(now)
     .execute(connection)
     .await?;
@@ -90,11 +92,11 @@ pub async fn insert(
 
 /// Notes what became of one.
 pub async fn settle(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     hash: &str,
     outcome: Outcome,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE issue_transactions SET outcome = ? WHERE hash = ?")
+    sqlx::query("UPDATE issue_transactions SET outcome = $1 WHERE hash = $2")
         .bind(outcome.name())
         .bind(hash)
         .execute(connection)
@@ -109,7 +111,7 @@ impl Store {
         conversion: &str,
     ) -> Result<Vec<IssueTransaction>, sqlx::Error> {
         let rows =
-            sqlx::query("SELECT * FROM issue_transactions WHERE conversion_id = ? ORDER BY nonce")
+            sqlx::query("SELECT * FROM issue_transactions WHERE conversion_id = $1 ORDER BY nonce")
                 .bind(conversion)
                 .fetch_all(self.read())
                 .await?;

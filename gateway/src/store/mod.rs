@@ -1,34 +1,70 @@
-//! The database: SQLite in WAL mode, one file, one gateway.
+//! The database: SQLite in WAL mode for one gateway, or PostgreSQL for many.
 //!
-//! All writing goes through one connection with `BEGIN IMMEDIATE`, so writers queue here instead
-//! of failing there; readers have their own connections and never wait for a writer. No
-//! transaction is ever open across a call to somebody else. `migrations/` draws the tables.
+//! One text of each statement runs on both, with `$1` for parameters and 64-bit integers only;
+//! where the two differ there are two texts side by side. `migrations/sqlite` and
+//! `migrations/postgres` hold the same tables, rules and triggers.
+//!
+//! | | SQLite | PostgreSQL |
+//! |---|---|---|
+//! | writers | one at a time, in shared commits (`write`) | beside each other, rows locked |
+//! | readers | connections of their own, never wait | the same pool |
+//! | gateways | one, held by a lock beside the file | any number |
+//!
+//! No transaction is ever open across a call to somebody else.
 
 pub mod conversions;
 pub mod idempotency;
 pub mod issues;
+pub mod jobs;
+pub mod location;
 pub mod quotes;
+pub mod replicas;
+pub mod write;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Sqlite, Transaction};
+pub use location::Location;
+pub use write::Write;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use url::Url;
+use write::Writer;
 
+/// Connections of a SQLite database that read.
 const READERS: u32 = 4;
-const BUSY: Duration = Duration::from_secs(10);
+/// Connections to a PostgreSQL server.
+const CONNECTIONS: u32 = 16;
+/// How long a connection is waited for.
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// The open database.
 #[derive(Debug)]
 pub struct Store {
-    writer: SqlitePool,
-    reader: SqlitePool,
-    /// Held while the database is open: two gateways on one file would not know of each other.
-    lock: File,
+    location: Location,
+    pool: AnyPool,
+    /// SQLite's one writer.
+    writer: Option<Arc<Writer>>,
+    /// Held while a gateway serves from a file: two on one file would not know of each other.
+    lock: Option<File>,
+}
+
+/// What a database is opened for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// To be the gateway. Of a file there is one at a time.
+    Serve,
+    /// To look or to change a few rows, beside a gateway or without one.
+    Administer,
 }
 
 /// Why the database did not open.
@@ -45,21 +81,25 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// SQLite.
-    #[error("the database {} cannot be opened ({source}); check that it is the gateway's", path.display())]
-    Sqlite {
+    /// The database itself.
+    #[error(
+        "the database {location} cannot be opened ({source}); check that it is the gateway's and that it can be reached"
+    )]
+    Database {
         /// Which.
-        path: PathBuf,
+        location: String,
         /// Why.
         source: sqlx::Error,
     },
     /// Its tables are not the ones this gateway knows.
-    #[error("the database {} cannot be brought up to date ({source}); use the gateway version that made it, or a newer one", path.display())]
+    #[error(
+        "the database {location} cannot be brought up to date ({source}); use the gateway version that made it, or a newer one"
+    )]
     Migrate {
         /// Which.
-        path: PathBuf,
+        location: String,
         /// Why.
-        source: sqlx::migrate::MigrateError,
+        source: MigrateError,
     },
     /// It belongs to another chain.
     #[error(
@@ -76,86 +116,146 @@ pub enum OpenError {
 }
 
 impl Store {
-    /// Opens the file, makes it if missing, and brings its tables up to date.
-    pub async fn open(path: &Path) -> Result<Self, OpenError> {
-        let lock = lock(path)?;
-        let sqlite = |source| OpenError::Sqlite {
-            path: path.to_owned(),
+    /// Opens the database, makes the file if missing, and brings the tables up to date.
+    pub async fn open(location: &Location, purpose: Purpose) -> Result<Self, OpenError> {
+        install_default_drivers();
+        let failed = |source| OpenError::Database {
+            location: location.to_string(),
             source,
         };
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An answer given to a caller must survive the machine, not only the process.
-            .synchronous(SqliteSynchronous::Full)
-            // REPLACE must not slip past the triggers that keep rows.
-            .pragma("recursive_triggers", "ON")
-            .busy_timeout(BUSY);
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(sqlite)?;
-        sqlx::migrate!()
-            .run(&writer)
-            .await
-            .map_err(|source| OpenError::Migrate {
-                path: path.to_owned(),
-                source,
-            })?;
-        let reader = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await
-            .map_err(sqlite)?;
-        Ok(Self {
-            writer,
-            reader,
-            lock,
-        })
+        let migrate = |source| OpenError::Migrate {
+            location: location.to_string(),
+            source,
+        };
+        match location {
+            Location::Sqlite(path) => {
+                let lock = match purpose {
+                    Purpose::Serve => Some(lock(path)?),
+                    Purpose::Administer => None,
+                };
+                let writing = sqlite_options(path, "rwc")?;
+                let writer = Arc::new(Writer::connect(&writing).await.map_err(failed)?);
+                {
+                    let mut bare = writer.bare().await;
+                    bare.get().execute(SQLITE_WRITER).await.map_err(failed)?;
+                    migrations(&SQLITE, bare.get()).await.map_err(migrate)?;
+                }
+                let pool = AnyPoolOptions::new()
+                    .max_connections(READERS)
+                    .acquire_timeout(ACQUIRE)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            connection.execute("PRAGMA busy_timeout = 10000").await?;
+                            Ok(())
+                        })
+                    })
+                    .connect_with(sqlite_options(path, "ro")?)
+                    .await
+                    .map_err(failed)?;
+                Ok(Self {
+                    location: location.clone(),
+                    pool,
+                    writer: Some(writer),
+                    lock,
+                })
+            }
+            Location::Postgres(url) => {
+                let options = url.as_str().parse().map_err(failed)?;
+                let pool = AnyPoolOptions::new()
+                    .max_connections(CONNECTIONS)
+                    .acquire_timeout(ACQUIRE)
+                    .after_connect(|connection, _| {
+                        Box::pin(async move {
+                            // A replica that hangs must not hold rows for ever.
+                            connection.execute(POSTGRES_SESSION).await?;
+                            Ok(())
+                        })
+                    })
+                    .connect_with(options)
+                    .await
+                    .map_err(failed)?;
+                let mut connection = pool.acquire().await.map_err(failed)?;
+                migrations(&POSTGRES, &mut connection)
+                    .await
+                    .map_err(migrate)?;
+                drop(connection);
+                Ok(Self {
+                    location: location.clone(),
+                    pool,
+                    writer: None,
+                    lock: None,
+                })
+            }
+        }
+    }
+
+    /// Where it is.
+    pub const fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// Whether other gateways may use it at the same time.
+    pub const fn is_shared(&self) -> bool {
+        self.location.is_shared()
+    }
+
+    /// Of two texts of one statement, the one for this database.
+    pub const fn dialect(&self, sqlite: &'static str, postgres: &'static str) -> &'static str {
+        if self.is_shared() { postgres } else { sqlite }
     }
 
     /// Begins to write.
-    pub async fn write(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
+    pub async fn write(&self) -> Result<Write, sqlx::Error> {
+        match &self.writer {
+            Some(writer) => writer.begin().await.map(Write::sqlite),
+            None => self.pool.begin().await.map(Write::postgres),
+        }
     }
 
     /// Where to read. Sees every commit that returned before the read began.
-    pub const fn read(&self) -> &SqlitePool {
-        &self.reader
+    pub const fn read(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// Begins to read several things as of one moment.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        self.pool
+            .begin_with(self.dialect(
+                "BEGIN DEFERRED",
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            ))
+            .await
     }
 
     /// Whether the database answers.
     pub async fn reachable(&self) -> Result<(), sqlx::Error> {
         sqlx::query("SELECT 1")
-            .execute(&self.reader)
+            .execute(&self.pool)
             .await
             .map(|_| ())
     }
 
     /// Binds the database to what names its chain, or refuses if it is bound to something else.
     pub async fn bind(&self, facts: &[(&str, String)]) -> Result<(), OpenError> {
-        let sqlite = |source| OpenError::Sqlite {
-            path: PathBuf::new(),
+        let failed = |source| OpenError::Database {
+            location: self.location.to_string(),
             source,
         };
-        let mut transaction = self.write().await.map_err(sqlite)?;
+        let mut write = self.write().await.map_err(failed)?;
         for (name, found) in facts {
             sqlx::query(
-                "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
             )
-            .bind(name)
+            .bind(*name)
             .bind(found)
-            .execute(&mut *transaction)
+            .execute(&mut *write)
             .await
-            .map_err(sqlite)?;
-            let stored: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = ?")
-                .bind(name)
-                .fetch_one(&mut *transaction)
+            .map_err(failed)?;
+            let stored: String = sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+                .bind(*name)
+                .fetch_one(&mut *write)
                 .await
-                .map_err(sqlite)?;
+                .map_err(failed)?;
             if stored != *found {
                 return Err(OpenError::OtherChain {
                     name: (*name).to_owned(),
@@ -164,16 +264,53 @@ impl Store {
                 });
             }
         }
-        transaction.commit().await.map_err(sqlite)
+        write.commit().await.map_err(failed)
     }
 
     /// Closes it.
     pub async fn close(&self) {
-        self.reader.close().await;
-        self.writer.close().await;
+        self.pool.close().await;
+        if let Some(writer) = &self.writer {
+            writer.close().await;
+        }
         // Dropping the file would do, but a store may live on in a task that is being ended.
-        let _ = self.lock.unlock();
+        if let Some(lock) = &self.lock {
+            let _ = lock.unlock();
+        }
     }
+}
+
+/// An answer given to a caller must survive the machine, not only the process; REPLACE must not
+/// slip past the triggers that keep rows.
+const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+     PRAGMA recursive_triggers = ON; PRAGMA busy_timeout = 10000";
+const POSTGRES_SESSION: &str = "SET lock_timeout = '10s'; SET statement_timeout = '30s'; \
+     SET idle_in_transaction_session_timeout = '30s'";
+
+/// Brings the tables up to date. Boxed: the compiler cannot see through the migrator that the
+/// future may move between threads.
+fn migrations<'a>(
+    migrator: &'static Migrator,
+    connection: &'a mut AnyConnection,
+) -> Pin<Box<dyn Future<Output = Result<(), MigrateError>> + Send + 'a>> {
+    Box::pin(migrator.run_direct(None, connection, false))
+}
+
+fn sqlite_options(path: &Path, mode: &str) -> Result<AnyConnectOptions, OpenError> {
+    let failed = |why: String| OpenError::File {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, why),
+    };
+    let absolute = std::path::absolute(path).map_err(|source| OpenError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    // A file URL escapes what a path may hold and a URL may not.
+    let file =
+        Url::from_file_path(absolute).map_err(|()| failed("its name cannot be used".to_owned()))?;
+    format!("sqlite://{}?mode={mode}", file.path())
+        .parse()
+        .map_err(|error: sqlx::Error| failed(error.to_string()))
 }
 
 /// Takes the lock beside the database.
@@ -199,12 +336,12 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// An amount as SQLite has it.
+/// An amount as the database has it.
 pub fn to_sql(amount: u64) -> Result<i64, sqlx::Error> {
     i64::try_from(amount).map_err(|error| sqlx::Error::Encode(Box::new(error)))
 }
 
-/// An amount from SQLite.
+/// An amount from the database.
 pub fn from_sql(amount: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(amount).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

@@ -2,7 +2,7 @@
 
 use super::{Store, from_sql, to_sql};
 use crate::units::{MicroPoints, Rate};
-use sqlx::{Row, SqliteConnection};
+use sqlx::{AnyConnection, Row};
 
 /// One quote.
 #[derive(Clone, Debug)]
@@ -30,11 +30,11 @@ pub struct Quote {
 }
 
 /// Stores a new quote.
-pub async fn insert(connection: &mut SqliteConnection, quote: &Quote) -> Result<(), sqlx::Error> {
+pub async fn insert(connection: &mut AnyConnection, quote: &Quote) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO quotes (id, partner, programme, member_id, miles, micro_points_per_mile,
                              micro_points, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&quote.id)
     .bind(&quote.partner)
@@ -52,13 +52,13 @@ pub async fn insert(connection: &mut SqliteConnection, quote: &Quote) -> Result<
 
 /// Uses a quote for a conversion, if it is unused and still holds. Whether it was.
 pub async fn claim(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &str,
     conversion: &str,
     now: i64,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
-        "UPDATE quotes SET used_by = ? WHERE id = ? AND used_by IS NULL AND expires_at > ?",
+        "UPDATE quotes SET used_by = $1 WHERE id = $2 AND used_by IS NULL AND expires_at > $3",
     )
     .bind(conversion)
     .bind(id)
@@ -71,7 +71,7 @@ pub async fn claim(
 impl Store {
     /// A partner's own quote.
     pub async fn quote(&self, partner: &str, id: &str) -> Result<Option<Quote>, sqlx::Error> {
-        let row = sqlx::query("SELECT * FROM quotes WHERE id = ? AND partner = ?")
+        let row = sqlx::query("SELECT * FROM quotes WHERE id = $1 AND partner = $2")
             .bind(id)
             .bind(partner)
             .fetch_optional(self.read())

@@ -1,10 +1,18 @@
 //! Every request that must be refused: its own problem, and nothing moves.
 
-use crate::support::{KEY, READER, RECEIVER, STRANGER, Settings, World};
+use crate::support::{Databases, KEY, READER, RECEIVER, STRANGER, Settings, World};
 use mileverse_gateway::clock::now_ms;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
+
+crate::on_both! {
+    amounts_that_cannot_be_converted,
+    requests_that_are_not_well_formed,
+    members_the_partner_does_not_accept,
+    conversions_that_cannot_begin,
+    a_quote_expires,
+}
 
 async fn assert_problem(name: &str, request: RequestBuilder, status: u16, kind: &str) -> Value {
     let answer = request.send().await.unwrap();
@@ -36,9 +44,8 @@ fn quote(miles: Value) -> Value {
     })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn amounts_that_cannot_be_converted() {
-    let world = World::new().await;
+async fn amounts_that_cannot_be_converted(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     for (at, (miles, kind)) in [
         (json!("0"), "amount-zero"),
@@ -76,9 +83,8 @@ async fn amounts_that_cannot_be_converted() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_that_are_not_well_formed() {
-    let world = World::new().await;
+async fn requests_that_are_not_well_formed(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let good = quote(json!("10"));
     let raw = |method: Method, path: &str| {
@@ -322,9 +328,8 @@ async fn requests_that_are_not_well_formed() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn members_the_partner_does_not_accept() {
-    let world = World::new().await;
+async fn members_the_partner_does_not_accept(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "10")
@@ -369,12 +374,14 @@ async fn members_the_partner_does_not_accept() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn conversions_that_cannot_begin() {
-    let world = World::with(Settings {
-        quote_lifetime: Duration::from_secs(300),
-        ..Settings::default()
-    })
+async fn conversions_that_cannot_begin(on: &Databases) {
+    let world = World::with(
+        on,
+        Settings {
+            quote_lifetime: Duration::from_secs(300),
+            ..Settings::default()
+        },
+    )
     .await;
     let gateway = world.gateway().await;
     let good = world
@@ -477,13 +484,12 @@ async fn conversions_that_cannot_begin() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_quote_expires() {
+async fn a_quote_expires(on: &Databases) {
     let settings = Settings {
         quote_lifetime: Duration::from_millis(1),
         ..Settings::default()
     };
-    let world = World::with(settings).await;
+    let world = World::with(on, settings).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "10")

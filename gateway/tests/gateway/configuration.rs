@@ -1,11 +1,17 @@
 //! The configuration file, and everything else a start can stumble over: one sentence each.
 
-use crate::support::World;
+use crate::support::{Databases, World};
 use mileverse_gateway::config::Config;
 use mileverse_gateway::server::Server;
+use mileverse_gateway::store::Location;
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+
+crate::on_both! {
+    a_start_that_cannot_be_says_why,
+    a_chain_that_is_not_there_is_said_by_its_url,
+}
 
 const GOOD: &str = r#"
 listen = "127.0.0.1:0"
@@ -46,7 +52,8 @@ fn a_good_configuration_is_read_and_paths_are_relative_to_it() {
     fs::write(directory.path().join("password"), "secret\n").unwrap();
     fs::write(directory.path().join("secret"), "secret\n").unwrap();
     let config = read(directory.path(), GOOD).unwrap();
-    assert_eq!(config.database, directory.path().join("gateway.sqlite"));
+    let database = directory.path().join("gateway.sqlite");
+    assert_eq!(config.database.to_string(), database.display().to_string());
     assert_eq!(config.programmes.len(), 1);
     assert_eq!(config.quote_lifetime.as_secs(), 300);
     // No secret shows when a configuration is logged.
@@ -103,9 +110,8 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(gone.contains("gone.toml"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_cannot_be_says_why() {
-    let world = World::new().await;
+async fn a_start_that_cannot_be_says_why(on: &Databases) {
+    let world = World::new(on).await;
     let start = async |change: &dyn Fn(&mut Config)| {
         let mut config = world.config();
         change(&mut config);
@@ -126,10 +132,11 @@ async fn a_start_that_cannot_be_says_why() {
         "{error}"
     );
 
-    let error = start(&|config| config.chain.issuer_password = "wrong".into()).await;
+    let error = start(&|config| config.chain.issuers[0].password = "wrong".into()).await;
     assert!(error.contains("issuer.json"), "{error}");
 
-    let error = start(&|config| config.database = "/nowhere/at/all/gateway.sqlite".into()).await;
+    let gone = Location::Sqlite("/nowhere/at/all/gateway.sqlite".into());
+    let error = start(&|config| config.database = gone.clone()).await;
     assert!(error.contains("/nowhere/at/all"), "{error}");
 
     let text = world.directory.path().join("text.sqlite");
@@ -138,12 +145,22 @@ async fn a_start_that_cannot_be_says_why() {
         "this is not a database, however long it may be. ".repeat(100),
     )
     .unwrap();
-    let error = start(&|config| config.database.clone_from(&text)).await;
+    let error = start(&|config| config.database = Location::Sqlite(text.clone())).await;
     assert!(error.contains("text.sqlite"), "{error}");
 
+    let nobody = "postgres://nobody@localhost/gone?host=%2Fnowhere";
+    let nobody = Location::Postgres(nobody.parse().unwrap());
+    let error = start(&|config| config.database = nobody.clone()).await;
+    assert!(
+        error.contains("postgres://nobody@localhost/gone"),
+        "{error}"
+    );
+
     let gateway = world.gateway().await;
-    let error = start(&|_| {}).await;
-    assert!(error.contains("another gateway"), "{error}");
+    if !world.database.is_shared() {
+        let error = start(&|_| {}).await;
+        assert!(error.contains("another gateway"), "{error}");
+    }
     gateway.stop().await;
 
     // The same database, another chain: nothing may be issued there.
@@ -152,9 +169,8 @@ async fn a_start_that_cannot_be_says_why() {
     assert!(error.contains("another chain"), "{error}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_chain_that_is_not_there_is_said_by_its_url() {
-    let world = World::new().await;
+async fn a_chain_that_is_not_there_is_said_by_its_url(on: &Databases) {
+    let world = World::new(on).await;
     let mut config = world.config();
     config.chain.rpc_url = "http://127.0.0.1:1".parse().unwrap();
     let error = Server::start(config)

@@ -3,26 +3,38 @@
 //! was going on ends as completed once or as not at all, and the repeated request says which.
 
 use crate::support::gate::Kill;
-use crate::support::{Gateway, KEY, RECEIVER, World};
+use crate::support::{Databases, Gateway, KEY, PATIENCE, RECEIVER, World};
+use futures::future;
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::conversion::state::State;
 use mileverse_gateway::ids;
 use mileverse_gateway::store::conversions::{self, Conversion};
 use mileverse_gateway::store::quotes::{self, Quote};
-use mileverse_gateway::store::{OpenError, Store};
+use mileverse_gateway::store::{OpenError, Purpose, Store};
 use mileverse_gateway::units::{MicroPoints, Rate};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+crate::on_both! {
+    killed_at_every_call_of_a_plain_conversion,
+    killed_at_every_call_when_the_answer_was_lost,
+    killed_at_every_call_when_the_debit_never_arrived,
+    killed_again_while_recovering,
+    created_and_never_sent_is_refused,
+    a_caller_who_hangs_up_changes_nothing,
+}
 
 /// More calls than any of these conversions makes.
 const MOST_CALLS: u32 = 40;
+/// Cases that run side by side.
+const AT_ONCE: usize = 5;
 
 /// Opens the database of a gateway that is gone.
 async fn database(world: &World) -> Store {
     loop {
-        match Store::open(&world.config().database).await {
+        match Store::open(&world.database, Purpose::Serve).await {
             Ok(store) => return store,
             Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
             Err(error) => panic!("{error}"),
@@ -39,26 +51,45 @@ async fn states(world: &World) -> Vec<State> {
 
 /// Sends the conversion and waits until it is answered or the gateway is to die.
 async fn send_or_die(world: &World, gateway: &Gateway, body: &Value) -> bool {
-    let request = world.post(gateway, "/v1/conversions", "crash", body).send();
+    let answered = async {
+        // Until the database believes the replica before to be dead, this one says to wait.
+        while let Ok(answer) = world
+            .post(gateway, "/v1/conversions", "crash", body)
+            .send()
+            .await
+        {
+            if answer.status() != StatusCode::CONFLICT {
+                let _ = answer.bytes().await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
     tokio::select! {
         biased;
         () = world.gate.tripped() => true,
-        answer = request => {
-            let _ = answer.unwrap().bytes().await;
-            false
-        }
+        () = answered => false,
     }
 }
 
 /// After the last start: the repeated request is answered, and all sums hold.
 async fn assert_settled(world: &World, gateway: &Gateway, body: &Value, member: &str, name: &str) {
-    let answer = world
-        .post(gateway, "/v1/conversions", "crash", body)
-        .send()
-        .await
-        .unwrap();
-    let status = answer.status();
-    let view: Value = answer.json().await.unwrap();
+    let until = Instant::now() + PATIENCE;
+    let (status, view) = loop {
+        let answer = world
+            .post(gateway, "/v1/conversions", "crash", body)
+            .send()
+            .await
+            .unwrap();
+        let status = answer.status();
+        let view: Value = answer.json().await.unwrap();
+        // A server that others share does not know at once that the dead replica is dead.
+        let waits = view["type"] == "urn:mileverse:problem:request-in-progress";
+        if !waits || Instant::now() > until {
+            break (status, view);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     let start = if member == "SKY-1001" { 12_345 } else { 50_000 };
     let taken = start - world.miles(member).await;
     let issues = world.chain.ledger.lock().unwrap().issued.len();
@@ -82,66 +113,68 @@ async fn assert_settled(world: &World, gateway: &Gateway, body: &Value, member: 
 }
 
 /// Kills at each call in turn. Gives the states the database was found in.
-async fn kill_at_every_call(login: &str, password: &str, member: &str) -> BTreeSet<&'static str> {
+async fn kill_at_every_call(
+    on: &Databases,
+    login: &str,
+    password: &str,
+    member: &str,
+) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
-    for after in [false, true] {
-        let mut calls = 0;
-        loop {
-            calls += 1;
-            assert!(calls < MOST_CALLS, "{member} does not end");
-            let world = World::new().await;
-            let gateway = world.gateway().await;
-            let body = world.quoted(&gateway, login, password, "100").await;
-            world.gate.arm(if after {
-                Kill::After(calls)
-            } else {
-                Kill::Before(calls)
+    for kill in [Kill::Before as fn(u32) -> Kill, Kill::After] {
+        // Side by side: a case mostly waits.
+        for first in (1..MOST_CALLS).step_by(AT_ONCE) {
+            let cases = (first..).take(AT_ONCE).map(|call| async move {
+                let world = World::new(on).await;
+                let gateway = world.gateway().await;
+                let body = world.quoted(&gateway, login, password, "100").await;
+                world.gate.arm(kill(call));
+                let died = send_or_die(&world, &gateway, &body).await;
+                gateway.kill().await;
+                world.gate.disarm();
+                if !died {
+                    return None;
+                }
+                let found = states(&world).await;
+                let gateway = world.gateway().await;
+                let name = format!("{member} killed {:?}", kill(call));
+                assert_settled(&world, &gateway, &body, member, &name).await;
+                gateway.stop().await;
+                Some(found)
             });
-            let died = send_or_die(&world, &gateway, &body).await;
-            gateway.kill().await;
-            world.gate.disarm();
-            if !died {
+            let cases = future::join_all(cases).await;
+            let ended = cases.iter().any(Option::is_none);
+            found.extend(cases.into_iter().flatten().flatten().map(State::name));
+            if ended {
                 break;
             }
-            found.extend(states(&world).await.into_iter().map(State::name));
-            let gateway = world.gateway().await;
-            let name = format!(
-                "{member} killed {} call {calls}",
-                if after { "after" } else { "before" }
-            );
-            assert_settled(&world, &gateway, &body, member, &name).await;
-            gateway.stop().await;
+            assert!(first < MOST_CALLS, "{member} does not end");
         }
     }
     found
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_call_of_a_plain_conversion() {
-    let found = kill_at_every_call("minji@sky.example", "blue-heron-41", "SKY-1001").await;
+async fn killed_at_every_call_of_a_plain_conversion(on: &Databases) {
+    let found = kill_at_every_call(on, "minji@sky.example", "blue-heron-41", "SKY-1001").await;
     for state in ["debiting", "debited", "issuing"] {
         assert!(found.contains(state), "{found:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_call_when_the_answer_was_lost() {
-    let found = kill_at_every_call("500@sky.example", "fault", "SKY-500").await;
+async fn killed_at_every_call_when_the_answer_was_lost(on: &Databases) {
+    let found = kill_at_every_call(on, "500@sky.example", "fault", "SKY-500").await;
     for state in ["debiting", "debit_unknown", "debited", "issuing"] {
         assert!(found.contains(state), "{found:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_call_when_the_debit_never_arrived() {
-    let found = kill_at_every_call("lost@sky.example", "fault", "SKY-LOST").await;
+async fn killed_at_every_call_when_the_debit_never_arrived(on: &Databases) {
+    let found = kill_at_every_call(on, "lost@sky.example", "fault", "SKY-LOST").await;
     for state in ["debiting", "debit_unknown", "reversing"] {
         assert!(found.contains(state), "{found:?}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_again_while_recovering() {
+async fn killed_again_while_recovering(on: &Databases) {
     for first in [
         Kill::Before(3),
         Kill::After(3),
@@ -149,8 +182,8 @@ async fn killed_again_while_recovering() {
         Kill::After(8),
     ] {
         for second in 1..=4 {
-            for kill in [Kill::Before(second), Kill::After(second)] {
-                let world = World::new().await;
+            let cases = [Kill::Before(second), Kill::After(second)].map(|kill| async move {
+                let world = World::new(on).await;
                 let gateway = world.gateway().await;
                 let body = world
                     .quoted(&gateway, "500@sky.example", "fault", "100")
@@ -168,15 +201,15 @@ async fn killed_again_while_recovering() {
                 let name = format!("killed {first:?} and {kill:?}");
                 assert_settled(&world, &gateway, &body, "SKY-500", &name).await;
                 gateway.stop().await;
-            }
+            });
+            future::join_all(cases).await;
         }
     }
 }
 
 /// No call happens between a conversion's row and its debit's intent, so the row is made by hand.
-#[tokio::test(flavor = "multi_thread")]
-async fn created_and_never_sent_is_refused() {
-    let world = World::new().await;
+async fn created_and_never_sent_is_refused(on: &Databases) {
+    let world = World::new(on).await;
     let store = database(&world).await;
     let (id, quote_id, now) = (ids::conversion(), ids::quote(), now_ms());
     let quote = Quote {
@@ -211,13 +244,12 @@ async fn created_and_never_sent_is_refused() {
         reason_code: None,
         reason: None,
         attempts: 0,
-        due_at: now,
         created_at: now,
         updated_at: now,
     };
     let mut transaction = store.write().await.unwrap();
     quotes::insert(&mut transaction, &quote).await.unwrap();
-    conversions::insert(&mut transaction, &conversion)
+    conversions::insert(&mut transaction, &conversion, "run_gone")
         .await
         .unwrap();
     assert!(
@@ -238,9 +270,8 @@ async fn created_and_never_sent_is_refused() {
 }
 
 /// A caller who hangs up does not stop what it began.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_caller_who_hangs_up_changes_nothing() {
-    let world = World::new().await;
+async fn a_caller_who_hangs_up_changes_nothing(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "500@sky.example", "fault", "100")

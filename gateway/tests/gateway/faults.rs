@@ -2,13 +2,29 @@
 
 use crate::support::chain::Trouble;
 use crate::support::proxy::Wrong;
-use crate::support::{Gateway, Settings, World};
+use crate::support::{Databases, Gateway, Settings, World};
 use mileverse_adapters::airline::{Airline, AirlineConfig};
 use mileverse_adapters::{Adapter, Debit, Miles, Reference, Refusal};
 use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::time::Duration;
+
+crate::on_both! {
+    a_debit_whose_answer_is_lost_is_found_and_completed,
+    a_debit_that_never_arrived_is_reversed_and_cannot_arrive_late,
+    a_refused_debit_is_refused_with_its_reason,
+    not_found_is_not_believed_at_once,
+    not_found_within_the_visibility_window_proves_nothing,
+    a_partner_that_cannot_be_asked_is_asked_to_reverse,
+    a_reversal_that_is_never_acknowledged_goes_to_an_operator,
+    a_debit_of_other_miles_goes_to_an_operator,
+    a_partner_that_is_away_moves_nothing_and_the_key_stays_good,
+    an_issue_whose_broadcast_goes_wrong_is_made_once,
+    an_issue_that_the_chain_refuses_gives_the_miles_back,
+    a_nonce_that_went_elsewhere_is_replaced_and_the_issue_made_once,
+    a_conversion_that_takes_long_is_answered_before_its_end,
+}
 
 async fn convert(
     world: &World,
@@ -35,8 +51,7 @@ fn debits(world: &World) -> usize {
     world.proxy.count("POST /v1/debits") - world.proxy.count("POST /v1/debits/")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_debit_whose_answer_is_lost_is_found_and_completed() {
+async fn a_debit_whose_answer_is_lost_is_found_and_completed(on: &Databases) {
     let settings = Settings {
         timeout: Duration::from_millis(400),
         ..Settings::default()
@@ -47,7 +62,7 @@ async fn a_debit_whose_answer_is_lost_is_found_and_completed() {
         ("nonsense@sky.example", "SKY-NONSENSE"),
         ("status@sky.example", "SKY-STATUS"),
     ] {
-        let world = World::with(settings.clone()).await;
+        let world = World::with(on, settings.clone()).await;
         let gateway = world.gateway().await;
         let (status, view) = convert(&world, &gateway, login, "100").await;
         assert_eq!(status, StatusCode::CREATED, "{member}: {view}");
@@ -58,9 +73,8 @@ async fn a_debit_whose_answer_is_lost_is_found_and_completed() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_debit_that_never_arrived_is_reversed_and_cannot_arrive_late() {
-    let world = World::new().await;
+async fn a_debit_that_never_arrived_is_reversed_and_cannot_arrive_late(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let (status, problem) = convert(&world, &gateway, "lost@sky.example", "100").await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
@@ -103,9 +117,8 @@ async fn a_debit_that_never_arrived_is_reversed_and_cannot_arrive_late() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_debit_is_refused_with_its_reason() {
-    let world = World::new().await;
+async fn a_refused_debit_is_refused_with_its_reason(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     for (login, member, code) in [
         ("refuse@sky.example", "SKY-REFUSE", "insufficient_miles"),
@@ -122,9 +135,8 @@ async fn a_refused_debit_is_refused_with_its_reason() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn not_found_is_not_believed_at_once() {
-    let world = World::new().await;
+async fn not_found_is_not_believed_at_once(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let not_found = Wrong::Instead(404, r#"{"error":"debit_not_found"}"#);
     world.proxy.fault("GET", "/v1/debits/", 2, not_found);
@@ -135,13 +147,12 @@ async fn not_found_is_not_believed_at_once() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn not_found_within_the_visibility_window_proves_nothing() {
+async fn not_found_within_the_visibility_window_proves_nothing(on: &Databases) {
     let settings = Settings {
         visibility: Duration::from_secs(3600),
         ..Settings::default()
     };
-    let world = World::with(settings).await;
+    let world = World::with(on, settings).await;
     let gateway = world.gateway().await;
     let not_found = Wrong::Instead(404, r#"{"error":"debit_not_found"}"#);
     // Far more often than it would take after the window.
@@ -153,9 +164,8 @@ async fn not_found_within_the_visibility_window_proves_nothing() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partner_that_cannot_be_asked_is_asked_to_reverse() {
-    let world = World::new().await;
+async fn a_partner_that_cannot_be_asked_is_asked_to_reverse(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     world.proxy.fault(
         "GET",
@@ -176,9 +186,8 @@ async fn a_partner_that_cannot_be_asked_is_asked_to_reverse() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reversal_that_is_never_acknowledged_goes_to_an_operator() {
-    let world = World::new().await;
+async fn a_reversal_that_is_never_acknowledged_goes_to_an_operator(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     world
         .proxy
@@ -197,9 +206,8 @@ async fn a_reversal_that_is_never_acknowledged_goes_to_an_operator() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_debit_of_other_miles_goes_to_an_operator() {
-    let world = World::new().await;
+async fn a_debit_of_other_miles_goes_to_an_operator(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     world.proxy.fault(
         "GET",
@@ -215,9 +223,8 @@ async fn a_debit_of_other_miles_goes_to_an_operator() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_partner_that_is_away_moves_nothing_and_the_key_stays_good() {
-    let world = World::new().await;
+async fn a_partner_that_is_away_moves_nothing_and_the_key_stays_good(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "10")
@@ -245,8 +252,7 @@ async fn a_partner_that_is_away_moves_nothing_and_the_key_stays_good() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issue_whose_broadcast_goes_wrong_is_made_once() {
+async fn an_issue_whose_broadcast_goes_wrong_is_made_once(on: &Databases) {
     for trouble in [
         vec![Trouble::TakeButRefuse],
         vec![Trouble::TakeButFail],
@@ -254,7 +260,7 @@ async fn an_issue_whose_broadcast_goes_wrong_is_made_once() {
         vec![Trouble::Lose],
         vec![Trouble::Refuse, Trouble::Lose, Trouble::TakeButFail],
     ] {
-        let world = World::new().await;
+        let world = World::new(on).await;
         let gateway = world.gateway().await;
         world.chain.trouble(trouble.iter().copied());
         let (status, view) = convert(&world, &gateway, "minji@sky.example", "100").await;
@@ -269,9 +275,8 @@ async fn an_issue_whose_broadcast_goes_wrong_is_made_once() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issue_that_the_chain_refuses_gives_the_miles_back() {
-    let world = World::new().await;
+async fn an_issue_that_the_chain_refuses_gives_the_miles_back(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     world.chain.trouble([Trouble::Revert]);
     let (status, problem) = convert(&world, &gateway, "minji@sky.example", "100").await;
@@ -288,9 +293,8 @@ async fn an_issue_that_the_chain_refuses_gives_the_miles_back() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_that_went_elsewhere_is_replaced_and_the_issue_made_once() {
-    let world = World::new().await;
+async fn a_nonce_that_went_elsewhere_is_replaced_and_the_issue_made_once(on: &Databases) {
+    let world = World::new(on).await;
     let issuer: alloy::primitives::Address =
         alloy::signers::local::PrivateKeySigner::from_bytes(&[7u8; 32].into())
             .unwrap()
@@ -325,13 +329,12 @@ async fn a_nonce_that_went_elsewhere_is_replaced_and_the_issue_made_once() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_conversion_that_takes_long_is_answered_before_its_end() {
+async fn a_conversion_that_takes_long_is_answered_before_its_end(on: &Databases) {
     let settings = Settings {
         wait: Duration::from_millis(1),
         ..Settings::default()
     };
-    let world = World::with(settings).await;
+    let world = World::with(on, settings).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "500@sky.example", "fault", "100")

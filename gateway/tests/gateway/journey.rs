@@ -1,14 +1,21 @@
 //! What goes right: a mile becomes a point, once.
 
-use crate::support::{KEY, READER, RECEIVER, STRANGER, World};
+use crate::support::{Databases, KEY, READER, RECEIVER, STRANGER, World};
 use alloy::primitives::Address;
 use futures::future;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_miles_become_points_once() {
-    let world = World::new().await;
+crate::on_both! {
+    ten_thousand_miles_become_points_once,
+    fifty_at_once_with_one_key_move_once,
+    many_at_once_each_take_a_nonce_of_their_own,
+    one_quote_and_many_keys_convert_once,
+    health_and_the_document_need_no_key,
+}
+
+async fn ten_thousand_miles_become_points_once(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "10000")
@@ -88,9 +95,8 @@ async fn ten_thousand_miles_become_points_once() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn fifty_at_once_with_one_key_move_once() {
-    let world = World::new().await;
+async fn fifty_at_once_with_one_key_move_once(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "100")
@@ -123,9 +129,8 @@ async fn fifty_at_once_with_one_key_move_once() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn many_at_once_each_take_a_nonce_of_their_own() {
-    let world = World::new().await;
+async fn many_at_once_each_take_a_nonce_of_their_own(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let conversions = (0..20).map(|at| {
         let (world, gateway) = (&world, &gateway);
@@ -179,9 +184,8 @@ async fn many_at_once_each_take_a_nonce_of_their_own() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_quote_and_many_keys_convert_once() {
-    let world = World::new().await;
+async fn one_quote_and_many_keys_convert_once(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     let body = world
         .quoted(&gateway, "minji@sky.example", "blue-heron-41", "12345")
@@ -211,9 +215,8 @@ async fn one_quote_and_many_keys_convert_once() {
     gateway.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn health_and_the_document_need_no_key() {
-    let world = World::new().await;
+async fn health_and_the_document_need_no_key(on: &Databases) {
+    let world = World::new(on).await;
     let gateway = world.gateway().await;
     for path in ["/health", "/ready", "/openapi.json", "/docs/"] {
         let answer = world

@@ -1,4 +1,5 @@
-//! The gateway end to end: real HTTP on loopback, the real sandbox airline, a fake chain.
+//! The gateway end to end: real HTTP on loopback, the real sandbox airline, a fake chain, and
+//! each database.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,10 +8,36 @@
     clippy::indexing_slicing
 )]
 
+/// Every scenario on SQLite as a test of its own, and all of them on one PostgreSQL server.
+macro_rules! on_both {
+    ($($scenario:ident,)*) => {
+        mod on_sqlite {
+            use crate::support::Databases;
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scenario() {
+                    super::$scenario(&Databases::sqlite()).await;
+                }
+            )*
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn on_postgres() {
+            let on = crate::support::Databases::postgres();
+            $(
+                eprintln!("scenario {}", stringify!($scenario));
+                $scenario(&on).await;
+            )*
+        }
+    };
+}
+use on_both;
+
 mod bad_input;
 mod configuration;
 mod crash;
 mod document;
 mod faults;
 mod journey;
+mod replicas;
 mod support;

@@ -2,18 +2,23 @@
 //! in a runtime of its own so that it can be killed like a process.
 
 pub mod chain;
+pub mod databases;
 pub mod gate;
 pub mod proxy;
 
 use alloy::primitives::U256;
 use alloy::signers::local::PrivateKeySigner;
 use chain::Chain;
+pub use databases::Databases;
 use gate::Gate;
 use mileverse_adapters::airline::AirlineConfig as AdapterSettings;
 use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
-use mileverse_gateway::config::{AdapterConfig, ChainConfig, Config, ProgrammeConfig, Retry};
+use mileverse_gateway::config::{
+    AdapterConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
+};
 use mileverse_gateway::keys::{ApiKey, Scope};
 use mileverse_gateway::server::Server;
+use mileverse_gateway::store::Location;
 use mileverse_gateway::units::parse_rate;
 use proxy::Proxy;
 use reqwest::{RequestBuilder, StatusCode};
@@ -33,8 +38,12 @@ pub const RECEIVER: &str = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 /// No test waits longer for a condition; reaching it fails the test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Long enough for a busy machine, short enough for tests that wait for it.
+pub const REPLICA_TIMEOUT: Duration = Duration::from_millis(600);
+
 pub struct World {
     pub directory: TempDir,
+    pub database: Location,
     pub gate: Arc<Gate>,
     pub chain: Chain,
     pub proxy: Proxy,
@@ -115,12 +124,13 @@ fn api_key(name: &str, key: &str, scopes: &[Scope]) -> ApiKey {
 }
 
 impl World {
-    pub async fn new() -> Self {
-        Self::with(Settings::default()).await
+    pub async fn new(on: &Databases) -> Self {
+        Self::with(on, Settings::default()).await
     }
 
-    pub async fn with(settings: Settings) -> Self {
+    pub async fn with(on: &Databases, settings: Settings) -> Self {
         let directory = TempDir::new().unwrap();
+        let database = on.fresh(directory.path()).await;
         let gate = Arc::new(Gate::default());
         let chain = Chain::start(Arc::clone(&gate)).await;
         let airline = Airline::start(AirlineConfig {
@@ -145,6 +155,7 @@ impl World {
             .unwrap();
         Self {
             directory,
+            database,
             gate,
             chain,
             proxy,
@@ -163,13 +174,16 @@ impl World {
         let settings = &self.settings;
         Config {
             listen: "127.0.0.1:0".parse().unwrap(),
-            database: self.directory.path().join("gateway.sqlite"),
+            database: self.database.clone(),
+            replica_timeout: REPLICA_TIMEOUT,
             quote_lifetime: settings.quote_lifetime,
             conversion_wait: settings.wait,
             chain: ChainConfig {
                 rpc_url: self.chain.url.parse().unwrap(),
-                issuer_keystore: self.directory.path().join("issuer.json"),
-                issuer_password: SecretString::from("secret"),
+                issuers: vec![IssuerConfig {
+                    keystore: self.directory.path().join("issuer.json"),
+                    password: SecretString::from("secret"),
+                }],
             },
             retry: settings.retry.clone(),
             programmes: vec![ProgrammeConfig {

@@ -1,0 +1,304 @@
+//! Writing. PostgreSQL runs writers beside each other; SQLite has one writer, so writers that come
+//! at once share one commit, and with it one wait for the disk:
+//!
+//! ```txt
+//! BEGIN IMMEDIATE
+//!   SAVEPOINT part … RELEASE part      first writer, waits
+//!   SAVEPOINT part … RELEASE part      second writer, waits
+//! COMMIT                               nobody else is queued: now both are told
+//! ```
+//!
+//! A part that fails or is dropped is rolled back alone. If the commit fails, everybody who waits
+//! for it is told so, and nothing of it is stored. A deferred constraint is checked at the commit,
+//! so a part that breaks one fails the parts that share it; they are tried again like after any
+//! failure of the database.
+
+use sqlx::any::AnyConnectOptions;
+use sqlx::{Any, AnyConnection, ConnectOptions, Transaction};
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
+use tokio::time;
+
+/// Parts that share one commit, at most.
+const MOST_PARTS: u32 = 64;
+/// How long a part waits for somebody else to commit before it looks for itself.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+type Outcome = Option<Result<(), Arc<str>>>;
+
+/// One transaction that writes. Dropped without [`commit`](Self::commit), it leaves nothing.
+#[derive(Debug)]
+pub struct Write(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Postgres(Transaction<'static, Any>),
+    Sqlite(Part),
+}
+
+impl Write {
+    pub(super) const fn postgres(transaction: Transaction<'static, Any>) -> Self {
+        Self(Inner::Postgres(transaction))
+    }
+
+    pub(super) const fn sqlite(part: Part) -> Self {
+        Self(Inner::Sqlite(part))
+    }
+
+    /// Makes it last: returns once it is on the disk.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        match self.0 {
+            Inner::Postgres(transaction) => transaction.commit().await,
+            Inner::Sqlite(part) => part.commit().await,
+        }
+    }
+}
+
+impl Deref for Write {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match &self.0 {
+            Inner::Postgres(transaction) => transaction,
+            Inner::Sqlite(part) => &part.state.connection,
+        }
+    }
+}
+
+impl DerefMut for Write {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match &mut self.0 {
+            Inner::Postgres(transaction) => transaction,
+            Inner::Sqlite(part) => &mut part.state.connection,
+        }
+    }
+}
+
+/// SQLite's one writer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    state: Arc<Mutex<State>>,
+    /// Those who queue for it.
+    queued: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct State {
+    connection: AnyConnection,
+    batch: Option<Batch>,
+    /// A part was begun and not released.
+    open: bool,
+    /// A statement that frames a batch was begun and its end not seen: whoever waited was dropped.
+    torn: bool,
+    /// Nothing is written any more.
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Batch {
+    parts: u32,
+    outcome: watch::Sender<Outcome>,
+}
+
+/// One writer's part of a batch.
+#[derive(Debug)]
+pub(super) struct Part {
+    state: OwnedMutexGuard<State>,
+    writer: Arc<Writer>,
+}
+
+/// Counts one who queues, also if it is dropped while it does.
+struct Queued<'a>(&'a AtomicUsize);
+
+impl<'a> Queued<'a> {
+    fn join(queued: &'a AtomicUsize) -> Self {
+        queued.fetch_add(1, Ordering::SeqCst);
+        Self(queued)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Writer {
+    pub(super) async fn connect(options: &AnyConnectOptions) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            state: Arc::new(Mutex::new(State {
+                connection: options.connect().await?,
+                batch: None,
+                open: false,
+                torn: false,
+                closed: false,
+            })),
+            queued: AtomicUsize::new(0),
+        })
+    }
+
+    /// Runs something on the connection outside any batch.
+    pub(super) async fn bare(&self) -> OwnedConnection {
+        let mut state = Arc::clone(&self.state).lock_owned().await;
+        state.mend().await;
+        state.finish().await;
+        OwnedConnection(state)
+    }
+
+    pub(super) async fn begin(self: &Arc<Self>) -> Result<Part, sqlx::Error> {
+        let queued = Queued::join(&self.queued);
+        let mut state = Arc::clone(&self.state).lock_owned().await;
+        drop(queued);
+        if state.closed {
+            return Err(sqlx::Error::PoolClosed);
+        }
+        state.mend().await;
+        if state.batch.is_none() {
+            state.frame("BEGIN IMMEDIATE").await?;
+            state.batch = Some(Batch {
+                parts: 0,
+                outcome: watch::Sender::new(None),
+            });
+        }
+        state.open = true;
+        sqlx::query("SAVEPOINT part")
+            .execute(&mut state.connection)
+            .await?;
+        Ok(Part {
+            state,
+            writer: Arc::clone(self),
+        })
+    }
+
+    pub(super) async fn close(&self) {
+        let mut state = self.state.lock().await;
+        state.mend().await;
+        state.finish().await;
+        state.closed = true;
+    }
+}
+
+/// The writer's connection, outside any batch.
+pub(super) struct OwnedConnection(OwnedMutexGuard<State>);
+
+impl OwnedConnection {
+    pub(super) fn get(&mut self) -> &mut AnyConnection {
+        &mut self.0.connection
+    }
+}
+
+impl State {
+    /// Runs a statement that frames a batch, and remembers if its end is not seen.
+    async fn frame(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        self.torn = true;
+        let done = sqlx::query(statement).execute(&mut self.connection).await;
+        self.torn = false;
+        done.map(|_| ())
+    }
+
+    /// Sets right what a writer that was dropped left behind.
+    async fn mend(&mut self) {
+        if self.torn {
+            self.open = false;
+            self.fail("a writer was interrupted").await;
+        }
+        if self.open {
+            let back = sqlx::query("ROLLBACK TO part")
+                .execute(&mut self.connection)
+                .await;
+            let back = match back {
+                Ok(_) => sqlx::query("RELEASE part")
+                    .execute(&mut self.connection)
+                    .await
+                    .map(|_| ()),
+                Err(error) => Err(error),
+            };
+            self.open = false;
+            if let Err(error) = back {
+                // SQLite gave the whole batch up, as it does when the disk is full.
+                self.fail(&error.to_string()).await;
+            }
+        }
+    }
+
+    async fn fail(&mut self, why: &str) {
+        let _ = self.frame("ROLLBACK").await;
+        if let Some(batch) = self.batch.take() {
+            batch.outcome.send_replace(Some(Err(why.into())));
+        }
+    }
+
+    /// Commits the batch, if there is one, and tells everybody.
+    async fn finish(&mut self) {
+        if self.batch.is_none() {
+            return;
+        }
+        match self.frame("COMMIT").await {
+            Ok(()) => {
+                if let Some(batch) = self.batch.take() {
+                    batch.outcome.send_replace(Some(Ok(())));
+                }
+            }
+            Err(error) => self.fail(&error.to_string()).await,
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // Nobody may come after a part that was dropped, and the file stays locked until then.
+        if let (true, Ok(runtime)) = (self.state.open, Handle::try_current()) {
+            let writer = Arc::clone(&self.writer);
+            runtime.spawn(async move {
+                let mut state = writer.state.lock().await;
+                if state.open || state.torn {
+                    state.mend().await;
+                    state.finish().await;
+                }
+            });
+        }
+    }
+}
+
+impl Part {
+    async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let state = &mut *self.state;
+        sqlx::query("RELEASE part")
+            .execute(&mut state.connection)
+            .await?;
+        state.open = false;
+        let gone = || sqlx::Error::Protocol("the batch of this write is gone".into());
+        let batch = state.batch.as_mut().ok_or_else(gone)?;
+        batch.parts = batch.parts.saturating_add(1);
+        let mut outcome = batch.outcome.subscribe();
+        let full = batch.parts >= MOST_PARTS;
+        if full || self.writer.queued.load(Ordering::SeqCst) == 0 {
+            state.finish().await;
+        }
+        let writer = Arc::clone(&self.writer);
+        drop(self);
+        loop {
+            if let Some(result) = &*outcome.borrow_and_update() {
+                return result
+                    .clone()
+                    .map_err(|why| sqlx::Error::Protocol(why.to_string()));
+            }
+            match time::timeout(PATIENCE, outcome.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(gone()),
+                // Whoever was to commit is gone: a part that was dropped, a writer that gave up.
+                Err(_) => {
+                    let mut state = writer.state.lock().await;
+                    if outcome.borrow().is_none() {
+                        state.mend().await;
+                        state.finish().await;
+                    }
+                }
+            }
+        }
+    }
+}
