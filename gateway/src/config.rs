@@ -33,6 +33,14 @@
 //! timeout_milliseconds = 5000            # optional: one call to the partner
 //! visibility_milliseconds = 30000        # optional: how long "not found" proves nothing
 //!
+//! [[programmes]]
+//! name = "card"
+//! adapter = "card"                       # or "telecom", or "template"
+//! partner_file = "card.toml"             # all about the partner; docs/adapters.md draws it
+//! points_per_mile = "10"
+//! minimum_miles = 1
+//! maximum_miles = 1000000
+//!
 //! [[api_keys]]
 //! name = "demo"                          # the partner; several keys may share a name
 //! sha256 = "…64 hex digits…"             # printf %s "$KEY" | sha256sum
@@ -43,6 +51,7 @@ use crate::keys::{ApiKey, Scope};
 use crate::store::Location;
 use crate::units::{MAX_AMOUNT, Rate, RateError, parse_rate};
 use mileverse_adapters::airline::AirlineConfig;
+use mileverse_adapters::{PartnerConfig, PartnerKind, SettingsError};
 use secrecy::SecretString;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -149,6 +158,8 @@ pub struct ProgrammeConfig {
 pub enum AdapterConfig {
     /// JSON over OAuth 2.0.
     Airline(AirlineConfig),
+    /// Whatever the partner's own file says.
+    Partner(PartnerConfig),
 }
 
 /// Why there is no configuration.
@@ -188,6 +199,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         why: String,
     },
+    /// A partner's own file.
+    #[error(transparent)]
+    Partner(#[from] SettingsError),
 }
 
 impl Config {
@@ -250,9 +264,10 @@ struct RetryFile {
 struct ProgrammeFile {
     name: String,
     adapter: String,
-    base_url: Url,
-    client_id: String,
-    client_secret_file: PathBuf,
+    base_url: Option<Url>,
+    client_id: Option<String>,
+    client_secret_file: Option<PathBuf>,
+    partner_file: Option<PathBuf>,
     points_per_mile: String,
     minimum_miles: u64,
     maximum_miles: u64,
@@ -445,28 +460,7 @@ impl ProgrammeFile {
                 "is more than can be counted at this rate; lower it",
             ));
         }
-        if self.adapter != "airline" {
-            return Err(wrong(
-                what("adapter"),
-                format!("is {:?}, which there is not; use \"airline\"", self.adapter),
-            ));
-        }
-        let secret_file = folder.join(&self.client_secret_file);
-        let adapter = AdapterConfig::Airline(AirlineConfig {
-            base_url: http_url(what("base_url"), self.base_url.clone())?,
-            client_id: self.client_id.clone(),
-            client_secret: read_secret("the client secret file", &secret_file)?,
-            timeout: milliseconds(
-                &what("timeout_milliseconds"),
-                self.timeout_milliseconds,
-                Duration::from_secs(5),
-            )?,
-            visibility_window: milliseconds(
-                &what("visibility_milliseconds"),
-                self.visibility_milliseconds,
-                Duration::from_secs(30),
-            )?,
-        });
+        let adapter = self.adapter(folder)?;
         Ok(ProgrammeConfig {
             rate,
             minimum_miles: self.minimum_miles,
@@ -474,6 +468,68 @@ impl ProgrammeFile {
             adapter,
             name: self.name,
         })
+    }
+}
+
+impl ProgrammeFile {
+    /// The adapter: the airline's settings stand here, the others' in a file of the partner's own.
+    fn adapter(&self, folder: &Path) -> Result<AdapterConfig, ConfigError> {
+        let what = |field: &str| format!("{field} of programme {:?}", self.name);
+        let missing = |field: &str| wrong(what(field), "is missing");
+        if self.adapter == "airline" {
+            if self.partner_file.is_some() {
+                return Err(wrong(
+                    what("partner_file"),
+                    "does not go with adapter \"airline\"; remove it",
+                ));
+            }
+            let base_url = self.base_url.clone().ok_or_else(|| missing("base_url"))?;
+            let client_id = self.client_id.clone().ok_or_else(|| missing("client_id"))?;
+            let secret_file = self.client_secret_file.as_ref();
+            let secret_file = secret_file.ok_or_else(|| missing("client_secret_file"))?;
+            return Ok(AdapterConfig::Airline(AirlineConfig {
+                base_url: http_url(what("base_url"), base_url)?,
+                client_id,
+                client_secret: read_secret("the client secret file", &folder.join(secret_file))?,
+                timeout: milliseconds(
+                    &what("timeout_milliseconds"),
+                    self.timeout_milliseconds,
+                    Duration::from_secs(5),
+                )?,
+                visibility_window: milliseconds(
+                    &what("visibility_milliseconds"),
+                    self.visibility_milliseconds,
+                    Duration::from_secs(30),
+                )?,
+            }));
+        }
+        let kind = PartnerKind::named(&self.adapter).ok_or_else(|| {
+            let why = format!(
+                "is {:?}, which there is not; use \"airline\", \"card\", \"telecom\" or \"template\"",
+                self.adapter
+            );
+            wrong(what("adapter"), why)
+        })?;
+        for (field, given) in [
+            ("base_url", self.base_url.is_some()),
+            ("client_id", self.client_id.is_some()),
+            ("client_secret_file", self.client_secret_file.is_some()),
+            ("timeout_milliseconds", self.timeout_milliseconds.is_some()),
+            (
+                "visibility_milliseconds",
+                self.visibility_milliseconds.is_some(),
+            ),
+        ] {
+            if given {
+                return Err(wrong(what(field), "belongs into the partner_file"));
+            }
+        }
+        let file = self
+            .partner_file
+            .as_ref()
+            .ok_or_else(|| missing("partner_file"))?;
+        let config = PartnerConfig::read(kind, &folder.join(file))?;
+        Ok(AdapterConfig::Partner(config))
     }
 }
 

@@ -16,25 +16,25 @@
 //!
 //! Every call carries the gateway token. A 401 `invalid_token` means that the airline did nothing;
 //! the token is fetched anew and the call made once more, under the same reference. Anything else
-//! that is not understood is [`Unknown`], and logged as an error so that somebody looks.
+//! that is not understood is [`Unknown`], and logged as an error so that somebody looks. `Retry-After` and
+//! rate-limit headers are obeyed as [`crate::http`] says.
 
-mod http;
-mod token;
 mod wire;
 
+pub use crate::SetupError;
+
 use crate::adapter::{Adapter, Capabilities, MemberId, Reference, Session};
+use crate::http::{Answer, Caller, Credentials};
+use crate::reading;
 use crate::{AskError, Debit, Inquiry, Known, Miles, Refusal, Reversal, Unknown};
 use async_trait::async_trait;
-use http::Answer;
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use std::time::Duration;
-use thiserror::Error;
-use token::Tokens;
-use tokio::time;
 use url::Url;
 use wire::{BalanceAnswer, DebitAnswer, DebitRequest, ErrorAnswer, LoginAnswer, LoginRequest};
 
+const PARTNER: &str = "airline";
 const MEMBER_TOKEN: &str = "x-member-token";
 
 /// Where the airline is and who the gateway is to it.
@@ -52,52 +52,23 @@ pub struct AirlineConfig {
     pub visibility_window: Duration,
 }
 
-/// Why an airline cannot be set up.
-#[derive(Debug, Error)]
-pub enum SetupError {
-    /// The URL cannot carry paths.
-    #[error(
-        "the airline's base URL {0} is not an http or https URL; write one such as https://airline.example"
-    )]
-    BaseUrl(Url),
-    /// The HTTP client did not start.
-    #[error("the HTTP client cannot be set up: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
 /// The airline adapter.
 #[derive(Debug)]
 pub struct Airline {
-    base_url: Url,
-    client: Client,
-    tokens: Tokens,
+    caller: Caller,
     capabilities: Capabilities,
 }
 
 impl Airline {
     /// Sets the adapter up; nothing is sent yet.
     pub fn new(config: AirlineConfig) -> Result<Self, SetupError> {
-        let mut base_url = config.base_url;
-        if !matches!(base_url.scheme(), "http" | "https") || base_url.cannot_be_a_base() {
-            return Err(SetupError::BaseUrl(base_url));
-        }
-        if !base_url.path().ends_with('/') {
-            let path = format!("{}/", base_url.path());
-            base_url.set_path(&path);
-        }
-        // A redirect could carry secrets elsewhere, and a debit must not be repeated by a library.
-        let client = Client::builder()
-            .timeout(config.timeout)
-            .connect_timeout(config.timeout)
-            .redirect(redirect::Policy::none())
-            .build()?;
-        let endpoint = base_url
-            .join("oauth/token")
-            .map_err(|_| SetupError::BaseUrl(base_url.clone()))?;
+        let credentials = Credentials::OAuth {
+            path: "oauth/token".to_owned(),
+            client_id: config.client_id,
+            client_secret: config.client_secret,
+        };
         Ok(Self {
-            tokens: Tokens::new(endpoint, config.client_id, config.client_secret),
-            base_url,
-            client,
+            caller: Caller::new(config.base_url, config.timeout, credentials)?,
             capabilities: Capabilities {
                 part_conversion: true,
                 inquiry: true,
@@ -107,40 +78,6 @@ impl Airline {
             },
         })
     }
-
-    /// Makes a call with the gateway token, and once more with a new one if it was refused.
-    async fn call(
-        &self,
-        path: &str,
-        build: impl Fn(&Client, Url) -> RequestBuilder + Send + Sync,
-    ) -> Result<Answer, AskError> {
-        let unavailable = |why: &str| AskError::Unavailable(Unknown(why.to_owned()));
-        let url = self
-            .base_url
-            .join(path)
-            .map_err(|_| unavailable("the path is not one"))?;
-        let work = async {
-            let mut refused: Option<SecretString> = None;
-            loop {
-                let token = self.tokens.get(&self.client, refused.as_ref()).await?;
-                let request = build(&self.client, url.clone()).bearer_auth(token.expose_secret());
-                let answer = http::send(request).await.map_err(AskError::Unavailable)?;
-                if answer.status == StatusCode::UNAUTHORIZED {
-                    if refused.is_some() {
-                        return Err(AskError::GatewayRefused);
-                    }
-                    refused = Some(token);
-                    continue;
-                }
-                return Ok(answer);
-            }
-        };
-        // Tokens and a second try share the time one call has twice over, never more.
-        let limit = self.capabilities.timeout.saturating_mul(2);
-        time::timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(unavailable("no answer in time")))
-    }
 }
 
 /// What a refused request says; empty if it says nothing readable.
@@ -149,11 +86,6 @@ fn error_code(answer: &Answer) -> String {
         .json::<ErrorAnswer>()
         .map(|body| body.error)
         .unwrap_or_default()
-}
-
-/// Logs what must not pass unseen, and keeps it unknown.
-fn alert(call: &str, reference: &str, why: &Unknown) {
-    tracing::error!(call, reference, %why, "the airline answered something unknown; it stays unknown");
 }
 
 fn unavailable(answer: &Answer) -> AskError {
@@ -206,9 +138,9 @@ impl Adapter for Airline {
     }
 
     async fn reachable(&self) -> Result<(), AskError> {
-        self.tokens.get(&self.client, None).await.map(|_| ())?;
         // A kept token proves nothing about now, so ask for a debit that cannot exist.
         let answer = self
+            .caller
             .call("v1/debits/reachable", |client, url| client.get(url))
             .await?;
         match answer.status {
@@ -223,6 +155,7 @@ impl Adapter for Airline {
             password: secret.expose_secret(),
         };
         let answer = self
+            .caller
             .call("v1/members/login", |client, url| {
                 client.post(url).json(&body)
             })
@@ -249,6 +182,7 @@ impl Adapter for Airline {
     async fn balance(&self, session: &Session) -> Result<Miles, AskError> {
         let path = format!("v1/members/{}/balance", session.member);
         let answer = self
+            .caller
             .call(&path, |client, url| {
                 client
                     .get(url)
@@ -278,6 +212,7 @@ impl Adapter for Airline {
             miles: miles.get(),
         };
         let answer = self
+            .caller
             .call("v1/debits", |client, url| {
                 client
                     .post(url)
@@ -293,54 +228,31 @@ impl Adapter for Airline {
             StatusCode::OK | StatusCode::CREATED => known(&answer, reference),
             _ => Err(answer.unknown()),
         };
-        match read {
-            Ok(Known::Applied {
-                partner_reference,
-                member,
-                miles: taken,
-            }) if member == session.member && taken == miles => {
-                Debit::Applied { partner_reference }
-            }
-            Ok(Known::Refused(refusal)) => Debit::Refused(refusal),
-            Ok(Known::Reversed) => Debit::Refused(Refusal::Reversed),
-            Ok(Known::Applied { .. }) => {
-                let why = Unknown("the airline took other miles than asked for".to_owned());
-                alert("debit", reference.as_str(), &why);
-                Debit::Unknown(why)
-            }
-            Err(why) => {
-                alert("debit", reference.as_str(), &why);
-                Debit::Unknown(why)
-            }
-        }
+        reading::debit(PARTNER, session, reference, miles, read)
     }
 
     async fn inquire(&self, reference: &Reference) -> Inquiry {
         let path = format!("v1/debits/{reference}");
-        let answer = match self.call(&path, |client, url| client.get(url)).await {
+        let answer = match self.caller.call(&path, |client, url| client.get(url)).await {
             Ok(answer) => answer,
             Err(error) => return Inquiry::Unknown(Unknown(error.to_string())),
         };
         let read = match answer.status {
-            StatusCode::OK => known(&answer, reference),
+            StatusCode::OK => known(&answer, reference).map(Some),
             // A bare 404 may come from anything on the way; only the airline's own word counts.
-            StatusCode::NOT_FOUND if error_code(&answer) == "debit_not_found" => {
-                return Inquiry::NotFound;
-            }
+            StatusCode::NOT_FOUND if error_code(&answer) == "debit_not_found" => Ok(None),
             _ => Err(answer.unknown()),
         };
-        match read {
-            Ok(known) => Inquiry::Found(known),
-            Err(why) => {
-                alert("inquire", reference.as_str(), &why);
-                Inquiry::Unknown(why)
-            }
-        }
+        reading::inquiry(PARTNER, reference, read)
     }
 
     async fn reverse(&self, reference: &Reference) -> Reversal {
         let path = format!("v1/debits/{reference}/reversal");
-        let answer = match self.call(&path, |client, url| client.post(url)).await {
+        let answer = match self
+            .caller
+            .call(&path, |client, url| client.post(url))
+            .await
+        {
             Ok(answer) => answer,
             Err(error) => return Reversal::Unknown(Unknown(error.to_string())),
         };
@@ -353,18 +265,6 @@ impl Adapter for Airline {
             }
             _ => Err(answer.unknown()),
         };
-        match read {
-            // A refused debit took nothing, so there is nothing left to give back.
-            Ok(Known::Reversed | Known::Refused(_)) => Reversal::Acknowledged,
-            Ok(Known::Applied { .. }) => {
-                let why = Unknown("the airline still shows the debit as applied".to_owned());
-                alert("reverse", reference.as_str(), &why);
-                Reversal::Unknown(why)
-            }
-            Err(why) => {
-                alert("reverse", reference.as_str(), &why);
-                Reversal::Unknown(why)
-            }
-        }
+        reading::reversal(PARTNER, reference, read)
     }
 }

@@ -2,14 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// `POST /oauth/token`.
-#[derive(Deserialize)]
-pub struct TokenAnswer {
-    pub access_token: String,
-    pub token_type: String,
-    pub expires_in: u64,
-}
-
 /// `POST /v1/members/login`.
 #[derive(Serialize)]
 pub struct LoginRequest<'a> {

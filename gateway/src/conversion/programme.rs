@@ -2,8 +2,8 @@
 
 use crate::config::{AdapterConfig, ProgrammeConfig};
 use crate::units::Rate;
-use mileverse_adapters::Adapter;
-use mileverse_adapters::airline::{Airline, SetupError};
+use mileverse_adapters::airline::Airline;
+use mileverse_adapters::{Adapter, SetupError};
 use std::sync::Arc;
 
 /// One programme, ready to use.
@@ -26,6 +26,7 @@ impl Programme {
     pub fn new(config: ProgrammeConfig) -> Result<Self, SetupError> {
         let adapter: Arc<dyn Adapter> = match config.adapter {
             AdapterConfig::Airline(airline) => Arc::new(Airline::new(airline)?),
+            AdapterConfig::Partner(partner) => partner.build()?,
         };
         Ok(Self {
             name: config.name,

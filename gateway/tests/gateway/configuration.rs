@@ -79,6 +79,13 @@ fn what_is_wrong_is_said_in_one_sentence() {
             "maximum_miles",
         ),
         ("adapter = \"airline\"", "adapter = \"ship\"", "\"ship\""),
+        ("adapter = \"airline\"", "adapter = \"card\"", "base_url"),
+        ("client_id = \"mileverse-gateway\"", "", "client_id"),
+        (
+            "client_id =",
+            "partner_file = \"x\"\nclient_id =",
+            "partner_file",
+        ),
         ("http://127.0.0.1:9001", "ftp://127.0.0.1", "base_url"),
         ("http://127.0.0.1:8545", "8545", "rpc_url"),
         ("2c26b46b", "zz26b46b", "sha256"),
@@ -108,6 +115,48 @@ fn what_is_wrong_is_said_in_one_sentence() {
         .to_string();
     assert_sentence(&gone);
     assert!(gone.contains("gone.toml"));
+}
+
+#[test]
+fn every_kind_of_partner_is_read_from_its_own_file() {
+    use mileverse_fixtures::sandbox::{card, shop};
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    write("password", "secret");
+    write("shop.key", "key");
+    write("shop.toml", shop::TEMPLATE);
+    write(
+        "telecom.toml",
+        "base_url = \"https://telecom.example\"\napi_key_file = \"shop.key\"\n",
+    );
+    write("table.toml", card::TABLE_ASCII);
+    write("card.pin", "89ABCDEF01234567F1E0D3C2B5A49786");
+    write(
+        "card.toml",
+        "address = \"issuer.example:9002\"\ninstitution = \"1\"\ntable_file = \"table.toml\"\nmac = \"none\"\npin_key_file = \"card.pin\"\n",
+    );
+    let airline = "base_url = \"http://127.0.0.1:9001\"\nclient_id = \"mileverse-gateway\"\nclient_secret_file = \"secret\"\n";
+    assert!(GOOD.contains(airline));
+    let with = |adapter: &str, file: &str| {
+        GOOD.replacen(
+            "\"airline\"\nbase_url",
+            &format!("\"{adapter}\"\nbase_url"),
+            1,
+        )
+        .replacen(airline, &format!("partner_file = \"{file}\"\n"), 1)
+    };
+    for (adapter, file) in [
+        ("card", "card.toml"),
+        ("telecom", "telecom.toml"),
+        ("template", "shop.toml"),
+    ] {
+        let config = read(directory.path(), &with(adapter, file)).unwrap();
+        assert_eq!(config.programmes.len(), 1, "{adapter}");
+    }
+    // The file of another kind is refused, with the file's name.
+    let error = read(directory.path(), &with("card", "shop.toml")).unwrap_err();
+    assert_sentence(&error);
+    assert!(error.contains("shop.toml"), "{error}");
 }
 
 async fn a_start_that_cannot_be_says_why(on: &Databases) {

@@ -1,21 +1,28 @@
 //! The gateway's own OAuth 2.0 token (client credentials, RFC 6749 section 4.4).
 //!
-//! One token is kept in memory and fetched anew shortly before it ends, or when the airline says
+//! One token is kept in memory and fetched anew shortly before it ends, or when the partner says
 //! that it no longer knows it. Callers that need one at the same time wait for one fetch.
 
-use super::http;
-use super::wire::TokenAnswer;
+use super::answer;
 use crate::{AskError, Unknown};
 use reqwest::{Client, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use url::Url;
 
 /// A token is not used in its last seconds, so that it does not end on its way.
 const MARGIN: Duration = Duration::from_secs(10);
-/// No token is kept longer than this, whatever the airline promises.
+/// No token is kept longer than this, whatever the partner promises.
 const MAX_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: String,
+    token_type: String,
+    expires_in: u64,
+}
 
 /// Fetches and keeps the token.
 #[derive(Debug)]
@@ -33,6 +40,7 @@ struct Current {
 }
 
 impl Tokens {
+    /// None yet.
     pub fn new(endpoint: Url, client_id: String, client_secret: SecretString) -> Self {
         Self {
             endpoint,
@@ -42,7 +50,7 @@ impl Tokens {
         }
     }
 
-    /// A token that is good now. `stale` is one the airline has just refused.
+    /// A token that is good now. `stale` is one the partner has just refused.
     pub async fn get(
         &self,
         client: &Client,
@@ -68,7 +76,7 @@ impl Tokens {
             .basic_auth(&self.client_id, Some(self.client_secret.expose_secret()))
             .form(&[("grant_type", "client_credentials")]);
         let asked = Instant::now();
-        let answer = http::send(request).await.map_err(AskError::Unavailable)?;
+        let answer = answer::send(request).await.map_err(AskError::Unavailable)?;
         match answer.status {
             StatusCode::OK => {}
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

@@ -1,15 +1,22 @@
 //! One request and one bounded answer.
 
+use super::pause;
 use crate::Unknown;
+use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use std::time::{Duration, SystemTime};
 
-/// Largest answer that is read, in bytes. The airline's answers are a few hundred.
+/// Largest answer that is read, in bytes. Answers are a few hundred.
 pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// Status and body of an answer that arrived whole.
 pub struct Answer {
+    /// The status.
     pub status: StatusCode,
+    /// The pause that the partner asks for.
+    pub pause: Option<Duration>,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -20,6 +27,8 @@ pub async fn send(request: RequestBuilder) -> Result<Answer, Unknown> {
         .await
         .map_err(|error| Unknown(describe(&error)))?;
     let status = response.status();
+    let headers = std::mem::take(response.headers_mut());
+    let pause = pause::asked(status, &headers, SystemTime::now());
     let mut body = Vec::new();
     while let Some(chunk) = response
         .chunk()
@@ -33,7 +42,12 @@ pub async fn send(request: RequestBuilder) -> Result<Answer, Unknown> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, body })
+    Ok(Answer {
+        status,
+        pause,
+        headers,
+        body,
+    })
 }
 
 impl Answer {
@@ -45,6 +59,11 @@ impl Answer {
                 self.status
             ))
         })
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     /// The answer as something unknown, by its status only.

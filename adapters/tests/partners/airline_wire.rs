@@ -1,7 +1,5 @@
 //! The airline adapter against answers that no honest airline gives.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 use mileverse_adapters::airline::{Airline, AirlineConfig};
 use mileverse_adapters::{
     Adapter, AskError, Debit, Inquiry, Known, MemberId, Miles, Reference, Refusal, Reversal,
