@@ -10,6 +10,7 @@ import {LightClientErrors} from "../src/errors/LightClientErrors.sol";
 import {PacketErrors} from "../src/errors/PacketErrors.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {ILightClient} from "../src/interfaces/ILightClient.sol";
+import {IValves} from "../src/interfaces/IValves.sol";
 import {Packet} from "../src/libraries/Packet.sol";
 import {FalseToken, FeeToken, LyingToken, Noisy, ReentrantToken} from "./kit/OddTokens.sol";
 import {Signer} from "./kit/Signer.sol";
@@ -252,10 +253,11 @@ contract BridgeMustTest is World {
 
     function test_OddTokens_withoutCode() public {
         bytes memory key = Signer.key(SECRET);
+        IValves.Limits memory none = unlimited();
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0xdead)));
-        new Bridge(key, NATIVE, IERC20(address(0xdead)), 0);
+        new Bridge(key, NATIVE, IERC20(address(0xdead)), 0, address(authority), none, none);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0)));
-        new Bridge(key, NATIVE, IERC20(address(0)), 0);
+        new Bridge(key, NATIVE, IERC20(address(0)), 0, address(authority), none, none);
     }
 
     function test_OddTokens_feeOnTransfer() public {

@@ -1,37 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {BridgeErrors} from "../errors/BridgeErrors.sol";
+import {ValveErrors} from "../errors/ValveErrors.sol";
 import {IBridge} from "../interfaces/IBridge.sol";
 import {ILightClient} from "../interfaces/ILightClient.sol";
+import {IValves} from "../interfaces/IValves.sol";
 import {Outbox} from "../libraries/Outbox.sol";
 import {Packet} from "../libraries/Packet.sol";
 import {LightClientFactory} from "../light-client/LightClientFactory.sol";
 import {WrappedPoints} from "../tokens/WrappedPoints.sol";
+import {Books} from "./Books.sol";
+import {Valves} from "./Valves.sol";
 
 /// @title The Ethereum end of the bridge
 ///
-///     slot 0   outbound      sequence => commitment; the native chain proves this slot
-///     slot 1   receipts      inbound sequence / 128 => 128 outcomes of two bits, lowest first:
-///                            0 none, 1 received, 2 expired
-///     slot 2   totals        token => sent, received, refunded
-///     slot 3   nextSequence (64 bits) | light client (160) << 64 | frozen (8) << 224
+/// `Books` and `Valves` have the storage.
 ///
-/// @notice Two tokens, fixed for ever: MVC is at home here and held, MVP is at home on the native
-/// chain and minted and burned here. No account has a right that another has not. The one thing that
-/// changes is the native chain's group key, and only by a rotation packet under the key before. A batch with one bad packet reverts whole; packets settled before
-/// are passed over.
-contract Bridge is IBridge, ReentrancyGuardTransient {
+/// @notice Two tokens: MVC is at home here and held, MVP is at home on the native chain and minted and
+/// burned here. No account can move, make or take what crosses: the authority's roles can stop, limit and
+/// delay (see `Valves`), and the native chain's group key changes only by a rotation packet under the
+/// key before. A batch with one bad packet reverts whole; packets settled before are passed over.
+contract Bridge is Books, Valves, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-
-    /// @dev The mark that replaces a stored commitment once its packet is refunded.
-    bytes32 private constant REFUNDED = bytes32(uint256(1));
-    uint256 private constant RECEIVED = 1;
-    uint256 private constant EXPIRED = 2;
 
     /// @notice The most packets one call may carry.
     uint256 public constant MAX_ITEMS = 128;
@@ -44,23 +40,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @notice The points' contract at home: a module of the native chain.
     address public constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
-
-    /// @inheritdoc IBridge
-    mapping(uint64 sequence => bytes32) public outbound;
-
-    /// @dev Packed, because neighbours in one batch then share the cost of their slot.
-    mapping(uint64 word => uint256) private _receipts;
-
-    mapping(address token => Totals) private _totals;
-
-    /// @inheritdoc IBridge
-    uint64 public nextSequence = 1;
-
-    /// @inheritdoc IBridge
-    ILightClient public lightClient;
-
-    /// @inheritdoc IBridge
-    bool public frozen;
 
     /// @notice Makes the client of each new key.
     LightClientFactory public immutable clients;
@@ -85,7 +64,21 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @param coin_ MVC.
     /// @param genesisCoins_ What the native chain mints in its block 0. Taken from the deployer, who
     /// must have allowed it to the address that this contract gets.
-    constructor(bytes memory key, uint64 nativeChainId, IERC20 coin_, uint256 genesisCoins_) {
+    /// @param authority_ Who may turn the valves, for ever.
+    /// @param coinLimits MVC's first limits.
+    /// @param pointsLimits MVP's first limits.
+    constructor(
+        bytes memory key,
+        uint64 nativeChainId,
+        IERC20 coin_,
+        uint256 genesisCoins_,
+        address authority_,
+        Limits memory coinLimits,
+        Limits memory pointsLimits
+    ) AccessManaged(authority_) {
+        if (authority_.code.length == 0) {
+            revert AccessManagedInvalidAuthority(authority_);
+        }
         if (address(coin_).code.length == 0) {
             revert BridgeErrors.TokenWithoutCode(address(coin_));
         }
@@ -95,6 +88,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         lightClient = clients.create(key, nativeChainId, 0, 0);
         coin = coin_;
         points = new WrappedPoints(address(this));
+        _enlist(address(coin_), coinLimits);
+        _enlist(address(points), pointsLimits);
         genesisCoins = genesisCoins_;
         if (genesisCoins_ != 0) {
             // The native chain's books begin with as much received.
@@ -129,6 +124,10 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (frozen) {
             revert BridgeErrors.BridgeStopped();
         }
+        if (_sendPaused) {
+            revert ValveErrors.DirectionStopped(false);
+        }
+        _admitOut(token, amount);
         (uint64 home, address contract_) = _homeOf(token);
         _lock(token, amount);
         _totals[token].sent += amount;
@@ -157,9 +156,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (items.length == 0 || items.length > MAX_ITEMS) {
             revert BridgeErrors.BatchSize(items.length);
         }
-        if (frozen) {
-            revert BridgeErrors.BridgeStopped();
-        }
+        _requireReceiving();
         lightClient.verify(header);
         for (uint256 i = 0; i < items.length; ++i) {
             OutboxItem calldata item = items[i];
@@ -169,6 +166,26 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             }
             _settle(item.packet, commitment, header.epoch);
         }
+    }
+
+    /// @inheritdoc IValves
+    function release(bytes calldata packet) external nonReentrant {
+        _requireReceiving();
+        bytes32 commitment = keccak256(packet);
+        Packet.Header memory start = Packet.header(packet);
+        _releaseHeld(packet, start, commitment);
+    }
+
+    /// @inheritdoc IValves
+    function stop(bytes calldata packet) external restricted nonReentrant {
+        Packet.Header memory start = Packet.header(packet);
+        bytes32 commitment = keccak256(packet);
+        uint64 until = _heldUntil(start.sequence, commitment);
+        if (block.timestamp >= until) {
+            revert ValveErrors.HoldOver(start.sequence, until);
+        }
+        _unhold(start.sequence);
+        _expire(packet, start.sequence, commitment);
     }
 
     /// @inheritdoc IBridge
@@ -193,11 +210,6 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     function totals(address token) external view returns (Totals memory) {
         _homeOf(token);
         return _totals[token];
-    }
-
-    /// @inheritdoc IBridge
-    function receipt(uint64 sequence) public view returns (uint8) {
-        return uint8(_receipts[sequence >> 7] >> _shift(sequence) & 3);
     }
 
     /// @notice What this side holds of a token at home here: sent - received - refunded.
@@ -227,6 +239,15 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         return points.totalSupply() == minted(token);
     }
 
+    function _requireReceiving() private view {
+        if (frozen) {
+            revert BridgeErrors.BridgeStopped();
+        }
+        if (_receivePaused) {
+            revert ValveErrors.DirectionStopped(true);
+        }
+    }
+
     /// @dev The outcome of one packet, proven by a certificate of `epoch`; the order is the protocol's.
     function _settle(bytes calldata packet, bytes32 commitment, uint64 epoch) private {
         Packet.Header memory start = Packet.header(packet);
@@ -236,7 +257,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (start.destination != chainId) {
             revert BridgeErrors.DestinationChain(start.destination);
         }
-        if (receipt(start.sequence) != 0) {
+        uint256 outcome = _outcome(start.sequence);
+        if (outcome == HELD) {
+            _releaseHeld(packet, start, commitment);
+            return;
+        }
+        if (outcome != 0) {
             return;
         }
         if (start.kind == Packet.EXPIRY) {
@@ -249,16 +275,50 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         }
         Packet.Transfer memory transfer = Packet.transfer(packet, start);
         address token = _tokenOf(transfer);
-        if (block.timestamp <= transfer.deadline && _canReceive(token, transfer)) {
-            _setReceipt(start.sequence, RECEIVED);
-            _totals[token].received += transfer.amount;
-            emit PacketReceived(start.sequence, commitment);
-            _release(token, transfer.receiver, transfer.amount);
-        } else {
-            _setReceipt(start.sequence, EXPIRED);
-            emit PacketExpired(start.sequence, commitment);
-            _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
+        if (block.timestamp > transfer.deadline || !_canReceive(token, transfer)) {
+            _expire(packet, start.sequence, commitment);
+            return;
         }
+        _requireUnpaused(token);
+        (bool fits, uint256 holdSeconds) = _admitIn(token, transfer.amount);
+        if (!fits) {
+            _expire(packet, start.sequence, commitment);
+        } else if (holdSeconds != 0) {
+            _hold(start.sequence, commitment, holdSeconds);
+        } else {
+            _receive(token, transfer, commitment);
+        }
+    }
+
+    /// @dev A transfer that waited: proven in time, so its deadline no longer counts.
+    function _releaseHeld(bytes calldata packet, Packet.Header memory start, bytes32 commitment) private {
+        uint64 until = _heldUntil(start.sequence, commitment);
+        if (block.timestamp < until) {
+            revert ValveErrors.TransferHeld(start.sequence, until);
+        }
+        Packet.Transfer memory transfer = Packet.transfer(packet, start);
+        address token = _tokenOf(transfer);
+        _requireUnpaused(token);
+        _unhold(start.sequence);
+        if (_canReceive(token, transfer)) {
+            _receive(token, transfer, commitment);
+        } else {
+            _expire(packet, start.sequence, commitment);
+        }
+    }
+
+    function _receive(address token, Packet.Transfer memory transfer, bytes32 commitment) private {
+        _setOutcome(transfer.sequence, RECEIVED);
+        _totals[token].received += transfer.amount;
+        emit PacketReceived(transfer.sequence, commitment);
+        _release(token, transfer.receiver, transfer.amount);
+    }
+
+    /// @dev A transfer never takes effect; the news goes home, and refunds it there.
+    function _expire(bytes calldata packet, uint64 sequence, bytes32 commitment) private {
+        _setOutcome(sequence, EXPIRED);
+        emit PacketExpired(sequence, commitment);
+        _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
     }
 
     /// @dev News that a packet from here expired: its tokens return to its sender, once.
@@ -268,10 +328,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (outbound[transfer.sequence] != innerCommitment) {
             revert BridgeErrors.NotOutstanding(transfer.sequence);
         }
-        _setReceipt(start.sequence, RECEIVED);
+        _setOutcome(start.sequence, RECEIVED);
         outbound[transfer.sequence] = REFUNDED;
         // What was sent from here is of a token of this bridge.
         address token = _tokenOf(transfer);
+        _requireUnpaused(token);
         if (!_isHeld(token, transfer.amount)) {
             revert BridgeErrors.LockedTooLittle(token, transfer.amount, locked(token));
         }
@@ -294,30 +355,11 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (firstEpoch <= epoch) {
             revert BridgeErrors.RotationTooEarly(firstEpoch, epoch);
         }
-        _setReceipt(start.sequence, RECEIVED);
+        _setOutcome(start.sequence, RECEIVED);
         ILightClient client = clients.create(key, peerChainId, version, firstEpoch);
         lightClient = client;
         emit PacketReceived(start.sequence, commitment);
         emit KeyRotated(version, firstEpoch, client);
-    }
-
-    /// @dev Once: only where `receipt` is still 0.
-    function _setReceipt(uint64 sequence, uint256 outcome) private {
-        _receipts[sequence >> 7] |= outcome << _shift(sequence);
-    }
-
-    /// @dev Where an outcome's two bits are in its word.
-    function _shift(uint64 sequence) private pure returns (uint256) {
-        return (sequence & 127) << 1;
-    }
-
-    /// @dev Stores a packet from here under its sequence, and tells relayers its bytes.
-    function _commit(bytes memory packet) private returns (uint64 sequence) {
-        sequence = nextSequence;
-        nextSequence = sequence + 1;
-        bytes32 commitment = keccak256(packet);
-        outbound[sequence] = commitment;
-        emit PacketSent(sequence, commitment, packet);
     }
 
     /// @dev Takes tokens from the caller: held if at home here, burned otherwise.
@@ -337,7 +379,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev Whether a transfer can take effect, now or ever. What cannot goes home at once: it must not
     /// wait for its deadline, and must not hold up the packets beside it.
     function _canReceive(address token, Packet.Transfer memory transfer) private view returns (bool) {
-        if (token == address(0) || transfer.receiver == address(0) || transfer.amount > MAX_AMOUNT) {
+        address receiver = transfer.receiver;
+        if (token == address(0) || transfer.amount > MAX_AMOUNT) {
+            return false;
+        }
+        // Nobody's, or where the token would be lost.
+        if (receiver == address(0) || receiver == address(this) || receiver == token) {
             return false;
         }
         return _isHeld(token, transfer.amount);

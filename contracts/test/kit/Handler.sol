@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ValveErrors} from "../../src/errors/ValveErrors.sol";
 import {IBridge} from "../../src/interfaces/IBridge.sol";
 import {ILightClient} from "../../src/interfaces/ILightClient.sol";
+import {IValves} from "../../src/interfaces/IValves.sol";
 import {Outbox} from "../../src/libraries/Outbox.sol";
 import {Packet} from "../../src/libraries/Packet.sol";
 import {Signer} from "./Signer.sol";
 import {World} from "./World.sol";
 
-/// @notice Random people, relayers, clocks, new group keys and attackers on both sides. The native side is a model that keeps
-/// the protocol; the Ethereum side is the real thing.
+/// @notice Random people, relayers, clocks, new group keys, limits, pauses, guardians and attackers on
+/// both sides. The native side is a model that keeps the protocol; the Ethereum side is the real thing.
 contract Handler is World {
     struct Sent {
         address token; // as it is known on Ethereum
@@ -36,6 +38,12 @@ contract Handler is World {
     /// @dev A packet that the native chain never sent: what every attack tries to bring in.
     uint256 private constant LOOT = 1e15;
     address private constant THIEF = address(0x7417ef);
+
+    function setUp() public override {
+        super.setUp();
+        govern(abi.encodeCall(bridge.setLimits, (address(coin), _limits(1_000 ether))));
+        govern(abi.encodeCall(bridge.setLimits, (address(points), _limits(1e12))));
+    }
 
     function sendCoin(uint256 who, uint256 amount, uint64 lifetime) external {
         address sender = _person(who);
@@ -78,7 +86,15 @@ contract Handler is World {
         uint64 index = rotateThere(version, epoch + 1, Signer.key(next));
         uint64 from = seed % 2 == 0 || index == 0 ? index : index - 1;
         ++height;
-        bridge.deliver(certified(), itemsFrom(from));
+        ILightClient.HeaderProof memory header = certified();
+        (bool good, bytes memory why) =
+            address(bridge).call(abi.encodeCall(bridge.deliver, (header, itemsFrom(from))));
+        if (!good) {
+            // A pause, or a transfer beside it that waits, holds it up; a relayer tries until it ends.
+            _assertValve(why);
+            _resume();
+            bridge.deliver(header, itemsFrom(index));
+        }
         oldSecrets.push(secret);
         (secret, epoch) = (next, epoch + 1);
         (uint64 inForce,) = bridge.keyInForce();
@@ -167,7 +183,9 @@ contract Handler is World {
             items[i] = item(uint64(from) + i); // a test's outbox is small
         }
         ++height;
-        bridge.deliver(certified(), items);
+        ILightClient.HeaderProof memory header = certified();
+        (bool good, bytes memory why) = address(bridge).call(abi.encodeCall(bridge.deliver, (header, items)));
+        if (!good) _assertValve(why);
     }
 
     /// @notice A relayer brings the news of what expired on Ethereum back to the native chain.
@@ -178,6 +196,39 @@ contract Handler is World {
         sent.refunded = true;
         if (sent.token == address(coin)) nativeMinted += sent.amount;
         else nativeLocked -= sent.amount;
+    }
+
+    /// @notice The guardian stops something, or one transfer that waits.
+    function guard(uint256 how) external {
+        how %= 8;
+        (uint256 count, uint64[] memory waiting) = bridge.heldSequences(0, 256);
+        vm.startPrank(GUARDIAN);
+        if (how < 2) bridge.pauseDirection(IValves.Direction(how));
+        else if (how < 4) bridge.pauseToken(_token(how));
+        else if (count != 0) _stop(waiting[how % count]);
+        vm.stopPrank();
+    }
+
+    /// @notice The governor opens everything, or sets new limits; the delay passes first.
+    function reopen(uint256 how) external {
+        if (how % 3 == 0) {
+            uint256 base = _token(how) == address(coin) ? 1_000 ether : 1e12;
+            govern(abi.encodeCall(bridge.setLimits, (_token(how), _limits(uint96(base << (how >> 8) % 4)))));
+        } else {
+            _resume();
+        }
+    }
+
+    /// @notice Anybody releases a transfer that waits; too early is too early.
+    function releaseSome(uint256 pick) external {
+        (uint256 count, uint64[] memory waiting) = bridge.heldSequences(0, 256);
+        if (count == 0) return;
+        uint64 sequence = waiting[pick % count];
+        (, uint64 until) = bridge.held(sequence);
+        (bool good, bytes memory why) =
+            address(bridge).call(abi.encodeCall(bridge.release, (_packetOf(sequence))));
+        if (block.timestamp < until) vm.assertFalse(good, "not before its time");
+        if (!good) _assertValve(why);
     }
 
     function passTime(uint256 by) external {
@@ -227,17 +278,72 @@ contract Handler is World {
 
     /// @notice Everything still open is carried over, late: afterwards nothing may be in flight.
     function settleEverything() external {
+        _resume();
         for (uint256 i = 0; i < away.length; ++i) {
             this.nativeDeliver(i);
         }
         for (uint256 i = 0; i < native.length; ++i) {
             this.deliverSome(i, 1);
         }
+        vm.warp(block.timestamp + 1 hours);
+        for (uint256 i = 0; i < native.length; ++i) {
+            this.deliverSome(i, 1);
+        }
         for (uint256 i = 0; i < here.length; ++i) {
             this.nativeRefund(i);
         }
+        (uint256 waiting,) = bridge.heldSequences(0, 0);
+        vm.assertEq(waiting, 0, "nothing waits");
         vm.assertEq(inFlight(address(coin)), 0, "no coin is lost on the way");
         vm.assertEq(inFlight(address(points)), 0, "no point is lost on the way");
+    }
+
+    function _token(uint256 how) private view returns (address) {
+        return how % 2 == 0 ? address(coin) : address(points);
+    }
+
+    function _limits(uint96 base) private pure returns (IValves.Limits memory) {
+        return IValves.Limits({
+            sendPerHour: base * 2,
+            sendPerDay: base * 10,
+            receivePerHour: base * 2,
+            receivePerDay: base * 10,
+            largeFrom: base / 2,
+            holdSeconds: 30 minutes
+        });
+    }
+
+    /// @dev A transfer from the native chain, by its sequence.
+    function _packetOf(uint64 sequence) private view returns (bytes memory) {
+        for (uint256 i = 0; i < here.length; ++i) {
+            if (here[i].sequence == sequence) return here[i].packet;
+        }
+        revert("only transfers wait");
+    }
+
+    function _stop(uint64 sequence) private {
+        (, uint64 until) = bridge.held(sequence);
+        (bool good,) = address(bridge).call(abi.encodeCall(bridge.stop, (_packetOf(sequence))));
+        vm.assertEq(good, block.timestamp < until, "a guardian may stop it until its time has come");
+    }
+
+    function _resume() private {
+        for (uint256 i = 0; i < 2; ++i) {
+            if (bridge.directionPaused(IValves.Direction(i))) {
+                govern(abi.encodeCall(bridge.resumeDirection, (IValves.Direction(i))));
+            }
+            if (bridge.tokenPaused(_token(i))) govern(abi.encodeCall(bridge.resumeToken, (_token(i))));
+        }
+    }
+
+    /// @dev Only a valve may refuse what is in order.
+    function _assertValve(bytes memory why) private {
+        bytes4 reason = bytes4(why);
+        vm.assertTrue(
+            reason == ValveErrors.DirectionStopped.selector || reason == ValveErrors.TokenStopped.selector
+                || reason == ValveErrors.TransferHeld.selector || reason == ValveErrors.LimitReached.selector,
+            "refused by a valve"
+        );
     }
 
     function _person(uint256 who) private pure returns (address) {
@@ -251,6 +357,17 @@ contract Handler is World {
 
     function _sendAway(address sender, address token, uint256 amount, uint64 lifetime) private {
         uint64 deadline = _deadline(lifetime);
+        IValves.Room memory room = bridge.room(token);
+        uint256 left = room.sendInHour < room.sendInDay ? room.sendInHour : room.sendInDay;
+        bool stopped = bridge.tokenPaused(token) || bridge.directionPaused(IValves.Direction.Send);
+        if (amount > left || stopped) {
+            vm.prank(sender);
+            (bool good, bytes memory why) =
+                address(bridge).call(abi.encodeCall(bridge.send, (token, BOB, amount, deadline)));
+            vm.assertFalse(good, "a valve is shut");
+            _assertValve(why);
+            return;
+        }
         (uint64 sequence, bytes memory packet) = sendAway(sender, token, amount, deadline);
         away.push(Sent(token, amount, deadline, sender, sequence, packet, false, false, false));
     }
