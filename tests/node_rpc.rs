@@ -18,6 +18,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
+    bridge::BridgeRules,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     rpc::{Certificate, Chain, Epoch, Status},
@@ -80,6 +81,7 @@ impl Node {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules {
                 seats: 1,
                 ..StakingRules::default()

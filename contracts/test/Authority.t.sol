@@ -5,12 +5,19 @@ import {IAccessManager} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {Authority} from "../src/access/Authority.sol";
 import {AuthorityErrors, ValveErrors} from "../src/errors/ValveErrors.sol";
 import {IValves} from "../src/interfaces/IValves.sol";
+import {BlockingToken} from "./kit/OddTokens.sol";
 import {World} from "./kit/World.sol";
 
 /// @dev Who may turn the valves, when, and that nobody can do more.
 contract AuthorityTest is World {
     uint64 private constant FAR = uint64(NOW + 20 days);
     address private constant NEXT = address(0x4e87);
+    BlockingToken private other;
+
+    function setUp() public override {
+        super.setUp();
+        other = new BlockingToken(ALICE);
+    }
 
     function test_theDeployerHasNoRole() public {
         for (uint64 role = 0; role < 3; ++role) {
@@ -95,7 +102,7 @@ contract AuthorityTest is World {
         vm.assertTrue(good, "the new one stops");
     }
 
-    function test_nobodyGetsAroundTheDelay() public {
+    function test_Ronin_nobodyGetsAroundTheDelay() public {
         bytes4[] memory selectors = new bytes4[](1);
         selectors[0] = IValves.setLimits.selector;
         bytes[4] memory calls = [
@@ -125,7 +132,7 @@ contract AuthorityTest is World {
     }
 
     /// @dev Everything that roles can do, done: no balance, no supply and no book changes.
-    function test_noRoleMovesOrMakesAToken() public {
+    function test_Ronin_noRoleMovesOrMakesAToken() public {
         sendAway(ALICE, address(coin), 50, FAR);
         deliver(sendPointsHere(ALICE, 70, FAR));
         bytes32 before = _money();
@@ -152,13 +159,14 @@ contract AuthorityTest is World {
 
     /// @dev Every restricted function: the guardian's three, then the governor's.
     function _all() private view returns (bytes[] memory calls) {
-        calls = new bytes[](6);
+        calls = new bytes[](7);
         calls[0] = abi.encodeCall(bridge.pauseDirection, (IValves.Direction.Send));
         calls[1] = abi.encodeCall(bridge.pauseToken, (address(coin)));
         calls[2] = abi.encodeCall(bridge.stop, (new bytes(134)));
         calls[3] = abi.encodeCall(bridge.resumeDirection, (IValves.Direction.Send));
         calls[4] = abi.encodeCall(bridge.resumeToken, (address(coin)));
         calls[5] = abi.encodeCall(bridge.setLimits, (address(coin), unlimited()));
+        calls[6] = abi.encodeCall(bridge.register, (address(other), 6, unlimited()));
     }
 
     function _money() private view returns (bytes32) {

@@ -17,8 +17,10 @@ import {Signer} from "./kit/Signer.sol";
 import {World} from "./kit/World.sol";
 
 /// @dev What broke other bridges, tried here: each row of the design's table that concerns this
-/// side, by its name. The rows on certificates and precompiles are in LightClient.t.sol and
-/// Bls.t.sol.
+/// side, by its name. The rows on certificates and precompiles (Nomad, Wormhole) go on in
+/// LightClient.t.sol and Bls.t.sol, the roles (Ronin) in Authority.t.sol, odd tokens that are
+/// registered in Registration.t.sol. That no single Ethereum endpoint is believed (KelpDAO) is the
+/// native chain's to show: chain/node/tests/simulation.
 contract BridgeMustTest is World {
     uint64 private constant SOON = uint64(NOW + 60);
 

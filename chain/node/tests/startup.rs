@@ -12,6 +12,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256,
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis},
     staking::{StakingRules, coins},
 };
@@ -67,6 +68,7 @@ impl Setup {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: Vec::new(),
         };

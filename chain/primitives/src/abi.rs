@@ -8,8 +8,10 @@
 
 mod rotation;
 mod staking;
+mod valves;
 pub use rotation::IRotation;
 pub use staking::IStaking;
+pub use valves::IValves;
 
 alloy::sol! {
     /// MVP: ERC-20 with 6 decimals, made only by issuers, one issue per conversion id.

@@ -5,6 +5,7 @@
 
 use crate::{
     address,
+    bridge::BridgeRules,
     staking::{Allocation, StakingRules, max_coins},
 };
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -48,6 +49,9 @@ pub struct Genesis {
     pub issuers: Vec<Issuer>,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
+    /// Who may stop the bridge, and how much may cross it.
+    #[serde(default)]
+    pub bridge: BridgeRules,
     /// Staking, election and rewards.
     pub staking: StakingRules,
     /// Coin that accounts hold from the start.
@@ -184,6 +188,9 @@ pub enum GenesisError {
         "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
     )]
     Coins,
+    /// A role that nobody could act in.
+    #[error("the bridge's guardian or governor is the system module {0}")]
+    BridgeRole(Address),
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -240,6 +247,7 @@ impl Genesis {
                 "idleBlockTimeMs (blockTimeMs to 60,000)",
             ));
         }
+        self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
         self.check_coins()
     }
@@ -387,6 +395,7 @@ mod tests {
                 coin: Address::repeat_byte(5),
                 points: Address::repeat_byte(6),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules {
                 least_own_stake: U256::from(1_000),
                 ..StakingRules::default()

@@ -30,6 +30,7 @@ use mileverse_primitives::{
     Address, B256, U256,
     abi::IStaking,
     address::STAKING,
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Issuer, MAX_VALIDATORS},
     header::StateCommitment,
     keccak256,
@@ -164,6 +165,7 @@ impl Committee {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: owners
                 .iter()

@@ -10,7 +10,7 @@ import {IValves} from "../interfaces/IValves.sol";
 /// | role | may | when |
 /// |---|---|---|
 /// | guardian (1) | pause a direction or a token, stop a transfer that waits, cancel what the governor scheduled | at once |
-/// | governor (2) | open again, set limits | after the delay |
+/// | governor (2) | open again, set limits, register tokens | after the delay |
 /// | admin (0), at first the governor | grant and revoke roles | after the delay |
 ///
 /// @notice None of them can move, make or take a token: the bridge has no function for it. What each
@@ -48,6 +48,7 @@ contract Authority is AccessManager {
         _setTargetFunctionRole(bridge, IValves.resumeDirection.selector, GOVERNOR_ROLE);
         _setTargetFunctionRole(bridge, IValves.resumeToken.selector, GOVERNOR_ROLE);
         _setTargetFunctionRole(bridge, IValves.setLimits.selector, GOVERNOR_ROLE);
+        _setTargetFunctionRole(bridge, IValves.register.selector, GOVERNOR_ROLE);
         _setRoleGuardian(GOVERNOR_ROLE, GUARDIAN_ROLE);
         _grantRole(GUARDIAN_ROLE, guardian, 0, 0);
         _grantRole(GOVERNOR_ROLE, governor, 0, delay);

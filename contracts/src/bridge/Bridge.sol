@@ -22,8 +22,9 @@ import {Valves} from "./Valves.sol";
 ///
 /// `Books` and `Valves` have the storage.
 ///
-/// @notice Two tokens: MVC is at home here and held, MVP is at home on the native chain and minted and
-/// burned here. No account can move, make or take what crosses: the authority's roles can stop, limit and
+/// @notice MVC and whatever the governor registered are at home here and held, MVP is at home on the native
+/// chain and minted and burned here. Amounts in packets and books are units: a token that was registered
+/// with fewer decimals than its own crosses in multiples of 10^difference. No account can move, make or take what crosses: the authority's roles can stop, limit and
 /// delay (see `Valves`), and the native chain's group key changes only by a rotation packet under the
 /// key before. A batch with one bad packet reverts whole; packets settled before are passed over.
 contract Bridge is Books, Valves, ReentrancyGuardTransient {
@@ -34,9 +35,6 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
 
     /// @notice How far ahead of this chain's clock a deadline may lie, in seconds.
     uint64 public constant MAX_LIFETIME_SECONDS = 30 days;
-
-    /// @notice The most that one transfer may bring. No sum of such amounts leaves 256 bits.
-    uint256 public constant MAX_AMOUNT = type(uint128).max;
 
     /// @notice The points' contract at home: a module of the native chain.
     address public constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
@@ -88,8 +86,8 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         lightClient = clients.create(key, nativeChainId, 0, 0);
         coin = coin_;
         points = new WrappedPoints(address(this));
-        _enlist(address(coin_), coinLimits);
-        _enlist(address(points), pointsLimits);
+        _enlist(address(coin_), 0, coinLimits);
+        _enlist(address(points), 0, pointsLimits);
         genesisCoins = genesisCoins_;
         if (genesisCoins_ != 0) {
             // The native chain's books begin with as much received.
@@ -99,7 +97,8 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IBridge
-    /// @dev MVC needs an allowance for this contract; MVP is burned from the caller without one.
+    /// @dev `amount` is in the token's smallest unit. MVP is burned from the caller; every other token
+    /// needs an allowance for this contract.
     function send(address token, address receiver, uint256 amount, uint64 deadline)
         external
         payable
@@ -127,10 +126,10 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         if (_sendPaused) {
             revert ValveErrors.DirectionStopped(false);
         }
-        _admitOut(token, amount);
-        (uint64 home, address contract_) = _homeOf(token);
+        uint256 units = _admitOut(token, amount);
         _lock(token, amount);
-        _totals[token].sent += amount;
+        _totals[token].sent += units;
+        (uint64 home, address contract_) = _homeOf(token);
         sequence = _commit(
             Packet.encode(
                 Packet.Transfer({
@@ -142,7 +141,7 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
                     token: contract_,
                     sender: msg.sender,
                     receiver: receiver,
-                    amount: amount
+                    amount: units
                 })
             )
         );
@@ -208,13 +207,15 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function totals(address token) external view returns (Totals memory) {
-        _homeOf(token);
+        if (!_isKnown(token)) {
+            revert BridgeErrors.TokenUnknown(token);
+        }
         return _totals[token];
     }
 
-    /// @notice What this side holds of a token at home here: sent - received - refunded.
+    /// @notice What this side holds of a token at home here, in units: sent - received - refunded.
     function locked(address token) public view returns (uint256) {
-        if (token != address(coin)) {
+        if (!_isKnown(token) || token == address(points)) {
             revert BridgeErrors.TokenUnknown(token);
         }
         Totals storage sums = _totals[token];
@@ -231,12 +232,12 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
     }
 
     /// @notice Whether the books of a token agree with what is really here.
-    /// @dev Anybody may give MVC to this address unasked, so it may hold more than is locked.
+    /// @dev Anybody may give tokens to this address unasked, so it may hold more than is locked.
     function solvent(address token) external view returns (bool) {
-        if (token == address(coin)) {
-            return coin.balanceOf(address(this)) >= locked(token);
+        if (token == address(points)) {
+            return points.totalSupply() == minted(token);
         }
-        return points.totalSupply() == minted(token);
+        return IERC20(token).balanceOf(address(this)) >= locked(token) * unit(token);
     }
 
     function _requireReceiving() private view {
@@ -279,14 +280,14 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
             _expire(packet, start.sequence, commitment);
             return;
         }
-        _requireUnpaused(token);
+        uint256 unit_ = _requireUnpaused(token);
         (bool fits, uint256 holdSeconds) = _admitIn(token, transfer.amount);
         if (!fits) {
             _expire(packet, start.sequence, commitment);
         } else if (holdSeconds != 0) {
             _hold(start.sequence, commitment, holdSeconds);
         } else {
-            _receive(token, transfer, commitment);
+            _receive(packet, transfer, commitment, token, unit_);
         }
     }
 
@@ -298,20 +299,33 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         }
         Packet.Transfer memory transfer = Packet.transfer(packet, start);
         address token = _tokenOf(transfer);
-        _requireUnpaused(token);
+        uint256 unit_ = _requireUnpaused(token);
         _unhold(start.sequence);
         if (_canReceive(token, transfer)) {
-            _receive(token, transfer, commitment);
+            _receive(packet, transfer, commitment, token, unit_);
         } else {
             _expire(packet, start.sequence, commitment);
         }
     }
 
-    function _receive(address token, Packet.Transfer memory transfer, bytes32 commitment) private {
+    /// @dev A token that refuses its receiver is rejected. Nobody can feign that by too little gas: what
+    /// is left of a call that ran out (a 63rd of it) pays for the news home only if the token had two
+    /// million and more.
+    function _receive(
+        bytes calldata packet,
+        Packet.Transfer memory transfer,
+        bytes32 commitment,
+        address token,
+        uint256 unit_
+    ) private {
         _setOutcome(transfer.sequence, RECEIVED);
         _totals[token].received += transfer.amount;
-        emit PacketReceived(transfer.sequence, commitment);
-        _release(token, transfer.receiver, transfer.amount);
+        if (_release(token, transfer.receiver, transfer.amount * unit_)) {
+            emit PacketReceived(transfer.sequence, commitment);
+        } else {
+            _totals[token].received -= transfer.amount;
+            _expire(packet, transfer.sequence, commitment);
+        }
     }
 
     /// @dev A transfer never takes effect; the news goes home, and refunds it there.
@@ -332,14 +346,16 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         outbound[transfer.sequence] = REFUNDED;
         // What was sent from here is of a token of this bridge.
         address token = _tokenOf(transfer);
-        _requireUnpaused(token);
+        uint256 unit_ = _requireUnpaused(token);
         if (!_isHeld(token, transfer.amount)) {
             revert BridgeErrors.LockedTooLittle(token, transfer.amount, locked(token));
         }
         _totals[token].refunded += transfer.amount;
         emit PacketReceived(start.sequence, commitment);
         emit PacketRefunded(transfer.sequence, innerCommitment);
-        _release(token, transfer.sender, transfer.amount);
+        if (!_release(token, transfer.sender, transfer.amount * unit_)) {
+            revert SafeERC20.SafeERC20FailedOperation(token);
+        }
     }
 
     /// @dev The native chain's delegates have a new key. The old one stops counting at once; what it
@@ -364,13 +380,14 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
 
     /// @dev Takes tokens from the caller: held if at home here, burned otherwise.
     function _lock(address token, uint256 amount) private {
-        if (token != address(coin)) {
+        if (token == address(points)) {
             points.burn(msg.sender, amount);
             return;
         }
-        uint256 before = coin.balanceOf(address(this));
-        coin.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 moved = coin.balanceOf(address(this)) - before;
+        IERC20 held_ = IERC20(token);
+        uint256 before = held_.balanceOf(address(this));
+        held_.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 moved = held_.balanceOf(address(this)) - before;
         if (moved != amount) {
             revert BridgeErrors.AmountMoved(amount, moved);
         }
@@ -392,37 +409,30 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
 
     /// @dev A token at home here leaves only from what the books say is locked.
     function _isHeld(address token, uint256 amount) private view returns (bool) {
-        return token != address(coin) || amount <= locked(token);
+        return token == address(points) || amount <= locked(token);
     }
 
-    /// @dev Gives tokens: from what is held if at home here, minted otherwise.
-    function _release(address token, address account, uint256 amount) private {
-        if (token == address(coin)) {
-            coin.safeTransfer(account, amount);
-        } else {
+    /// @dev Gives tokens: from what is held if at home here, minted otherwise. Answers whether the token
+    /// did it.
+    function _release(address token, address account, uint256 amount) private returns (bool) {
+        if (token == address(points)) {
             points.mint(account, amount);
+            return true;
         }
+        return IERC20(token).trySafeTransfer(account, amount);
     }
 
     /// @dev How a packet names a token of this bridge.
     function _homeOf(address token) private view returns (uint64 home, address contract_) {
-        if (token == address(coin)) {
-            return (chainId, token);
-        }
-        if (token == address(points)) {
-            return (peerChainId, POINTS_HOME);
-        }
-        revert BridgeErrors.TokenUnknown(token);
+        return token == address(points) ? (peerChainId, POINTS_HOME) : (chainId, token);
     }
 
     /// @dev The token here that a packet names; zero if it is none of this bridge's.
     function _tokenOf(Packet.Transfer memory transfer) private view returns (address) {
-        if (transfer.home == chainId && transfer.token == address(coin)) {
-            return address(coin);
-        }
         if (transfer.home == peerChainId && transfer.token == POINTS_HOME) {
             return address(points);
         }
-        return address(0);
+        bool isHere = transfer.home == chainId && transfer.token != address(points);
+        return isHere && _isKnown(transfer.token) ? transfer.token : address(0);
     }
 }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {BridgeErrors} from "../errors/BridgeErrors.sol";
 import {ValveErrors} from "../errors/ValveErrors.sol";
 import {IValves} from "../interfaces/IValves.sol";
@@ -11,6 +12,7 @@ import {Books} from "./Books.sol";
 /// @title Limits, pauses, and large transfers that wait
 ///
 ///     tokens   token => +0 sending     rule of `Rate` | known (1 bit) << 192 | paused (1) << 193
+///                                      | scale (8) << 200: one unit is 10^scale of its smallest
 ///                       +1 sent        used of `Rate`
 ///                       +2 receiving   rule of `Rate` | hold seconds (32) << 192
 ///                       +3 received    used of `Rate`
@@ -43,10 +45,16 @@ abstract contract Valves is Books, AccessManaged, IValves {
     /// @notice The longest page of a list.
     uint256 public constant MAX_PAGE = 256;
 
+    /// @notice The most units that one transfer may carry. No sum of such amounts leaves 256 bits.
+    uint256 public constant MAX_AMOUNT = type(uint128).max;
+
     uint256 private constant OWN = 192;
     uint256 private constant KNOWN = 1 << 192;
     uint256 private constant PAUSED = 1 << 193;
     uint256 private constant RULE = KNOWN - 1;
+    uint256 private constant SCALE = 200;
+    /// @dev 2^128 - 1 units of 10^30 still fit 256 bits.
+    uint8 private constant MAX_SCALE = 30;
 
     mapping(address token => Token) private _tokens;
     mapping(uint64 sequence => Hold) private _held;
@@ -80,6 +88,22 @@ abstract contract Valves is Books, AccessManaged, IValves {
     function setLimits(address token, Limits calldata limits_) external restricted {
         _known(token);
         _setLimits(token, limits_);
+    }
+
+    /// @inheritdoc IValves
+    function register(address token, uint8 decimals, Limits calldata limits_) external restricted {
+        if (token.code.length == 0) {
+            revert BridgeErrors.TokenWithoutCode(token);
+        }
+        if (_isKnown(token) || token == address(this)) {
+            revert ValveErrors.TokenRefused(token);
+        }
+        uint8 own = _decimalsOf(token, decimals);
+        if (own < decimals || own - decimals > MAX_SCALE) {
+            revert ValveErrors.DecimalsRefused(token, decimals);
+        }
+        _enlist(token, own - decimals, limits_);
+        emit TokenRegistered(token, decimals);
     }
 
     /// @notice The authority is for ever.
@@ -122,6 +146,11 @@ abstract contract Valves is Books, AccessManaged, IValves {
     }
 
     /// @inheritdoc IValves
+    function unit(address token) public view returns (uint256) {
+        return _unit(_known(token).sending);
+    }
+
+    /// @inheritdoc IValves
     function held(uint64 sequence) external view returns (bytes32 commitment, uint64 until) {
         Hold storage hold = _held[sequence];
         return (hold.commitment, hold.until);
@@ -145,8 +174,8 @@ abstract contract Valves is Books, AccessManaged, IValves {
     }
 
     /// @dev Makes a token one of this bridge's.
-    function _enlist(address token, Limits memory limits_) internal {
-        _tokens[token].sending = KNOWN;
+    function _enlist(address token, uint8 scale, Limits memory limits_) internal {
+        _tokens[token].sending = KNOWN | uint256(scale) << SCALE;
         _setLimits(token, limits_);
     }
 
@@ -154,15 +183,17 @@ abstract contract Valves is Books, AccessManaged, IValves {
         return _tokens[token].sending & KNOWN != 0;
     }
 
-    /// @dev Refuses a token that may not move now.
-    function _requireUnpaused(address token) internal view {
-        if (_tokens[token].sending & PAUSED != 0) {
+    /// @dev Refuses a token that may not move now; answers its unit.
+    function _requireUnpaused(address token) internal view returns (uint256) {
+        uint256 rule = _tokens[token].sending;
+        if (rule & PAUSED != 0) {
             revert ValveErrors.TokenStopped(token);
         }
+        return _unit(rule);
     }
 
-    /// @dev Counts what leaves, or refuses it.
-    function _admitOut(address token, uint256 amount) internal {
+    /// @dev Counts what leaves, or refuses it; answers the amount in units.
+    function _admitOut(address token, uint256 smallest) internal returns (uint256 amount) {
         Token storage one = _tokens[token];
         uint256 rule = one.sending;
         if (rule & KNOWN == 0) {
@@ -170,6 +201,17 @@ abstract contract Valves is Books, AccessManaged, IValves {
         }
         if (rule & PAUSED != 0) {
             revert ValveErrors.TokenStopped(token);
+        }
+        amount = smallest;
+        if (rule >> SCALE != 0) {
+            uint256 unit_ = _unit(rule);
+            amount = smallest / unit_;
+            if (amount * unit_ != smallest) {
+                revert ValveErrors.AmountInexact(smallest, unit_);
+            }
+        }
+        if (amount > MAX_AMOUNT) {
+            revert ValveErrors.AmountTooLarge(amount);
         }
         uint256 used = one.sent;
         (bool fits, uint256 next) = Rate.take(rule, used, amount, block.timestamp);
@@ -242,6 +284,19 @@ abstract contract Valves is Books, AccessManaged, IValves {
         // No limit, no delay.
         one.largeFrom = limits_.largeFrom == Rate.NONE ? type(uint256).max : limits_.largeFrom;
         emit LimitsSet(token, limits_);
+    }
+
+    function _unit(uint256 rule) private pure returns (uint256) {
+        return 10 ** (rule >> SCALE);
+    }
+
+    /// @dev What the token says; it must say something.
+    function _decimalsOf(address token, uint8 wanted) private view returns (uint8) {
+        try IERC20Metadata(token).decimals() returns (uint8 own) {
+            return own;
+        } catch {
+            revert ValveErrors.DecimalsRefused(token, wanted);
+        }
     }
 
     function _known(address token) private view returns (Token storage one) {

@@ -8,6 +8,10 @@ interface ValveErrors {
     error TokenStopped(address token);
     /// @notice More than this hour or this day still has room for.
     error LimitReached(address token, uint256 amount, uint256 left);
+    /// @notice The amount is no whole number of the unit in which this token crosses.
+    error AmountInexact(uint256 amount, uint256 unit);
+    /// @notice More units than one transfer may carry.
+    error AmountTooLarge(uint256 units);
     /// @notice A large transfer that waits; deliver or release it from this time on.
     error TransferHeld(uint64 sequence, uint64 until);
     /// @notice No transfer with these bytes waits.
@@ -16,6 +20,10 @@ interface ValveErrors {
     error HoldOver(uint64 sequence, uint64 until);
     /// @notice A delay may last seven days.
     error HoldTooLong(uint32 holdSeconds);
+    /// @notice The token is registered already, or is the bridge itself.
+    error TokenRefused(address token);
+    /// @notice The token says no decimals, or fewer than it should cross with, or 30 more.
+    error DecimalsRefused(address token, uint8 decimals);
     /// @notice Who has which right is part of the authority's code.
     error AuthorityFixed();
     /// @notice A page holds at most 256 entries.

@@ -38,6 +38,8 @@ interface IValves {
     event TokenResumed(address indexed token);
     /// @notice A token's limits are new.
     event LimitsSet(address indexed token, Limits limits);
+    /// @notice A token of this chain may cross from now on, in units of 10^-decimals.
+    event TokenRegistered(address indexed token, uint8 decimals);
     /// @notice A large transfer was proven in time. Until then a guardian may stop it.
     event PacketHeld(uint64 indexed sequence, bytes32 indexed commitment, uint64 until);
 
@@ -53,6 +55,10 @@ interface IValves {
     function stop(bytes calldata packet) external;
     /// @notice Governor: new limits for a token of this bridge.
     function setLimits(address token, Limits calldata limits) external;
+    /// @notice Governor: an ERC-20 of this chain may cross from now on.
+    /// @param decimals Decimals with which it crosses: at most its own. Finer amounts are refused.
+    function register(address token, uint8 decimals, Limits calldata limits) external;
+
     /// @notice Anybody: a large transfer whose delay is over takes effect.
     function release(bytes calldata packet) external;
 
@@ -64,6 +70,8 @@ interface IValves {
     function limits(address token) external view returns (Limits memory);
     /// @notice What is left of them now.
     function room(address token) external view returns (Room memory);
+    /// @notice How many of a token's smallest units are one unit as it crosses.
+    function unit(address token) external view returns (uint256);
     /// @notice A transfer that waits: its commitment, and when it may be released; zero if none does.
     function held(uint64 sequence) external view returns (bytes32 commitment, uint64 until);
     /// @notice Sequences of transfers that wait, in no order: `limit` of them from `from` on, and how

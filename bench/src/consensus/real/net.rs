@@ -8,6 +8,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256, U256,
+    bridge::BridgeRules,
     genesis::{EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     staking::{StakingRules, coins},
 };
@@ -123,6 +124,7 @@ pub fn lay_out(
             coin: Address::repeat_byte(2),
             points: Address::repeat_byte(3),
         },
+        bridge: BridgeRules::default(),
         staking: StakingRules {
             seats: u32::try_from(validators).unwrap_or(u32::MAX),
             ..StakingRules::default()

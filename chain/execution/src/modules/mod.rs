@@ -30,6 +30,7 @@ use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host};
 use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     staking::{Allocation, StakingRules},
 };
@@ -49,6 +50,7 @@ const MAX_DECODED_LENGTH: usize = 16 * 1024 * 1024;
 pub(crate) struct Config {
     pub(crate) chain_id: u64,
     pub(crate) ethereum: EthereumSide,
+    pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     /// All coin of block 0.
     pub(crate) coins: U256,
@@ -64,6 +66,7 @@ impl Config {
         Self {
             chain_id: genesis.chain_id,
             ethereum: genesis.ethereum,
+            bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.

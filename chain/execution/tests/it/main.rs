@@ -15,3 +15,4 @@ mod properties;
 mod rotation;
 mod staking;
 mod support;
+mod valves;

@@ -16,6 +16,7 @@ use mileverse_execution::{
 use mileverse_primitives::{
     abi::IPoints,
     address::{POINTS, ROTATION},
+    bridge::BridgeRules,
     checkpoint::Checkpoint,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
@@ -121,6 +122,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             coin: ETHEREUM_COIN,
             points: ETHEREUM_POINTS,
         },
+        bridge: BridgeRules::default(),
         // No coin at all from the start: these tests count what the bridge brings.
         staking: StakingRules {
             least_own_stake: U256::ZERO,

@@ -54,6 +54,7 @@ use mileverse_primitives::{
     Address, B256, U256,
     abi::{IPoints, IRotation, IStaking},
     address::{POINTS, ROTATION, STAKING},
+    bridge::BridgeRules,
     certificate,
     genesis::{EthereumSide, Genesis, Issuer},
     header::StateCommitment,
@@ -217,6 +218,7 @@ impl Net {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: newcomers
                 .iter()
