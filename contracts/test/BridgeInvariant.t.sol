@@ -26,7 +26,7 @@ contract BridgeInvariantTest is Test {
 
     /// @dev Forge asks which calls to make.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](14);
+        bytes4[] memory selectors = new bytes4[](16);
         selectors[0] = handler.sendCoin.selector;
         selectors[1] = handler.sendPoints.selector;
         selectors[2] = handler.nativeSendPoints.selector;
@@ -41,6 +41,8 @@ contract BridgeInvariantTest is Test {
         selectors[11] = handler.guard.selector;
         selectors[12] = handler.reopen.selector;
         selectors[13] = handler.releaseSome.selector;
+        selectors[14] = handler.sendOther.selector;
+        selectors[15] = handler.nativeSendOther.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }

@@ -219,7 +219,6 @@ contract RegistrationTest is World {
     }
 
     function _sendHere(address token_, address receiver, uint256 units) private returns (uint64 index) {
-        index = append(Packet.encode(transferHere(ETHEREUM, token_, receiver, units, FAR)));
-        ++nativeSequence;
+        return sendTokenHere(token_, receiver, units, FAR);
     }
 }

@@ -120,7 +120,15 @@ abstract contract World is Test {
 
     /// @dev The native chain sends coins home to `receiver`.
     function sendCoinHere(address receiver, uint256 amount, uint64 deadline) internal returns (uint64 index) {
-        index = append(Packet.encode(transferHere(ETHEREUM, address(coin), receiver, amount, deadline)));
+        return sendTokenHere(address(coin), receiver, amount, deadline);
+    }
+
+    /// @dev The native chain sends a token home to `receiver`, in units.
+    function sendTokenHere(address token, address receiver, uint256 units, uint64 deadline)
+        internal
+        returns (uint64 index)
+    {
+        index = append(Packet.encode(transferHere(ETHEREUM, token, receiver, units, deadline)));
         ++nativeSequence;
     }
 
@@ -196,18 +204,18 @@ abstract contract World is Test {
     {
         vm.prank(account);
         sequence = bridge.send(token, BOB, amount, deadline);
-        bool isCoin = token == address(coin);
+        bool isPoints = token == address(points);
         packet = Packet.encode(
             Packet.Transfer({
                 source: ETHEREUM,
                 destination: NATIVE,
                 sequence: sequence,
                 deadline: deadline,
-                home: isCoin ? ETHEREUM : NATIVE,
-                token: isCoin ? token : POINTS_HOME,
+                home: isPoints ? NATIVE : ETHEREUM,
+                token: isPoints ? POINTS_HOME : token,
                 sender: account,
                 receiver: BOB,
-                amount: amount
+                amount: amount / bridge.unit(token)
             })
         );
         vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
