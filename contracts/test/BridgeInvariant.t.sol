@@ -4,7 +4,7 @@ pragma solidity ^0.8.30;
 import {Handler} from "./kit/Handler.sol";
 import {Test} from "./kit/Test.sol";
 
-/// @dev Whatever people, relayers and clocks do: the books balance, and every packet ends once.
+/// @dev Whatever people, relayers, guardians, governors and clocks do: the books balance, and every packet ends once.
 contract BridgeInvariantTest is Test {
     struct FuzzSelector {
         address addr;
@@ -26,7 +26,7 @@ contract BridgeInvariantTest is Test {
 
     /// @dev Forge asks which calls to make.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](11);
+        bytes4[] memory selectors = new bytes4[](16);
         selectors[0] = handler.sendCoin.selector;
         selectors[1] = handler.sendPoints.selector;
         selectors[2] = handler.nativeSendPoints.selector;
@@ -38,6 +38,11 @@ contract BridgeInvariantTest is Test {
         selectors[8] = handler.rotate.selector;
         selectors[9] = handler.attack.selector;
         selectors[10] = handler.attackByContradiction.selector;
+        selectors[11] = handler.guard.selector;
+        selectors[12] = handler.reopen.selector;
+        selectors[13] = handler.releaseSome.selector;
+        selectors[14] = handler.sendOther.selector;
+        selectors[15] = handler.nativeSendOther.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }

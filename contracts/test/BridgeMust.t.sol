@@ -10,14 +10,17 @@ import {LightClientErrors} from "../src/errors/LightClientErrors.sol";
 import {PacketErrors} from "../src/errors/PacketErrors.sol";
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {ILightClient} from "../src/interfaces/ILightClient.sol";
+import {IValves} from "../src/interfaces/IValves.sol";
 import {Packet} from "../src/libraries/Packet.sol";
 import {FalseToken, FeeToken, LyingToken, Noisy, ReentrantToken} from "./kit/OddTokens.sol";
 import {Signer} from "./kit/Signer.sol";
 import {World} from "./kit/World.sol";
 
 /// @dev What broke other bridges, tried here: each row of the design's table that concerns this
-/// side, by its name. The rows on certificates and precompiles are in LightClient.t.sol and
-/// Bls.t.sol.
+/// side, by its name. The rows on certificates and precompiles (Nomad, Wormhole) go on in
+/// LightClient.t.sol and Bls.t.sol, the roles (Ronin) in Authority.t.sol, odd tokens that are
+/// registered in Registration.t.sol. That no single Ethereum endpoint is believed (KelpDAO) is the
+/// native chain's to show: chain/node/tests/simulation.
 contract BridgeMustTest is World {
     uint64 private constant SOON = uint64(NOW + 60);
 
@@ -252,10 +255,11 @@ contract BridgeMustTest is World {
 
     function test_OddTokens_withoutCode() public {
         bytes memory key = Signer.key(SECRET);
+        IValves.Limits memory none = unlimited();
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0xdead)));
-        new Bridge(key, NATIVE, IERC20(address(0xdead)), 0);
+        new Bridge(key, NATIVE, IERC20(address(0xdead)), 0, address(authority), none, none);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.TokenWithoutCode.selector, address(0)));
-        new Bridge(key, NATIVE, IERC20(address(0)), 0);
+        new Bridge(key, NATIVE, IERC20(address(0)), 0, address(authority), none, none);
     }
 
     function test_OddTokens_feeOnTransfer() public {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.30;
 
 import {IBridge} from "../src/interfaces/IBridge.sol";
 import {ILightClient} from "../src/interfaces/ILightClient.sol";
+import {IValves} from "../src/interfaces/IValves.sol";
 import {Outbox} from "../src/libraries/Outbox.sol";
 import {Packet} from "../src/libraries/Packet.sol";
 import {Signer} from "./kit/Signer.sol";
@@ -15,7 +16,7 @@ import {World} from "./kit/World.sol";
 /// The outbox holds 2^20 packets, so each path has 20 hashes; receivers hold the token already; the
 /// books, the receipts' word and the sequence are not at their first use.
 contract GasTest is World {
-    uint64 private constant SOON = uint64(NOW + 60);
+    uint64 private constant SOON = uint64(NOW + 1 days);
     string private constant FILE = "gas.json";
 
     /// @dev The outbox: a perfect tree of 2^20 leaves, of which 64 in a row are real.
@@ -33,6 +34,18 @@ contract GasTest is World {
 
     function setUp() public override {
         super.setUp();
+        // Limits that count, and that a large transfer would meet.
+        for (uint256 i = 0; i < 2; ++i) {
+            govern(
+                abi.encodeCall(
+                    bridge.setLimits,
+                    (
+                        i == 0 ? address(coin) : address(points),
+                        IValves.Limits(1e24, 1e25, 1e24, 1e25, 1e23, 6 hours)
+                    )
+                )
+            );
+        }
         // Fifty people who hold coins and points; each sends a transfer away that expires there.
         for (uint256 i = 0; i < 50; ++i) {
             address sender = _person(i);

@@ -21,7 +21,7 @@ contract GenesisTest is World {
         vm.prank(ALICE);
         coin.approve(address(next), COINS);
         vm.prank(ALICE);
-        vm.assertEq(address(new Bridge(key, NATIVE, coin, COINS)), address(next), "where it was expected");
+        vm.assertEq(address(_bridge(key, coin)), address(next), "where it was expected");
 
         vm.assertEq(next.genesisCoins(), COINS, "says so");
         vm.assertEq(coin.balanceOf(address(next)), COINS, "held");
@@ -53,7 +53,7 @@ contract GenesisTest is World {
         vm.expectRevert(
             abi.encodeWithSelector(IERC20Errors.ERC20InsufficientAllowance.selector, next, COINS - 1, COINS)
         );
-        new Bridge(key, NATIVE, coin, COINS);
+        _bridge(key, coin);
     }
 
     /// @dev Exactly as much is locked as is minted over there, or nothing is.
@@ -62,7 +62,11 @@ contract GenesisTest is World {
         IERC20 odd = new FeeToken(address(this));
         odd.approve(vm.computeCreateAddress(address(this), vm.getNonce(address(this))), COINS);
         vm.expectRevert(abi.encodeWithSelector(BridgeErrors.AmountMoved.selector, COINS, COINS - 1));
-        new Bridge(key, NATIVE, odd, COINS);
+        _bridge(key, odd);
+    }
+
+    function _bridge(bytes memory key, IERC20 coin_) private returns (Bridge) {
+        return new Bridge(key, NATIVE, coin_, COINS, address(authority), unlimited(), unlimited());
     }
 
     function test_aNetworkMayBeginWithNothing() public {

@@ -102,6 +102,28 @@ contract PacketTest is Test {
         this.transfer(EXPIRY);
     }
 
+    /// @dev The vector that the chain's own code reads too.
+    function test_readsTheTransferOfTheVector() public {
+        string memory json = vm.readFile("../fixtures/vectors/transfer.json");
+        bytes memory packet = vm.parseJsonBytes(json, ".packet");
+        vm.assertEq(keccak256(packet), vm.parseJsonBytes32(json, ".commitment"), "commitment");
+        Packet.Transfer memory t = this.transfer(packet);
+        vm.assertEq(t.source, vm.parseJsonUint(json, ".source"), "source");
+        vm.assertEq(t.destination, vm.parseJsonUint(json, ".destination"), "destination");
+        vm.assertEq(t.sequence, vm.parseJsonUint(json, ".sequence"), "sequence");
+        vm.assertEq(t.deadline, vm.parseJsonUint(json, ".deadline"), "deadline");
+        vm.assertEq(t.home, vm.parseJsonUint(json, ".home"), "home");
+        vm.assertEq(abi.encodePacked(t.token), vm.parseJsonBytes(json, ".token"), "token");
+        vm.assertEq(abi.encodePacked(t.sender), vm.parseJsonBytes(json, ".sender"), "sender");
+        vm.assertEq(abi.encodePacked(t.receiver), vm.parseJsonBytes(json, ".receiver"), "receiver");
+        vm.assertEq(t.amount, vm.parseJsonUint(json, ".amount"), "amount");
+        vm.assertEq(Packet.encode(t), packet, "writes the same bytes");
+        bytes memory expiry = vm.parseJsonBytes(json, ".expiry");
+        uint64 sequence = uint64(vm.parseJsonUint(json, ".expirySequence"));
+        vm.assertEq(this.encodeExpiry(t.destination, t.source, sequence, packet), expiry, "its expiry");
+        vm.assertEq(keccak256(expiry), vm.parseJsonBytes32(json, ".expiryCommitment"), "its commitment");
+    }
+
     /// @dev Made by the chain's own code: see fixtures/vectors.
     function test_readsTheChainsOwnRotation() public {
         string memory json = vm.readFile("../fixtures/vectors/rotation.json");

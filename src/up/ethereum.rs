@@ -26,7 +26,7 @@ use alloy::{
 };
 use mileverse_bindings::{
     MileVerseCoin,
-    deploy::{Deployment, Tranches, deploy},
+    deploy::{Deployment, Tranches, Valves, deploy},
 };
 use mileverse_wallet::{
     keystore,
@@ -62,6 +62,8 @@ pub struct Contracts {
     pub points: Address,
     /// The bridge.
     pub bridge: Address,
+    /// Who may stop and limit the bridge.
+    pub authority: Address,
     /// No packet was sent before this block.
     pub start_block: u64,
 }
@@ -199,6 +201,7 @@ impl Ethereum {
             native_chain_id,
             &tranches,
             genesis_coins,
+            &Valves::standard(owner, owner),
         )
         .await
         .map_err(|error| Error::Deploy(error.to_string()))?;
@@ -208,6 +211,7 @@ impl Ethereum {
             coin: deployment.coin,
             points: deployment.points,
             bridge: deployment.bridge,
+            authority: deployment.authority,
             start_block,
         };
         files::write_json(&layout.deployment(), &contracts)?;

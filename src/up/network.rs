@@ -11,6 +11,7 @@ use mileverse_node::{
     secrets::{Cost, Passphrase},
 };
 use mileverse_primitives::{
+    bridge::BridgeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
     staking::{StakingRules, coins},
@@ -171,6 +172,12 @@ fn draft(
             lane: network.lane,
         },
         ethereum,
+        // A development net has nobody else to watch it.
+        bridge: BridgeRules {
+            guardian: keys.issuer.address(),
+            governor: keys.issuer.address(),
+            ..BridgeRules::default()
+        },
         staking: StakingRules {
             seats: u32::try_from(settings.validators).unwrap_or(u32::MAX),
             reward_pool: coins(network.reward_pool),

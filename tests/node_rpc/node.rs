@@ -16,6 +16,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules, coins},
@@ -74,6 +75,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000),

@@ -7,6 +7,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256, U256,
+    bridge::BridgeRules,
     genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     points::PointsRules,
     staking::{StakingRules, coins},
@@ -134,6 +135,7 @@ impl Plan {
                 daily_quota: U256::from(u64::MAX),
             }],
             points: PointsRules::paid_to(FEES),
+            bridge: BridgeRules::default(),
             ethereum: EthereumSide {
                 chain_id: ETHEREUM_CHAIN_ID,
                 bridge: Address::repeat_byte(1),

@@ -25,6 +25,7 @@ use mileverse_execution::{
 use mileverse_primitives::{
     abi::{ICoin, IPoints},
     address::POINTS,
+    bridge::BridgeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{MICRO, PointsRules},
@@ -100,6 +101,7 @@ impl World {
                 output: Bytes::from_static(&[1]),
             },
             points: PointsRules::paid_to(Address::repeat_byte(0x77)),
+            bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::MAX,

@@ -10,6 +10,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     Address, B256,
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
     staking::{StakingRules, coins},
@@ -67,6 +68,7 @@ impl Setup {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: Vec::new(),
         };

@@ -9,9 +9,11 @@
 mod points;
 mod rotation;
 mod staking;
+mod valves;
 pub use points::IPoints;
 pub use rotation::IRotation;
 pub use staking::IStaking;
+pub use valves::IValves;
 
 alloy::sol! {
     /// MVC, the native coin, seen as an ERC-20 with 18 decimals.

@@ -5,6 +5,7 @@
 
 use crate::{
     address,
+    bridge::BridgeRules,
     points::PointsRules,
     staking::{Allocation, StakingRules, max_coins},
 };
@@ -51,6 +52,9 @@ pub struct Genesis {
     pub points: PointsRules,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
+    /// Who may stop the bridge, and how much may cross it.
+    #[serde(default)]
+    pub bridge: BridgeRules,
     /// Staking, election and rewards.
     pub staking: StakingRules,
     /// Coin that accounts hold from the start.
@@ -228,6 +232,9 @@ pub enum GenesisError {
         "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
     )]
     Coins,
+    /// A role that nobody could act in.
+    #[error("the bridge's guardian or governor is the system module {0}")]
+    BridgeRole(Address),
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -285,6 +292,7 @@ impl Genesis {
             ));
         }
         self.points.check()?;
+        self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
         self.check_coins()
     }
@@ -433,6 +441,7 @@ mod tests {
                 coin: Address::repeat_byte(5),
                 points: Address::repeat_byte(6),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules {
                 least_own_stake: U256::from(1_000),
                 ..StakingRules::default()

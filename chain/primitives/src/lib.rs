@@ -6,6 +6,7 @@
 
 pub mod abi;
 pub mod address;
+pub mod bridge;
 pub mod certificate;
 pub mod checkpoint;
 pub mod genesis;

@@ -1,9 +1,10 @@
-//! `fixtures/vectors/rotation.json` is what this code makes; the contracts' tests read it too.
+//! `fixtures/vectors/{rotation,transfer}.json` are what this code makes; the contracts' tests read them
+//! too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mileverse_primitives::{
-    B256, Bytes,
-    packet::{GroupKey, Packet, PacketId, Rotation},
+    Address, B256, Bytes, U256,
+    packet::{Expiry, GroupKey, Packet, PacketId, Rotation, Token, Transfer},
 };
 use serde::Deserialize;
 
@@ -37,4 +38,60 @@ fn a_rotation_is_as_the_vector_has_it() {
     assert_eq!(packet.encode(), vector.packet);
     assert_eq!(packet.commitment(), vector.commitment);
     assert_eq!(Packet::decode(&vector.packet), Ok(packet));
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TransferVector {
+    source: u64,
+    destination: u64,
+    sequence: u64,
+    deadline: u64,
+    home: u64,
+    token: Address,
+    sender: Address,
+    receiver: Address,
+    amount: U256,
+    packet: Bytes,
+    commitment: B256,
+    expiry_sequence: u64,
+    expiry: Bytes,
+    expiry_commitment: B256,
+}
+
+#[test]
+fn a_transfer_and_its_expiry_are_as_the_vector_has_them() {
+    let text = include_str!("../../../fixtures/vectors/transfer.json");
+    let vector: TransferVector = serde_json::from_str(text).unwrap();
+    let transfer = Transfer {
+        id: PacketId {
+            source: vector.source,
+            destination: vector.destination,
+            sequence: vector.sequence,
+        },
+        deadline: vector.deadline,
+        token: Token {
+            home: vector.home,
+            contract: vector.token,
+        },
+        sender: vector.sender,
+        receiver: vector.receiver,
+        amount: vector.amount,
+    };
+    let expiry = Packet::Expiry(Expiry {
+        id: PacketId {
+            source: vector.destination,
+            destination: vector.source,
+            sequence: vector.expiry_sequence,
+        },
+        expired: transfer.clone(),
+    });
+    for (packet, bytes, commitment) in [
+        (Packet::Transfer(transfer), vector.packet, vector.commitment),
+        (expiry, vector.expiry, vector.expiry_commitment),
+    ] {
+        assert_eq!(packet.encode(), bytes);
+        assert_eq!(packet.commitment(), commitment);
+        assert_eq!(Packet::decode(&bytes), Ok(packet));
+    }
 }

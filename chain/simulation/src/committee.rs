@@ -29,6 +29,7 @@ use mileverse_primitives::{
     Address, B256, U256,
     abi::IStaking,
     address::STAKING,
+    bridge::BridgeRules,
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
@@ -165,6 +166,7 @@ impl Committee {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: owners
                 .iter()

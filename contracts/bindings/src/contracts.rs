@@ -3,6 +3,16 @@
 // `permit` has seven arguments of its own.
 #![allow(clippy::too_many_arguments)]
 
+/// Who may turn the bridge's valves.
+pub mod authority {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        Authority,
+        "artifacts/Authority.json"
+    );
+}
+
 /// The Ethereum end of the bridge.
 pub mod bridge {
     alloy::sol!(

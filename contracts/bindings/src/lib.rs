@@ -10,7 +10,8 @@ pub mod deploy;
 
 mod contracts;
 
-pub use contracts::bridge::{Bridge, IBridge, ILightClient};
+pub use contracts::authority::Authority;
+pub use contracts::bridge::{Bridge, IBridge, ILightClient, IValves};
 pub use contracts::coin::MileVerseCoin;
 pub use contracts::light_client::{self, LightClient};
 pub use contracts::lockup::Lockup;

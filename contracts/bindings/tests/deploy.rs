@@ -7,15 +7,18 @@ mod kit;
 use alloy::{
     primitives::{Address, B256, Bytes, U256, hex, keccak256},
     providers::Provider,
+    sol_types::SolCall,
 };
 use kit::Anvil;
 use mileverse_bindings::{
-    Bridge, LightClient, Lockup, MileVerseCoin, WrappedPoints,
-    deploy::{DeployError, Deployment, Tranches, deploy},
+    Authority, Bridge, LightClient, Lockup, MileVerseCoin, WrappedPoints,
+    deploy::{DeployError, Deployment, Tranches, Valves, deploy},
     light_client::ILightClient,
 };
 
 const NATIVE: u64 = 46_226;
+const GOVERNOR: Address = Address::repeat_byte(0x60);
+const GUARDIAN: Address = Address::repeat_byte(0x6a);
 const KEY: [u8; 256] = hex!(
     "00000000000000000000000000000000172432bb1b5ea68b1d39976123198ed7d25e208593c89d346093152bf4440765d822c26b27b7dffe02e34d725a5d6072"
     "00000000000000000000000000000000195feb2ba5d2c99373b36261e96d24aeb4e4608a9629fa2d2f2c9ddfb1843b28cf5575e1a406e895db60c0973625ee12"
@@ -40,6 +43,10 @@ fn tranches(sale: Address) -> Tranches {
     }
 }
 
+fn valves() -> Valves {
+    Valves::standard(GOVERNOR, GUARDIAN)
+}
+
 fn header() -> ILightClient::HeaderProof {
     ILightClient::HeaderProof {
         epoch: 3,
@@ -62,6 +69,7 @@ async fn a_deployment_is_whole() {
         NATIVE,
         &tranches(anvil.account()),
         U256::ZERO,
+        &valves(),
     )
     .await
     .unwrap();
@@ -79,9 +87,40 @@ async fn a_deployment_is_whole() {
     let points = WrappedPoints::new(all.points, &provider);
     assert_eq!(points.bridge().call().await.unwrap(), all.bridge);
 
+    check_valves(&provider, &all).await;
     check_tranches(&provider, &all, anvil.account()).await;
     check_certificate(&provider, &all).await;
     check_send(&provider, &all, anvil.account()).await;
+}
+
+async fn check_valves(provider: impl Provider, all: &Deployment) {
+    let bridge = Bridge::new(all.bridge, &provider);
+    assert_eq!(bridge.authority().call().await.unwrap(), all.authority);
+    let limits = bridge.limits(all.coin).call().await.unwrap();
+    assert_eq!(limits, valves().coin);
+    let limits = bridge.limits(all.points).call().await.unwrap();
+    assert_eq!(limits, valves().points);
+    let authority = Authority::new(all.authority, &provider);
+    // The delay stands between the governor and everything; the deployer has no role at all.
+    let delay = valves().delay_seconds;
+    for (role, account, is_member, seconds) in [
+        (0, GOVERNOR, true, delay),
+        (2, GOVERNOR, true, delay),
+        (1, GUARDIAN, true, 0),
+        (0, GUARDIAN, false, 0),
+        (0, all.authority, false, 0),
+    ] {
+        let found = authority.hasRole(role, account).call().await.unwrap();
+        assert_eq!((found.isMember, found.executionDelay), (is_member, seconds));
+    }
+    for selector in [
+        Bridge::pauseDirectionCall::SELECTOR,
+        Bridge::pauseTokenCall::SELECTOR,
+        Bridge::stopCall::SELECTOR,
+    ] {
+        let can = authority.canCall(GUARDIAN, all.bridge, selector.into());
+        assert!(can.call().await.unwrap().immediate);
+    }
 }
 
 async fn check_tranches(provider: impl Provider, all: &Deployment, sale: Address) {
@@ -178,7 +217,7 @@ async fn the_genesis_coin_is_locked_at_deployment() {
     let provider = anvil.provider();
     let owners = tranches(Address::with_last_byte(1));
     let amount = U256::from(10).pow(U256::from(18)) * U256::from(5_000_000);
-    let all = deploy(&provider, &KEY, NATIVE, &owners, amount)
+    let all = deploy(&provider, &KEY, NATIVE, &owners, amount, &valves())
         .await
         .unwrap();
     let bridge = Bridge::new(all.bridge, &provider);
@@ -199,9 +238,16 @@ async fn the_genesis_coin_is_locked_at_deployment() {
         .get_transaction_count(anvil.account())
         .await
         .unwrap();
-    let much = deploy(&provider, &KEY, NATIVE, &owners, reserved + U256::ONE)
-        .await
-        .unwrap_err();
+    let much = deploy(
+        &provider,
+        &KEY,
+        NATIVE,
+        &owners,
+        reserved + U256::ONE,
+        &valves(),
+    )
+    .await
+    .unwrap_err();
     assert!(matches!(much, DeployError::GenesisCoins(_)), "{much}");
     assert_eq!(
         provider
@@ -218,7 +264,7 @@ async fn wrong_input_stops_before_anything_is_sent() {
     let provider = anvil.provider();
     let good = tranches(anvil.account());
 
-    let short = deploy(&provider, &KEY[..255], NATIVE, &good, U256::ZERO)
+    let short = deploy(&provider, &KEY[..255], NATIVE, &good, U256::ZERO, &valves())
         .await
         .unwrap_err();
     assert!(matches!(short, DeployError::KeyLength(255)), "{short}");
@@ -226,11 +272,11 @@ async fn wrong_input_stops_before_anything_is_sent() {
         marketing: Address::ZERO,
         ..good
     };
-    let zero = deploy(&provider, &KEY, NATIVE, &nobody, U256::ZERO)
+    let zero = deploy(&provider, &KEY, NATIVE, &nobody, U256::ZERO, &valves())
         .await
         .unwrap_err();
     assert!(
-        matches!(zero, DeployError::ZeroAccount("marketing")),
+        matches!(zero, DeployError::ZeroAccount("marketing tranche of MVC")),
         "{zero}"
     );
     assert_eq!(
@@ -241,8 +287,17 @@ async fn wrong_input_stops_before_anything_is_sent() {
         0
     );
 
+    let hasty = Valves {
+        delay_seconds: 3_599,
+        ..valves()
+    };
+    let short = deploy(&provider, &KEY, NATIVE, &good, U256::ZERO, &hasty)
+        .await
+        .unwrap_err();
+    assert!(matches!(short, DeployError::Delay(3_599)), "{short}");
+
     // The identity is a well-formed key to Rust; the contract itself refuses it.
-    let identity = deploy(&provider, &[0; 256], NATIVE, &good, U256::ZERO)
+    let identity = deploy(&provider, &[0; 256], NATIVE, &good, U256::ZERO, &valves())
         .await
         .unwrap_err();
     assert!(

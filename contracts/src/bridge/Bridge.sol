@@ -1,37 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {BridgeErrors} from "../errors/BridgeErrors.sol";
+import {ValveErrors} from "../errors/ValveErrors.sol";
 import {IBridge} from "../interfaces/IBridge.sol";
 import {ILightClient} from "../interfaces/ILightClient.sol";
+import {IValves} from "../interfaces/IValves.sol";
 import {Outbox} from "../libraries/Outbox.sol";
 import {Packet} from "../libraries/Packet.sol";
 import {LightClientFactory} from "../light-client/LightClientFactory.sol";
 import {WrappedPoints} from "../tokens/WrappedPoints.sol";
+import {Books} from "./Books.sol";
+import {Valves} from "./Valves.sol";
 
 /// @title The Ethereum end of the bridge
 ///
-///     slot 0   outbound      sequence => commitment; the native chain proves this slot
-///     slot 1   receipts      inbound sequence / 128 => 128 outcomes of two bits, lowest first:
-///                            0 none, 1 received, 2 expired
-///     slot 2   totals        token => sent, received, refunded
-///     slot 3   nextSequence (64 bits) | light client (160) << 64 | frozen (8) << 224
+/// `Books` and `Valves` have the storage.
 ///
-/// @notice Two tokens, fixed for ever: MVC is at home here and held, MVP is at home on the native
-/// chain and minted and burned here. No account has a right that another has not. The one thing that
-/// changes is the native chain's group key, and only by a rotation packet under the key before. A batch with one bad packet reverts whole; packets settled before
-/// are passed over.
-contract Bridge is IBridge, ReentrancyGuardTransient {
+/// @notice MVC and whatever the governor registered are at home here and held, MVP is at home on the native
+/// chain and minted and burned here. Amounts in packets and books are units: a token that was registered
+/// with fewer decimals than its own crosses in multiples of 10^difference. No account can move, make or take what crosses: the authority's roles can stop, limit and
+/// delay (see `Valves`), and the native chain's group key changes only by a rotation packet under the
+/// key before. A batch with one bad packet reverts whole; packets settled before are passed over.
+contract Bridge is Books, Valves, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
-
-    /// @dev The mark that replaces a stored commitment once its packet is refunded.
-    bytes32 private constant REFUNDED = bytes32(uint256(1));
-    uint256 private constant RECEIVED = 1;
-    uint256 private constant EXPIRED = 2;
 
     /// @notice The most packets one call may carry.
     uint256 public constant MAX_ITEMS = 128;
@@ -39,28 +36,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @notice How far ahead of this chain's clock a deadline may lie, in seconds.
     uint64 public constant MAX_LIFETIME_SECONDS = 30 days;
 
-    /// @notice The most that one transfer may bring. No sum of such amounts leaves 256 bits.
-    uint256 public constant MAX_AMOUNT = type(uint128).max;
-
     /// @notice The points' contract at home: a module of the native chain.
     address public constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
-
-    /// @inheritdoc IBridge
-    mapping(uint64 sequence => bytes32) public outbound;
-
-    /// @dev Packed, because neighbours in one batch then share the cost of their slot.
-    mapping(uint64 word => uint256) private _receipts;
-
-    mapping(address token => Totals) private _totals;
-
-    /// @inheritdoc IBridge
-    uint64 public nextSequence = 1;
-
-    /// @inheritdoc IBridge
-    ILightClient public lightClient;
-
-    /// @inheritdoc IBridge
-    bool public frozen;
 
     /// @notice Makes the client of each new key.
     LightClientFactory public immutable clients;
@@ -85,7 +62,21 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @param coin_ MVC.
     /// @param genesisCoins_ What the native chain mints in its block 0. Taken from the deployer, who
     /// must have allowed it to the address that this contract gets.
-    constructor(bytes memory key, uint64 nativeChainId, IERC20 coin_, uint256 genesisCoins_) {
+    /// @param authority_ Who may turn the valves, for ever.
+    /// @param coinLimits MVC's first limits.
+    /// @param pointsLimits MVP's first limits.
+    constructor(
+        bytes memory key,
+        uint64 nativeChainId,
+        IERC20 coin_,
+        uint256 genesisCoins_,
+        address authority_,
+        Limits memory coinLimits,
+        Limits memory pointsLimits
+    ) AccessManaged(authority_) {
+        if (authority_.code.length == 0) {
+            revert AccessManagedInvalidAuthority(authority_);
+        }
         if (address(coin_).code.length == 0) {
             revert BridgeErrors.TokenWithoutCode(address(coin_));
         }
@@ -95,6 +86,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         lightClient = clients.create(key, nativeChainId, 0, 0);
         coin = coin_;
         points = new WrappedPoints(address(this));
+        _enlist(address(coin_), 0, coinLimits);
+        _enlist(address(points), 0, pointsLimits);
         genesisCoins = genesisCoins_;
         if (genesisCoins_ != 0) {
             // The native chain's books begin with as much received.
@@ -104,7 +97,8 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IBridge
-    /// @dev MVC needs an allowance for this contract; MVP is burned from the caller without one.
+    /// @dev `amount` is in the token's smallest unit. MVP is burned from the caller; every other token
+    /// needs an allowance for this contract.
     function send(address token, address receiver, uint256 amount, uint64 deadline)
         external
         payable
@@ -129,9 +123,13 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (frozen) {
             revert BridgeErrors.BridgeStopped();
         }
-        (uint64 home, address contract_) = _homeOf(token);
+        if (_sendPaused) {
+            revert ValveErrors.DirectionStopped(false);
+        }
+        uint256 units = _admitOut(token, amount);
         _lock(token, amount);
-        _totals[token].sent += amount;
+        _totals[token].sent += units;
+        (uint64 home, address contract_) = _homeOf(token);
         sequence = _commit(
             Packet.encode(
                 Packet.Transfer({
@@ -143,7 +141,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
                     token: contract_,
                     sender: msg.sender,
                     receiver: receiver,
-                    amount: amount
+                    amount: units
                 })
             )
         );
@@ -157,9 +155,7 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (items.length == 0 || items.length > MAX_ITEMS) {
             revert BridgeErrors.BatchSize(items.length);
         }
-        if (frozen) {
-            revert BridgeErrors.BridgeStopped();
-        }
+        _requireReceiving();
         lightClient.verify(header);
         for (uint256 i = 0; i < items.length; ++i) {
             OutboxItem calldata item = items[i];
@@ -169,6 +165,26 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
             }
             _settle(item.packet, commitment, header.epoch);
         }
+    }
+
+    /// @inheritdoc IValves
+    function release(bytes calldata packet) external nonReentrant {
+        _requireReceiving();
+        bytes32 commitment = keccak256(packet);
+        Packet.Header memory start = Packet.header(packet);
+        _releaseHeld(packet, start, commitment);
+    }
+
+    /// @inheritdoc IValves
+    function stop(bytes calldata packet) external restricted nonReentrant {
+        Packet.Header memory start = Packet.header(packet);
+        bytes32 commitment = keccak256(packet);
+        uint64 until = _heldUntil(start.sequence, commitment);
+        if (block.timestamp >= until) {
+            revert ValveErrors.HoldOver(start.sequence, until);
+        }
+        _unhold(start.sequence);
+        _expire(packet, start.sequence, commitment);
     }
 
     /// @inheritdoc IBridge
@@ -191,18 +207,15 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @inheritdoc IBridge
     function totals(address token) external view returns (Totals memory) {
-        _homeOf(token);
+        if (!_isKnown(token)) {
+            revert BridgeErrors.TokenUnknown(token);
+        }
         return _totals[token];
     }
 
-    /// @inheritdoc IBridge
-    function receipt(uint64 sequence) public view returns (uint8) {
-        return uint8(_receipts[sequence >> 7] >> _shift(sequence) & 3);
-    }
-
-    /// @notice What this side holds of a token at home here: sent - received - refunded.
+    /// @notice What this side holds of a token at home here, in units: sent - received - refunded.
     function locked(address token) public view returns (uint256) {
-        if (token != address(coin)) {
+        if (!_isKnown(token) || token == address(points)) {
             revert BridgeErrors.TokenUnknown(token);
         }
         Totals storage sums = _totals[token];
@@ -219,12 +232,21 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     }
 
     /// @notice Whether the books of a token agree with what is really here.
-    /// @dev Anybody may give MVC to this address unasked, so it may hold more than is locked.
+    /// @dev Anybody may give tokens to this address unasked, so it may hold more than is locked.
     function solvent(address token) external view returns (bool) {
-        if (token == address(coin)) {
-            return coin.balanceOf(address(this)) >= locked(token);
+        if (token == address(points)) {
+            return points.totalSupply() == minted(token);
         }
-        return points.totalSupply() == minted(token);
+        return IERC20(token).balanceOf(address(this)) >= locked(token) * unit(token);
+    }
+
+    function _requireReceiving() private view {
+        if (frozen) {
+            revert BridgeErrors.BridgeStopped();
+        }
+        if (_receivePaused) {
+            revert ValveErrors.DirectionStopped(true);
+        }
     }
 
     /// @dev The outcome of one packet, proven by a certificate of `epoch`; the order is the protocol's.
@@ -236,7 +258,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (start.destination != chainId) {
             revert BridgeErrors.DestinationChain(start.destination);
         }
-        if (receipt(start.sequence) != 0) {
+        uint256 outcome = _outcome(start.sequence);
+        if (outcome == HELD) {
+            _releaseHeld(packet, start, commitment);
+            return;
+        }
+        if (outcome != 0) {
             return;
         }
         if (start.kind == Packet.EXPIRY) {
@@ -249,16 +276,63 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         }
         Packet.Transfer memory transfer = Packet.transfer(packet, start);
         address token = _tokenOf(transfer);
-        if (block.timestamp <= transfer.deadline && _canReceive(token, transfer)) {
-            _setReceipt(start.sequence, RECEIVED);
-            _totals[token].received += transfer.amount;
-            emit PacketReceived(start.sequence, commitment);
-            _release(token, transfer.receiver, transfer.amount);
-        } else {
-            _setReceipt(start.sequence, EXPIRED);
-            emit PacketExpired(start.sequence, commitment);
-            _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
+        if (block.timestamp > transfer.deadline || !_canReceive(token, transfer)) {
+            _expire(packet, start.sequence, commitment);
+            return;
         }
+        uint256 unit_ = _requireUnpaused(token);
+        (bool fits, uint256 holdSeconds) = _admitIn(token, transfer.amount);
+        if (!fits) {
+            _expire(packet, start.sequence, commitment);
+        } else if (holdSeconds != 0) {
+            _hold(start.sequence, commitment, holdSeconds);
+        } else {
+            _receive(packet, transfer, commitment, token, unit_);
+        }
+    }
+
+    /// @dev A transfer that waited: proven in time, so its deadline no longer counts.
+    function _releaseHeld(bytes calldata packet, Packet.Header memory start, bytes32 commitment) private {
+        uint64 until = _heldUntil(start.sequence, commitment);
+        if (block.timestamp < until) {
+            revert ValveErrors.TransferHeld(start.sequence, until);
+        }
+        Packet.Transfer memory transfer = Packet.transfer(packet, start);
+        address token = _tokenOf(transfer);
+        uint256 unit_ = _requireUnpaused(token);
+        _unhold(start.sequence);
+        if (_canReceive(token, transfer)) {
+            _receive(packet, transfer, commitment, token, unit_);
+        } else {
+            _expire(packet, start.sequence, commitment);
+        }
+    }
+
+    /// @dev A token that refuses its receiver is rejected. Nobody can feign that by too little gas: what
+    /// is left of a call that ran out (a 63rd of it) pays for the news home only if the token had two
+    /// million and more.
+    function _receive(
+        bytes calldata packet,
+        Packet.Transfer memory transfer,
+        bytes32 commitment,
+        address token,
+        uint256 unit_
+    ) private {
+        _setOutcome(transfer.sequence, RECEIVED);
+        _totals[token].received += transfer.amount;
+        if (_release(token, transfer.receiver, transfer.amount * unit_)) {
+            emit PacketReceived(transfer.sequence, commitment);
+        } else {
+            _totals[token].received -= transfer.amount;
+            _expire(packet, transfer.sequence, commitment);
+        }
+    }
+
+    /// @dev A transfer never takes effect; the news goes home, and refunds it there.
+    function _expire(bytes calldata packet, uint64 sequence, bytes32 commitment) private {
+        _setOutcome(sequence, EXPIRED);
+        emit PacketExpired(sequence, commitment);
+        _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
     }
 
     /// @dev News that a packet from here expired: its tokens return to its sender, once.
@@ -268,17 +342,20 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (outbound[transfer.sequence] != innerCommitment) {
             revert BridgeErrors.NotOutstanding(transfer.sequence);
         }
-        _setReceipt(start.sequence, RECEIVED);
+        _setOutcome(start.sequence, RECEIVED);
         outbound[transfer.sequence] = REFUNDED;
         // What was sent from here is of a token of this bridge.
         address token = _tokenOf(transfer);
+        uint256 unit_ = _requireUnpaused(token);
         if (!_isHeld(token, transfer.amount)) {
             revert BridgeErrors.LockedTooLittle(token, transfer.amount, locked(token));
         }
         _totals[token].refunded += transfer.amount;
         emit PacketReceived(start.sequence, commitment);
         emit PacketRefunded(transfer.sequence, innerCommitment);
-        _release(token, transfer.sender, transfer.amount);
+        if (!_release(token, transfer.sender, transfer.amount * unit_)) {
+            revert SafeERC20.SafeERC20FailedOperation(token);
+        }
     }
 
     /// @dev The native chain's delegates have a new key. The old one stops counting at once; what it
@@ -294,41 +371,23 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
         if (firstEpoch <= epoch) {
             revert BridgeErrors.RotationTooEarly(firstEpoch, epoch);
         }
-        _setReceipt(start.sequence, RECEIVED);
+        _setOutcome(start.sequence, RECEIVED);
         ILightClient client = clients.create(key, peerChainId, version, firstEpoch);
         lightClient = client;
         emit PacketReceived(start.sequence, commitment);
         emit KeyRotated(version, firstEpoch, client);
     }
 
-    /// @dev Once: only where `receipt` is still 0.
-    function _setReceipt(uint64 sequence, uint256 outcome) private {
-        _receipts[sequence >> 7] |= outcome << _shift(sequence);
-    }
-
-    /// @dev Where an outcome's two bits are in its word.
-    function _shift(uint64 sequence) private pure returns (uint256) {
-        return (sequence & 127) << 1;
-    }
-
-    /// @dev Stores a packet from here under its sequence, and tells relayers its bytes.
-    function _commit(bytes memory packet) private returns (uint64 sequence) {
-        sequence = nextSequence;
-        nextSequence = sequence + 1;
-        bytes32 commitment = keccak256(packet);
-        outbound[sequence] = commitment;
-        emit PacketSent(sequence, commitment, packet);
-    }
-
     /// @dev Takes tokens from the caller: held if at home here, burned otherwise.
     function _lock(address token, uint256 amount) private {
-        if (token != address(coin)) {
+        if (token == address(points)) {
             points.burn(msg.sender, amount);
             return;
         }
-        uint256 before = coin.balanceOf(address(this));
-        coin.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 moved = coin.balanceOf(address(this)) - before;
+        IERC20 held_ = IERC20(token);
+        uint256 before = held_.balanceOf(address(this));
+        held_.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 moved = held_.balanceOf(address(this)) - before;
         if (moved != amount) {
             revert BridgeErrors.AmountMoved(amount, moved);
         }
@@ -337,7 +396,12 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
     /// @dev Whether a transfer can take effect, now or ever. What cannot goes home at once: it must not
     /// wait for its deadline, and must not hold up the packets beside it.
     function _canReceive(address token, Packet.Transfer memory transfer) private view returns (bool) {
-        if (token == address(0) || transfer.receiver == address(0) || transfer.amount > MAX_AMOUNT) {
+        address receiver = transfer.receiver;
+        if (token == address(0) || transfer.amount > MAX_AMOUNT) {
+            return false;
+        }
+        // Nobody's, or where the token would be lost.
+        if (receiver == address(0) || receiver == address(this) || receiver == token) {
             return false;
         }
         return _isHeld(token, transfer.amount);
@@ -345,37 +409,30 @@ contract Bridge is IBridge, ReentrancyGuardTransient {
 
     /// @dev A token at home here leaves only from what the books say is locked.
     function _isHeld(address token, uint256 amount) private view returns (bool) {
-        return token != address(coin) || amount <= locked(token);
+        return token == address(points) || amount <= locked(token);
     }
 
-    /// @dev Gives tokens: from what is held if at home here, minted otherwise.
-    function _release(address token, address account, uint256 amount) private {
-        if (token == address(coin)) {
-            coin.safeTransfer(account, amount);
-        } else {
+    /// @dev Gives tokens: from what is held if at home here, minted otherwise. Answers whether the token
+    /// did it.
+    function _release(address token, address account, uint256 amount) private returns (bool) {
+        if (token == address(points)) {
             points.mint(account, amount);
+            return true;
         }
+        return IERC20(token).trySafeTransfer(account, amount);
     }
 
     /// @dev How a packet names a token of this bridge.
     function _homeOf(address token) private view returns (uint64 home, address contract_) {
-        if (token == address(coin)) {
-            return (chainId, token);
-        }
-        if (token == address(points)) {
-            return (peerChainId, POINTS_HOME);
-        }
-        revert BridgeErrors.TokenUnknown(token);
+        return token == address(points) ? (peerChainId, POINTS_HOME) : (chainId, token);
     }
 
     /// @dev The token here that a packet names; zero if it is none of this bridge's.
     function _tokenOf(Packet.Transfer memory transfer) private view returns (address) {
-        if (transfer.home == chainId && transfer.token == address(coin)) {
-            return address(coin);
-        }
         if (transfer.home == peerChainId && transfer.token == POINTS_HOME) {
             return address(points);
         }
-        return address(0);
+        bool isHere = transfer.home == chainId && transfer.token != address(points);
+        return isHere && _isKnown(transfer.token) ? transfer.token : address(0);
     }
 }

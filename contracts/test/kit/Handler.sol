@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ValveErrors} from "../../src/errors/ValveErrors.sol";
 import {IBridge} from "../../src/interfaces/IBridge.sol";
 import {ILightClient} from "../../src/interfaces/ILightClient.sol";
+import {IValves} from "../../src/interfaces/IValves.sol";
 import {Outbox} from "../../src/libraries/Outbox.sol";
 import {Packet} from "../../src/libraries/Packet.sol";
+import {BlockingToken} from "./OddTokens.sol";
 import {Signer} from "./Signer.sol";
 import {World} from "./World.sol";
 
-/// @notice Random people, relayers, clocks, new group keys and attackers on both sides. The native side is a model that keeps
-/// the protocol; the Ethereum side is the real thing.
+/// @notice Random people, relayers, clocks, new group keys, limits, pauses, guardians and attackers on
+/// both sides. The native side is a model that keeps the protocol; the Ethereum side is the real thing.
 contract Handler is World {
     struct Sent {
         address token; // as it is known on Ethereum
-        uint256 amount;
+        uint256 amount; // in units
         uint64 deadline;
         address sender; // on Ethereum; zero for what the native side sent
         uint64 sequence;
@@ -26,9 +29,15 @@ contract Handler is World {
     Sent[] private away; // transfers from Ethereum
     Sent[] private here; // transfers from the native chain
 
-    /// @notice The native side's books: points it holds, coins it made.
+    /// @notice The native side's books: points it holds, and what it made of each other token.
     uint256 public nativeLocked;
-    uint256 public nativeMinted;
+    mapping(address token => uint256) public nativeMinted;
+
+    /// @dev Registered: 18 decimals at home, 6 across.
+    BlockingToken private other;
+    uint256 private constant UNIT = 1e12;
+    /// @dev The registered token pays it nothing.
+    address private constant BLOCKED = address(0xb10c);
 
     /// @notice What the delegates signed with before.
     uint256[] private oldSecrets;
@@ -36,6 +45,34 @@ contract Handler is World {
     /// @dev A packet that the native chain never sent: what every attack tries to bring in.
     uint256 private constant LOOT = 1e15;
     address private constant THIEF = address(0x7417ef);
+
+    function setUp() public override {
+        super.setUp();
+        govern(abi.encodeCall(bridge.setLimits, (address(coin), _limits(1_000 ether))));
+        govern(abi.encodeCall(bridge.setLimits, (address(points), _limits(1e12))));
+        other = new BlockingToken(ALICE);
+        other.set(BLOCKED, true);
+        govern(abi.encodeCall(bridge.register, (address(other), 6, _limits(1e9))));
+    }
+
+    function sendOther(uint256 who, uint256 amount, uint64 lifetime) external {
+        address sender = _person(who);
+        uint256 balance = other.balanceOf(sender) / UNIT;
+        if (balance == 0) return;
+        amount = bound(amount, 1, balance < 1e9 ? balance : 1e9);
+        vm.prank(sender);
+        other.approve(address(bridge), type(uint256).max);
+        // An amount that is finer than the unit leaves nothing behind.
+        vm.prank(sender);
+        (bool good,) = address(bridge)
+            .call(abi.encodeCall(bridge.send, (address(other), BOB, amount * UNIT - 1, _deadline(lifetime))));
+        vm.assertFalse(good, "exact or refused");
+        _sendAway(sender, address(other), amount * UNIT, lifetime);
+    }
+
+    function nativeSendOther(uint256 who, uint256 amount, uint64 lifetime) external {
+        _nativeSendHome(address(other), who, amount, lifetime);
+    }
 
     function sendCoin(uint256 who, uint256 amount, uint64 lifetime) external {
         address sender = _person(who);
@@ -63,11 +100,7 @@ contract Handler is World {
     }
 
     function nativeSendCoin(uint256 who, uint256 amount, uint64 lifetime) external {
-        if (nativeMinted == 0) return;
-        amount = bound(amount, 1, nativeMinted);
-        uint64 deadline = _deadline(lifetime);
-        nativeMinted -= amount;
-        _record(address(coin), amount, deadline, sendCoinHere(_receiver(who), amount, deadline));
+        _nativeSendHome(address(coin), who, amount, lifetime);
     }
 
     /// @notice An epoch ends, and the delegates have another key from the next on. The last certificate
@@ -78,7 +111,15 @@ contract Handler is World {
         uint64 index = rotateThere(version, epoch + 1, Signer.key(next));
         uint64 from = seed % 2 == 0 || index == 0 ? index : index - 1;
         ++height;
-        bridge.deliver(certified(), itemsFrom(from));
+        ILightClient.HeaderProof memory header = certified();
+        (bool good, bytes memory why) =
+            address(bridge).call(abi.encodeCall(bridge.deliver, (header, itemsFrom(from))));
+        if (!good) {
+            // A pause, or a transfer beside it that waits, holds it up; a relayer tries until it ends.
+            _assertValve(why);
+            _resume();
+            bridge.deliver(header, itemsFrom(index));
+        }
         oldSecrets.push(secret);
         (secret, epoch) = (next, epoch + 1);
         (uint64 inForce,) = bridge.keyInForce();
@@ -147,8 +188,8 @@ contract Handler is World {
         if (sent.received || sent.expired) return;
         if (block.timestamp <= sent.deadline) {
             sent.received = true;
-            if (sent.token == address(coin)) nativeMinted += sent.amount;
-            else nativeLocked -= sent.amount;
+            if (sent.token == address(points)) nativeLocked -= sent.amount;
+            else nativeMinted[sent.token] += sent.amount;
         } else {
             sent.expired = true;
             expireThere(sent.packet);
@@ -167,7 +208,9 @@ contract Handler is World {
             items[i] = item(uint64(from) + i); // a test's outbox is small
         }
         ++height;
-        bridge.deliver(certified(), items);
+        ILightClient.HeaderProof memory header = certified();
+        (bool good, bytes memory why) = address(bridge).call(abi.encodeCall(bridge.deliver, (header, items)));
+        if (!good) _assertValve(why);
     }
 
     /// @notice A relayer brings the news of what expired on Ethereum back to the native chain.
@@ -176,8 +219,42 @@ contract Handler is World {
         Sent storage sent = here[pick % here.length];
         if (sent.refunded || bridge.receipt(sent.sequence) != 2) return;
         sent.refunded = true;
-        if (sent.token == address(coin)) nativeMinted += sent.amount;
-        else nativeLocked -= sent.amount;
+        if (sent.token == address(points)) nativeLocked -= sent.amount;
+        else nativeMinted[sent.token] += sent.amount;
+    }
+
+    /// @notice The guardian stops something, or one transfer that waits.
+    function guard(uint256 how) external {
+        how %= 9;
+        (uint256 count, uint64[] memory waiting) = bridge.heldSequences(0, 256);
+        vm.startPrank(GUARDIAN);
+        if (how < 2) bridge.pauseDirection(IValves.Direction(how));
+        else if (how < 5) bridge.pauseToken(_token(how));
+        else if (count != 0) _stop(waiting[how % count]);
+        vm.stopPrank();
+    }
+
+    /// @notice The governor opens everything, or sets new limits; the delay passes first.
+    function reopen(uint256 how) external {
+        if (how % 3 == 0) {
+            uint256 base = [uint256(1_000 ether), 1e12, 1e9][(how >> 16) % 3];
+            IValves.Limits memory next = _limits(uint96(base << (how >> 8) % 4));
+            govern(abi.encodeCall(bridge.setLimits, (_token(how >> 16), next)));
+        } else {
+            _resume();
+        }
+    }
+
+    /// @notice Anybody releases a transfer that waits; too early is too early.
+    function releaseSome(uint256 pick) external {
+        (uint256 count, uint64[] memory waiting) = bridge.heldSequences(0, 256);
+        if (count == 0) return;
+        uint64 sequence = waiting[pick % count];
+        (, uint64 until) = bridge.held(sequence);
+        (bool good, bytes memory why) =
+            address(bridge).call(abi.encodeCall(bridge.release, (_packetOf(sequence))));
+        if (block.timestamp < until) vm.assertFalse(good, "not before its time");
+        if (!good) _assertValve(why);
     }
 
     function passTime(uint256 by) external {
@@ -203,11 +280,14 @@ contract Handler is World {
         assertSolvent();
         vm.assertEq(points.balanceOf(THIEF) + coin.balanceOf(THIEF), 0, "the thief has nothing");
         vm.assertEq(bridge.lightClient().groupKey(), Signer.key(secret), "the chain's own key is in force");
-        vm.assertEq(
-            bridge.locked(address(coin)),
-            nativeMinted + inFlight(address(coin)),
-            "coin: locked == minted + in flight"
-        );
+        vm.assertTrue(bridge.solvent(address(other)), "the registered token is solvent");
+        vm.assertEq(other.balanceOf(BLOCKED), 0, "nothing was forced on whom the token refuses");
+        for (uint256 i = 0; i < 3; i += 2) {
+            address token = _token(i);
+            vm.assertEq(
+                bridge.locked(token), nativeMinted[token] + inFlight(token), "locked == minted + in flight"
+            );
+        }
         vm.assertEq(
             nativeLocked,
             bridge.minted(address(points)) + inFlight(address(points)),
@@ -227,17 +307,73 @@ contract Handler is World {
 
     /// @notice Everything still open is carried over, late: afterwards nothing may be in flight.
     function settleEverything() external {
+        _resume();
         for (uint256 i = 0; i < away.length; ++i) {
             this.nativeDeliver(i);
         }
         for (uint256 i = 0; i < native.length; ++i) {
             this.deliverSome(i, 1);
         }
+        vm.warp(block.timestamp + 1 hours);
+        for (uint256 i = 0; i < native.length; ++i) {
+            this.deliverSome(i, 1);
+        }
         for (uint256 i = 0; i < here.length; ++i) {
             this.nativeRefund(i);
         }
+        (uint256 waiting,) = bridge.heldSequences(0, 0);
+        vm.assertEq(waiting, 0, "nothing waits");
         vm.assertEq(inFlight(address(coin)), 0, "no coin is lost on the way");
+        vm.assertEq(inFlight(address(other)), 0, "nor a registered token");
         vm.assertEq(inFlight(address(points)), 0, "no point is lost on the way");
+    }
+
+    function _token(uint256 how) private view returns (address) {
+        return [address(coin), address(points), address(other)][how % 3];
+    }
+
+    function _limits(uint96 base) private pure returns (IValves.Limits memory) {
+        return IValves.Limits({
+            sendPerHour: base * 2,
+            sendPerDay: base * 10,
+            receivePerHour: base * 2,
+            receivePerDay: base * 10,
+            largeFrom: base / 2,
+            holdSeconds: 30 minutes
+        });
+    }
+
+    /// @dev A transfer from the native chain, by its sequence.
+    function _packetOf(uint64 sequence) private view returns (bytes memory) {
+        for (uint256 i = 0; i < here.length; ++i) {
+            if (here[i].sequence == sequence) return here[i].packet;
+        }
+        revert("only transfers wait");
+    }
+
+    function _stop(uint64 sequence) private {
+        (, uint64 until) = bridge.held(sequence);
+        (bool good,) = address(bridge).call(abi.encodeCall(bridge.stop, (_packetOf(sequence))));
+        vm.assertEq(good, block.timestamp < until, "a guardian may stop it until its time has come");
+    }
+
+    function _resume() private {
+        for (uint256 i = 0; i < 3; ++i) {
+            if (i < 2 && bridge.directionPaused(IValves.Direction(i))) {
+                govern(abi.encodeCall(bridge.resumeDirection, (IValves.Direction(i))));
+            }
+            if (bridge.tokenPaused(_token(i))) govern(abi.encodeCall(bridge.resumeToken, (_token(i))));
+        }
+    }
+
+    /// @dev Only a valve may refuse what is in order.
+    function _assertValve(bytes memory why) private {
+        bytes4 reason = bytes4(why);
+        vm.assertTrue(
+            reason == ValveErrors.DirectionStopped.selector || reason == ValveErrors.TokenStopped.selector
+                || reason == ValveErrors.TransferHeld.selector || reason == ValveErrors.LimitReached.selector,
+            "refused by a valve"
+        );
     }
 
     function _person(uint256 who) private pure returns (address) {
@@ -246,13 +382,34 @@ contract Handler is World {
 
     /// @dev Now and then one that nobody can be.
     function _receiver(uint256 who) private pure returns (address) {
-        return who % 16 == 0 ? address(0) : _person(who);
+        if (who % 16 < 2) return who % 16 == 0 ? address(0) : BLOCKED;
+        return _person(who);
     }
 
     function _sendAway(address sender, address token, uint256 amount, uint64 lifetime) private {
         uint64 deadline = _deadline(lifetime);
+        IValves.Room memory room = bridge.room(token);
+        uint256 left = room.sendInHour < room.sendInDay ? room.sendInHour : room.sendInDay;
+        bool stopped = bridge.tokenPaused(token) || bridge.directionPaused(IValves.Direction.Send);
+        uint256 units = amount / bridge.unit(token);
+        if (units > left || stopped) {
+            vm.prank(sender);
+            (bool good, bytes memory why) =
+                address(bridge).call(abi.encodeCall(bridge.send, (token, BOB, amount, deadline)));
+            vm.assertFalse(good, "a valve is shut");
+            _assertValve(why);
+            return;
+        }
         (uint64 sequence, bytes memory packet) = sendAway(sender, token, amount, deadline);
-        away.push(Sent(token, amount, deadline, sender, sequence, packet, false, false, false));
+        away.push(Sent(token, units, deadline, sender, sequence, packet, false, false, false));
+    }
+
+    function _nativeSendHome(address token, uint256 who, uint256 units, uint64 lifetime) private {
+        if (nativeMinted[token] == 0) return;
+        units = bound(units, 1, nativeMinted[token]);
+        uint64 deadline = _deadline(lifetime);
+        nativeMinted[token] -= units;
+        _record(token, units, deadline, sendTokenHere(token, _receiver(who), units, deadline));
     }
 
     function _record(address token, uint256 amount, uint64 deadline, uint64 index) private {

@@ -40,6 +40,50 @@ contract LyingToken is ERC20("Lying", "LIE") {
     }
 }
 
+/// @notice Lets some accounts neither give nor take.
+contract BlockingToken is ERC20("Blocking", "BLOCK") {
+    mapping(address account => bool) public blocked;
+
+    constructor(address owner) {
+        _mint(owner, 1e36);
+    }
+
+    function set(address account, bool isBlocked) external {
+        blocked[account] = isBlocked;
+    }
+
+    function _update(address from, address to, uint256 value) internal override {
+        require(!blocked[from] && !blocked[to], "blocked");
+        super._update(from, to, value);
+    }
+}
+
+/// @notice Transfers without an answer, as some old tokens do; six decimals.
+contract SilentToken {
+    uint8 public constant decimals = 6;
+    mapping(address account => uint256) public balanceOf;
+    mapping(address owner => mapping(address spender => uint256)) public allowance;
+
+    constructor(address owner) {
+        balanceOf[owner] = 1e30;
+    }
+
+    function approve(address spender, uint256 value) external {
+        allowance[msg.sender][spender] = value;
+    }
+
+    function transfer(address to, uint256 value) external {
+        balanceOf[msg.sender] -= value;
+        balanceOf[to] += value;
+    }
+
+    function transferFrom(address from, address to, uint256 value) external {
+        allowance[from][msg.sender] -= value;
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+    }
+}
+
 /// @notice Calls the bridge again from inside a transfer.
 contract ReentrantToken is ERC20("Again", "AGAIN") {
     Bridge public bridge;

@@ -57,6 +57,8 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
     function sign(uint256 secret, bytes32 digest) external returns (uint8 v, bytes32 r, bytes32 s);
     function snapshotState() external returns (uint256 id);
+    function startPrank(address sender) external;
+    function stopPrank() external;
     function toString(uint256 value) external returns (string memory);
     function warp(uint256 timestamp) external;
     function writeFile(string calldata path, string calldata data) external;

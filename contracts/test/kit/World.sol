@@ -2,9 +2,11 @@
 pragma solidity ^0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Authority} from "../../src/access/Authority.sol";
 import {Bridge} from "../../src/bridge/Bridge.sol";
 import {IBridge} from "../../src/interfaces/IBridge.sol";
 import {ILightClient} from "../../src/interfaces/ILightClient.sol";
+import {IValves} from "../../src/interfaces/IValves.sol";
 import {Packet} from "../../src/libraries/Packet.sol";
 import {MileVerseCoin} from "../../src/tokens/MileVerseCoin.sol";
 import {WrappedPoints} from "../../src/tokens/WrappedPoints.sol";
@@ -21,11 +23,15 @@ abstract contract World is Test {
     address internal constant POINTS_HOME = 0x4d56000000000000000000000000000000000001;
     address internal constant ALICE = address(0xa11ce);
     address internal constant BOB = address(0xb0b);
+    address internal constant GOVERNOR = address(0x907);
+    address internal constant GUARDIAN = address(0x9a4d);
+    uint32 internal constant DELAY = 1 hours;
     uint256 internal constant NOW = 1_800_000_000;
 
     MileVerseCoin internal coin;
     ILightClient internal client;
     Bridge internal bridge;
+    Authority internal authority;
     WrappedPoints internal points;
 
     /// @dev Every packet the native chain ever sent, and how many of them went to this chain.
@@ -45,13 +51,37 @@ abstract contract World is Test {
         bridge = bridgeFor(coin);
         client = bridge.lightClient();
         points = bridge.points();
+        authority = Authority(bridge.authority());
         vm.prank(ALICE);
         coin.approve(address(bridge), type(uint256).max);
     }
 
     /// @dev A bridge to the native chain for any coin.
     function bridgeFor(IERC20 coin_) internal returns (Bridge) {
-        return new Bridge(Signer.key(SECRET), NATIVE, coin_, 0);
+        address next = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        Authority authority_ = authorityOf(next);
+        return new Bridge(Signer.key(SECRET), NATIVE, coin_, 0, address(authority_), unlimited(), unlimited());
+    }
+
+    /// @dev The authority over a bridge that may not be there yet.
+    function authorityOf(address bridge_) internal returns (Authority) {
+        return new Authority(bridge_, GOVERNOR, GUARDIAN, DELAY);
+    }
+
+    function unlimited() internal pure returns (IValves.Limits memory limits) {
+        uint96 none = type(uint96).max;
+        (limits.sendPerHour, limits.sendPerDay) = (none, none);
+        (limits.receivePerHour, limits.receivePerDay) = (none, none);
+        limits.largeFrom = none;
+    }
+
+    /// @dev The governor announces a call of the bridge, waits, and makes it.
+    function govern(bytes memory call) internal {
+        vm.prank(GOVERNOR);
+        authority.schedule(address(bridge), call, 0);
+        vm.warp(block.timestamp + DELAY);
+        vm.prank(GOVERNOR);
+        authority.execute(address(bridge), call);
     }
 
     /// @dev A transfer from the native chain, as its bridge would make it.
@@ -90,7 +120,15 @@ abstract contract World is Test {
 
     /// @dev The native chain sends coins home to `receiver`.
     function sendCoinHere(address receiver, uint256 amount, uint64 deadline) internal returns (uint64 index) {
-        index = append(Packet.encode(transferHere(ETHEREUM, address(coin), receiver, amount, deadline)));
+        return sendTokenHere(address(coin), receiver, amount, deadline);
+    }
+
+    /// @dev The native chain sends a token home to `receiver`, in units.
+    function sendTokenHere(address token, address receiver, uint256 units, uint64 deadline)
+        internal
+        returns (uint64 index)
+    {
+        index = append(Packet.encode(transferHere(ETHEREUM, token, receiver, units, deadline)));
         ++nativeSequence;
     }
 
@@ -166,18 +204,18 @@ abstract contract World is Test {
     {
         vm.prank(account);
         sequence = bridge.send(token, BOB, amount, deadline);
-        bool isCoin = token == address(coin);
+        bool isPoints = token == address(points);
         packet = Packet.encode(
             Packet.Transfer({
                 source: ETHEREUM,
                 destination: NATIVE,
                 sequence: sequence,
                 deadline: deadline,
-                home: isCoin ? ETHEREUM : NATIVE,
-                token: isCoin ? token : POINTS_HOME,
+                home: isPoints ? NATIVE : ETHEREUM,
+                token: isPoints ? POINTS_HOME : token,
                 sender: account,
                 receiver: BOB,
-                amount: amount
+                amount: amount / bridge.unit(token)
             })
         );
         vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");

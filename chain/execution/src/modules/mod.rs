@@ -32,6 +32,7 @@ use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
+    bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     staking::{Allocation, StakingRules},
 };
@@ -53,6 +54,7 @@ pub(crate) struct Config {
     /// Gas of one block.
     pub(crate) gas_limit: u64,
     pub(crate) ethereum: EthereumSide,
+    pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
     /// All coin of block 0.
@@ -72,6 +74,7 @@ impl Config {
             chain_id: genesis.chain_id,
             gas_limit: genesis.gas_limit,
             ethereum: genesis.ethereum,
+            bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
             // A genesis file that was checked has a sum and a hash; from one that was not, no

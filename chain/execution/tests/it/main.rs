@@ -22,3 +22,4 @@ mod rotation;
 mod signatures;
 mod staking;
 mod support;
+mod valves;

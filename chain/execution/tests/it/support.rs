@@ -16,6 +16,7 @@ use mileverse_execution::{
 use mileverse_primitives::{
     abi::IPoints,
     address::{BRIDGE, POINTS, ROTATION},
+    bridge::BridgeRules,
     checkpoint::Checkpoint,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
@@ -127,6 +128,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             coin: ETHEREUM_COIN,
             points: ETHEREUM_POINTS,
         },
+        bridge: BridgeRules::default(),
         // No coin at all from the start: these tests count what the bridge brings.
         staking: StakingRules {
             least_own_stake: U256::ZERO,

@@ -53,6 +53,7 @@ use mileverse_primitives::{
     Address, B256, U256,
     abi::{IPoints, IRotation, IStaking},
     address::{POINTS, ROTATION, STAKING},
+    bridge::BridgeRules,
     certificate,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     header::StateCommitment,
@@ -218,6 +219,7 @@ impl Net {
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
             },
+            bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             allocations: newcomers
                 .iter()

@@ -1,12 +1,15 @@
 //! Packets in: proven against an Ethereum checkpoint, then settled once.
 //!
 //! For each packet, in the protocol's order: if it has a receipt, nothing happens; a transfer in
-//! time is received; a late one expires, and an expiry packet goes home; an expiry releases the
-//! refund of the packet inside. One packet that breaks a rule refuses the whole delivery.
+//! time is received, or waits first if it is large; a late one, and one that cannot take effect,
+//! expires, and an expiry packet goes home; an expiry releases the refund of the packet inside. One
+//! packet that breaks a rule, or meets a pause, refuses the whole delivery.
 
 use super::{
-    EXPIRED, MAX_ITEMS, OUTBOUND, RECEIPTS, RECEIVED, checkpoint, outbox, proof, receipt, send,
+    EXPIRED, HELD, MAX_ITEMS, OUTBOUND, RECEIVED, checkpoint, outbox, outcome, proof, send,
+    set_outcome,
     token::{Sum, Token},
+    valves::{self, Admission},
 };
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host},
@@ -14,13 +17,15 @@ use crate::modules::{
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
-    abi::IBridge,
+    abi::{IBridge, IValves::Direction},
     address::BRIDGE,
     packet::{Expiry, Packet, REFUNDED, Transfer},
 };
 
 /// Reading and checking one packet, beside its proof.
 const ITEM_GAS: u64 = 1_000;
+/// The most that one transfer may bring: no sum of such amounts leaves 256 bits.
+const MAX_AMOUNT: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 
 pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Result<(), Fault> {
     if call.items.is_empty() || call.items.len() > MAX_ITEMS {
@@ -28,6 +33,7 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
             "a delivery holds 1 to {MAX_ITEMS} packets"
         )));
     }
+    valves::require_open(host, Direction::Receive)?;
     let checkpoint = checkpoint::find(host, call.ethereumBlock)?
         .ok_or_else(|| Fault::revert("the chain has no checkpoint of this Ethereum block"))?;
     let storage_root = proof::storage_root(
@@ -58,16 +64,16 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
             commitment,
             &item.storageProof,
         )?;
-        if receipt(host, id.sequence)? != 0 {
+        let settled = outcome(host, id.sequence)?;
+        if settled == RECEIVED || settled == EXPIRED {
             continue;
         }
         match packet {
+            Packet::Transfer(transfer) if settled == HELD => {
+                sent.extend(end_hold(host, transfer, commitment)?);
+            }
             Packet::Transfer(transfer) => {
-                if host.now() <= transfer.deadline && !is_nobody(transfer.receiver) {
-                    receive(host, &transfer, commitment)?;
-                } else {
-                    sent.push(expire(host, transfer, commitment)?);
-                }
+                sent.extend(admit(host, transfer, commitment)?);
             }
             Packet::Expiry(expiry) => refund(host, expiry, commitment)?,
             Packet::Rotation(_) => {
@@ -83,9 +89,112 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
     Ok(())
 }
 
-fn receive(host: &mut Host<'_>, transfer: &Transfer, commitment: B256) -> Result<(), Fault> {
-    let token = Token::of_packet(host, transfer.token)?;
-    record(host, transfer.id.sequence, RECEIVED)?;
+/// Anybody: a large transfer whose delay is over takes effect.
+pub(super) fn release(host: &mut Host<'_>, packet: &[u8]) -> Result<(), Fault> {
+    valves::require_open(host, Direction::Receive)?;
+    let (transfer, commitment) = read_held(host, packet)?;
+    match end_hold(host, transfer, commitment)? {
+        Some(home) => outbox::append(host, &[home]),
+        None => Ok(()),
+    }
+}
+
+/// The guardian: a large transfer that waits never takes effect.
+pub(super) fn stop(host: &mut Host<'_>, packet: &[u8]) -> Result<(), Fault> {
+    let (transfer, commitment) = read_held(host, packet)?;
+    let until = held_until(host, transfer.id.sequence, commitment)?;
+    if host.now() >= until {
+        return Err(Fault::revert(
+            "the transfer's delay is over; it can only be released",
+        ));
+    }
+    valves::unhold(host, transfer.id.sequence)?;
+    let home = expire(host, transfer, commitment)?;
+    outbox::append(host, &[home])
+}
+
+/// A transfer without an outcome, proven. Answers the expiry that goes home, if one does.
+fn admit(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<Option<B256>, Fault> {
+    let token = Token::of_packet(host, transfer.token);
+    let Some(token) = token.filter(|_| host.now() <= transfer.deadline) else {
+        return expire(host, transfer, commitment).map(Some);
+    };
+    if !can_receive(host, token, &transfer)? {
+        return expire(host, transfer, commitment).map(Some);
+    }
+    valves::require_unpaused(host, token)?;
+    match valves::admit_in(host, token, transfer.amount)? {
+        Admission::Now => receive(host, token, &transfer, commitment).map(|()| None),
+        Admission::After(seconds) => {
+            valves::hold(host, transfer.id.sequence, commitment, seconds).map(|()| None)
+        }
+        Admission::Never => expire(host, transfer, commitment).map(Some),
+    }
+}
+
+/// A transfer that waited: proven in time, so its deadline no longer counts.
+fn end_hold(
+    host: &mut Host<'_>,
+    transfer: Transfer,
+    commitment: B256,
+) -> Result<Option<B256>, Fault> {
+    let until = held_until(host, transfer.id.sequence, commitment)?;
+    if host.now() < until {
+        return Err(Fault::revert(format!(
+            "this large transfer waits until block time {until}; deliver or release it then"
+        )));
+    }
+    let token = Token::of_packet(host, transfer.token).ok_or_else(not_held)?;
+    valves::require_unpaused(host, token)?;
+    valves::unhold(host, transfer.id.sequence)?;
+    if can_receive(host, token, &transfer)? {
+        receive(host, token, &transfer, commitment).map(|()| None)
+    } else {
+        expire(host, transfer, commitment).map(Some)
+    }
+}
+
+/// Whether a transfer can take effect, now or ever. What cannot goes home at once.
+fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
+    if is_nobody(transfer.receiver) || transfer.amount > MAX_AMOUNT {
+        return Ok(false);
+    }
+    token.can_give(host, transfer.amount)
+}
+
+/// Reads a packet that somebody says is held; whether it is, its commitment shows.
+fn read_held(host: &mut Host<'_>, packet: &[u8]) -> Result<(Transfer, B256), Fault> {
+    host.charge(ITEM_GAS)?;
+    host.charge_words(HASH_WORD_GAS, packet.len())?;
+    let packet = Packet::decode(packet).map_err(|error| Fault::revert(error.to_string()))?;
+    let commitment = packet.commitment();
+    match packet {
+        Packet::Transfer(transfer) => Ok((transfer, commitment)),
+        _ => Err(not_held()),
+    }
+}
+
+/// When this very packet, which waits, may be released.
+fn held_until(host: &mut Host<'_>, sequence: u64, commitment: B256) -> Result<u64, Fault> {
+    let (held, until) = valves::held(host, sequence)?;
+    if outcome(host, sequence)? == HELD && held == commitment {
+        Ok(until)
+    } else {
+        Err(not_held())
+    }
+}
+
+fn not_held() -> Fault {
+    Fault::revert("no transfer with these bytes waits here")
+}
+
+fn receive(
+    host: &mut Host<'_>,
+    token: Token,
+    transfer: &Transfer,
+    commitment: B256,
+) -> Result<(), Fault> {
+    set_outcome(host, transfer.id.sequence, RECEIVED)?;
     host.log(
         BRIDGE,
         &IBridge::PacketReceived {
@@ -98,7 +207,7 @@ fn receive(host: &mut Host<'_>, transfer: &Transfer, commitment: B256) -> Result
 
 /// Refuses a transfer for ever; answers the commitment of the expiry that goes home.
 fn expire(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<B256, Fault> {
-    record(host, transfer.id.sequence, EXPIRED)?;
+    set_outcome(host, transfer.id.sequence, EXPIRED)?;
     host.log(
         BRIDGE,
         &IBridge::PacketExpired {
@@ -119,16 +228,15 @@ fn expire(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<B
 /// Returns the tokens of a packet from here that expired over there, once.
 fn refund(host: &mut Host<'_>, expiry: Expiry, commitment: B256) -> Result<(), Fault> {
     let Expiry { id, expired } = expiry;
-    let token = Token::of_packet(host, expired.token)?;
+    let token = Token::of_packet(host, expired.token).ok_or_else(not_outstanding)?;
+    valves::require_unpaused(host, token)?;
     let inner = Packet::Transfer(expired.clone()).commitment();
     let slot = OUTBOUND.entry(expired.id.sequence);
     if host.load(slot)? != U256::from_be_bytes(inner.0) {
-        return Err(Fault::revert(
-            "the expired packet was never sent from here, or is refunded already",
-        ));
+        return Err(not_outstanding());
     }
     host.store(slot, REFUNDED.into())?;
-    record(host, id.sequence, RECEIVED)?;
+    set_outcome(host, id.sequence, RECEIVED)?;
     host.log(
         BRIDGE,
         &IBridge::PacketReceived {
@@ -146,6 +254,6 @@ fn refund(host: &mut Host<'_>, expiry: Expiry, commitment: B256) -> Result<(), F
     token.give(host, expired.sender, expired.amount, Sum::Refunded)
 }
 
-fn record(host: &mut Host<'_>, sequence: u64, outcome: u8) -> Result<(), Fault> {
-    host.store(RECEIPTS.entry(sequence), U256::from(outcome))
+fn not_outstanding() -> Fault {
+    Fault::revert("the expired packet was never sent from here, or is refunded already")
 }

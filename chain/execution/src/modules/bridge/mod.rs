@@ -4,7 +4,8 @@
 //! ```txt
 //! slot
 //! 0   mapping(uint64 => bytes32)      outbound: commitment by sequence; 0 never sent, 1 refunded
-//! 1   mapping(uint64 => uint8)        receipts by inbound sequence: 0 none, 1 received, 2 expired
+//! 1   mapping(uint64 => uint8)        outcomes by inbound sequence: 0 none, 1 received, 2 expired,
+//!                                     3 held (to everybody else, none yet)
 //! 2   mapping(address => Totals)      sent, received, refunded (three words), by token here
 //! 3   uint64                          next sequence
 //! 4   uint64                          outbox size
@@ -15,13 +16,16 @@
 //!                                       +1  state root
 //!                                       +2  block hash
 //! 8   uint64                          number of the newest group key announced; 0 at genesis
+//! 9   ...                             limits, pauses and held transfers: `valves`
+//! 14  ...                             who may turn them: `governance`
 //! ```
 //!
 //! Tokens are named here by their addresses on this chain: the points module and the coin module.
 //! Points that leave are held in this module's points balance; coins that leave are destroyed.
 //!
-//! A transfer from Ethereum to the zero address or to a system module could never be used and
-//! would disturb the books, so it expires at once and is refunded.
+//! A transfer from Ethereum that cannot take effect expires at once and is refunded: one to the zero
+//! address or to a system module, of a token that is not the bridge's, of more than is held, or above
+//! a limit.
 //!
 //! Limits: [`MAX_ITEMS`] packets per delivery, [`MAX_INPUT`] bytes of calldata, proofs as
 //! `proof` says.
@@ -29,10 +33,13 @@
 pub(crate) mod announce;
 pub(crate) mod checkpoint;
 mod deliver;
+mod governance;
 pub(crate) mod outbox;
 mod proof;
+mod rate;
 mod send;
 mod token;
+mod valves;
 
 use super::{
     Config, decode,
@@ -41,10 +48,13 @@ use super::{
 };
 use alloy::{
     primitives::{Address, B256, U256},
-    sol_types::SolCall,
+    sol_types::{SolCall, SolInterface},
 };
 use mileverse_primitives::{
-    abi::IBridge::{self, IBridgeCalls as Call},
+    abi::{
+        IBridge::{self, IBridgeCalls as Call},
+        IValves,
+    },
     address::{BRIDGE, COIN, POINTS},
 };
 use token::Token;
@@ -68,21 +78,34 @@ const KEY_VERSION: Slot = Slot::at(BRIDGE, 8);
 const RECEIVED: u8 = 1;
 /// An inbound transfer came too late and never will take effect.
 const EXPIRED: u8 = 2;
+/// A large transfer was proven in time and waits.
+const HELD: u8 = 3;
 
 /// The coin of the genesis was locked on Ethereum at deployment; it counts as received.
 pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
-    vec![
+    let mut words = vec![
         (NEXT_SEQUENCE, U256::ONE),
         (token::received_slot(COIN), config.coins),
-    ]
+    ];
+    for (token, limits) in [(POINTS, config.bridge.points), (COIN, config.bridge.coin)] {
+        words.extend(valves::words(token, &limits.into()));
+    }
+    words.extend(governance::genesis_storage(config));
+    words
 }
 
 /// What every send and most deliveries touch.
 pub(crate) fn expected_slots(caller: Address) -> Vec<(Address, U256)> {
-    let mut slots = vec![NEXT_SEQUENCE, OUTBOX_SIZE, LATEST_CHECKPOINT];
+    let mut slots = vec![
+        NEXT_SEQUENCE,
+        OUTBOX_SIZE,
+        LATEST_CHECKPOINT,
+        valves::pauses(),
+    ];
     for token in [POINTS, COIN] {
         let totals = TOTALS.entry(token);
         slots.extend([totals, totals.field(1), totals.field(2)]);
+        slots.extend(valves::slots(token));
     }
     let mut places: Vec<_> = slots
         .into_iter()
@@ -95,6 +118,11 @@ pub(crate) fn expected_slots(caller: Address) -> Vec<(Address, U256)> {
 }
 
 pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    if let Some(selector) = data.first_chunk()
+        && IValves::IValvesCalls::valid_selector(*selector)
+    {
+        return governance::call(host, data);
+    }
     let call = decode::<Call>(data)?;
     if !matches!(call, Call::send(_)) {
         host.not_payable()?;
@@ -122,8 +150,9 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
             IBridge::outboundCall::abi_encode_returns(&B256::from(word))
         }
         Call::receipt(call) => {
-            let outcome = receipt(host, call.sequence)?;
-            IBridge::receiptCall::abi_encode_returns(&outcome)
+            let outcome = outcome(host, call.sequence)?;
+            let receipt = if outcome == HELD { 0 } else { outcome };
+            IBridge::receiptCall::abi_encode_returns(&receipt)
         }
         Call::totals(call) => {
             let totals = Token::here(call.token)?.totals(host)?;
@@ -157,8 +186,13 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
 }
 
 /// The outcome of an inbound packet.
-fn receipt(host: &mut Host<'_>, sequence: u64) -> Result<u8, Fault> {
+fn outcome(host: &mut Host<'_>, sequence: u64) -> Result<u8, Fault> {
     host.load(RECEIPTS.entry(sequence))?
         .try_into()
         .map_err(|_| Fault::overflow())
+}
+
+/// Received and expired are for ever: whoever calls this has seen neither.
+fn set_outcome(host: &mut Host<'_>, sequence: u64, outcome: u8) -> Result<(), Fault> {
+    host.store(RECEIPTS.entry(sequence), U256::from(outcome))
 }

@@ -3,6 +3,7 @@
 use super::{
     NEXT_SEQUENCE, OUTBOUND, outbox,
     token::{Sum, Token},
+    valves,
 };
 use crate::modules::host::{Fault, Host};
 use alloy::primitives::{B256, U256};
@@ -26,6 +27,7 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64,
             "the deadline must lie after this block's time and at most 30 days after it",
         ));
     }
+    valves::admit_out(host, token, call.amount)?;
     token.take(host, call.amount)?;
     token.count(host, Sum::Sent, call.amount)?;
     let transfer = Transfer {

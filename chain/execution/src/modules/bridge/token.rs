@@ -63,12 +63,11 @@ impl Token {
         }
     }
 
-    /// The token that a packet names.
-    pub(super) fn of_packet(host: &Host<'_>, named: packet::Token) -> Result<Self, Fault> {
+    /// The token that a packet names, if it is one of this bridge's.
+    pub(super) fn of_packet(host: &Host<'_>, named: packet::Token) -> Option<Self> {
         [Self::Points, Self::Coin]
             .into_iter()
             .find(|token| token.at_home(host) == named)
-            .ok_or_else(|| Fault::revert("the packet's token is not registered with the bridge"))
     }
 
     /// How packets name it.
@@ -86,7 +85,8 @@ impl Token {
         }
     }
 
-    const fn address(self) -> Address {
+    /// Its address on this chain.
+    pub(super) const fn address(self) -> Address {
         match self {
             Self::Points => POINTS,
             Self::Coin => COIN,
@@ -152,6 +152,11 @@ impl Token {
         }
     }
 
+    /// Whether the books have as much to give: a token at home leaves only from what is held.
+    pub(super) fn can_give(self, host: &mut Host<'_>, amount: U256) -> Result<bool, Fault> {
+        Ok(self == Self::Coin || amount <= self.backing(host)?)
+    }
+
     /// Gives tokens: from what is held if at home, made if away.
     pub(super) fn give(
         self,
@@ -160,7 +165,7 @@ impl Token {
         amount: U256,
         sum: Sum,
     ) -> Result<(), Fault> {
-        if self == Self::Points && self.backing(host)? < amount {
+        if !self.can_give(host, amount)? {
             return Err(Fault::revert("the bridge holds fewer points than this"));
         }
         self.count(host, sum, amount)?;

@@ -37,6 +37,11 @@
 //! [staking]                       # any of the rules, by their names in the genesis file
 //! seats = 21
 //! rewardPool = "4500000"          # coin in MVC with decimals, all else as in the genesis file
+//!
+//! [bridge]                        # who may stop the bridge and open it again, and what may cross
+//! guardian = "0x…"
+//! governor = "0x…"
+//! points = { sendPerHour = "10000000000000000" }   # smallest units, as in the genesis file
 //! ```
 //!
 //! Everything is checked as `genesis check` does, before anything is written.
@@ -45,6 +50,7 @@ use crate::{config::read_limited, dealer, error::Error};
 use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
+    bridge::BridgeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules},
@@ -116,6 +122,8 @@ struct Spec {
     gas_limit: u64,
     timestamp_ms: Option<u64>,
     ethereum: Ethereum,
+    #[serde(default)]
+    bridge: BridgeRules,
     members: Vec<Member>,
     #[serde(default)]
     issuers: Vec<Quota>,
@@ -241,6 +249,7 @@ impl Spec {
                 coin: self.ethereum.coin,
                 points: self.ethereum.points,
             },
+            bridge: self.bridge,
             staking: rules(self.staking)?,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
         })
