@@ -6,6 +6,7 @@
 #![recursion_limit = "512"]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod joining;
 mod rotation;
 mod support;
 
@@ -153,6 +154,7 @@ fn a_new_node_fetches_the_state_of_an_old_net_and_follows() {
     run(&shape, 8, |net, plan| {
         let synced = OneSynced {
             least,
+            most: u64::MAX,
             signs: false,
         };
         joins_late(net, plan, 4, 6).property(synced)
@@ -176,6 +178,7 @@ fn a_new_node_syncs_over_lossy_links() {
             })
             .property(OneSynced {
                 least: 10,
+                most: u64::MAX,
                 signs: false,
             })
     });
@@ -192,7 +195,11 @@ fn a_new_node_that_synced_is_elected_and_signs() {
     };
     let least = 4 * shape.epoch_blocks;
     run(&shape, 7, |net, plan| {
-        let synced = OneSynced { least, signs: true };
+        let synced = OneSynced {
+            least,
+            most: u64::MAX,
+            signs: true,
+        };
         joins_late(net, plan, 5, 4).property(synced)
     });
 }

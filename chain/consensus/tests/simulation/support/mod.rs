@@ -99,6 +99,8 @@ pub struct Shape {
     pub failing: BTreeSet<u64>,
     /// Members whose owners ask for a new group key from the start.
     pub asking: usize,
+    /// The height from which they ask for another one.
+    pub asking_again: Option<u64>,
     /// Nodes (by number) that take no part in making one, though they are its players.
     pub mute: BTreeSet<usize>,
     /// Nodes (by number) that sign a second header for each view they lead.
@@ -119,6 +121,7 @@ impl Shape {
             deaf: BTreeMap::new(),
             failing: BTreeSet::new(),
             asking: 0,
+            asking_again: None,
             mute: BTreeSet::new(),
             twins: BTreeSet::new(),
             corrupted: BTreeSet::new(),
@@ -243,11 +246,7 @@ impl Net {
         let registrations = newcomers
             .iter()
             .map(|newcomer| (newcomer.register(), coins(20_000)));
-        let requests = (0..shape.asking).map(|number| {
-            let call = IRotation::requestCall {}.abi_encode();
-            let request = sign(&owner(number), ROTATION, 0, U256::ZERO, call);
-            (request, U256::ZERO)
-        });
+        let requests = (0..shape.asking).map(|number| (request(number, 0), U256::ZERO));
         let waiting = issues.chain(registrations).chain(requests).collect();
         Self {
             rota,
@@ -351,6 +350,12 @@ impl Newcomer {
         };
         sign(&self.owner, STAKING, 0, coins(10_000), call.abi_encode())
     }
+}
+
+/// The owner of member `number` asks for a new group key.
+fn request(number: usize, nonce: u64) -> Transaction {
+    let call = IRotation::requestCall {}.abi_encode();
+    sign(&owner(number), ROTATION, nonce, U256::ZERO, call)
 }
 
 fn issue(issuer: &PrivateKeySigner, nonce: u64) -> Transaction {
@@ -526,6 +531,21 @@ impl EngineDefinition for Net {
             );
             node.child("twin").spawn(move |_| twin);
         }
+        let mempool = self.mempool();
+        if let Some(height) = self.shape.asking_again {
+            let (mempool, asking) = (mempool.clone(), self.shape.asking);
+            let mut tips = tips.clone();
+            node.child("owners").spawn(move |_| async move {
+                let due = tips.wait_for(|tip| tip.header.height >= height).await;
+                let sender = Sender {
+                    nonce: 1,
+                    balance: U256::ZERO,
+                };
+                for number in (0..asking).filter(|_| due.is_ok()) {
+                    mempool.add(request(number, 1), sender).unwrap();
+                }
+            });
+        }
         let running = launch(Launch {
             context: node.child("validator"),
             disk: Disk::FAST,
@@ -544,7 +564,7 @@ impl EngineDefinition for Net {
             rotation_secrets: self.rotation_secrets[number].clone(),
             rotates: !self.shape.mute.contains(&number),
             duties: duties.clone(),
-            mempool: self.mempool(),
+            mempool,
             index: index.clone(),
             tip,
             schemes: schemes.clone(),

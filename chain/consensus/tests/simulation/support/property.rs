@@ -67,7 +67,8 @@ impl OneChain {
                 .count() as u64;
         }
         let shape = self.shape();
-        let due = ISSUES + (shape.nodes - shape.seats + shape.asking) as u64;
+        let asked = shape.asking * (1 + usize::from(shape.asking_again.is_some()));
+        let due = ISSUES + (shape.nodes - shape.seats + asked) as u64;
         if issued != due {
             return Err(format!("{issued} of {due} transactions are final"));
         }
@@ -169,6 +170,8 @@ impl Property<PublicKey, Validator> for OneChain {
 pub struct OneSynced {
     /// The least height that it must have skipped to.
     pub least: u64,
+    /// The greatest.
+    pub most: u64,
     /// Whether it must have become a delegate that signs.
     pub signs: bool,
 }
@@ -190,7 +193,7 @@ impl Property<PublicKey, Validator> for OneSynced {
         let synced: Vec<_> = states
             .iter()
             .zip(&firsts)
-            .filter(|(_, first)| **first >= self.least)
+            .filter(|(_, first)| (self.least..=self.most).contains(*first))
             .collect();
         let fetched = synced
             .iter()
