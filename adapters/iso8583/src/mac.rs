@@ -56,7 +56,7 @@ pub(crate) fn two_keys(hex: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
 }
 
 fn unhex(hex: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-    if hex.len() % 2 != 0 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if !hex.len().is_multiple_of(2) || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(KeyError::Hex);
     }
     let byte = |at: usize| {

@@ -204,7 +204,7 @@ fn applied(answer: &Message, data: &Additional) -> Result<Known, Unknown> {
 
 /// The available balance in a unit: parts of account type, amount type, unit, sign, twelve digits.
 fn available(balances: &str, unit: &str) -> Option<Miles> {
-    if balances.is_empty() || balances.len() % 20 != 0 {
+    if balances.is_empty() || !balances.len().is_multiple_of(20) {
         return None;
     }
     let mut parts = (0..balances.len())
