@@ -1,9 +1,9 @@
 //! The verbs below `mileverse bench`.
 
-use crate::{consensus, error::Error, simulate};
+use crate::{consensus, error::Error, relay, simulate};
 use clap::{Args, Subcommand};
 
-/// Measure the chain, or try it in seeded simulations.
+/// Measure the chain and the relayer, or try the chain in seeded simulations.
 #[derive(Args, Debug)]
 pub struct Command {
     #[command(subcommand)]
@@ -14,6 +14,8 @@ pub struct Command {
 enum Verb {
     /// Blocks per second, finality and processor time of a committee.
     Consensus(consensus::Command),
+    /// Packets a minute and latency of the relayer, both ways.
+    Relay(relay::Command),
     /// Seeded simulations of whole nets in trouble.
     Simulate(simulate::Command),
 }
@@ -22,6 +24,7 @@ enum Verb {
 pub fn run(command: Command) -> Result<(), Error> {
     match command.verb {
         Verb::Consensus(command) => consensus::run(&command),
+        Verb::Relay(command) => relay::run(&command),
         Verb::Simulate(command) => simulate::run(&command),
     }
 }

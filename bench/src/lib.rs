@@ -1,8 +1,9 @@
-//! The verb `mileverse bench`: what the chain can do, in figures, and whether it holds in trouble.
+//! The verb `mileverse bench`: what the chain and the relayer can do, in figures, and whether it holds in trouble.
 //!
 //! | verb | |
 //! |---|---|
 //! | `bench consensus` | blocks per second, finality and CPU, of real processes over TCP or simulated |
+//! | `bench relay` | packets a minute, and how long each takes, through the whole system |
 //! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
 
 #![recursion_limit = "512"]
@@ -13,6 +14,7 @@ mod error;
 mod machine;
 mod output;
 mod progress;
+mod relay;
 mod simulate;
 
 pub use command::{Command, run};
