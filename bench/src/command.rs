@@ -1,9 +1,9 @@
 //! The verbs below `mileverse bench`.
 
-use crate::{consensus, error::Error, simulate, tps};
+use crate::{consensus, error::Error, relay, simulate, tps};
 use clap::{Args, Subcommand};
 
-/// Measure the chain, or try it in seeded simulations.
+/// Measure the chain and the relayer, or try the chain in seeded simulations.
 #[derive(Args, Debug)]
 pub struct Command {
     #[command(subcommand)]
@@ -16,6 +16,8 @@ enum Verb {
     Consensus(consensus::Command),
     /// Transactions per second through public JSON-RPC.
     Tps(tps::Command),
+    /// Packets a minute and latency of the relayer, both ways.
+    Relay(relay::Command),
     /// Seeded simulations of whole nets in trouble.
     Simulate(simulate::Command),
 }
@@ -25,6 +27,7 @@ pub fn run(command: Command) -> Result<(), Error> {
     match command.verb {
         Verb::Consensus(command) => consensus::run(&command),
         Verb::Tps(command) => tps::run(&command),
+        Verb::Relay(command) => relay::run(&command),
         Verb::Simulate(command) => simulate::run(&command),
     }
 }

@@ -1,9 +1,10 @@
-//! The verb `mileverse bench`: what the chain can do, in figures, and whether it holds in trouble.
+//! The verb `mileverse bench`: what the chain and the relayer can do, in figures, and whether it holds in trouble.
 //!
 //! | verb | |
 //! |---|---|
 //! | `bench consensus` | blocks per second, finality and CPU, of real processes over TCP or simulated |
 //! | `bench tps` | final transactions per second, handed in over public JSON-RPC |
+//! | `bench relay` | packets a minute, and how long each takes, through the whole system |
 //! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
 
 #![recursion_limit = "512"]
@@ -16,6 +17,7 @@ mod machine;
 mod net;
 mod output;
 mod progress;
+mod relay;
 mod simulate;
 mod tps;
 

@@ -1,7 +1,8 @@
 //! What ends the relayer, and what it only waits out.
 
+use crate::{keys::SignerError, store::Database};
 use mileverse_primitives::Address;
-use mileverse_wallet::{keystore::KeystoreError, rpc::RpcError, transaction::SignError};
+use mileverse_wallet::{client::ClientError, keystore::KeystoreError, rpc::RpcError};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -20,10 +21,12 @@ pub enum Error {
     #[error(transparent)]
     Keystore(#[from] KeystoreError),
     /// The database cannot be opened.
-    #[error("the database {path} cannot be opened ({reason}); check the path and its permissions")]
+    #[error(
+        "the database {database} cannot be opened ({reason}); check its place and its permissions"
+    )]
     Database {
-        /// Which file.
-        path: PathBuf,
+        /// Which.
+        database: Database,
         /// Why.
         reason: String,
     },
@@ -31,7 +34,7 @@ pub enum Error {
     #[error(
         "another relayer is running on the database {0}; stop it first, or use another database"
     )]
-    Locked(PathBuf),
+    Locked(Database),
     /// The database failed while running.
     #[error("the relayer's database failed: {0}; check the disk, then start the relayer again")]
     Store(#[from] sqlx::Error),
@@ -42,9 +45,9 @@ pub enum Error {
     Damaged(String),
     /// The database was made on other chains.
     #[error(
-        "the database belongs to another network; use another database path, or move the old file away"
+        "the database knows the route {0} on another network; name the route differently, or use another database"
     )]
-    OtherNetwork,
+    OtherNetwork(String),
     /// The two ends of the bridge do not know each other.
     #[error("{0}; check the endpoints and the bridge address in the configuration")]
     Mismatch(String),
@@ -71,9 +74,40 @@ pub enum Error {
         /// The first missing sequence or index.
         sequence: u64,
     },
+    /// Bytes that an endpoint gave are not what the chain holds; found again. Passes.
+    #[error("the source holds another packet {sequence} than its endpoint said; finding it again")]
+    Rewound {
+        /// The first such packet.
+        sequence: u64,
+    },
     /// A signature.
     #[error(transparent)]
-    Sign(#[from] SignError),
+    Sign(#[from] SignerError),
+    /// A question about a packet or an account.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No such route.
+    #[error("the configuration has no route {name:?}; it has {known}")]
+    Route {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A packet did not come to its end in time.
+    #[error("{0}")]
+    Unfinished(String),
+    /// `check` found something wrong.
+    #[error("{0} of the checks failed; what to do stands beside each")]
+    Checks(usize),
+    /// The HTTP server.
+    #[error("the relayer cannot listen on {address} ({source}); choose another listen address")]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The runtime or the signal handlers.
     #[error("the relayer could not start: {0}")]
     Start(std::io::Error),
@@ -85,7 +119,14 @@ pub enum Error {
 impl Error {
     /// Whether waiting may help. What does not pass ends the process.
     pub const fn passes(&self) -> bool {
-        matches!(self, Self::Rpc(_) | Self::TooDear { .. } | Self::Gap { .. })
+        matches!(
+            self,
+            Self::Rpc(_)
+                | Self::TooDear { .. }
+                | Self::Gap { .. }
+                | Self::Rewound { .. }
+                | Self::Sign(SignerError::Remote { .. })
+        )
     }
 
     /// The bridge in the configuration is not the one that the native chain names.

@@ -1,4 +1,4 @@
-//! The relayer: carries packets between the native chain and Ethereum, both ways.
+//! The relayer: carries packets between native chains and Ethereum, both ways.
 //!
 //! It holds no power. Anybody may deliver any packet; the chains check the proofs, and delivering
 //! twice does nothing. What a relayer promises is that nothing is forgotten:
@@ -9,20 +9,33 @@
 //! ```
 //!
 //! Each worker finds packets by counting (outbox index, sequence), so a gap shows and is never
-//! skipped. It sends one transaction at a time, a batch in each, written to the database before
-//! anybody sees it ([`transaction`]). A packet that is refused is set aside and tried again later
-//! while the others go on. A packet is done when its receipt is final at the destination.
+//! skipped. It sends batches, one transaction at a time for each of its keys, written to the
+//! database before anybody sees it ([`transaction`]). A packet that is refused is set aside and
+//! tried again later while the others go on. A packet is done when its receipt is final at the
+//! destination.
+//!
+//! ```txt
+//! config, rules        what it is told            command   its verbs
+//! route                one route, put together    watch     looks at it from time to time
+//! chain, keys, store   what it works with         http      shows it: metrics, health, pages
+//! worker, transaction  the work                   metrics   figures
+//! ```
 
 pub mod chain;
 pub mod clock;
 pub mod config;
+pub mod http;
+pub mod keys;
+pub mod metrics;
+pub mod rules;
 pub mod store;
 pub mod transaction;
 pub mod worker;
 
 mod command;
 mod error;
-mod status;
+mod route;
+mod watch;
 
 pub use command::{Command, run};
 pub use error::Error;

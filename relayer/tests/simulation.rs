@@ -14,15 +14,18 @@ mod world;
 
 use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::{
-    B256,
+    Address, B256,
     packet::{Packet, REFUNDED},
 };
 use mileverse_relayer::{
     Error,
     clock::Clock,
-    store::{Direction, Position, Store},
-    transaction::{Limits, Sender},
-    worker::{Delivery, ToEthereum, ToNative, Worker},
+    keys::Signer,
+    metrics::Metrics,
+    rules::Rules,
+    store::{Database, Direction, Network, Position, RouteStore, Store},
+    transaction::{Limits, Profit, Sender},
+    worker::{Delivery, Orders, ToEthereum, ToNative, Worker},
 };
 use mileverse_wallet::rpc::Chain;
 use rand::Rng as _;
@@ -35,12 +38,42 @@ use world::{ETHEREUM, NATIVE, Shared, Trouble, ethereum::FakeEthereum, native::F
 /// A running relayer: gone when dropped, as after a crash.
 struct Relayer {
     store: Store,
+    rows: RouteStore,
     to_ethereum: ToEthereum<FakeNative, FakeEthereum>,
     to_native: ToNative<FakeNative, FakeEthereum>,
 }
 
-fn limits() -> Limits {
+const NETWORK: Network = Network {
+    native_chain: NATIVE,
+    native_genesis: B256::ZERO,
+    ethereum_chain: ETHEREUM,
+    ethereum_bridge: Address::ZERO,
+};
+
+/// How a relayer is set up.
+#[derive(Clone)]
+struct Setup {
+    batch: usize,
+    /// Keys for each direction.
+    keys: u8,
+    rules: Rules,
+    profit: Option<Profit>,
+}
+
+impl Setup {
+    fn of(batch: usize) -> Self {
+        Self {
+            batch,
+            keys: 1,
+            rules: Rules::default(),
+            profit: None,
+        }
+    }
+}
+
+fn limits(profit: Option<Profit>) -> Limits {
     Limits {
+        profit,
         max_gas: world::ledger::MAX_GAS,
         max_fee: 1_000_000,
         rebroadcast: Duration::from_secs(3),
@@ -49,23 +82,42 @@ fn limits() -> Limits {
 }
 
 impl Relayer {
-    async fn start(shared: &Shared, database: &Path, batch: usize) -> Self {
-        let store = Store::open(database).await.unwrap();
+    async fn start(shared: &Shared, database: &Path, setup: &Setup) -> Self {
+        let store = Store::open(&Database::Sqlite(database.to_owned()))
+            .await
+            .unwrap();
+        let rows = store.bind("main", &NETWORK).await.unwrap();
         let clock = {
             let shared = shared.clone();
             Clock::from_fn(move || shared.lock().now_ms)
         };
-        let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).unwrap();
+        let metrics = Metrics::default();
         let delivery = |direction, chain_id| {
-            let sender = Sender::new(
-                store.clone(),
+            let senders = (0..setup.keys).map(|number| {
+                let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(7 + number)).unwrap();
+                Sender::new(
+                    rows.clone(),
+                    direction,
+                    Signer::Local(key),
+                    chain_id,
+                    limits(setup.profit),
+                    clock.clone(),
+                    metrics.clone(),
+                )
+            });
+            let orders = Orders {
+                batch: setup.batch,
+                rules: setup.rules.clone(),
+                only: None,
+            };
+            Delivery::new(
+                rows.clone(),
+                senders.collect(),
                 direction,
-                key.clone(),
-                chain_id,
-                limits(),
+                orders,
                 clock.clone(),
-            );
-            Delivery::new(store.clone(), sender, direction, batch, clock.clone())
+                metrics.clone(),
+            )
         };
         Self {
             to_ethereum: ToEthereum::new(
@@ -84,6 +136,7 @@ impl Relayer {
                 7,
             ),
             store,
+            rows,
         }
     }
 
@@ -95,22 +148,28 @@ impl Relayer {
     }
 }
 
+/// Where databases are made: in memory if the machine offers that, since a storm opens thousands.
+fn directory() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    tempfile::tempdir_in(memory).unwrap_or_else(|_| tempfile::tempdir().unwrap())
+}
+
 /// A world, a relayer in it, and its database.
 struct Run {
     shared: Shared,
     relayer: Option<Relayer>,
     directory: tempfile::TempDir,
-    batch: usize,
+    setup: Setup,
     seed: u64,
 }
 
 impl Run {
-    fn new(seed: u64, trouble: Trouble, batch: usize) -> Self {
+    fn new(seed: u64, trouble: Trouble, setup: Setup) -> Self {
         Self {
             shared: Shared::new(seed, trouble),
             relayer: None,
-            directory: tempfile::tempdir().unwrap(),
-            batch,
+            directory: directory(),
+            setup,
             seed,
         }
     }
@@ -123,7 +182,7 @@ impl Run {
     async fn tick(&mut self, direction: Direction) -> Option<bool> {
         if self.relayer.is_none() {
             let database = self.database();
-            self.relayer = Some(Relayer::start(&self.shared, &database, self.batch).await);
+            self.relayer = Some(Relayer::start(&self.shared, &database, &self.setup).await);
         }
         let relayer = self.relayer.as_mut().unwrap();
         let crash = self.shared.crash.clone();
@@ -184,7 +243,7 @@ impl Run {
             (Direction::ToEthereum, sent_native),
             (Direction::ToNative, sent_ethereum),
         ] {
-            let counts = relayer.store.counts(direction).await.unwrap();
+            let counts = relayer.rows.counts(direction).await.unwrap();
             if counts.received + counts.expired != sent as u64 || counts.waiting + counts.landed > 0
             {
                 return false;
@@ -211,7 +270,7 @@ impl Run {
             let step = if round < 3_000 { 500 } else { 30_000 };
             self.shared.lock().step(step, step);
         }
-        let counts = self.relayer.as_ref().unwrap().store.clone();
+        let counts = self.relayer.as_ref().unwrap().rows.clone();
         panic!(
             "seed {}: not everything was delivered: {:?} {:?}",
             self.seed,
@@ -254,8 +313,12 @@ impl Run {
 }
 
 async fn storm(seed: u64, trouble: Trouble, lose: bool) {
-    let batch = [1, 3, 128][seed as usize % 3];
-    let mut run = Run::new(seed, trouble, batch);
+    let batch = [1, 3, 128][seed as usize / 2 % 3];
+    let setup = Setup {
+        keys: 1 + (seed % 3) as u8,
+        ..Setup::of(batch)
+    };
+    let mut run = Run::new(seed, trouble, setup);
     for _ in 0..250 {
         let (direction, sends, poison, loses) = {
             let mut world = run.shared.lock();
@@ -353,7 +416,7 @@ fn a_crash_at_every_single_call_is_survived() {
 #[test]
 fn a_quiet_world_takes_few_transactions_and_no_repeats() {
     block_on(async {
-        let mut run = Run::new(1, Trouble::default(), 128);
+        let mut run = Run::new(1, Trouble::default(), Setup::of(128));
         for _ in 0..300 {
             let mut world = run.shared.lock();
             let deadline = world.now_s() + 100_000;
@@ -372,7 +435,7 @@ fn a_quiet_world_takes_few_transactions_and_no_repeats() {
 #[test]
 fn one_refused_packet_does_not_hold_up_the_others() {
     block_on(async {
-        let mut run = Run::new(2, Trouble::default(), 128);
+        let mut run = Run::new(2, Trouble::default(), Setup::of(128));
         {
             let mut world = run.shared.lock();
             let deadline = world.now_s() + 1_000_000;
@@ -387,7 +450,7 @@ fn one_refused_packet_does_not_hold_up_the_others() {
             run.shared.lock().step(100, 100);
         }
         {
-            let store = &run.relayer.as_ref().unwrap().store;
+            let store = &run.relayer.as_ref().unwrap().rows;
             let counts = store.counts(Direction::ToEthereum).await.unwrap();
             assert_eq!((counts.received, counts.waiting), (18, 2));
             let aside = store.set_asides(Direction::ToEthereum, 10).await.unwrap();
@@ -404,7 +467,7 @@ fn one_refused_packet_does_not_hold_up_the_others() {
 #[test]
 fn a_packet_that_the_endpoint_hides_stops_the_count_until_it_shows() {
     block_on(async {
-        let mut run = Run::new(3, Trouble::default(), 128);
+        let mut run = Run::new(3, Trouble::default(), Setup::of(128));
         {
             let mut world = run.shared.lock();
             let deadline = world.now_s() + 1_000_000;
@@ -418,7 +481,7 @@ fn a_packet_that_the_endpoint_hides_stops_the_count_until_it_shows() {
         for _ in 0..400 {
             run.tick(Direction::ToNative).await;
             let position = {
-                let store = &run.relayer.as_ref().unwrap().store;
+                let store = &run.relayer.as_ref().unwrap().rows;
                 let first = Position {
                     next: 1,
                     search_block: 0,
@@ -437,5 +500,166 @@ fn a_packet_that_the_endpoint_hides_stops_the_count_until_it_shows() {
         }
         run.finish().await;
         run.check();
+    });
+}
+
+#[test]
+fn several_keys_work_side_by_side_on_packets_of_their_own() {
+    block_on(async {
+        let setup = Setup {
+            keys: 3,
+            ..Setup::of(20)
+        };
+        let mut run = Run::new(4, Trouble::default(), setup);
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..60 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            }
+        }
+        // Found, and all three keys sign in one look, before any block comes.
+        run.tick(Direction::ToEthereum).await;
+        {
+            let rows = &run.relayer.as_ref().unwrap().rows;
+            let signed = rows.signed(Direction::ToEthereum).await.unwrap();
+            let mut packets: Vec<_> = signed.iter().flat_map(|row| row.packets.clone()).collect();
+            packets.sort_unstable();
+            assert_eq!(signed.len(), 3);
+            assert_eq!(packets, (1..=60).collect::<Vec<_>>(), "none twice");
+        }
+        run.finish().await;
+        run.check();
+        assert_eq!(run.shared.lock().ethereum.batches, [20, 20, 20]);
+    });
+}
+
+#[test]
+fn a_backlog_does_not_keep_fresh_packets_waiting() {
+    block_on(async {
+        let mut run = Run::new(5, Trouble::default(), Setup::of(10));
+        let deadline = run.shared.lock().now_s() + 1_000_000;
+        for _ in 0..400 {
+            let mut world = run.shared.lock();
+            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+        }
+        for _ in 0..60 {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(100, 100);
+        }
+        let fresh = {
+            let mut world = run.shared.lock();
+            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            world.native.bridge.sent.len() as u64
+        };
+        let arrived = |run: &Run| {
+            let world = run.shared.lock();
+            let receipts = &world.ethereum.head().bridge.receipts;
+            receipts.contains_key(&fresh)
+        };
+        // A block may be too dear for the first offer, so it can take a while.
+        while !arrived(&run) {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(100, 100);
+        }
+        {
+            let world = run.shared.lock();
+            let receipts = &world.ethereum.head().bridge.receipts;
+            assert!(receipts.len() < 390, "it came with the last");
+            assert!(receipts.contains_key(&1), "the oldest waits");
+        }
+        run.finish().await;
+        run.check();
+    });
+}
+
+#[test]
+fn what_the_rules_pass_over_waits_for_others_and_holds_up_nobody() {
+    block_on(async {
+        let rules = Rules {
+            least_amount: Some(mileverse_primitives::U256::from(6)),
+            ..Rules::default()
+        };
+        let setup = Setup {
+            rules,
+            ..Setup::of(3)
+        };
+        let mut run = Run::new(6, Trouble::default(), setup);
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            // The amount is the sequence, in this world.
+            for _ in 0..10 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            }
+        }
+        for _ in 0..2_000 {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(100, 100);
+            let rows = &run.relayer.as_ref().unwrap().rows;
+            if rows.counts(Direction::ToEthereum).await.unwrap().received == 5 {
+                break;
+            }
+        }
+        {
+            let rows = &run.relayer.as_ref().unwrap().rows;
+            let counts = rows.counts(Direction::ToEthereum).await.unwrap();
+            assert_eq!((counts.received, counts.waiting), (5, 5));
+            let aside = rows.set_asides(Direction::ToEthereum, 10).await.unwrap();
+            assert!(aside.iter().all(|one| one.reason.contains("is below 6")));
+        }
+        run.stop().await;
+        // Without the rule they are carried, once their time comes.
+        run.setup.rules = Rules::default();
+        run.finish().await;
+        run.check();
+    });
+}
+
+#[test]
+fn a_packet_waits_for_cheaper_gas_but_not_for_ever() {
+    block_on(async {
+        let longest_wait = Duration::from_secs(600);
+        let setup = Setup {
+            profit: Some(Profit {
+                most_per_packet: 1,
+                longest_wait,
+            }),
+            ..Setup::of(128)
+        };
+        let mut run = Run::new(7, Trouble::default(), setup);
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+        }
+        for _ in 0..50 {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(1_000, 1_000);
+        }
+        assert!(run.shared.lock().ethereum.head().bridge.receipts.is_empty());
+        run.shared.lock().now_ms += 600_000;
+        run.finish().await;
+        run.check();
+    });
+}
+
+#[test]
+fn a_packet_that_an_endpoint_made_up_is_found_again() {
+    block_on(async {
+        let mut run = Run::new(8, Trouble::default(), Setup::of(128));
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..5 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+                let head = world.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
+            world.lies = 2;
+        }
+        run.finish().await;
+        run.check();
+        assert_eq!(run.shared.lock().lies, 0, "nobody lied");
     });
 }

@@ -64,6 +64,17 @@ struct ApiKey {
 struct RelayerConfig {
     database: &'static str,
     poll_interval_ms: u64,
+    listen: &'static str,
+    route: RelayerRoutes,
+}
+
+#[derive(Serialize)]
+struct RelayerRoutes {
+    main: RelayerRoute,
+}
+
+#[derive(Serialize)]
+struct RelayerRoute {
     native: RelayerNative,
     ethereum: RelayerEthereum,
 }
@@ -71,17 +82,21 @@ struct RelayerConfig {
 #[derive(Serialize)]
 struct RelayerNative {
     rpc: Url,
-    keystore: PathBuf,
-    password_file: PathBuf,
+    keys: [RelayerKey; 1],
 }
 
 #[derive(Serialize)]
 struct RelayerEthereum {
     rpc: Url,
     bridge: Address,
+    keys: [RelayerKey; 1],
+    start_block: u64,
+}
+
+#[derive(Clone, Serialize)]
+struct RelayerKey {
     keystore: PathBuf,
     password_file: PathBuf,
-    start_block: u64,
 }
 
 /// The sandbox airline.
@@ -161,20 +176,28 @@ pub fn relayer(
     contracts: &Contracts,
 ) -> Result<Recipe, Error> {
     let directory = layout.relayer();
+    let key = RelayerKey {
+        keystore: layout.keystore(RELAYER),
+        password_file: layout.password(),
+    };
     let config = RelayerConfig {
         database: "relayer.sqlite",
         poll_interval_ms: 300,
-        native: RelayerNative {
-            rpc: native.clone(),
-            keystore: layout.keystore(RELAYER),
-            password_file: layout.password(),
-        },
-        ethereum: RelayerEthereum {
-            rpc: ethereum.clone(),
-            bridge: contracts.bridge,
-            keystore: layout.keystore(RELAYER),
-            password_file: layout.password(),
-            start_block: contracts.start_block,
+        // Any free port; the relayer's log says which.
+        listen: "127.0.0.1:0",
+        route: RelayerRoutes {
+            main: RelayerRoute {
+                native: RelayerNative {
+                    rpc: native.clone(),
+                    keys: [key.clone()],
+                },
+                ethereum: RelayerEthereum {
+                    rpc: ethereum.clone(),
+                    bridge: contracts.bridge,
+                    keys: [key],
+                    start_block: contracts.start_block,
+                },
+            },
         },
     };
     let path = directory.join("relayer.toml");

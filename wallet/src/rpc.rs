@@ -148,6 +148,15 @@ impl Endpoint {
         })
     }
 
+    /// An endpoint over a connection made elsewhere.
+    pub fn over(chain: Chain, url: String, provider: DynProvider) -> Self {
+        Self {
+            chain,
+            url,
+            provider,
+        }
+    }
+
     /// The chain it serves.
     pub const fn chain(&self) -> Chain {
         self.chain

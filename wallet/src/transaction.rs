@@ -4,9 +4,8 @@
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy},
     eips::eip2718::Encodable2718,
-    network::TxSignerSync,
-    primitives::{Address, B256, Bytes, TxKind, U256},
-    signers::local::PrivateKeySigner,
+    primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256},
+    signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use thiserror::Error;
 
@@ -70,44 +69,63 @@ pub struct Signed {
 #[error("the transaction could not be signed: {0}")]
 pub struct SignError(#[from] alloy::signers::Error);
 
-/// Signs.
-pub fn sign(signer: &PrivateKeySigner, transaction: &Unsigned) -> Result<Signed, SignError> {
+/// A transaction without its signature, in the form of its fees.
+enum Form {
+    Legacy(TxLegacy),
+    Dynamic(TxEip1559),
+}
+
+fn form(transaction: &Unsigned) -> Form {
     let to = TxKind::Call(transaction.to);
     let input = transaction.input.clone();
-    let envelope: TxEnvelope = match transaction.fees {
-        Fees::Legacy { price } => {
-            let mut unsigned = TxLegacy {
-                chain_id: Some(transaction.chain_id),
-                nonce: transaction.nonce,
-                gas_price: price,
-                gas_limit: transaction.gas_limit,
-                to,
-                value: transaction.value,
-                input,
-            };
-            let signature = signer.sign_transaction_sync(&mut unsigned)?;
-            unsigned.into_signed(signature).into()
-        }
-        Fees::Dynamic { max, tip } => {
-            let mut unsigned = TxEip1559 {
-                chain_id: transaction.chain_id,
-                nonce: transaction.nonce,
-                gas_limit: transaction.gas_limit,
-                max_fee_per_gas: max,
-                max_priority_fee_per_gas: tip,
-                to,
-                value: transaction.value,
-                access_list: Default::default(),
-                input,
-            };
-            let signature = signer.sign_transaction_sync(&mut unsigned)?;
-            unsigned.into_signed(signature).into()
-        }
+    match transaction.fees {
+        Fees::Legacy { price } => Form::Legacy(TxLegacy {
+            chain_id: Some(transaction.chain_id),
+            nonce: transaction.nonce,
+            gas_price: price,
+            gas_limit: transaction.gas_limit,
+            to,
+            value: transaction.value,
+            input,
+        }),
+        Fees::Dynamic { max, tip } => Form::Dynamic(TxEip1559 {
+            chain_id: transaction.chain_id,
+            nonce: transaction.nonce,
+            gas_limit: transaction.gas_limit,
+            max_fee_per_gas: max,
+            max_priority_fee_per_gas: tip,
+            to,
+            value: transaction.value,
+            access_list: Default::default(),
+            input,
+        }),
+    }
+}
+
+/// The bytes whose keccak256 is signed.
+pub fn signing_bytes(transaction: &Unsigned) -> Vec<u8> {
+    match form(transaction) {
+        Form::Legacy(unsigned) => unsigned.encoded_for_signing(),
+        Form::Dynamic(unsigned) => unsigned.encoded_for_signing(),
+    }
+}
+
+/// The transaction with a signature over [`signing_bytes`].
+pub fn assemble(transaction: &Unsigned, signature: Signature) -> Signed {
+    let envelope: TxEnvelope = match form(transaction) {
+        Form::Legacy(unsigned) => unsigned.into_signed(signature).into(),
+        Form::Dynamic(unsigned) => unsigned.into_signed(signature).into(),
     };
-    Ok(Signed {
+    Signed {
         hash: *envelope.tx_hash(),
         raw: envelope.encoded_2718().into(),
-    })
+    }
+}
+
+/// Signs.
+pub fn sign(signer: &PrivateKeySigner, transaction: &Unsigned) -> Result<Signed, SignError> {
+    let signature = signer.sign_hash_sync(&keccak256(signing_bytes(transaction)))?;
+    Ok(assemble(transaction, signature))
 }
 
 /// A node's estimate with a fifth added for what may change before the block, at most `cap`.

@@ -1,82 +1,109 @@
 //! The part that both chains share, over JSON-RPC.
 
-use super::{At, Inclusion, Ledger};
+use super::{At, Inclusion, Ledger, Pool};
 use alloy::{
     primitives::{Address, B256, Bytes, U256},
     providers::Provider,
 };
-use mileverse_primitives::abi::IBridge;
+use mileverse_primitives::{abi::IBridge, packet::REFUNDED};
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
     transaction::Fees,
 };
 
-/// One chain's endpoint and the bridge on that chain.
+/// One chain's endpoints and the bridge on that chain.
 #[derive(Clone, Debug)]
 pub struct Account {
-    endpoint: Endpoint,
+    pool: Pool,
     bridge: Address,
 }
 
 impl Account {
-    /// Prepares; nothing is sent yet.
-    pub fn new(chain: Chain, url: &str, bridge: Address) -> Result<Self, RpcError> {
-        Ok(Self {
-            endpoint: Endpoint::new(chain, url)?,
-            bridge,
-        })
+    /// Of these endpoints.
+    pub const fn new(pool: Pool, bridge: Address) -> Self {
+        Self { pool, bridge }
     }
 
-    /// The endpoint.
+    /// The endpoints.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The endpoints as one.
     pub const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        self.pool.endpoint()
+    }
+
+    /// Whether a packet that was sent from here is refunded.
+    pub async fn is_refunded(&self, sequence: u64) -> Result<bool, RpcError> {
+        let call = IBridge::outboundCall { sequence };
+        Ok(self.endpoint().view(self.bridge, &call).await? == REFUNDED)
+    }
+
+    /// What an account has, in wei.
+    pub async fn balance(&self, account: Address) -> Result<U256, RpcError> {
+        let endpoint = self.endpoint();
+        let balance = endpoint.provider().get_balance(account).await;
+        balance.map_err(|fault| endpoint.fault(fault))
     }
 }
 
 impl Ledger for Account {
     fn chain(&self) -> Chain {
-        self.endpoint.chain()
+        self.pool.chain()
     }
 
     async fn chain_id(&self) -> Result<u64, RpcError> {
-        self.endpoint
+        self.endpoint()
             .provider()
             .get_chain_id()
             .await
-            .map_err(|fault| self.endpoint.fault(fault))
+            .map_err(|fault| self.endpoint().fault(fault))
     }
 
     fn bridge(&self) -> Address {
         self.bridge
     }
 
+    async fn height(&self) -> Result<u64, RpcError> {
+        let endpoint = self.endpoint();
+        let height = endpoint.provider().get_block_number().await;
+        height.map_err(|fault| endpoint.fault(fault))
+    }
+
     async fn nonce(&self, account: Address, at: At) -> Result<u64, RpcError> {
-        let call = self.endpoint.provider().get_transaction_count(account);
-        let call = match (at, self.chain()) {
-            (At::Finalized, Chain::Ethereum) => call.finalized(),
-            _ => call.latest(),
+        let ask = |endpoint: Endpoint| async move {
+            let call = endpoint.provider().get_transaction_count(account);
+            let call = match (at, endpoint.chain()) {
+                (At::Finalized, Chain::Ethereum) => call.finalized(),
+                _ => call.latest(),
+            };
+            call.await.map_err(|fault| endpoint.fault(fault))
         };
-        call.await.map_err(|fault| self.endpoint.fault(fault))
+        match at {
+            At::Latest => ask(self.endpoint().clone()).await,
+            At::Finalized => self.pool.reached(ask).await,
+        }
     }
 
     async fn simulate(&self, from: Address, input: Bytes) -> Result<(), RpcError> {
-        self.endpoint
+        self.endpoint()
             .provider()
             .call(request(from, self.bridge, U256::ZERO, input))
             .latest()
             .await
             .map(|_| ())
-            .map_err(|fault| self.endpoint.fault(fault))
+            .map_err(|fault| self.endpoint().fault(fault))
     }
 
     async fn estimate(&self, from: Address, input: Bytes) -> Result<u64, RpcError> {
-        self.endpoint
+        self.endpoint()
             .provider()
             .estimate_gas(request(from, self.bridge, U256::ZERO, input))
             .latest()
             .await
-            .map_err(|fault| self.endpoint.fault(fault))
+            .map_err(|fault| self.endpoint().fault(fault))
     }
 
     async fn fees(&self) -> Result<Fees, RpcError> {
@@ -84,11 +111,11 @@ impl Ledger for Account {
             Chain::Native => Ok(Fees::Legacy { price: 0 }),
             Chain::Ethereum => {
                 let estimate = self
-                    .endpoint
+                    .endpoint()
                     .provider()
                     .estimate_eip1559_fees()
                     .await
-                    .map_err(|fault| self.endpoint.fault(fault))?;
+                    .map_err(|fault| self.endpoint().fault(fault))?;
                 Ok(Fees::Dynamic {
                     max: estimate.max_fee_per_gas,
                     tip: estimate.max_priority_fee_per_gas,
@@ -98,9 +125,9 @@ impl Ledger for Account {
     }
 
     async fn broadcast(&self, raw: Bytes) -> Result<(), RpcError> {
-        match self.endpoint.provider().send_raw_transaction(&raw).await {
+        match self.endpoint().provider().send_raw_transaction(&raw).await {
             Ok(_) => Ok(()),
-            Err(fault) => match self.endpoint.fault(fault) {
+            Err(fault) => match self.endpoint().fault(fault) {
                 RpcError::Refused { message, .. } if is_known(&message) => Ok(()),
                 other => Err(other),
             },
@@ -109,30 +136,38 @@ impl Ledger for Account {
 
     async fn inclusion(&self, hash: B256) -> Result<Option<Inclusion>, RpcError> {
         let receipt = self
-            .endpoint
+            .endpoint()
             .provider()
             .get_transaction_receipt(hash)
             .await
-            .map_err(|fault| self.endpoint.fault(fault))?;
+            .map_err(|fault| self.endpoint().fault(fault))?;
         Ok(receipt.and_then(|receipt| {
             Some(Inclusion {
                 block: receipt.block_number?,
                 success: receipt.status(),
+                gas_used: receipt.gas_used,
+                cost_wei: u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price),
             })
         }))
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
-        let call = IBridge::receiptCall { sequence };
-        let outcome = match (at, self.chain()) {
-            (At::Finalized, Chain::Ethereum) => {
-                self.endpoint.view_finalized(self.bridge, &call).await?
+        let bridge = self.bridge;
+        let ask = |endpoint: Endpoint| async move {
+            let call = IBridge::receiptCall { sequence };
+            let outcome = match (at, endpoint.chain()) {
+                (At::Finalized, Chain::Ethereum) => endpoint.view_finalized(bridge, &call).await?,
+                _ => endpoint.view(bridge, &call).await?,
+            };
+            if outcome > 2 {
+                return Err(endpoint.nonsense(&format!("receipt {outcome}")));
             }
-            _ => self.endpoint.view(self.bridge, &call).await?,
+            Ok(outcome)
         };
-        if outcome > 2 {
-            return Err(self.endpoint.nonsense(&format!("receipt {outcome}")));
+        match at {
+            At::Latest => ask(self.endpoint().clone()).await,
+            // Who does not see it yet answers 0, and so it is not final yet.
+            At::Finalized => self.pool.agreed(0, ask).await,
         }
-        Ok(outcome)
     }
 }

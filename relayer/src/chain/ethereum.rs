@@ -1,6 +1,6 @@
 //! Ethereum over its JSON-RPC.
 
-use super::{Account, EthereumChain, KeyInForce, Proof, SentLog, slot};
+use super::{Account, EthereumChain, KeyInForce, Pool, Proof, SentLog, slot};
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     providers::Provider,
@@ -9,7 +9,7 @@ use alloy::{
 };
 use mileverse_bindings::Bridge;
 use mileverse_primitives::{Address, abi::IBridge, keccak256};
-use mileverse_wallet::rpc::{Chain, RpcError};
+use mileverse_wallet::rpc::{Chain, Endpoint, RpcError};
 
 /// Most logs that one search may answer.
 const MAX_LOGS: usize = 100_000;
@@ -22,9 +22,10 @@ pub struct Ethereum {
 
 impl Ethereum {
     /// Prepares; nothing is sent yet.
-    pub fn new(url: &str, bridge: Address) -> Result<Self, RpcError> {
+    pub fn new(urls: &[String], quorum: usize, bridge: Address) -> Result<Self, RpcError> {
+        let pool = Pool::new(Chain::Ethereum, urls, quorum)?;
         Ok(Self {
-            account: Account::new(Chain::Ethereum, url, bridge)?,
+            account: Account::new(pool, bridge),
         })
     }
 
@@ -45,36 +46,40 @@ impl EthereumChain for Ethereum {
     }
 
     async fn finalized(&self) -> Result<u64, RpcError> {
-        let endpoint = self.account.endpoint();
-        let block = endpoint
-            .provider()
-            .get_block_by_number(BlockNumberOrTag::Finalized)
-            .await
-            .map_err(|fault| endpoint.fault(fault))?;
-        // A chain younger than its first finalized epoch has none.
-        Ok(block.map_or(0, |block| block.header.number))
+        let ask = |endpoint: Endpoint| async move {
+            let block = endpoint
+                .provider()
+                .get_block_by_number(BlockNumberOrTag::Finalized)
+                .await
+                .map_err(|fault| endpoint.fault(fault))?;
+            // A chain younger than its first finalized epoch has none.
+            Ok(block.map_or(0, |block| block.header.number))
+        };
+        self.account.pool().reached(ask).await
     }
 
     async fn next_sequence(&self) -> Result<u64, RpcError> {
-        let endpoint = self.account.endpoint();
         let bridge = super::Ledger::bridge(&self.account);
-        let code = endpoint
-            .provider()
-            .get_code_at(bridge)
-            .finalized()
-            .await
-            .map_err(|fault| endpoint.fault(fault))?;
-        if code.is_empty() {
-            // The bridge's deployment is not final yet, so nothing was sent, finally.
-            return Ok(1);
-        }
-        let next = endpoint
-            .view_finalized(bridge, &IBridge::nextSequenceCall {})
-            .await?;
-        if next == 0 {
-            return Err(endpoint.nonsense("next sequence 0"));
-        }
-        Ok(next)
+        let ask = |endpoint: Endpoint| async move {
+            let code = endpoint
+                .provider()
+                .get_code_at(bridge)
+                .finalized()
+                .await
+                .map_err(|fault| endpoint.fault(fault))?;
+            if code.is_empty() {
+                // The bridge's deployment is not final yet, so nothing was sent, finally.
+                return Ok(1);
+            }
+            let next = endpoint
+                .view_finalized(bridge, &IBridge::nextSequenceCall {})
+                .await?;
+            if next == 0 {
+                return Err(endpoint.nonsense("next sequence 0"));
+            }
+            Ok(next)
+        };
+        self.account.pool().reached(ask).await
     }
 
     async fn key(&self) -> Result<KeyInForce, RpcError> {

@@ -2,6 +2,7 @@
 //!
 //! ```txt
 //! Ledger          what both offer: nonces, simulation, gas, broadcast, receipts of packets
+//!  │                 Account over a Pool of endpoints
 //!  ├ NativeChain    outbox, certificates, paths, checkpoints       native::Native
 //!  └ EthereumChain  finalized blocks, logs, storage proofs         ethereum::Ethereum
 //! ```
@@ -12,8 +13,10 @@
 mod account;
 pub mod ethereum;
 pub mod native;
+mod pool;
 
 pub use account::Account;
+pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
 use mileverse_primitives::{
     Address, B256, Bytes, U256, keccak256,
@@ -41,6 +44,10 @@ pub struct Inclusion {
     pub block: u64,
     /// Whether it took effect.
     pub success: bool,
+    /// Gas that it used.
+    pub gas_used: u64,
+    /// What that cost, in wei.
+    pub cost_wei: u128,
 }
 
 /// A packet that Ethereum's bridge announced.
@@ -82,6 +89,8 @@ pub trait Ledger: Send + Sync {
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// The bridge, to which all transactions go.
     fn bridge(&self) -> Address;
+    /// Number of the newest block.
+    fn height(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Transactions that an account has had in blocks.
     fn nonce(&self, account: Address, at: At)
     -> impl Future<Output = Result<u64, RpcError>> + Send;

@@ -1,6 +1,6 @@
 //! The native chain over its JSON-RPC.
 
-use super::{Account, NativeChain};
+use super::{Account, NativeChain, Pool};
 use mileverse_primitives::{
     abi::IBridge,
     address, keccak256,
@@ -17,9 +17,10 @@ pub struct Native {
 
 impl Native {
     /// Prepares; nothing is sent yet.
-    pub fn new(url: &str) -> Result<Self, RpcError> {
+    pub fn new(urls: &[String], quorum: usize) -> Result<Self, RpcError> {
+        let pool = Pool::new(Chain::Native, urls, quorum)?;
         Ok(Self {
-            account: Account::new(Chain::Native, url, address::BRIDGE)?,
+            account: Account::new(pool, address::BRIDGE),
         })
     }
 

@@ -1,6 +1,6 @@
 //! How each direction is doing, for people who ask.
 
-use super::{Direction, Store, from_sql, to_sql};
+use super::{Direction, RouteStore, from_sql, to_sql};
 use crate::Error;
 use serde::Serialize;
 use sqlx::Row as _;
@@ -17,16 +17,17 @@ pub struct Health {
     pub error_ms: u64,
 }
 
-impl Store {
+impl RouteStore {
     /// All went well.
     pub async fn note_ok(&self, direction: Direction, now_ms: u64) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO health (direction, ok_ms) VALUES (?, ?)
-             ON CONFLICT (direction) DO UPDATE SET ok_ms = excluded.ok_ms, error = NULL",
+            "INSERT INTO health (route, direction, ok_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (route, direction) DO UPDATE SET ok_ms = excluded.ok_ms, error = NULL",
         )
+        .bind(self.id)
         .bind(direction.word())
         .bind(to_sql(now_ms)?)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
@@ -39,25 +40,29 @@ impl Store {
         error: &str,
     ) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO health (direction, error, error_ms) VALUES (?, ?, ?)
-             ON CONFLICT (direction) DO UPDATE SET
+            "INSERT INTO health (route, direction, error, error_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, direction) DO UPDATE SET
                  error_ms = CASE WHEN health.error IS NULL THEN excluded.error_ms ELSE health.error_ms END,
                  error = excluded.error",
         )
+        .bind(self.id)
         .bind(direction.word())
         .bind(error)
         .bind(to_sql(now_ms)?)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
 
     /// How it is.
     pub async fn health(&self, direction: Direction) -> Result<Health, Error> {
-        let row = sqlx::query("SELECT ok_ms, error, error_ms FROM health WHERE direction = ?")
-            .bind(direction.word())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT ok_ms, error, error_ms FROM health WHERE route = $1 AND direction = $2",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .fetch_optional(self.pool())
+        .await?;
         let Some(row) = row else {
             return Ok(Health::default());
         };

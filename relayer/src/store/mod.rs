@@ -1,28 +1,53 @@
-//! The relayer's memory: one SQLite file, written by this process alone.
+//! The relayer's memory: one SQLite file or one PostgreSQL database, written by one process alone.
+//!
+//! ```txt
+//! Store        the database: who may write it, which routes it knows
+//!  └ RouteStore  one route's rows
+//!      packets       packets seen, how far each direction has looked
+//!      transactions  signed transactions, from before their broadcast on
+//!      health        how each direction is doing
+//! ```
 //!
 //! The tables stand in `migrations/`. What is here can be found again on the chains, with one
 //! exception in spirit: a signed transaction is stored before it is broadcast ([`transactions`]),
 //! so that after a crash the same bytes go out again instead of other ones.
+//!
+//! **One writer.** A SQLite file has a lock file beside it. In PostgreSQL the writer's only
+//! connection holds an advisory lock of its schema: whoever loses the connection loses the lock, and
+//! gets a new connection only together with the lock. Readers ([`Store::look`]) need neither.
 
 mod health;
 mod packets;
 mod transactions;
 
 pub use health::Health;
-pub use packets::{Counts, NewPacket, Position, Row, RowState, SetAside};
+pub use packets::{Counts, Done, NewPacket, PacketRow, Position, Row, RowState, SetAside};
 pub use transactions::{Outcome, SignedRow};
 
 use crate::Error;
 use mileverse_primitives::{Address, B256};
 use mileverse_wallet::rpc::Chain;
 use sqlx::{
-    Row as _, SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    AnyConnection, AnyPool, Connection as _, Row as _,
+    any::{AnyPoolOptions, install_default_drivers},
 };
-use std::{fmt, fs::File, fs::TryLockError, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf, absolute},
+    sync::Arc,
+    time::Duration,
+};
+use url::Url;
+
+/// What the advisory lock of a PostgreSQL schema is called; the schema's name is hashed with it.
+const LOCK: &str =
+    "SELECT pg_try_advisory_lock(hashtextextended('mileverse relayer ' || current_schema(), 0))";
+/// Longest wait for a connection.
+const ACQUIRE: Duration = Duration::from_secs(15);
 
 /// Which way packets go.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Direction {
     /// From the native chain.
     ToEthereum,
@@ -42,11 +67,34 @@ impl Direction {
         }
     }
 
+    /// The direction of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|direction| direction.word() == word)
+    }
+
+    /// The direction of packets that this chain sends.
+    pub const fn from_source(chain: Chain) -> Self {
+        match chain {
+            Chain::Native => Self::ToEthereum,
+            Chain::Ethereum => Self::ToNative,
+        }
+    }
+
     /// Where its packets are delivered.
     pub const fn destination(self) -> Chain {
         match self {
             Self::ToEthereum => Chain::Ethereum,
             Self::ToNative => Chain::Native,
+        }
+    }
+
+    /// The other one.
+    pub const fn back(self) -> Self {
+        match self {
+            Self::ToEthereum => Self::ToNative,
+            Self::ToNative => Self::ToEthereum,
         }
     }
 }
@@ -60,7 +108,7 @@ impl fmt::Display for Direction {
     }
 }
 
-/// What makes a network this one and no other.
+/// What makes a route's network this one and no other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Network {
     /// Native chain id.
@@ -73,81 +121,114 @@ pub struct Network {
     pub ethereum_bridge: Address,
 }
 
+/// Where the memory is.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Database {
+    /// A file of its own.
+    Sqlite(PathBuf),
+    /// `postgres://user:password@host/database`.
+    Postgres(Url),
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => path.display().fmt(f),
+            // Without the password.
+            Self::Postgres(url) => write!(
+                f,
+                "postgres://{}{}",
+                url.host_str().unwrap_or("localhost"),
+                url.path()
+            ),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Database {
+    /// A `postgres://` URL, or else the path of a file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text
+                .parse()
+                .map(Self::Postgres)
+                .map_err(|error| format!("database is not a URL ({error})"));
+        }
+        if text.contains("://") {
+            return Err("database must be the path of a SQLite file or a postgres:// URL".into());
+        }
+        Ok(Self::Sqlite(text.into()))
+    }
+
+    fn url(&self, mode: &str) -> Option<String> {
+        match self {
+            Self::Postgres(url) => Some(url.to_string()),
+            Self::Sqlite(path) => {
+                let file = Url::from_file_path(absolute(path).ok()?).ok()?;
+                let path = file.as_str().strip_prefix("file")?;
+                Some(format!("sqlite{path}?mode={mode}"))
+            }
+        }
+    }
+
+    fn failed(&self, reason: impl fmt::Display) -> Error {
+        Error::Database {
+            database: self.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
 /// The database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: AnyPool,
     /// Held as long as the store lives; a second relayer is refused.
     _lock: Option<Arc<File>>,
 }
 
 impl Store {
-    /// Opens the file for the one relayer that writes it; creates it if it is missing.
-    pub async fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |reason: String| Error::Database {
-            path: path.to_owned(),
-            reason,
+    /// Opens the database for the one relayer that writes it; makes its tables if they are missing.
+    pub async fn open(database: &Database) -> Result<Self, Error> {
+        let lock = match database {
+            Database::Sqlite(path) => Some(Arc::new(lock(database, path)?)),
+            Database::Postgres(_) => None,
         };
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| failed(error.to_string()))?;
-        }
-        let mut lock_path = path.as_os_str().to_owned();
-        lock_path.push(".lock");
-        let lock = File::create(&lock_path).map_err(|error| failed(error.to_string()))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed(error.to_string())),
-        }
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        sqlx::migrate!()
-            .run(&pool)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let pool = connect(database, "rwc", true).await?;
+        let migrated = match database {
+            Database::Sqlite(_) => sqlx::migrate!("migrations/sqlite").run(&pool).await,
+            Database::Postgres(_) => sqlx::migrate!("migrations/postgres").run(&pool).await,
+        };
+        migrated.map_err(|error| database.failed(error))?;
+        Ok(Self { pool, _lock: lock })
+    }
+
+    /// Opens the database to look at, beside a running relayer or without one.
+    pub async fn look(database: &Database) -> Result<Self, Error> {
         Ok(Self {
-            pool,
-            _lock: Some(Arc::new(lock)),
+            pool: connect(database, "ro", false).await?,
+            _lock: None,
         })
     }
 
-    /// Opens the file to look at, beside a running relayer or without one.
-    pub async fn look(path: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(10));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await
-            .map_err(|error| Error::Database {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            })?;
-        Ok(Self { pool, _lock: None })
-    }
-
-    /// Closes the file.
+    /// Closes the database.
     pub async fn close(&self) {
         self.pool.close().await;
     }
 
-    /// Ties the file to this network, or refuses if it is tied to another.
-    pub async fn bind(&self, network: &Network) -> Result<(), Error> {
+    /// Ties a route to its network, or refuses if it is tied to another.
+    pub async fn bind(&self, name: &str, network: &Network) -> Result<RouteStore, Error> {
         sqlx::query(
-            "INSERT INTO network (id, native_chain, native_genesis, ethereum_chain, ethereum_bridge)
-             VALUES (1, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO route (name, native_chain, native_genesis, ethereum_chain, ethereum_bridge)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING",
         )
+        .bind(name)
         .bind(to_sql(network.native_chain)?)
         .bind(network.native_genesis.to_vec())
         .bind(to_sql(network.ethereum_chain)?)
@@ -155,25 +236,142 @@ impl Store {
         .execute(&self.pool)
         .await?;
         let row = sqlx::query(
-            "SELECT native_chain, native_genesis, ethereum_chain, ethereum_bridge FROM network",
+            "SELECT id, native_chain, native_genesis, ethereum_chain, ethereum_bridge FROM route
+             WHERE name = $1",
         )
+        .bind(name)
         .fetch_one(&self.pool)
         .await?;
-        let same = row.try_get::<i64, _>(0)? == to_sql(network.native_chain)?
-            && row.try_get::<Vec<u8>, _>(1)? == network.native_genesis.as_slice()
-            && row.try_get::<i64, _>(2)? == to_sql(network.ethereum_chain)?
-            && row.try_get::<Vec<u8>, _>(3)? == network.ethereum_bridge.as_slice();
-        if same {
-            Ok(())
-        } else {
-            Err(Error::OtherNetwork)
+        let same = row.try_get::<i64, _>(1)? == to_sql(network.native_chain)?
+            && row.try_get::<Vec<u8>, _>(2)? == network.native_genesis.as_slice()
+            && row.try_get::<i64, _>(3)? == to_sql(network.ethereum_chain)?
+            && row.try_get::<Vec<u8>, _>(4)? == network.ethereum_bridge.as_slice();
+        if !same {
+            return Err(Error::OtherNetwork(name.to_owned()));
         }
+        Ok(RouteStore {
+            store: self.clone(),
+            name: name.into(),
+            id: row.try_get(0)?,
+        })
+    }
+
+    /// A route that the database knows; `None` if it was never bound.
+    pub async fn route(&self, name: &str) -> Result<Option<RouteStore>, Error> {
+        let row = sqlx::query("SELECT id FROM route WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| {
+            Ok(RouteStore {
+                store: self.clone(),
+                name: name.into(),
+                id: row.try_get(0)?,
+            })
+        })
+        .transpose()
     }
 }
 
-/// A chain's number as SQLite can hold it.
+/// One route's rows. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct RouteStore {
+    store: Store,
+    name: Arc<str>,
+    id: i64,
+}
+
+impl RouteStore {
+    /// The route's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    const fn pool(&self) -> &AnyPool {
+        &self.store.pool
+    }
+}
+
+fn lock(database: &Database, path: &Path) -> Result<File, Error> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|error| database.failed(error))?;
+    }
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock = File::create(&lock_path).map_err(|error| database.failed(error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked(database.clone())),
+        Err(TryLockError::Error(error)) => Err(database.failed(error)),
+    }
+}
+
+async fn connect(database: &Database, mode: &str, write: bool) -> Result<AnyPool, Error> {
+    install_default_drivers();
+    let url = database
+        .url(mode)
+        .ok_or_else(|| database.failed("its path is none"))?;
+    let sqlite = matches!(database, Database::Sqlite(_));
+    if write && !sqlite && !is_free(database, &url).await? {
+        return Err(Error::Locked(database.clone()));
+    }
+    let options = AnyPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                if sqlite {
+                    sqlx::query("PRAGMA busy_timeout = 10000")
+                        .execute(&mut *connection)
+                        .await?;
+                    if write {
+                        sqlx::query("PRAGMA journal_mode = WAL")
+                            .execute(&mut *connection)
+                            .await?;
+                        sqlx::query("PRAGMA synchronous = FULL")
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                } else if write {
+                    let row = sqlx::query(LOCK).fetch_one(&mut *connection).await?;
+                    if !row.try_get::<bool, _>(0)? {
+                        // The pool tries again, until it has waited for too long.
+                        return Err(sqlx::Error::PoolTimedOut);
+                    }
+                }
+                Ok(())
+            })
+        });
+    options
+        .connect(&url)
+        .await
+        .map_err(|error| database.failed(error))
+}
+
+/// Whether nobody else holds the writer's lock now.
+async fn is_free(database: &Database, url: &str) -> Result<bool, Error> {
+    let ask = async {
+        let mut connection = AnyConnection::connect(url).await?;
+        let row = sqlx::query(LOCK).fetch_one(&mut connection).await?;
+        let free = row.try_get::<bool, _>(0)?;
+        // With the connection the lock goes.
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(free)
+    };
+    match tokio::time::timeout(ACQUIRE, ask).await {
+        Ok(answer) => answer.map_err(|error| database.failed(error)),
+        Err(_) => Err(database.failed("it does not answer")),
+    }
+}
+
+/// A chain's number as the databases can hold it.
 fn to_sql(value: u64) -> Result<i64, Error> {
     i64::try_from(value).map_err(|_| Error::Damaged(format!("the number {value} is too large")))
+}
+
+/// A number that may as well be the largest.
+fn limit_to_sql(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// And back.
@@ -183,77 +381,4 @@ fn from_sql(value: i64) -> Result<u64, Error> {
 
 fn hash_from_sql(bytes: &[u8]) -> Result<B256, Error> {
     B256::try_from(bytes).map_err(|_| Error::Damaged("a hash has another length".into()))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn network() -> Network {
-        Network {
-            native_chain: 1,
-            native_genesis: B256::repeat_byte(2),
-            ethereum_chain: 3,
-            ethereum_bridge: Address::repeat_byte(4),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_database_has_one_relayer_and_one_network() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("deep/relayer.sqlite");
-        let store = Store::open(&path).await.unwrap();
-        assert!(matches!(Store::open(&path).await, Err(Error::Locked(_))));
-        store.bind(&network()).await.unwrap();
-        store.bind(&network()).await.unwrap();
-        for other in [
-            Network {
-                native_chain: 9,
-                ..network()
-            },
-            Network {
-                native_genesis: B256::ZERO,
-                ..network()
-            },
-            Network {
-                ethereum_chain: 9,
-                ..network()
-            },
-            Network {
-                ethereum_bridge: Address::ZERO,
-                ..network()
-            },
-        ] {
-            assert!(matches!(store.bind(&other).await, Err(Error::OtherNetwork)));
-        }
-        let reader = Store::look(&path).await.unwrap();
-        assert_eq!(
-            reader.counts(Direction::ToNative).await.unwrap(),
-            Counts::default()
-        );
-        reader.close().await;
-        store.close().await;
-        drop(store);
-        Store::open(&path)
-            .await
-            .unwrap()
-            .bind(&network())
-            .await
-            .unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_file_that_is_no_database_is_a_sentence() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("relayer.sqlite");
-        std::fs::write(
-            &path,
-            "not a database, but long enough to be looked at closely",
-        )
-        .unwrap();
-        let error = Store::open(&path).await.unwrap_err();
-        assert!(matches!(error, Error::Database { .. }), "{error}");
-        assert!(Store::look(&directory.path().join("none")).await.is_err());
-    }
 }

@@ -1,10 +1,14 @@
 //! Packets seen, and how far each direction has looked.
+//!
+//! Whoever asks for packets to deliver gets them in two *lanes*: the oldest, and the newest. A
+//! batch takes from both, so that a backlog does not keep fresh packets waiting, nor they it.
 
-use super::{Direction, Store, from_sql, hash_from_sql, to_sql};
+use super::{Direction, RouteStore, from_sql, hash_from_sql, limit_to_sql, to_sql};
 use crate::Error;
 use mileverse_primitives::{B256, Bytes};
 use serde::Serialize;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, any::AnyRow};
+use std::collections::HashSet;
 
 /// How far a direction has looked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +35,8 @@ pub struct NewPacket {
 }
 
 /// Whether a packet is delivered.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RowState {
     /// No receipt.
     Waiting,
@@ -42,11 +47,11 @@ pub enum RowState {
 }
 
 impl RowState {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Landed => "landed",
-            Self::Done => "done",
+    fn from_word(word: &str) -> Self {
+        match word {
+            "waiting" => Self::Waiting,
+            "landed" => Self::Landed,
+            _ => Self::Done,
         }
     }
 }
@@ -64,6 +69,49 @@ pub struct Row {
     pub bytes: Bytes,
     /// How often it was refused.
     pub attempts: u32,
+    /// When it was found, milliseconds since 1970.
+    pub found_ms: u64,
+}
+
+/// Everything that is known of a packet, for people who ask.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PacketRow {
+    /// Sequence on its route.
+    pub sequence: u64,
+    /// Outbox index, or Ethereum block.
+    pub place: u64,
+    /// Its hash.
+    pub commitment: B256,
+    /// Where it is.
+    pub state: RowState,
+    /// Its receipt: 0 none, 1 received, 2 expired.
+    pub outcome: u8,
+    /// How often it was refused.
+    pub attempts: u64,
+    /// Not tried before this, milliseconds since 1970.
+    pub not_before_ms: u64,
+    /// Why it waits, if the relayer knows.
+    pub reason: Option<String>,
+    /// When it was found.
+    pub found_ms: u64,
+    /// When its receipt was first seen; 0 = never.
+    pub landed_ms: u64,
+    /// When its receipt was final; 0 = not yet.
+    pub done_ms: u64,
+}
+
+/// A packet that has just got its receipt for ever.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Done {
+    /// Sequence on its route.
+    pub sequence: u64,
+    /// 1 received, 2 expired.
+    pub outcome: u8,
+    /// When it was found, milliseconds since 1970.
+    pub found_ms: u64,
+    /// When its receipt was first seen.
+    pub landed_ms: u64,
 }
 
 /// How many packets a direction has, by state.
@@ -94,14 +142,20 @@ pub struct SetAside {
     pub reason: String,
 }
 
-impl Store {
+const ROW: &str = "sequence, place, commitment, bytes, attempts, found_ms";
+const PACKET_ROW: &str = "sequence, place, commitment, state, outcome, attempts, not_before_ms, \
+                          reason, found_ms, landed_ms, done_ms";
+
+impl RouteStore {
     /// How far a direction has looked; `first` if it never has.
     pub async fn position(&self, direction: Direction, first: Position) -> Result<Position, Error> {
         let row = sqlx::query(
-            "SELECT next, search_block, packet_block FROM position WHERE direction = ?",
+            "SELECT next, search_block, packet_block FROM position
+             WHERE route = $1 AND direction = $2",
         )
+        .bind(self.id)
         .bind(direction.word())
-        .fetch_optional(&self.pool)
+        .fetch_optional(self.pool())
         .await?;
         let Some(row) = row else { return Ok(first) };
         Ok(Position {
@@ -117,27 +171,34 @@ impl Store {
         direction: Direction,
         position: Position,
         found: &[NewPacket],
+        now_ms: u64,
     ) -> Result<(), Error> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.pool().begin().await?;
         for packet in found {
             sqlx::query(
-                "INSERT INTO packet (direction, sequence, place, commitment, bytes)
-                 VALUES (?, ?, ?, ?, ?) ON CONFLICT (direction, sequence) DO NOTHING",
+                "INSERT INTO packet
+                     (route, direction, sequence, place, commitment, bytes, size, found_ms)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (route, direction, sequence) DO NOTHING",
             )
+            .bind(self.id)
             .bind(direction.word())
             .bind(to_sql(packet.sequence)?)
             .bind(to_sql(packet.place)?)
             .bind(packet.commitment.to_vec())
             .bind(packet.bytes.to_vec())
+            .bind(limit_to_sql(packet.bytes.len()))
+            .bind(to_sql(now_ms)?)
             .execute(&mut *transaction)
             .await?;
         }
         sqlx::query(
-            "INSERT INTO position (direction, next, search_block, packet_block)
-             VALUES (?, ?, ?, ?)
-             ON CONFLICT (direction) DO UPDATE SET next = excluded.next,
+            "INSERT INTO position (route, direction, next, search_block, packet_block)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (route, direction) DO UPDATE SET next = excluded.next,
                  search_block = excluded.search_block, packet_block = excluded.packet_block",
         )
+        .bind(self.id)
         .bind(direction.word())
         .bind(to_sql(position.next)?)
         .bind(to_sql(position.search_block)?)
@@ -148,78 +209,212 @@ impl Store {
         Ok(())
     }
 
-    /// Packets without a receipt whose time has come, oldest first, and no later than `place`.
+    /// Forgets a packet and all after it, to find them again from `position` on. For a packet whose
+    /// bytes turned out not to be what the source chain holds.
+    pub async fn rewind(
+        &self,
+        direction: Direction,
+        sequence: u64,
+        position: Position,
+    ) -> Result<(), Error> {
+        sqlx::query("DELETE FROM packet WHERE route = $1 AND direction = $2 AND sequence >= $3")
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(to_sql(sequence)?)
+            .execute(self.pool())
+            .await?;
+        self.advance(direction, position, &[], 0).await
+    }
+
+    /// Packets without a receipt whose time has come, no later than `place` and not among
+    /// `reserved`: half of them from the newest on, the rest from the oldest on.
     pub async fn ready(
         &self,
         direction: Direction,
         place: u64,
         now_ms: u64,
         limit: usize,
+        reserved: &HashSet<u64>,
     ) -> Result<Vec<Row>, Error> {
-        let rows = sqlx::query(
-            "SELECT sequence, place, commitment, bytes, attempts FROM packet
-             WHERE direction = ? AND state = 'waiting' AND state != 'done'
-                 AND place <= ? AND not_before_ms <= ?
-             ORDER BY sequence LIMIT ?",
-        )
-        .bind(direction.word())
-        .bind(i64::try_from(place).unwrap_or(i64::MAX))
-        .bind(to_sql(now_ms)?)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
+        let wide = limit.saturating_add(reserved.len());
+        let mut oldest = self.lane(direction, place, now_ms, wide, "ASC").await?;
+        // Fewer than were asked for: these are all.
+        let all = oldest.len() < wide;
+        oldest.retain(|row| !reserved.contains(&row.sequence));
+        if all && oldest.len() <= limit {
+            return Ok(oldest);
+        }
+        let mut rows = self.lane(direction, place, now_ms, wide, "DESC").await?;
+        rows.retain(|row| !reserved.contains(&row.sequence));
+        rows.truncate(limit / 2);
+        let fresh: HashSet<_> = rows.iter().map(|row| row.sequence).collect();
+        let left = limit.saturating_sub(rows.len());
+        rows.extend(
+            oldest
+                .into_iter()
+                .filter(|row| !fresh.contains(&row.sequence))
+                .take(left),
+        );
+        rows.sort_by_key(|row| row.sequence);
+        Ok(rows)
+    }
+
+    async fn lane(
+        &self,
+        direction: Direction,
+        place: u64,
+        now_ms: u64,
+        limit: usize,
+        order: &'static str,
+    ) -> Result<Vec<Row>, Error> {
+        let query = format!(
+            "SELECT {ROW} FROM packet
+             WHERE route = $1 AND direction = $2 AND state = 'waiting' AND state != 'done'
+                 AND place <= $3 AND not_before_ms <= $4
+             ORDER BY sequence {order} LIMIT $5"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(i64::try_from(place).unwrap_or(i64::MAX))
+            .bind(to_sql(now_ms)?)
+            .bind(limit_to_sql(limit))
+            .fetch_all(self.pool())
+            .await?;
         rows.iter().map(row).collect()
+    }
+
+    /// One packet that has no receipt yet, whenever its time comes.
+    pub async fn waiting(&self, direction: Direction, sequence: u64) -> Result<Option<Row>, Error> {
+        let query = format!(
+            "SELECT {ROW} FROM packet
+             WHERE route = $1 AND direction = $2 AND state = 'waiting' AND sequence = $3"
+        );
+        let found = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(to_sql(sequence)?)
+            .fetch_optional(self.pool())
+            .await?;
+        found.as_ref().map(row).transpose()
     }
 
     /// Packets of exactly this length that are not done, oldest first.
     pub async fn of_length(&self, direction: Direction, length: usize) -> Result<Vec<Row>, Error> {
-        let rows = sqlx::query(
-            "SELECT sequence, place, commitment, bytes, attempts FROM packet
-             WHERE direction = ? AND state != 'done' AND length(bytes) = ?
-             ORDER BY sequence",
-        )
-        .bind(direction.word())
-        .bind(i64::try_from(length).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await?;
+        let query = format!(
+            "SELECT {ROW} FROM packet
+             WHERE route = $1 AND direction = $2 AND state != 'done' AND size = $3
+             ORDER BY sequence"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(limit_to_sql(length))
+            .fetch_all(self.pool())
+            .await?;
         rows.iter().map(row).collect()
     }
 
-    /// Sequences with a receipt that is not final yet, oldest first.
-    pub async fn landed(&self, direction: Direction, limit: usize) -> Result<Vec<u64>, Error> {
+    /// Sequences whose receipt was seen no later than in this block and is not known to be final,
+    /// oldest first.
+    pub async fn landed(
+        &self,
+        direction: Direction,
+        block: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, Error> {
         let rows = sqlx::query(
             "SELECT sequence FROM packet
-             WHERE direction = ? AND state = 'landed' AND state != 'done'
-             ORDER BY sequence LIMIT ?",
+             WHERE route = $1 AND direction = $2 AND state = 'landed' AND state != 'done'
+                 AND landed_block <= $3
+             ORDER BY sequence LIMIT $4",
         )
+        .bind(self.id)
         .bind(direction.word())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
+        .bind(i64::try_from(block).unwrap_or(i64::MAX))
+        .bind(limit_to_sql(limit))
+        .fetch_all(self.pool())
         .await?;
         rows.iter().map(|row| from_sql(row.try_get(0)?)).collect()
     }
 
-    /// Notes a packet's receipt (0 none, 1 received, 2 expired). What is done stays done.
-    pub async fn note(
-        &self,
-        direction: Direction,
-        sequence: u64,
-        state: RowState,
-        outcome: u8,
-    ) -> Result<(), Error> {
+    /// A packet's receipt is gone again.
+    pub async fn taken_back(&self, direction: Direction, sequence: u64) -> Result<(), Error> {
         sqlx::query(
-            "UPDATE packet SET state = ?1, outcome = ?2,
-                 bytes = CASE ?1 WHEN 'done' THEN NULL ELSE bytes END,
-                 reason = CASE ?1 WHEN 'waiting' THEN reason ELSE NULL END
-             WHERE direction = ?3 AND sequence = ?4 AND state != 'done'",
+            "UPDATE packet SET state = 'waiting', outcome = 0, landed_ms = 0, landed_block = 0
+             WHERE route = $1 AND direction = $2 AND sequence = $3 AND state = 'landed'",
         )
-        .bind(state.word())
-        .bind(i64::from(outcome))
+        .bind(self.id)
         .bind(direction.word())
         .bind(to_sql(sequence)?)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
+    }
+
+    /// Packets have receipts (1 received, 2 expired), no younger than this block.
+    pub async fn note_landed(
+        &self,
+        direction: Direction,
+        receipts: &[(u64, u8)],
+        block: u64,
+        now_ms: u64,
+    ) -> Result<(), Error> {
+        let mut transaction = self.pool().begin().await?;
+        for (sequence, outcome) in receipts {
+            sqlx::query(
+                "UPDATE packet SET state = 'landed', outcome = $1, reason = NULL,
+                     landed_block = $2,
+                     landed_ms = CASE landed_ms WHEN 0 THEN $3 ELSE landed_ms END
+                 WHERE route = $4 AND direction = $5 AND sequence = $6 AND state != 'done'",
+            )
+            .bind(i64::from(*outcome))
+            .bind(to_sql(block)?)
+            .bind(to_sql(now_ms)?)
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(to_sql(*sequence)?)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Packets have receipts for ever. Answers those to which this is news.
+    pub async fn note_done(
+        &self,
+        direction: Direction,
+        receipts: &[(u64, u8)],
+        now_ms: u64,
+    ) -> Result<Vec<Done>, Error> {
+        let mut news = Vec::with_capacity(receipts.len());
+        let mut transaction = self.pool().begin().await?;
+        for (sequence, outcome) in receipts {
+            let row = sqlx::query(
+                "UPDATE packet SET state = 'done', outcome = $1, bytes = NULL, reason = NULL,
+                     landed_ms = CASE landed_ms WHEN 0 THEN $2 ELSE landed_ms END, done_ms = $2
+                 WHERE route = $3 AND direction = $4 AND sequence = $5 AND state != 'done'
+                 RETURNING found_ms, landed_ms",
+            )
+            .bind(i64::from(*outcome))
+            .bind(to_sql(now_ms)?)
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(to_sql(*sequence)?)
+            .fetch_optional(&mut *transaction)
+            .await?;
+            if let Some(row) = row {
+                news.push(Done {
+                    sequence: *sequence,
+                    outcome: *outcome,
+                    found_ms: from_sql(row.try_get(0)?)?,
+                    landed_ms: from_sql(row.try_get(1)?)?,
+                });
+            }
+        }
+        transaction.commit().await?;
+        Ok(news)
     }
 
     /// Puts a refused packet aside until `not_before_ms`.
@@ -231,25 +426,29 @@ impl Store {
         reason: &str,
     ) -> Result<(), Error> {
         sqlx::query(
-            "UPDATE packet SET attempts = attempts + 1, not_before_ms = ?, reason = ?
-             WHERE direction = ? AND sequence = ? AND state != 'done'",
+            "UPDATE packet SET attempts = attempts + 1, not_before_ms = $1, reason = $2
+             WHERE route = $3 AND direction = $4 AND sequence = $5 AND state != 'done'",
         )
         .bind(to_sql(not_before_ms)?)
         .bind(reason)
+        .bind(self.id)
         .bind(direction.word())
         .bind(to_sql(sequence)?)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
 
     /// How often a packet was refused so far.
     pub async fn attempts(&self, direction: Direction, sequence: u64) -> Result<u32, Error> {
-        let row = sqlx::query("SELECT attempts FROM packet WHERE direction = ? AND sequence = ?")
-            .bind(direction.word())
-            .bind(to_sql(sequence)?)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT attempts FROM packet WHERE route = $1 AND direction = $2 AND sequence = $3",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .bind(to_sql(sequence)?)
+        .fetch_optional(self.pool())
+        .await?;
         let attempts = row.map(|row| row.try_get::<i64, _>(0)).transpose()?;
         Ok(u32::try_from(attempts.unwrap_or(0)).unwrap_or(u32::MAX))
     }
@@ -257,24 +456,72 @@ impl Store {
     /// Packets by state.
     pub async fn counts(&self, direction: Direction) -> Result<Counts, Error> {
         let rows = sqlx::query(
-            "SELECT state, outcome, COUNT(*) FROM packet WHERE direction = ?
+            "SELECT state, outcome, COUNT(*) FROM packet WHERE route = $1 AND direction = $2
              GROUP BY state, outcome",
         )
+        .bind(self.id)
         .bind(direction.word())
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await?;
         let mut counts = Counts::default();
         for row in rows {
             let number = from_sql(row.try_get(2)?)?;
-            let slot = match (row.try_get::<&str, _>(0)?, row.try_get::<i64, _>(1)?) {
-                ("waiting", _) => &mut counts.waiting,
-                ("landed", _) => &mut counts.landed,
-                (_, 2) => &mut counts.expired,
-                _ => &mut counts.received,
+            let state = RowState::from_word(row.try_get::<&str, _>(0)?);
+            let slot = match (state, row.try_get::<i64, _>(1)?) {
+                (RowState::Waiting, _) => &mut counts.waiting,
+                (RowState::Landed, _) => &mut counts.landed,
+                (RowState::Done, 2) => &mut counts.expired,
+                (RowState::Done, _) => &mut counts.received,
             };
             *slot = slot.saturating_add(number);
         }
         Ok(counts)
+    }
+
+    /// When the oldest packet without a receipt was found, milliseconds since 1970.
+    pub async fn oldest_waiting_ms(&self, direction: Direction) -> Result<Option<u64>, Error> {
+        let row = sqlx::query(
+            "SELECT found_ms FROM packet WHERE route = $1 AND direction = $2 AND state = 'waiting'
+                 AND state != 'done'
+             ORDER BY sequence LIMIT 1",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(|row| from_sql(row.try_get(0)?)).transpose()
+    }
+
+    /// When the oldest packet was found that has no receipt and whose time has come.
+    pub async fn oldest_due_ms(
+        &self,
+        direction: Direction,
+        now_ms: u64,
+    ) -> Result<Option<u64>, Error> {
+        let row = sqlx::query(
+            "SELECT found_ms FROM packet
+             WHERE route = $1 AND direction = $2 AND state = 'waiting' AND state != 'done'
+                 AND not_before_ms <= $3
+             ORDER BY sequence LIMIT 1",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .bind(to_sql(now_ms)?)
+        .fetch_optional(self.pool())
+        .await?;
+        row.map(|row| from_sql(row.try_get(0)?)).transpose()
+    }
+
+    /// When a packet last got a receipt, milliseconds since 1970; 0 if none ever did.
+    pub async fn newest_landed_ms(&self, direction: Direction) -> Result<u64, Error> {
+        let row = sqlx::query(
+            "SELECT COALESCE(MAX(landed_ms), 0) FROM packet WHERE route = $1 AND direction = $2",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .fetch_one(self.pool())
+        .await?;
+        from_sql(row.try_get(0)?)
     }
 
     /// Packets that were refused and wait, oldest first.
@@ -285,12 +532,13 @@ impl Store {
     ) -> Result<Vec<SetAside>, Error> {
         let rows = sqlx::query(
             "SELECT sequence, attempts, not_before_ms, reason FROM packet
-             WHERE direction = ? AND state = 'waiting' AND reason IS NOT NULL
-             ORDER BY sequence LIMIT ?",
+             WHERE route = $1 AND direction = $2 AND state = 'waiting' AND reason IS NOT NULL
+             ORDER BY sequence LIMIT $3",
         )
+        .bind(self.id)
         .bind(direction.word())
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
+        .bind(limit_to_sql(limit))
+        .fetch_all(self.pool())
         .await?;
         rows.iter()
             .map(|row| {
@@ -303,9 +551,42 @@ impl Store {
             })
             .collect()
     }
+
+    /// Packets below a sequence, newest first.
+    pub async fn newest(
+        &self,
+        direction: Direction,
+        below: u64,
+        limit: usize,
+    ) -> Result<Vec<PacketRow>, Error> {
+        let query = format!(
+            "SELECT {PACKET_ROW} FROM packet WHERE route = $1 AND direction = $2 AND sequence < $3
+             ORDER BY sequence DESC LIMIT $4"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(self.id)
+            .bind(direction.word())
+            .bind(i64::try_from(below).unwrap_or(i64::MAX))
+            .bind(limit_to_sql(limit))
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(packet_row).collect()
+    }
+
+    /// What is known of one packet.
+    pub async fn packet(
+        &self,
+        direction: Direction,
+        sequence: u64,
+    ) -> Result<Option<PacketRow>, Error> {
+        let rows = self
+            .newest(direction, sequence.saturating_add(1), 1)
+            .await?;
+        Ok(rows.into_iter().find(|row| row.sequence == sequence))
+    }
 }
 
-fn row(row: &SqliteRow) -> Result<Row, Error> {
+fn row(row: &AnyRow) -> Result<Row, Error> {
     let bytes: Option<Vec<u8>> = row.try_get(3)?;
     Ok(Row {
         sequence: from_sql(row.try_get(0)?)?,
@@ -315,5 +596,22 @@ fn row(row: &SqliteRow) -> Result<Row, Error> {
             .ok_or_else(|| Error::Damaged("an open packet has no bytes".into()))?
             .into(),
         attempts: u32::try_from(row.try_get::<i64, _>(4)?).unwrap_or(u32::MAX),
+        found_ms: from_sql(row.try_get(5)?)?,
+    })
+}
+
+fn packet_row(row: &AnyRow) -> Result<PacketRow, Error> {
+    Ok(PacketRow {
+        sequence: from_sql(row.try_get(0)?)?,
+        place: from_sql(row.try_get(1)?)?,
+        commitment: hash_from_sql(row.try_get(2)?)?,
+        state: RowState::from_word(row.try_get::<&str, _>(3)?),
+        outcome: u8::try_from(row.try_get::<i64, _>(4)?).unwrap_or(0),
+        attempts: from_sql(row.try_get(5)?)?,
+        not_before_ms: from_sql(row.try_get(6)?)?,
+        reason: row.try_get(7)?,
+        found_ms: from_sql(row.try_get(8)?)?,
+        landed_ms: from_sql(row.try_get(9)?)?,
+        done_ms: from_sql(row.try_get(10)?)?,
     })
 }

@@ -1,10 +1,10 @@
 //! Signed transactions, kept from before their broadcast until their nonce is used up for ever.
 
-use super::{Direction, Store, from_sql, hash_from_sql, to_sql};
+use super::{Direction, RouteStore, from_sql, hash_from_sql, to_sql};
 use crate::Error;
-use mileverse_primitives::{B256, Bytes};
+use mileverse_primitives::{Address, B256, Bytes};
 use mileverse_wallet::transaction::Fees;
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, any::AnyRow};
 
 /// What became of a transaction whose nonce is used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,7 +18,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const fn word(self) -> &'static str {
+    /// As the database has it.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Included => "included",
             Self::Reverted => "reverted",
@@ -32,6 +33,8 @@ impl Outcome {
 pub struct SignedRow {
     /// Its hash.
     pub hash: B256,
+    /// Whose it is.
+    pub account: Address,
     /// Its nonce.
     pub nonce: u64,
     /// Its exact bytes.
@@ -52,7 +55,7 @@ pub struct SignedRow {
     pub outcome: Option<Outcome>,
 }
 
-impl Store {
+impl RouteStore {
     /// Stores a transaction that nobody has seen yet.
     pub async fn store_signed(&self, direction: Direction, row: &SignedRow) -> Result<(), Error> {
         let (max, tip) = match row.fees {
@@ -62,12 +65,15 @@ impl Store {
         let packets = serde_json::to_string(&row.packets)
             .map_err(|error| Error::Damaged(error.to_string()))?;
         sqlx::query(
-            "INSERT INTO signed (hash, direction, nonce, raw, input, gas_limit, max_fee, tip,
-                 packets, created_ms, broadcast_ms)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (hash) DO NOTHING",
+            "INSERT INTO signed (hash, route, direction, account, nonce, raw, input, gas_limit, max_fee,
+                 tip, packets, created_ms, broadcast_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)
+             ON CONFLICT (hash) DO NOTHING",
         )
         .bind(row.hash.to_vec())
+        .bind(self.id)
         .bind(direction.word())
+        .bind(row.account.to_vec())
         .bind(to_sql(row.nonce)?)
         .bind(row.raw.to_vec())
         .bind(row.input.to_vec())
@@ -76,56 +82,67 @@ impl Store {
         .bind(tip.map(|tip| tip.to_string()).unwrap_or_default())
         .bind(packets)
         .bind(to_sql(row.created_ms)?)
-        .execute(&self.pool)
+        .execute(self.pool())
         .await?;
         Ok(())
     }
 
-    /// All that is stored, by nonce, then by age.
+    /// All that is stored, by account, then by nonce, then by age.
     pub async fn signed(&self, direction: Direction) -> Result<Vec<SignedRow>, Error> {
         let rows = sqlx::query(
             "SELECT hash, nonce, raw, input, gas_limit, max_fee, tip, packets, created_ms,
-                 broadcast_ms, outcome
-             FROM signed WHERE direction = ? ORDER BY nonce, created_ms, rowid",
+                 broadcast_ms, outcome, account
+             FROM signed WHERE route = $1 AND direction = $2 ORDER BY account, nonce, number",
         )
+        .bind(self.id)
         .bind(direction.word())
-        .fetch_all(&self.pool)
+        .fetch_all(self.pool())
         .await?;
         rows.iter().map(signed_row).collect()
     }
 
     /// Notes a broadcast.
     pub async fn note_broadcast(&self, hash: B256, now_ms: u64) -> Result<(), Error> {
-        sqlx::query("UPDATE signed SET broadcast_ms = ? WHERE hash = ?")
+        sqlx::query("UPDATE signed SET broadcast_ms = $1 WHERE hash = $2")
             .bind(to_sql(now_ms)?)
             .bind(hash.to_vec())
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
 
     /// Notes what became of a transaction.
     pub async fn note_outcome(&self, hash: B256, outcome: Outcome) -> Result<(), Error> {
-        sqlx::query("UPDATE signed SET outcome = ? WHERE hash = ?")
+        sqlx::query("UPDATE signed SET outcome = $1 WHERE hash = $2")
             .bind(outcome.word())
             .bind(hash.to_vec())
-            .execute(&self.pool)
+            .execute(self.pool())
             .await?;
         Ok(())
     }
 
-    /// Forgets the transactions below a nonce that is used up for ever.
-    pub async fn forget_signed(&self, direction: Direction, below: u64) -> Result<(), Error> {
-        sqlx::query("DELETE FROM signed WHERE direction = ? AND nonce < ?")
-            .bind(direction.word())
-            .bind(to_sql(below)?)
-            .execute(&self.pool)
-            .await?;
+    /// Forgets an account's transactions below a nonce that is used up for ever.
+    pub async fn forget_signed(
+        &self,
+        direction: Direction,
+        account: Address,
+        below: u64,
+    ) -> Result<(), Error> {
+        sqlx::query(
+            "DELETE FROM signed
+             WHERE route = $1 AND direction = $2 AND account = $3 AND nonce < $4",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .bind(account.to_vec())
+        .bind(to_sql(below)?)
+        .execute(self.pool())
+        .await?;
         Ok(())
     }
 }
 
-fn signed_row(row: &SqliteRow) -> Result<SignedRow, Error> {
+fn signed_row(row: &AnyRow) -> Result<SignedRow, Error> {
     let damaged = |what: &str| Error::Damaged(format!("a transaction's {what} cannot be read"));
     let number = |column: usize| -> Result<Option<u128>, Error> {
         let text: &str = row.try_get(column)?;
@@ -147,6 +164,7 @@ fn signed_row(row: &SqliteRow) -> Result<SignedRow, Error> {
     };
     Ok(SignedRow {
         hash: hash_from_sql(row.try_get(0)?)?,
+        account: Address::try_from(row.try_get::<&[u8], _>(11)?).map_err(|_| damaged("account"))?,
         nonce: from_sql(row.try_get(1)?)?,
         raw: row.try_get::<Vec<u8>, _>(2)?.into(),
         input: row.try_get::<Vec<u8>, _>(3)?.into(),

@@ -64,15 +64,18 @@ impl Sender {
         let Some(fees) = raise(old.fees, fees, self.limits.max_fee) else {
             return self.broadcast(ledger, old).await;
         };
-        let row = self.sign(
-            ledger,
-            old.nonce,
-            old.gas_limit,
-            fees,
-            old.input.clone(),
-            old.packets.clone(),
-        )?;
+        let row = self
+            .sign(
+                ledger,
+                old.nonce,
+                old.gas_limit,
+                fees,
+                old.input.clone(),
+                old.packets.clone(),
+            )
+            .await?;
         self.store.store_signed(self.direction, &row).await?;
+        self.metrics.transaction(&self.way, "replaced");
         tracing::warn!(
             direction = %self.direction, old = %old.hash, hash = %row.hash, nonce = row.nonce,
             "a transaction waits long; offering more for it"

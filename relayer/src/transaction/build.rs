@@ -9,7 +9,7 @@ use crate::{
 use mileverse_primitives::{B256, Bytes, U256};
 use mileverse_wallet::{
     rpc::RpcError,
-    transaction::{Fees, Unsigned, gas_limit, sign},
+    transaction::{Fees, Unsigned, gas_limit},
 };
 
 /// What became of an attempt to build and send.
@@ -26,15 +26,22 @@ pub enum Built {
     },
     /// Another transaction has the nonce; nothing was signed.
     Busy,
+    /// A packet would cost more than it is worth for now; nothing was signed.
+    Dear {
+        /// What each would cost, in wei.
+        each: u128,
+    },
 }
 
 impl Sender {
-    /// Signs a call of the bridge, stores it, and broadcasts it.
+    /// Signs a call of the bridge, stores it, and broadcasts it. `oldest_ms` is when the first of
+    /// its packets was found.
     pub async fn send(
         &self,
         ledger: &impl Ledger,
         input: Bytes,
         packets: Vec<u64>,
+        oldest_ms: u64,
     ) -> Result<Built, Error> {
         let account = self.account();
         let estimate = match ledger.estimate(account, input.clone()).await {
@@ -49,13 +56,20 @@ impl Sender {
             return Ok(Built::TooLarge { gas: estimate });
         };
         let fees = self.affordable(ledger.fees().await?)?;
+        if let Some(each) = self.too_dear(estimate, fees, packets.len(), oldest_ms) {
+            self.metrics.transaction(&self.way, "dear");
+            return Ok(Built::Dear { each });
+        }
         let nonce = ledger.nonce(account, At::Latest).await?;
-        let rows = self.store.signed(self.direction).await?;
+        let rows = self.stored().await?;
         if rows.iter().any(|row| row.nonce == nonce) {
             return Ok(Built::Busy);
         }
-        let row = self.sign(ledger, nonce, gas_limit, fees, input, packets)?;
+        let row = self
+            .sign(ledger, nonce, gas_limit, fees, input, packets)
+            .await?;
         self.store.store_signed(self.direction, &row).await?;
+        self.metrics.transaction(&self.way, "signed");
         tracing::info!(
             direction = %self.direction, hash = %row.hash, nonce, gas_limit,
             packets = row.packets.len(), first = ?row.packets.first(), "transaction signed"
@@ -64,7 +78,7 @@ impl Sender {
         Ok(Built::Sent(row.hash))
     }
 
-    pub(super) fn sign(
+    pub(super) async fn sign(
         &self,
         ledger: &impl Ledger,
         nonce: u64,
@@ -73,20 +87,19 @@ impl Sender {
         input: Bytes,
         packets: Vec<u64>,
     ) -> Result<SignedRow, Error> {
-        let signed = sign(
-            &self.signer,
-            &Unsigned {
-                chain_id: self.chain_id,
-                nonce,
-                gas_limit,
-                fees,
-                to: ledger.bridge(),
-                value: U256::ZERO,
-                input: input.clone(),
-            },
-        )?;
+        let unsigned = Unsigned {
+            chain_id: self.chain_id,
+            nonce,
+            gas_limit,
+            fees,
+            to: ledger.bridge(),
+            value: U256::ZERO,
+            input: input.clone(),
+        };
+        let signed = self.signer.sign(&unsigned).await?;
         Ok(SignedRow {
             hash: signed.hash,
+            account: self.account(),
             nonce,
             raw: signed.raw,
             input,
@@ -97,6 +110,18 @@ impl Sender {
             broadcast_ms: 0,
             outcome: None,
         })
+    }
+
+    /// What each packet would cost, if that is too much for now.
+    fn too_dear(&self, gas: u64, fees: Fees, packets: usize, oldest_ms: u64) -> Option<u128> {
+        let profit = self.limits.profit?;
+        let waited = self.clock.now_ms().saturating_sub(oldest_ms);
+        if u128::from(waited) >= profit.longest_wait.as_millis() {
+            return None;
+        }
+        let count = u128::try_from(packets.max(1)).unwrap_or(u128::MAX);
+        let each = u128::from(gas).saturating_mul(fees.most()) / count;
+        (each > profit.most_per_packet).then_some(each)
     }
 
     fn affordable(&self, fees: Fees) -> Result<Fees, Error> {

@@ -42,6 +42,13 @@ impl Sender {
                     _ => Outcome::Gone,
                 };
                 self.store.note_outcome(row.hash, outcome).await?;
+                self.metrics.transaction(&self.way, outcome.word());
+                if outcome != Outcome::Gone
+                    && let Some((_, inclusion)) = found
+                {
+                    self.metrics
+                        .spent(&self.way, inclusion.gas_used, inclusion.cost_wei);
+                }
                 if outcome != Outcome::Gone || found.is_none() {
                     tracing::info!(
                         direction = %self.direction, hash = %row.hash, nonce = row.nonce, ?outcome,
@@ -58,7 +65,9 @@ impl Sender {
         if !used.is_empty() {
             let forever = ledger.nonce(self.account(), At::Finalized).await?;
             if used.iter().any(|row| row.nonce < forever) {
-                self.store.forget_signed(self.direction, forever).await?;
+                self.store
+                    .forget_signed(self.direction, self.account(), forever)
+                    .await?;
             }
         }
         Ok(settled)

@@ -7,8 +7,8 @@
 //! confirm    what became of it, once its nonce is used; forgotten when it is used for ever
 //! ```
 //!
-//! One sender has one account on one chain and at most one undecided nonce: a new transaction is
-//! built only for the chain's own next nonce, and only when nothing stored has that nonce. The
+//! One sender has one account on one chain and at most one undecided nonce (several senders work
+//! side by side, each on packets of its own): a new transaction is built only for the chain's own next nonce, and only when nothing stored has that nonce. The
 //! chain's nonce is asked, never remembered, so a lost database or a foreign transaction of the
 //! same account confuses nothing. If bytes of ours are out that the database forgot, one of the
 //! two transactions with that nonce takes effect, and delivering twice does nothing anyway.
@@ -25,9 +25,10 @@ use crate::{
     Error,
     chain::{At, Ledger},
     clock::Clock,
-    store::{Direction, Outcome, Store},
+    keys::Signer,
+    metrics::{Metrics, Way},
+    store::{Direction, Outcome, RouteStore, SignedRow},
 };
-use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::{Address, B256};
 use std::time::Duration;
 
@@ -42,16 +43,30 @@ pub struct Limits {
     pub rebroadcast: Duration,
     /// Waiting for a block before more is offered.
     pub replace: Duration,
+    /// What a packet may cost, if there is a limit.
+    pub profit: Option<Profit>,
+}
+
+/// When a batch is worth its gas. It delays packets and never drops one: who has waited for
+/// `longest_wait` is carried whatever it costs (within [`Limits::max_fee`]).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Profit {
+    /// Most wei for one packet, at the fees that would be offered.
+    pub most_per_packet: u128,
+    /// Longest wait of a packet for cheaper gas.
+    pub longest_wait: Duration,
 }
 
 /// One account that sends in one direction.
 pub struct Sender {
-    store: Store,
+    store: RouteStore,
     direction: Direction,
-    signer: PrivateKeySigner,
+    signer: Signer,
     chain_id: u64,
     limits: Limits,
     clock: Clock,
+    metrics: Metrics,
+    way: Way,
 }
 
 /// What [`Sender::drive`] found.
@@ -59,6 +74,8 @@ pub struct Sender {
 pub struct Driven {
     /// A transaction is out whose outcome is unknown; nothing new may be sent.
     pub pending: bool,
+    /// Packets of transactions whose outcome is unknown.
+    pub reserved: Vec<u64>,
     /// Transactions whose outcome is known since this look, with their packets.
     pub settled: Vec<Settled>,
 }
@@ -76,32 +93,35 @@ pub struct Settled {
 
 impl Sender {
     /// A sender for the account of `signer`.
-    pub const fn new(
-        store: Store,
+    pub fn new(
+        store: RouteStore,
         direction: Direction,
-        signer: PrivateKeySigner,
+        signer: Signer,
         chain_id: u64,
         limits: Limits,
         clock: Clock,
+        metrics: Metrics,
     ) -> Self {
         Self {
+            way: Way::new(store.name(), direction),
             store,
             direction,
             signer,
             chain_id,
             limits,
             clock,
+            metrics,
         }
     }
 
     /// The account.
     pub const fn account(&self) -> Address {
-        self.signer.address()
+        self.signer.account()
     }
 
     /// Moves what was sent before one step further: notes outcomes, broadcasts again, offers more.
     pub async fn drive(&self, ledger: &impl Ledger) -> Result<Driven, Error> {
-        let rows = self.store.signed(self.direction).await?;
+        let rows = self.stored().await?;
         if rows.is_empty() {
             return Ok(Driven::default());
         }
@@ -109,6 +129,25 @@ impl Sender {
         let (used, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.nonce < next);
         let settled = self.confirm(ledger, &used).await?;
         let pending = self.push(ledger, next, &open).await?;
-        Ok(Driven { pending, settled })
+        let reserved = open.into_iter().flat_map(|row| row.packets).collect();
+        Ok(Driven {
+            pending,
+            reserved,
+            settled,
+        })
+    }
+
+    /// Packets of transactions whose outcome was not known when it was last looked at.
+    pub async fn unsettled(&self) -> Result<Vec<u64>, Error> {
+        let rows = self.stored().await?;
+        let open = rows.into_iter().filter(|row| row.outcome.is_none());
+        Ok(open.flat_map(|row| row.packets).collect())
+    }
+
+    /// What this account has signed, by nonce, then by age.
+    async fn stored(&self) -> Result<Vec<SignedRow>, Error> {
+        let mut rows = self.store.signed(self.direction).await?;
+        rows.retain(|row| row.account == self.account());
+        Ok(rows)
     }
 }

@@ -5,12 +5,15 @@ use crate::{
     Error,
     chain::{At, Ledger},
     clock::{Clock, back_off_ms},
-    store::{Direction, Outcome, Row, RowState, Store},
+    metrics::{Metrics, Way},
+    rules::Rules,
+    store::{Direction, NewPacket, Outcome, Position, RouteStore, Row},
     transaction::{Built, Sender},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use mileverse_primitives::Bytes;
+use mileverse_primitives::{Bytes, packet::Packet};
 use mileverse_wallet::rpc::Chain;
+use std::collections::HashSet;
 
 /// Calls that run at the same time on one endpoint.
 pub(super) const CONCURRENCY: usize = 8;
@@ -19,16 +22,31 @@ const MAX_INPUT_LENGTH: usize = 120_000;
 /// First and longest wait of a refused packet.
 const FIRST_RETRY_MS: u64 = 1_000;
 const LONGEST_RETRY_MS: u64 = 5 * 60 * 1_000;
+/// How often a packet that is passed over is looked at.
+const PASSED_OVER_MS: u64 = 60 * 1_000;
 /// Most receipts that are looked at when a block becomes final.
 const MAX_LANDED: usize = 4_096;
 
+/// What a direction is told besides its chains.
+#[derive(Clone, Debug)]
+pub struct Orders {
+    /// Most packets in one transaction.
+    pub batch: usize,
+    /// Which packets are carried.
+    pub rules: Rules,
+    /// If there is any: these packets and no others, whenever their time comes.
+    pub only: Option<u64>,
+}
+
 /// One direction's deliveries.
 pub struct Delivery {
-    store: Store,
-    sender: Sender,
+    store: RouteStore,
+    senders: Vec<Sender>,
     direction: Direction,
-    batch: usize,
+    orders: Orders,
     clock: Clock,
+    metrics: Metrics,
+    way: Way,
     /// The finalized block at which receipts were last looked at.
     looked_at: Option<u64>,
 }
@@ -37,29 +55,42 @@ pub struct Delivery {
 #[derive(Clone, Debug)]
 pub(super) struct Proven<T> {
     pub(super) sequence: u64,
+    pub(super) found_ms: u64,
     pub(super) item: T,
 }
 
+/// What the senders are doing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Desk {
+    /// Senders with nothing under way, by their place.
+    pub(super) idle: Vec<usize>,
+    /// Packets that are under way.
+    pub(super) reserved: HashSet<u64>,
+}
+
 impl Delivery {
-    /// Deliveries of at most `batch` packets at once.
-    pub const fn new(
-        store: Store,
-        sender: Sender,
+    /// Deliveries by these senders, each with an account of its own.
+    pub fn new(
+        store: RouteStore,
+        senders: Vec<Sender>,
         direction: Direction,
-        batch: usize,
+        orders: Orders,
         clock: Clock,
+        metrics: Metrics,
     ) -> Self {
         Self {
+            way: Way::new(store.name(), direction),
             store,
-            sender,
+            senders,
             direction,
-            batch,
+            orders,
             clock,
+            metrics,
             looked_at: None,
         }
     }
 
-    pub(super) const fn store(&self) -> &Store {
+    pub(super) const fn store(&self) -> &RouteStore {
         &self.store
     }
 
@@ -67,27 +98,73 @@ impl Delivery {
         self.direction
     }
 
-    /// Sees to what was sent; answers whether its outcome is still unknown.
-    pub(super) async fn drive(&self, ledger: &impl Ledger) -> Result<bool, Error> {
-        let driven = self.sender.drive(ledger).await?;
-        for settled in driven.settled {
-            if settled.outcome != Outcome::Reverted {
-                continue;
+    /// Carries this packet and no others.
+    pub(crate) const fn only(&mut self, sequence: u64) {
+        self.orders.only = Some(sequence);
+    }
+
+    /// Stores what was found and how far it was looked.
+    pub(super) async fn advance(
+        &self,
+        position: Position,
+        found: &[NewPacket],
+    ) -> Result<(), Error> {
+        if !found.is_empty() {
+            self.metrics.packets(&self.way, "found", found.len());
+            tracing::info!(
+                route = self.store.name(), direction = %self.direction, count = found.len(),
+                next = position.next, "packets found"
+            );
+        }
+        self.store
+            .advance(self.direction, position, found, self.clock.now_ms())
+            .await
+    }
+
+    /// Sees to what was sent. A sender that is in trouble does not stop the others, unless all are.
+    pub(super) async fn drive(&self, ledger: &impl Ledger) -> Result<Desk, Error> {
+        let mut desk = Desk::default();
+        let mut trouble = None;
+        let mut well = 0usize;
+        for (place, sender) in self.senders.iter().enumerate() {
+            let driven = match sender.drive(ledger).await {
+                Ok(driven) => driven,
+                Err(error) if error.passes() => {
+                    tracing::warn!(account = %sender.account(), %error, "a sender is in trouble");
+                    desk.reserved.extend(sender.unsettled().await?);
+                    trouble = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            well = well.saturating_add(1);
+            desk.reserved.extend(driven.reserved);
+            if !driven.pending {
+                desk.idle.push(place);
             }
-            let reason = format!("transaction {} was refused in its block", settled.hash);
-            for sequence in settled.packets {
-                self.set_aside(sequence, &reason).await?;
+            for settled in driven.settled {
+                if settled.outcome != Outcome::Reverted {
+                    continue;
+                }
+                let reason = format!("transaction {} was refused in its block", settled.hash);
+                for sequence in settled.packets {
+                    self.set_aside(sequence, &reason).await?;
+                }
             }
         }
-        Ok(driven.pending)
+        match trouble {
+            Some(error) if well == 0 => Err(error),
+            _ => Ok(desk),
+        }
     }
 
     /// Whether a receipt waits to become final.
     pub(super) async fn has_landed(&self) -> Result<bool, Error> {
-        Ok(!self.store.landed(self.direction, 1).await?.is_empty())
+        let landed = self.store.landed(self.direction, u64::MAX, 1).await?;
+        Ok(!landed.is_empty())
     }
 
-    /// Looks at receipts again now that the block `finalized` is final: for ever, or taken back.
+    /// Looks at receipts again whose block is final now: they are for ever, or were taken back.
     pub(super) async fn settle(
         &mut self,
         ledger: &impl Ledger,
@@ -96,75 +173,128 @@ impl Delivery {
         if self.looked_at == Some(finalized) {
             return Ok(());
         }
-        let landed = self.store.landed(self.direction, MAX_LANDED).await?;
-        for (sequence, outcome) in self.receipts(ledger, landed, At::Finalized).await? {
+        let landed = self
+            .store
+            .landed(self.direction, finalized, MAX_LANDED)
+            .await?;
+        let (done, gone): (Vec<_>, Vec<_>) = self
+            .receipts(ledger, landed, At::Finalized)
+            .await?
+            .into_iter()
+            .partition(|(_, outcome)| *outcome != 0);
+        self.done(&done).await?;
+        for (sequence, _) in gone {
+            let outcome = ledger.receipt(sequence, At::Latest).await?;
             if outcome != 0 {
-                self.done(sequence, outcome).await?;
+                // Taken back and delivered again meanwhile.
+                self.landed(ledger, &[(sequence, outcome)]).await?;
                 continue;
             }
-            if ledger.receipt(sequence, At::Latest).await? == 0 {
-                tracing::warn!(
-                    direction = %self.direction, sequence,
-                    "the block with this packet's receipt was taken back; delivering again"
-                );
-                self.store
-                    .note(self.direction, sequence, RowState::Waiting, 0)
-                    .await?;
-            }
+            tracing::warn!(
+                route = self.store.name(), direction = %self.direction, sequence,
+                "the block with this packet's receipt was taken back; delivering again"
+            );
+            self.metrics.packets(&self.way, "taken_back", 1);
+            self.store.taken_back(self.direction, sequence).await?;
         }
         self.looked_at = Some(finalized);
         Ok(())
     }
 
-    /// Whether any packet's time has come.
-    pub(super) async fn has_ready(&self) -> Result<bool, Error> {
-        let now = self.clock.now_ms();
-        let rows = self.store.ready(self.direction, u64::MAX, now, 1).await?;
-        Ok(!rows.is_empty())
+    /// Whether any packet's time has come that is not under way.
+    pub(super) async fn has_ready(&self, desk: &Desk) -> Result<bool, Error> {
+        Ok(!self.next(desk, u64::MAX, 1).await?.is_empty())
     }
 
-    /// Packets to deliver, up to `place`; and whether receipts of others were found on the way.
+    async fn next(&self, desk: &Desk, place: u64, limit: usize) -> Result<Vec<Row>, Error> {
+        let now = self.clock.now_ms();
+        if let Some(only) = self.orders.only {
+            let row = self.store.waiting(self.direction, only).await?;
+            return Ok(row
+                .into_iter()
+                .filter(|row| row.place <= place && !desk.reserved.contains(&row.sequence))
+                .collect());
+        }
+        self.store
+            .ready(self.direction, place, now, limit, &desk.reserved)
+            .await
+    }
+
+    /// Packets to deliver, up to `place`; and whether others could be put away.
     pub(super) async fn ready(
         &self,
         ledger: &impl Ledger,
+        desk: &Desk,
         place: u64,
     ) -> Result<(Vec<Row>, bool), Error> {
-        let now = self.clock.now_ms();
-        let window = self.batch.saturating_mul(2);
-        let mut rows = self.store.ready(self.direction, place, now, window).await?;
+        let mut rows = self.next(desk, place, self.orders.batch).await?;
+        let mut moved = false;
         let sequences = rows.iter().map(|row| row.sequence).collect();
-        let receipts = self.receipts(ledger, sequences, At::Latest).await?;
-        let mut found = false;
-        for (sequence, outcome) in receipts {
-            if outcome == 0 {
-                continue;
-            }
-            found = true;
-            rows.retain(|row| row.sequence != sequence);
+        let receipts: Vec<_> = self
+            .receipts(ledger, sequences, At::Latest)
+            .await?
+            .into_iter()
+            .filter(|(_, outcome)| *outcome != 0)
+            .collect();
+        rows.retain(|row| {
+            receipts
+                .iter()
+                .all(|(sequence, _)| *sequence != row.sequence)
+        });
+        if !receipts.is_empty() {
             if ledger.chain() == Chain::Native {
-                self.done(sequence, outcome).await?;
+                // Final at once; asked again of as many endpoints as must agree.
+                let sequences = receipts.iter().map(|(sequence, _)| *sequence).collect();
+                let sure = self.receipts(ledger, sequences, At::Finalized).await?;
+                let sure: Vec<_> = sure
+                    .into_iter()
+                    .filter(|(_, outcome)| *outcome != 0)
+                    .collect();
+                self.done(&sure).await?;
+                moved = !sure.is_empty();
             } else {
-                self.store
-                    .note(self.direction, sequence, RowState::Landed, outcome)
-                    .await?;
+                self.landed(ledger, &receipts).await?;
+                moved = true;
             }
         }
-        rows.truncate(self.batch);
-        Ok((rows, found))
+        let mut carried = Vec::with_capacity(rows.len());
+        for row in rows {
+            match self.pass_over(&row) {
+                None => carried.push(row),
+                Some(reason) => {
+                    moved = true;
+                    let again = self.clock.now_ms().saturating_add(PASSED_OVER_MS);
+                    self.store
+                        .set_aside(self.direction, row.sequence, again, &reason)
+                        .await?;
+                }
+            }
+        }
+        Ok((carried, moved))
+    }
+
+    /// Why the rules leave a packet to others.
+    fn pass_over(&self, row: &Row) -> Option<String> {
+        let packet = Packet::decode(&row.bytes).ok()?;
+        self.orders.rules.pass_over(&packet)
     }
 
     /// Sends one batch, or what of it goes through. `true` if something was sent or set aside.
     pub(super) async fn deliver<T: Clone + Sync>(
         &self,
         ledger: &impl Ledger,
+        sender: usize,
         mut items: Vec<Proven<T>>,
         encode: impl Fn(&[Proven<T>]) -> Bytes + Sync,
     ) -> Result<bool, Error> {
+        let Some(sender) = self.senders.get(sender) else {
+            return Ok(false);
+        };
         fit(&mut items, &encode);
         if items.is_empty() {
             return Ok(false);
         }
-        let isolated = isolate(ledger, self.sender.account(), &items, &encode).await?;
+        let isolated = isolate(ledger, sender.account(), &items, &encode).await?;
         for (at, reason) in &isolated.bad {
             if let Some(item) = items.get(*at) {
                 self.set_aside(item.sequence, reason).await?;
@@ -188,9 +318,17 @@ impl Delivery {
         items = together;
         while !items.is_empty() {
             let packets = items.iter().map(|item| item.sequence).collect();
-            match self.sender.send(ledger, encode(&items), packets).await? {
+            let oldest = items.iter().map(|item| item.found_ms).min().unwrap_or(0);
+            match sender.send(ledger, encode(&items), packets, oldest).await? {
                 Built::Sent(_) => return Ok(true),
                 Built::Busy => return Ok(false),
+                Built::Dear { each } => {
+                    tracing::info!(
+                        route = self.store.name(), direction = %self.direction, each,
+                        packets = items.len(), "waiting for cheaper gas"
+                    );
+                    return Ok(false);
+                }
                 Built::TooLarge { gas } if items.len() == 1 => {
                     let reason = format!("it needs {gas} gas, more than max_gas allows");
                     return self.set_all_aside(&items, &reason).await;
@@ -219,19 +357,48 @@ impl Delivery {
         let wait = back_off_ms(attempts, FIRST_RETRY_MS, LONGEST_RETRY_MS, seed);
         let not_before = now.saturating_add(wait);
         tracing::warn!(
-            direction = %self.direction, sequence, attempts, wait_ms = wait, reason,
-            "packet set aside"
+            route = self.store.name(), direction = %self.direction, sequence, attempts,
+            wait_ms = wait, reason, "packet set aside"
         );
+        self.metrics.packets(&self.way, "set_aside", 1);
         self.store
             .set_aside(self.direction, sequence, not_before, reason)
             .await
     }
 
-    async fn done(&self, sequence: u64, outcome: u8) -> Result<(), Error> {
-        let became = if outcome == 2 { "expired" } else { "received" };
-        tracing::info!(direction = %self.direction, sequence, became, "packet done");
+    /// Receipts for ever.
+    async fn done(&self, receipts: &[(u64, u8)]) -> Result<(), Error> {
+        if receipts.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now_ms();
+        let news = self.store.note_done(self.direction, receipts, now).await?;
+        for done in news {
+            let became = if done.outcome == 2 {
+                "expired"
+            } else {
+                "received"
+            };
+            tracing::info!(
+                route = self.store.name(), direction = %self.direction,
+                sequence = done.sequence, became, "packet done"
+            );
+            self.metrics.packets(&self.way, became, 1);
+            let landed = done.landed_ms.saturating_sub(done.found_ms);
+            self.metrics.latency(&self.way, "landed", landed);
+            let done = now.saturating_sub(done.found_ms);
+            self.metrics.latency(&self.way, "final", done);
+        }
+        Ok(())
+    }
+
+    /// Receipts that are not final yet.
+    async fn landed(&self, ledger: &impl Ledger, receipts: &[(u64, u8)]) -> Result<(), Error> {
+        // Asked after the receipts were seen, so it is not older than their blocks.
+        let block = ledger.height().await?;
+        let now = self.clock.now_ms();
         self.store
-            .note(self.direction, sequence, RowState::Done, outcome)
+            .note_landed(self.direction, receipts, block, now)
             .await
     }
 

@@ -10,14 +10,14 @@ mod isolate;
 pub mod to_ethereum;
 pub mod to_native;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Orders};
 pub use to_ethereum::ToEthereum;
 pub use to_native::ToNative;
 
 use crate::{
     Error,
     clock::{Clock, back_off_ms},
-    store::{Direction, Store},
+    store::{Direction, RouteStore},
 };
 use std::{future::Future, time::Duration};
 
@@ -30,12 +30,19 @@ const NOTE_OK_MS: u64 = 5_000;
 pub trait Worker {
     /// Which one.
     fn direction(&self) -> Direction;
+    /// What it shares with the other direction's.
+    fn delivery(&mut self) -> &mut Delivery;
     /// Does what can be done now; `true` if there may be more to do at once.
-    fn tick(&mut self) -> impl Future<Output = Result<bool, Error>>;
+    fn tick(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
 }
 
 /// Ticks for ever; returns only what waiting cannot cure.
-pub async fn run(worker: &mut impl Worker, store: &Store, clock: &Clock, poll: Duration) -> Error {
+pub async fn run(
+    worker: &mut impl Worker,
+    store: &RouteStore,
+    clock: &Clock,
+    poll: Duration,
+) -> Error {
     let direction = worker.direction();
     let poll_ms = u64::try_from(poll.as_millis()).unwrap_or(u64::MAX);
     let mut failures = 0u32;
@@ -44,7 +51,7 @@ pub async fn run(worker: &mut impl Worker, store: &Store, clock: &Clock, poll: D
         let wait_ms = match worker.tick().await {
             Ok(more) => {
                 if failures > 0 {
-                    tracing::info!(%direction, "going on");
+                    tracing::info!(route = store.name(), %direction, "going on");
                 }
                 let now = clock.now_ms();
                 if failures > 0 || now.saturating_sub(noted_ok_ms) >= NOTE_OK_MS {
@@ -57,7 +64,7 @@ pub async fn run(worker: &mut impl Worker, store: &Store, clock: &Clock, poll: D
                 if more { 0 } else { poll_ms }
             }
             Err(error) if error.passes() => {
-                tracing::warn!(%direction, %error, "trying again");
+                tracing::warn!(route = store.name(), %direction, %error, "trying again");
                 let noted = store
                     .note_error(direction, clock.now_ms(), &error.to_string())
                     .await;

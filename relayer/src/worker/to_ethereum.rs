@@ -92,11 +92,7 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
                 position.next = position.next.saturating_add(1);
                 found.extend(self.ours(leaf)?);
             }
-            tracing::info!(%direction, count = found.len(), next = position.next, "packets found");
-            self.delivery
-                .store()
-                .advance(direction, position, &found)
-                .await?;
+            self.delivery.advance(position, &found).await?;
         }
         Ok(true)
     }
@@ -181,24 +177,56 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         rows: Vec<Row>,
     ) -> Result<Vec<Proven<IBridge::OutboxItem>>, Error> {
         let (size, tree) = (certificate.outbox_size, certificate.outbox_tree);
-        stream::iter(rows)
+        let proofs: Vec<_> = stream::iter(rows)
             .map(|row| async move {
                 let proof = self.native.path(row.place, size).await?;
-                if !outbox::verify(tree, size, row.place, row.commitment, &proof.path) {
-                    return Err(nonsense("an outbox path that does not lead to its root"));
-                }
-                Ok(Proven {
-                    sequence: row.sequence,
-                    item: IBridge::OutboxItem {
-                        packet: row.bytes,
-                        index: row.place,
-                        path: proof.path,
-                    },
-                })
+                let good = outbox::verify(tree, size, row.place, row.commitment, &proof.path);
+                Ok::<_, Error>((row, good.then_some(proof.path)))
             })
             .buffered(CONCURRENCY)
             .try_collect()
-            .await
+            .await?;
+        let mut items = Vec::with_capacity(proofs.len());
+        for (row, path) in proofs {
+            let Some(path) = path else {
+                self.doubt(&row).await?;
+                continue;
+            };
+            items.push(Proven {
+                sequence: row.sequence,
+                found_ms: row.found_ms,
+                item: IBridge::OutboxItem {
+                    packet: row.bytes,
+                    index: row.place,
+                    path,
+                },
+            });
+        }
+        Ok(items)
+    }
+
+    /// A packet's path does not lead to the certificate's root: the path is wrong, or the packet.
+    async fn doubt(&self, row: &Row) -> Result<(), Error> {
+        let page = self.native.packets(row.place, 1).await?;
+        let same = page
+            .iter()
+            .any(|leaf| leaf.index == row.place && leaf.commitment == row.commitment);
+        if same {
+            let reason = "its path does not lead to the root of the newest certificate";
+            return self.delivery.set_aside(row.sequence, reason).await;
+        }
+        let position = Position {
+            next: row.place,
+            search_block: 0,
+            packet_block: 0,
+        };
+        self.delivery
+            .store()
+            .rewind(self.delivery.direction(), row.sequence, position)
+            .await?;
+        Err(Error::Rewound {
+            sequence: row.sequence,
+        })
     }
 }
 
@@ -207,16 +235,19 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
         self.delivery.direction()
     }
 
+    fn delivery(&mut self) -> &mut Delivery {
+        &mut self.delivery
+    }
+
     async fn tick(&mut self) -> Result<bool, Error> {
-        let pending = self.delivery.drive(self.ethereum.ledger()).await?;
+        let ledger = self.ethereum.ledger();
+        let mut desk = self.delivery.drive(ledger).await?;
         if self.delivery.has_landed().await? {
             let finalized = self.ethereum.finalized().await?;
-            self.delivery
-                .settle(self.ethereum.ledger(), finalized)
-                .await?;
+            self.delivery.settle(ledger, finalized).await?;
         }
-        let more = self.find().await?;
-        if pending || !self.delivery.has_ready().await? {
+        let mut more = self.find().await?;
+        if desk.idle.is_empty() || !self.delivery.has_ready(&desk).await? {
             return Ok(more);
         }
         let Some(certificate) = self.certificate().await? else {
@@ -225,15 +256,21 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
         let Some(last) = certificate.outbox_size.checked_sub(1) else {
             return Ok(more);
         };
-        let ledger = self.ethereum.ledger();
-        let (rows, found) = self.delivery.ready(ledger, last).await?;
-        let items = self.prove(&certificate, rows).await?;
         let header = header(&certificate);
-        let moved = self
-            .delivery
-            .deliver(ledger, items, |items| deliver_call(&header, items))
-            .await?;
-        Ok(more || found || moved)
+        for sender in std::mem::take(&mut desk.idle) {
+            let (rows, fewer) = self.delivery.ready(ledger, &desk, last).await?;
+            more |= fewer;
+            if rows.is_empty() {
+                break;
+            }
+            desk.reserved.extend(rows.iter().map(|row| row.sequence));
+            let items = self.prove(&certificate, rows).await?;
+            more |= self
+                .delivery
+                .deliver(ledger, sender, items, |items| deliver_call(&header, items))
+                .await?;
+        }
+        Ok(more)
     }
 }
 

@@ -77,10 +77,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
             // are known means that the endpoint is behind; it will catch up.)
             if next == position.next && position.search_block <= finalized {
                 position.search_block = finalized.saturating_add(1);
-                self.delivery
-                    .store()
-                    .advance(direction, position, &[])
-                    .await?;
+                self.delivery.advance(position, &[]).await?;
             }
             return Ok(false);
         }
@@ -93,10 +90,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
                 // the last one that is known.
                 let missing = position.next;
                 position.search_block = position.packet_block;
-                self.delivery
-                    .store()
-                    .advance(direction, position, &[])
-                    .await?;
+                self.delivery.advance(position, &[]).await?;
                 return Err(Error::Gap {
                     chain: Chain::Ethereum,
                     sequence: missing,
@@ -109,13 +103,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
             let logs = self.ethereum.sent(from, to).await?;
             let found = self.take(&mut position, logs)?;
             position.search_block = to.saturating_add(1);
-            if !found.is_empty() {
-                tracing::info!(%direction, count = found.len(), next = position.next, "packets found");
-            }
-            self.delivery
-                .store()
-                .advance(direction, position, &found)
-                .await?;
+            self.delivery.advance(position, &found).await?;
         }
         Ok(true)
     }
@@ -149,6 +137,20 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
         Ok(found)
     }
 
+    /// Finds a packet, and all after it, once more.
+    async fn rewind(&self, sequence: u64) -> Result<Error, Error> {
+        let position = Position {
+            next: sequence,
+            search_block: self.start_block,
+            packet_block: self.start_block,
+        };
+        self.delivery
+            .store()
+            .rewind(self.delivery.direction(), sequence, position)
+            .await?;
+        Ok(Error::Rewound { sequence })
+    }
+
     /// Proofs of these packets at the checkpoint, and the bridge's account proof.
     async fn prove(
         &self,
@@ -165,16 +167,20 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
             if value == U256::from_be_bytes(row.commitment.0) {
                 items.push(Proven {
                     sequence: row.sequence,
+                    found_ms: row.found_ms,
                     item: IBridge::StorageItem {
                         packet: row.bytes,
                         storageProof: nodes,
                     },
                 });
-            } else if value != U256::from_be_bytes(REFUNDED.0) {
-                // Refunded means expired on the native chain, whose receipt will be seen next.
+            } else if value.is_zero() {
                 let reason = format!("Ethereum's block {checkpoint} does not hold it");
                 self.delivery.set_aside(row.sequence, &reason).await?;
+            } else if value != U256::from_be_bytes(REFUNDED.0) {
+                // The state holds another packet than the log said. The state is right.
+                return Err(self.rewind(row.sequence).await?);
             }
+            // Refunded means expired on the native chain, whose receipt will be seen next.
         }
         Ok((proof.account, items))
     }
@@ -185,26 +191,34 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToNative<N, E> {
         self.delivery.direction()
     }
 
+    fn delivery(&mut self) -> &mut Delivery {
+        &mut self.delivery
+    }
+
     async fn tick(&mut self) -> Result<bool, Error> {
-        let pending = self.delivery.drive(self.native.ledger()).await?;
-        let more = self.find().await?;
-        if pending || !self.delivery.has_ready().await? {
+        let ledger = self.native.ledger();
+        let mut desk = self.delivery.drive(ledger).await?;
+        let mut more = self.find().await?;
+        if desk.idle.is_empty() || !self.delivery.has_ready(&desk).await? {
             return Ok(more);
         }
         let checkpoint = self.native.latest_checkpoint().await?;
-        let ledger = self.native.ledger();
-        let (rows, found) = self.delivery.ready(ledger, checkpoint).await?;
-        if rows.is_empty() {
-            return Ok(more || found);
+        for sender in std::mem::take(&mut desk.idle) {
+            let (rows, fewer) = self.delivery.ready(ledger, &desk, checkpoint).await?;
+            more |= fewer;
+            if rows.is_empty() {
+                break;
+            }
+            desk.reserved.extend(rows.iter().map(|row| row.sequence));
+            let (account, items) = self.prove(checkpoint, rows).await?;
+            more |= self
+                .delivery
+                .deliver(ledger, sender, items, |items| {
+                    deliver_call(checkpoint, &account, items)
+                })
+                .await?;
         }
-        let (account, items) = self.prove(checkpoint, rows).await?;
-        let moved = self
-            .delivery
-            .deliver(ledger, items, |items| {
-                deliver_call(checkpoint, &account, items)
-            })
-            .await?;
-        Ok(more || found || moved)
+        Ok(more)
     }
 }
 

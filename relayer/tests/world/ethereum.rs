@@ -52,6 +52,10 @@ impl EthereumWorld {
         self.states.last_mut().unwrap()
     }
 
+    pub fn height(&self) -> u64 {
+        (self.states.len() - 1) as u64
+    }
+
     pub fn finalized(&self) -> u64 {
         (self.states.len() - 1 - FINAL_AFTER) as u64
     }
@@ -136,6 +140,8 @@ pub fn block(world: &mut World, _now_s: u64) {
             Inclusion {
                 block: number,
                 success,
+                gas_used: 21_000,
+                cost_wei: 21_000 * price,
             },
         );
     }
@@ -216,13 +222,14 @@ impl EthereumChain for FakeEthereum {
         self.shared()
             .call(Chain::Ethereum, |world| {
                 note_blocks(&mut world.ethereum.states);
-                let state = world.ethereum.head();
+                let state = world.ethereum.head().clone();
                 let mut logs: Vec<_> = state
                     .bridge
                     .sent
                     .iter()
                     .zip(&state.sent_at)
                     .filter(|(_, block)| (from..=to).contains(block))
+                    .map(|(packet, block)| (world.show(packet), block))
                     .map(|(packet, block)| SentLog {
                         sequence: packet.id().sequence,
                         commitment: packet.commitment(),

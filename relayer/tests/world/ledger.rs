@@ -106,6 +106,17 @@ impl Ledger for Ledgers {
         Address::repeat_byte(9)
     }
 
+    async fn height(&self) -> Result<u64, RpcError> {
+        self.shared
+            .call(self.chain, |world| {
+                Ok(match self.chain {
+                    Chain::Native => world.native.height,
+                    Chain::Ethereum => world.ethereum.height(),
+                })
+            })
+            .await
+    }
+
     async fn nonce(&self, account: Address, at: At) -> Result<u64, RpcError> {
         self.shared
             .call(self.chain, |world| {

@@ -136,11 +136,26 @@ pub struct World {
     /// Inbound packets that a chain refuses for now.
     pub poisoned: BTreeSet<(Chain, u64)>,
     pub crashed: bool,
+    /// Answers that show another packet than was sent, still to come.
+    pub lies: u32,
 }
 
 impl World {
     pub fn roll(&mut self, in_a_thousand: u32) -> bool {
         self.dice.random_ratio(in_a_thousand.min(1000), 1000)
+    }
+
+    /// What an endpoint shows of a packet: sometimes one that nobody sent.
+    pub fn show(&mut self, packet: &Packet) -> Packet {
+        match packet {
+            Packet::Transfer(transfer) if self.lies > 0 => {
+                self.lies -= 1;
+                let mut other = transfer.clone();
+                other.amount += U256::from(1);
+                Packet::Transfer(other)
+            }
+            honest => honest.clone(),
+        }
     }
 
     pub const fn now_s(&self) -> u64 {
@@ -209,6 +224,7 @@ impl Shared {
             ethereum: EthereumWorld::new(),
             poisoned: BTreeSet::new(),
             crashed: false,
+            lies: 0,
         };
         Self {
             world: Arc::new(Mutex::new(world)),

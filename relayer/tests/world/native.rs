@@ -127,6 +127,8 @@ pub fn block(world: &mut World, _now_s: u64) {
             Inclusion {
                 block: world.native.height,
                 success,
+                gas_used: 21_000,
+                cost_wei: 0,
             },
         );
     }
@@ -146,16 +148,24 @@ impl NativeChain for FakeNative {
         self.0
             .shared
             .call(Chain::Native, |world| {
-                let all = (0u64..).zip(&world.native.bridge.sent);
+                let sent: Vec<_> = world
+                    .native
+                    .bridge
+                    .sent
+                    .iter()
+                    .skip(from as usize)
+                    .take(limit as usize)
+                    .cloned()
+                    .collect();
+                let shown: Vec<_> = sent.iter().map(|packet| world.show(packet)).collect();
                 let newest = world.native.height;
                 let ends = &world.native.ends;
                 let height = |index: u64| {
                     let at = ends.iter().find(|(_, size)| *size as u64 == index + 1);
                     at.map_or(newest, |(height, _)| *height)
                 };
-                let mut page: Vec<_> = all
-                    .skip(from as usize)
-                    .take(limit as usize)
+                let mut page: Vec<_> = (from..)
+                    .zip(&shown)
                     .map(|(index, packet)| OutboxPacket {
                         index,
                         sequence: packet.id().sequence,

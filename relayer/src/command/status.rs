@@ -4,12 +4,11 @@ use crate::{
     Error,
     clock::Clock,
     config::Config,
-    store::{Counts, Direction, Health, Position, SetAside, Store},
+    store::{Counts, Direction, Health, Outcome, Position, RouteStore, SetAside, Store},
 };
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
-use mileverse_primitives::B256;
+use mileverse_primitives::{Address, B256};
 use serde::Serialize;
-use std::io::Write as _;
 
 /// Most refused packets that are listed.
 const MAX_SET_ASIDE: usize = 20;
@@ -17,6 +16,13 @@ const MAX_SET_ASIDE: usize = 20;
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status {
+    routes: Vec<RouteStatus>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RouteStatus {
+    route: String,
     directions: Vec<DirectionStatus>,
 }
 
@@ -36,29 +42,35 @@ struct DirectionStatus {
 #[serde(rename_all = "camelCase")]
 struct TransactionStatus {
     hash: B256,
+    account: Address,
     nonce: u64,
     packets: usize,
     outcome: &'static str,
 }
 
 /// Prints it, as a table or as one JSON object.
-pub(crate) async fn show(config: &Config, json: bool) -> Result<(), Error> {
+pub(super) async fn show(config: &Config, json: bool) -> Result<(), Error> {
     let store = Store::look(&config.database).await?;
-    let mut directions = Vec::new();
-    for direction in Direction::ALL {
-        directions.push(of(&store, direction).await?);
+    let mut routes = Vec::new();
+    for name in config.routes.keys() {
+        let mut directions = Vec::new();
+        // A route that never ran has nothing to tell.
+        if let Some(rows) = store.route(name).await? {
+            for direction in Direction::ALL {
+                directions.push(of(&rows, direction).await?);
+            }
+        }
+        routes.push(RouteStatus {
+            route: name.clone(),
+            directions,
+        });
     }
     store.close().await;
-    let status = Status { directions };
-    let text = if json {
-        serde_json::to_string(&status).map_err(|error| Error::Damaged(error.to_string()))?
-    } else {
-        table(&status, Clock::system().now_ms())
-    };
-    writeln!(std::io::stdout(), "{text}").map_err(Error::Output)
+    let status = Status { routes };
+    super::say(json, &status, || table(&status, Clock::system().now_ms()))
 }
 
-async fn of(store: &Store, direction: Direction) -> Result<DirectionStatus, Error> {
+async fn of(store: &RouteStore, direction: Direction) -> Result<DirectionStatus, Error> {
     let counts = store.counts(direction).await?;
     let first = Position {
         next: 0,
@@ -72,13 +84,14 @@ async fn of(store: &Store, direction: Direction) -> Result<DirectionStatus, Erro
         .into_iter()
         .map(|row| TransactionStatus {
             hash: row.hash,
+            account: row.account,
             nonce: row.nonce,
             packets: row.packets.len(),
             outcome: match row.outcome {
                 None => "waiting for a block",
-                Some(crate::store::Outcome::Included) => "in a block, not final yet",
-                Some(crate::store::Outcome::Reverted) => "refused in its block",
-                Some(crate::store::Outcome::Gone) => "overtaken by another",
+                Some(Outcome::Included) => "in a block, not final yet",
+                Some(Outcome::Reverted) => "refused in its block",
+                Some(Outcome::Gone) => "overtaken by another",
             },
         })
         .collect();
@@ -99,6 +112,7 @@ fn table(status: &Status, now_ms: u64) -> String {
     let mut overview = Table::new();
     overview.load_preset(UTF8_FULL_CONDENSED);
     overview.set_header([
+        "route",
         "direction",
         "found",
         "waiting",
@@ -110,8 +124,12 @@ fn table(status: &Status, now_ms: u64) -> String {
     ]);
     let mut details = Table::new();
     details.load_preset(UTF8_FULL_CONDENSED);
-    details.set_header(["direction", "what", "state"]);
-    for one in &status.directions {
+    details.set_header(["route", "direction", "what", "state"]);
+    let all = status.routes.iter().flat_map(|route| {
+        let named = |one| (route.route.as_str(), one);
+        route.directions.iter().map(named)
+    });
+    for (route, one) in all {
         let Counts {
             waiting,
             landed,
@@ -119,6 +137,7 @@ fn table(status: &Status, now_ms: u64) -> String {
             expired,
         } = one.counts;
         overview.add_row([
+            route.to_owned(),
             one.direction.to_owned(),
             one.found.to_string(),
             waiting.to_string(),
@@ -133,6 +152,7 @@ fn table(status: &Status, now_ms: u64) -> String {
         ]);
         for transaction in &one.transactions {
             details.add_row([
+                route.to_owned(),
                 one.direction.to_owned(),
                 format!(
                     "transaction {}, {} packets",
@@ -143,6 +163,7 @@ fn table(status: &Status, now_ms: u64) -> String {
         }
         for packet in &one.set_aside {
             details.add_row([
+                route.to_owned(),
                 one.direction.to_owned(),
                 format!("packet {}", packet.sequence),
                 format!(

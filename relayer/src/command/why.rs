@@ -1,0 +1,247 @@
+//! `mileverse relayer why`: one paragraph about one packet.
+//!
+//! First the chains are asked, since they decide; then the database, which knows what this relayer
+//! has tried.
+
+use super::say;
+use crate::{
+    Error,
+    clock::Clock,
+    config::{self, Config},
+    store::{Direction, Outcome, PacketRow, RouteStore, RowState, Store},
+};
+use mileverse_wallet::client::{Chains, PacketReference, PacketState, PacketStatus};
+use serde::Serialize;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Why {
+    route: String,
+    /// What the chains say.
+    packet: PacketStatus,
+    /// What this relayer's database knows, if it has found the packet.
+    relayer: Option<PacketRow>,
+    /// All of it in words.
+    paragraph: String,
+}
+
+/// What the database knows.
+struct Known {
+    row: Option<PacketRow>,
+    /// A transaction with the packet whose outcome is unknown.
+    under_way: Option<String>,
+    /// What is wrong with the direction.
+    trouble: Option<String>,
+}
+
+pub(super) async fn why(
+    config: &Config,
+    route: Option<&str>,
+    packet: PacketReference,
+    json: bool,
+) -> Result<(), Error> {
+    let (name, route) = config.route(route)?;
+    let status = ask(route, packet).await?;
+    let store = Store::look(&config.database).await?;
+    let rows = store.route(name).await?;
+    let direction = Direction::from_source(packet.chain);
+    let known = match &rows {
+        Some(rows) => known(rows, direction, packet.sequence).await?,
+        None => Known {
+            row: None,
+            under_way: None,
+            trouble: None,
+        },
+    };
+    store.close().await;
+    let paragraph = paragraph(&status, &known, Clock::system().now_ms());
+    let why = Why {
+        route: name.to_owned(),
+        packet: status,
+        relayer: known.row,
+        paragraph,
+    };
+    say(json, &why, || why.paragraph.clone())
+}
+
+/// Asks the first pair of endpoints that answers.
+async fn ask(route: &config::Route, packet: PacketReference) -> Result<PacketStatus, Error> {
+    let pairs = route.native.rpc.iter().flat_map(|native| {
+        route
+            .ethereum
+            .rpc
+            .iter()
+            .map(move |ethereum| (native, ethereum))
+    });
+    let mut last = None;
+    for (native, ethereum) in pairs {
+        match Chains::connect(native, ethereum, None).await {
+            Ok(chains) => return Ok(chains.packet_status(packet).await?),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(
+        || Error::Unfinished("the route has no endpoints".into()),
+        Error::from,
+    ))
+}
+
+async fn known(rows: &RouteStore, direction: Direction, sequence: u64) -> Result<Known, Error> {
+    let under_way = rows
+        .signed(direction)
+        .await?
+        .into_iter()
+        .rfind(|row| row.packets.contains(&sequence) && row.outcome != Some(Outcome::Gone))
+        .map(|row| {
+            let state = match row.outcome {
+                None => "waits for a block",
+                Some(Outcome::Reverted) => "was refused in its block",
+                Some(Outcome::Included | Outcome::Gone) => "is in a block that is not final yet",
+            };
+            format!("transaction {} (nonce {}) {state}", row.hash, row.nonce)
+        });
+    Ok(Known {
+        row: rows.packet(direction, sequence).await?,
+        under_way,
+        trouble: rows.health(direction).await?.error,
+    })
+}
+
+/// Where it is, what it waits for, what would move it.
+fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
+    let mut said = vec![format!(
+        "Packet {} is {} ({}).",
+        status.packet, status.state, status.kind
+    )];
+    match (status.state, &status.waits_for) {
+        (PacketState::Received, _) => said.push("It took effect; nothing is left to do.".into()),
+        (PacketState::Refunded, _) => {
+            said.push("It came too late, and its tokens are back with the sender.".into());
+        }
+        (PacketState::Sent | PacketState::Expired, Some(what)) => {
+            said.push(format!("It waits for {what}."));
+        }
+        (PacketState::Sent | PacketState::Expired, None) => {}
+    }
+    if status.state == PacketState::Sent {
+        said.push(relayer(known, now_ms));
+        said.push(format!(
+            "`mileverse relayer relay {}` delivers it now.",
+            status.packet
+        ));
+    }
+    if status.state == PacketState::Expired {
+        said.push(format!(
+            "`mileverse relayer refund {}` carries the news home now.",
+            status.packet
+        ));
+    }
+    said.join(" ")
+}
+
+/// What this relayer is doing about a packet that has no receipt.
+fn relayer(known: &Known, now_ms: u64) -> String {
+    let trouble = known
+        .trouble
+        .as_ref()
+        .map(|trouble| format!(" Its direction is in trouble: {trouble}."))
+        .unwrap_or_default();
+    let Some(row) = &known.row else {
+        return format!("This relayer has not found it yet.{trouble}");
+    };
+    if let Some(under_way) = &known.under_way {
+        return format!("This relayer has sent it: {under_way}.{trouble}");
+    }
+    match (row.state, &row.reason) {
+        (RowState::Waiting, Some(reason)) => {
+            let when = match row.not_before_ms.checked_sub(now_ms) {
+                Some(left) => format!("in {} s", left.div_ceil(1_000)),
+                None => "at the next look".to_owned(),
+            };
+            format!(
+                "This relayer has set it aside {} times, the last time because {reason}; it tries again {when}.{trouble}",
+                row.attempts
+            )
+        }
+        (RowState::Waiting, None) => format!(
+            "This relayer found it {} s ago and has it in line.{trouble}",
+            now_ms.saturating_sub(row.found_ms) / 1_000
+        ),
+        (RowState::Landed | RowState::Done, _) => {
+            format!("This relayer saw its receipt.{trouble}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use mileverse_primitives::B256;
+
+    fn status(state: PacketState) -> PacketStatus {
+        PacketStatus {
+            packet: "native:7".parse().unwrap(),
+            state,
+            waits_for: Some("a relayer to carry it to Ethereum".into()),
+            kind: "transfer",
+            amount: None,
+            sender: None,
+            receiver: None,
+            deadline: None,
+            commitment: B256::ZERO,
+        }
+    }
+
+    fn row(reason: Option<&str>) -> PacketRow {
+        PacketRow {
+            sequence: 7,
+            place: 6,
+            commitment: B256::ZERO,
+            state: RowState::Waiting,
+            outcome: 0,
+            attempts: 3,
+            not_before_ms: 9_500,
+            reason: reason.map(str::to_owned),
+            found_ms: 1_000,
+            landed_ms: 0,
+            done_ms: 0,
+        }
+    }
+
+    fn known(row: Option<PacketRow>, under_way: Option<&str>) -> Known {
+        Known {
+            row,
+            under_way: under_way.map(str::to_owned),
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn it_says_where_what_for_and_what_would_move_it() {
+        for (known, words) in [
+            (known(None, None), "has not found it yet"),
+            (known(Some(row(None)), None), "has it in line"),
+            (
+                known(Some(row(Some("the receiver refuses"))), None),
+                "set it aside 3 times, the last time because the receiver refuses; it tries again in 5 s",
+            ),
+            (
+                known(
+                    Some(row(None)),
+                    Some("transaction 0x1 (nonce 4) waits for a block"),
+                ),
+                "has sent it: transaction 0x1",
+            ),
+        ] {
+            let said = paragraph(&status(PacketState::Sent), &known, 5_000);
+            assert!(said.contains(words), "{said}");
+            assert!(said.starts_with("Packet native:7 is sent (transfer). It waits for a relayer"));
+            assert!(said.contains("mileverse relayer relay native:7"), "{said}");
+        }
+        let said = paragraph(&status(PacketState::Received), &known(None, None), 0);
+        assert!(said.ends_with("nothing is left to do."), "{said}");
+        let said = paragraph(&status(PacketState::Expired), &known(None, None), 0);
+        assert!(said.contains("mileverse relayer refund native:7"), "{said}");
+    }
+}

@@ -1,0 +1,332 @@
+//! What the relayer's memory promises, the same on SQLite and on PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_docs_in_private_items,
+    missing_docs
+)]
+
+use mileverse_fixtures::postgres::{Durability, Postgres};
+use mileverse_primitives::{Address, B256, Bytes};
+use mileverse_relayer::{
+    Error,
+    store::{
+        Counts, Database, Direction, Network, NewPacket, Outcome, Position, RouteStore, RowState,
+        SignedRow, Store,
+    },
+};
+use mileverse_wallet::transaction::Fees;
+use std::collections::HashSet;
+
+const TO: Direction = Direction::ToEthereum;
+const BACK: Direction = Direction::ToNative;
+
+fn network() -> Network {
+    Network {
+        native_chain: 1,
+        native_genesis: B256::repeat_byte(2),
+        ethereum_chain: 3,
+        ethereum_bridge: Address::repeat_byte(4),
+    }
+}
+
+/// A new, empty database, and what must live as long as it.
+struct Fresh {
+    database: Database,
+    _directory: tempfile::TempDir,
+}
+
+fn sqlite() -> Fresh {
+    let directory = tempfile::tempdir().unwrap();
+    // A name that a URL would take for something else.
+    let database = Database::Sqlite(directory.path().join("deep/a b?c#d%41.sqlite"));
+    Fresh {
+        database,
+        _directory: directory,
+    }
+}
+
+fn packet(sequence: u64, length: usize) -> NewPacket {
+    NewPacket {
+        sequence,
+        place: sequence + 10,
+        commitment: B256::repeat_byte(u8::try_from(sequence % 251).unwrap()),
+        bytes: vec![5; length].into(),
+    }
+}
+
+const fn position(next: u64) -> Position {
+    Position {
+        next,
+        search_block: next + 1,
+        packet_block: next + 2,
+    }
+}
+
+async fn bound(database: &Database) -> (Store, RouteStore) {
+    let store = Store::open(database).await.unwrap();
+    let rows = store.bind("main", &network()).await.unwrap();
+    (store, rows)
+}
+
+async fn sequences(rows: &RouteStore, place: u64, now: u64, limit: usize) -> Vec<u64> {
+    let ready = rows.ready(TO, place, now, limit, &HashSet::new()).await;
+    ready.unwrap().iter().map(|row| row.sequence).collect()
+}
+
+async fn one_writer_and_one_network(database: &Database) {
+    let (store, _) = bound(database).await;
+    let second = Store::open(database).await;
+    assert!(matches!(second, Err(Error::Locked(_))), "{second:?}");
+    store.bind("main", &network()).await.unwrap();
+    for other in [
+        Network {
+            native_chain: 9,
+            ..network()
+        },
+        Network {
+            native_genesis: B256::ZERO,
+            ..network()
+        },
+        Network {
+            ethereum_chain: 9,
+            ..network()
+        },
+        Network {
+            ethereum_bridge: Address::ZERO,
+            ..network()
+        },
+    ] {
+        let refused = store.bind("main", &other).await;
+        assert!(matches!(refused, Err(Error::OtherNetwork(_))));
+        let name = format!("other{}", other.native_chain);
+        store.bind(&name, &other).await.ok();
+    }
+    let reader = Store::look(database).await.unwrap();
+    let seen = reader.route("main").await.unwrap().unwrap();
+    assert_eq!(seen.counts(BACK).await.unwrap(), Counts::default());
+    assert!(reader.route("none").await.unwrap().is_none());
+    reader.close().await;
+    store.close().await;
+    drop(store);
+    bound(database).await.0.close().await;
+}
+
+async fn packets_go_from_found_to_done_and_never_back(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let found: Vec<_> = (1..=5).map(|sequence| packet(sequence, 134)).collect();
+    rows.advance(TO, position(6), &found, 1_000).await.unwrap();
+    rows.advance(TO, position(6), &found, 9_000).await.unwrap();
+    assert_eq!(rows.position(TO, position(1)).await.unwrap(), position(6));
+    assert_eq!(rows.position(BACK, position(1)).await.unwrap(), position(1));
+    assert_eq!(sequences(&rows, u64::MAX, 0, 10).await, [1, 2, 3, 4, 5]);
+    assert_eq!(sequences(&rows, 13, 0, 10).await, [1, 2, 3], "by place");
+
+    rows.set_aside(TO, 2, 5_000, "no").await.unwrap();
+    assert_eq!(sequences(&rows, u64::MAX, 4_999, 10).await, [1, 3, 4, 5]);
+    assert_eq!(sequences(&rows, u64::MAX, 5_000, 10).await, [1, 2, 3, 4, 5]);
+    assert_eq!(rows.attempts(TO, 2).await.unwrap(), 1);
+    let aside = rows.set_asides(TO, 10).await.unwrap();
+    assert_eq!((aside[0].sequence, aside[0].reason.as_str()), (2, "no"));
+
+    rows.note_landed(TO, &[(1, 1), (3, 2)], 70, 2_000)
+        .await
+        .unwrap();
+    assert!(rows.landed(TO, 69, 10).await.unwrap().is_empty());
+    assert_eq!(rows.landed(TO, 70, 10).await.unwrap(), [1, 3]);
+    rows.taken_back(TO, 3).await.unwrap();
+    assert_eq!(rows.landed(TO, 70, 10).await.unwrap(), [1]);
+    let done = rows.note_done(TO, &[(1, 1), (3, 2)], 3_000).await.unwrap();
+    assert_eq!((done[0].found_ms, done[0].landed_ms), (1_000, 2_000));
+    assert_eq!(done[1].landed_ms, 3_000);
+    assert!(
+        rows.note_done(TO, &[(1, 2)], 4_000)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    rows.note_landed(TO, &[(1, 2)], 71, 4_000).await.unwrap();
+    rows.set_aside(TO, 1, 9_999, "late").await.unwrap();
+    let one = rows.packet(TO, 1).await.unwrap().unwrap();
+    assert_eq!(
+        (one.state, one.outcome, one.reason),
+        (RowState::Done, 1, None)
+    );
+    let counts = rows.counts(TO).await.unwrap();
+    assert_eq!(
+        (
+            counts.waiting,
+            counts.landed,
+            counts.received,
+            counts.expired
+        ),
+        (3, 0, 1, 1)
+    );
+    assert_eq!(rows.oldest_waiting_ms(TO).await.unwrap(), Some(1_000));
+    assert_eq!(rows.newest_landed_ms(TO).await.unwrap(), 3_000);
+    assert_eq!(rows.counts(BACK).await.unwrap(), Counts::default());
+    let newest = rows.newest(TO, 4, 2).await.unwrap();
+    let newest: Vec<_> = newest.iter().map(|row| row.sequence).collect();
+    assert_eq!(newest, [3, 2]);
+    store.close().await;
+}
+
+async fn lanes_share_a_batch(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let found: Vec<_> = (1..=100).map(|sequence| packet(sequence, 134)).collect();
+    rows.advance(TO, position(101), &found, 1).await.unwrap();
+    let ready = sequences(&rows, u64::MAX, 0, 6).await;
+    assert_eq!(ready, [1, 2, 3, 98, 99, 100]);
+    let reserved: HashSet<u64> = [1, 2, 100].into();
+    let rest = rows.ready(TO, u64::MAX, 0, 6, &reserved).await.unwrap();
+    let rest: Vec<_> = rest.iter().map(|row| row.sequence).collect();
+    assert_eq!(rest, [3, 4, 5, 97, 98, 99]);
+    assert_eq!(sequences(&rows, u64::MAX, 0, 1).await, [1]);
+    assert_eq!(sequences(&rows, u64::MAX, 0, 500).await.len(), 100);
+    store.close().await;
+}
+
+async fn a_rewind_forgets_from_there_on(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let found = [packet(1, 134), packet(2, 160), packet(3, 134)];
+    rows.advance(TO, position(4), &found, 1).await.unwrap();
+    assert_eq!(rows.of_length(TO, 160).await.unwrap().len(), 1);
+    rows.rewind(TO, 2, position(2)).await.unwrap();
+    assert_eq!(sequences(&rows, u64::MAX, 0, 10).await, [1]);
+    assert_eq!(rows.position(TO, position(9)).await.unwrap(), position(2));
+    store.close().await;
+}
+
+async fn transactions_stay_as_they_were_signed(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let row = |account: u8, nonce: u64, max: u128| SignedRow {
+        hash: B256::from(mileverse_primitives::U256::from(max)),
+        account: Address::repeat_byte(account),
+        nonce,
+        raw: Bytes::from(vec![0, 1, 255]),
+        input: Bytes::new(),
+        gas_limit: 7,
+        fees: Fees::Dynamic {
+            max,
+            tip: u128::MAX,
+        },
+        packets: vec![1, u64::MAX],
+        created_ms: 5,
+        broadcast_ms: 0,
+        outcome: None,
+    };
+    let rows_in = [
+        row(2, 4, 30),
+        row(1, 9, 20),
+        row(1, 8, u128::MAX),
+        row(1, 8, 10),
+    ];
+    for one in &rows_in {
+        rows.store_signed(TO, one).await.unwrap();
+        rows.store_signed(TO, one).await.unwrap();
+    }
+    let stored = rows.signed(TO).await.unwrap();
+    let expected = [&rows_in[2], &rows_in[3], &rows_in[1], &rows_in[0]];
+    assert_eq!(stored.iter().collect::<Vec<_>>(), expected);
+    rows.note_broadcast(rows_in[1].hash, 77).await.unwrap();
+    rows.note_outcome(rows_in[1].hash, Outcome::Reverted)
+        .await
+        .unwrap();
+    let stored = rows.signed(TO).await.unwrap();
+    assert_eq!(stored[2].outcome, Some(Outcome::Reverted));
+    assert_eq!(stored[2].broadcast_ms, 77);
+    rows.forget_signed(TO, Address::repeat_byte(1), 9)
+        .await
+        .unwrap();
+    let left: Vec<_> = rows.signed(TO).await.unwrap();
+    let left: Vec<_> = left.iter().map(|row| (row.account, row.nonce)).collect();
+    assert_eq!(
+        left,
+        [(Address::repeat_byte(1), 9), (Address::repeat_byte(2), 4)]
+    );
+    assert!(rows.signed(BACK).await.unwrap().is_empty());
+    let free = SignedRow {
+        fees: Fees::Legacy { price: 0 },
+        ..row(3, 1, 99)
+    };
+    rows.store_signed(BACK, &free).await.unwrap();
+    assert_eq!(rows.signed(BACK).await.unwrap(), [free]);
+    store.close().await;
+}
+
+async fn trouble_is_remembered_since_it_began(database: &Database) {
+    let (store, rows) = bound(database).await;
+    rows.note_error(TO, 10, "first").await.unwrap();
+    rows.note_error(TO, 20, "second").await.unwrap();
+    let health = rows.health(TO).await.unwrap();
+    assert_eq!(
+        (health.error.as_deref(), health.error_ms),
+        (Some("second"), 10)
+    );
+    rows.note_ok(TO, 30).await.unwrap();
+    rows.note_error(TO, 40, "third").await.unwrap();
+    let health = rows.health(TO).await.unwrap();
+    assert_eq!((health.ok_ms, health.error_ms), (30, 40));
+    assert_eq!(rows.health(BACK).await.unwrap().ok_ms, 0);
+    store.close().await;
+}
+
+async fn routes_do_not_see_each_other(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let other = store.bind("second", &network()).await.unwrap();
+    rows.advance(TO, position(2), &[packet(1, 134)], 1)
+        .await
+        .unwrap();
+    assert_eq!(other.counts(TO).await.unwrap(), Counts::default());
+    other
+        .advance(TO, position(3), &[packet(1, 134), packet(2, 134)], 1)
+        .await
+        .unwrap();
+    rows.note_done(TO, &[(1, 1)], 2).await.unwrap();
+    assert_eq!(other.counts(TO).await.unwrap().waiting, 2);
+    store.close().await;
+}
+
+macro_rules! conformance {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test] async fn $name() {
+                let fresh = super::sqlite();
+                super::$name(&fresh.database).await;
+            })*
+        }
+
+        /// One server for all of them, and a database for each.
+        #[tokio::test]
+        async fn on_postgres() {
+            let server = Postgres::start(Durability::ProcessOnly).unwrap();
+            $(
+                let url = server.create(stringify!($name), None).unwrap();
+                $name(&Database::parse(&url).unwrap()).await;
+            )*
+        }
+    };
+}
+
+conformance!(
+    one_writer_and_one_network,
+    packets_go_from_found_to_done_and_never_back,
+    lanes_share_a_batch,
+    a_rewind_forgets_from_there_on,
+    transactions_stay_as_they_were_signed,
+    trouble_is_remembered_since_it_began,
+    routes_do_not_see_each_other,
+);
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_a_sentence() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("relayer.sqlite");
+    let text = "not a database, but long enough to be looked at closely";
+    std::fs::write(&path, text).unwrap();
+    let error = Store::open(&Database::Sqlite(path)).await.unwrap_err();
+    assert!(matches!(error, Error::Database { .. }), "{error}");
+    let missing = Database::Sqlite(directory.path().join("none"));
+    assert!(Store::look(&missing).await.is_err());
+}
