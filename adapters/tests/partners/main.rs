@@ -10,6 +10,7 @@
 
 mod airline_wire;
 mod card_wire;
+mod partner_files;
 mod sandbox;
 mod telecom_wire;
 mod template_wire;
