@@ -30,7 +30,7 @@ static MESSAGES: LazyLock<[Bytes; 4]> = LazyLock::new(|| {
 enum Said {
     AskLatest(u64),
     AskOpening(u64),
-    Latest(Latest),
+    Latest(Box<Latest>),
     Opening(Box<Opening>),
 }
 
@@ -38,7 +38,7 @@ fn read(bytes: &Bytes) -> Result<Said, CodecError> {
     Ok(match Message::read(bytes.clone())? {
         Message::AskLatest { after } => Said::AskLatest(after),
         Message::AskOpening { epoch } => Said::AskOpening(epoch),
-        Message::Latest { body } => Said::Latest(wire::latest(body)?),
+        Message::Latest { body } => Said::Latest(Box::new(wire::latest(body)?)),
         Message::Opening { body } => Said::Opening(Box::new(wire::opening(body)?)),
     })
 }
