@@ -10,6 +10,7 @@ mod economy;
 mod ethereum;
 mod evm;
 mod forgery;
+mod governance;
 mod points;
 mod properties;
 mod rotation;
