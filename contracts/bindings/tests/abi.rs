@@ -8,7 +8,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 use mileverse_bindings::{
-    Bridge, HashedTimelock, LightClient, Lockup, MileVerseCoin, WrappedPoints,
+    Authority, Bridge, HashedTimelock, LightClient, Lockup, MileVerseCoin, WrappedPoints,
 };
 
 /// The interface as the protocol's page has it, written down a second time on purpose.
@@ -181,6 +181,7 @@ fn the_wrapper_and_the_coin_are_tokens() {
 #[test]
 fn every_contract_has_code_that_fits() {
     for (name, code) in [
+        ("Authority", &Authority::BYTECODE),
         ("Bridge", &Bridge::BYTECODE),
         ("HashedTimelock", &HashedTimelock::BYTECODE),
         ("LightClient", &LightClient::BYTECODE),

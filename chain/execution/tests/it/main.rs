@@ -13,6 +13,7 @@ mod ethereum;
 mod evm;
 mod fees;
 mod forgery;
+mod governance;
 mod guardian;
 mod lane;
 mod points;

@@ -19,13 +19,13 @@ use mileverse_primitives::{
     packet::{Expiry, Packet, PacketId, Token},
 };
 
-const GUARDIAN: usize = 3;
-const GOVERNOR: usize = 4;
+pub const GUARDIAN: usize = 3;
+pub const GOVERNOR: usize = 4;
 const HOUR: u64 = 3_600;
-const DAY: u64 = 24 * HOUR;
+pub const DAY: u64 = 24 * HOUR;
 const FAR: u64 = 20 * DAY;
 
-fn limits() -> Limits {
+pub fn limits() -> Limits {
     Limits {
         send_per_hour: U96::from(100),
         send_per_day: U96::from(250),
@@ -37,7 +37,7 @@ fn limits() -> Limits {
 }
 
 /// A chain whose points and coin have limits. It begins at the first second of a day.
-fn chain() -> Chain {
+pub fn chain() -> Chain {
     let users = Chain::some_users(5);
     let mut genesis = genesis(users[ISSUER].address());
     genesis.bridge = BridgeRules {
@@ -50,7 +50,7 @@ fn chain() -> Chain {
     Chain::with(genesis, users)
 }
 
-fn receiver() -> Address {
+pub fn receiver() -> Address {
     Address::repeat_byte(0x42)
 }
 
@@ -64,7 +64,7 @@ fn leave_refused(chain: &mut Chain, amount: u64) -> String {
     chain.refuse(Send::call(1, BRIDGE, &call))
 }
 
-fn room(chain: &Chain, token: Address) -> [U256; 4] {
+pub fn room(chain: &Chain, token: Address) -> [U256; 4] {
     let room = chain.view(BRIDGE, IValves::roomCall { token });
     [
         room.sendInHour,
@@ -103,13 +103,13 @@ fn stop(packet: &Packet) -> IValves::stopCall {
 }
 
 /// The governor announces a call, waits, and makes it.
-fn govern(chain: &mut Chain, call: &impl SolCall) {
+pub fn govern(chain: &mut Chain, call: &impl SolCall) {
     announce(chain, call);
     chain.now += 7_200;
     chain.send(Send::call(GOVERNOR, BRIDGE, call));
 }
 
-fn announce(chain: &mut Chain, call: &impl SolCall) -> B256 {
+pub fn announce(chain: &mut Chain, call: &impl SolCall) -> B256 {
     let data: Bytes = call.abi_encode().into();
     let operation = keccak256(&data);
     let logs = chain.send(Send::call(
@@ -405,133 +405,6 @@ fn a_paused_token_stops_both_ways_and_in_refunds() {
     assert_eq!(chain.points(chain.user(1)), U256::from(995));
     assert_eq!(chain.points(chain.user(2)), U256::from(3));
     check_books(&chain);
-}
-
-#[test]
-fn the_governor_waits_and_the_guardian_may_cancel() {
-    let mut chain = chain();
-    let resume = IValves::resumeDirectionCall {
-        direction: Direction::Send,
-    };
-    let reason = chain.refuse(Send::call(GOVERNOR, BRIDGE, &resume));
-    assert!(reason.contains("announce this call first"), "{reason}");
-    let data: Bytes = resume.abi_encode().into();
-    let schedule = IValves::scheduleCall { data };
-    for user in [1, GUARDIAN] {
-        let reason = chain.refuse(Send::call(user, BRIDGE, &schedule));
-        assert!(reason.contains("only the bridge's governor"), "{reason}");
-    }
-    let announced = chain.now;
-    let operation = announce(&mut chain, &resume);
-    let from = chain.view(BRIDGE, IValves::scheduledCall { operation });
-    assert_eq!(from, announced + 7_200);
-    let twice = chain.refuse(Send::call(GOVERNOR, BRIDGE, &schedule));
-    assert!(twice.contains("announced already"), "{twice}");
-    chain.now = from - 1;
-    let reason = chain.refuse(Send::call(GOVERNOR, BRIDGE, &resume));
-    assert!(reason.contains("1 seconds from now"), "{reason}");
-    chain.now = from;
-    chain.send(Send::call(GOVERNOR, BRIDGE, &resume));
-    let once = chain.refuse(Send::call(GOVERNOR, BRIDGE, &resume));
-    assert!(once.contains("announce this call first"), "{once}");
-
-    // What is not done within a week is forgotten, and may be announced again.
-    announce(&mut chain, &resume);
-    chain.now += 7_200 + 7 * DAY;
-    let reason = chain.refuse(Send::call(GOVERNOR, BRIDGE, &resume));
-    assert!(reason.contains("too long ago"), "{reason}");
-    let operation = announce(&mut chain, &resume);
-    let cancel = IValves::cancelCall { operation };
-    let reason = chain.refuse(Send::call(1, BRIDGE, &cancel));
-    assert!(reason.contains("governor"), "{reason}");
-    chain.send(Send::call(GUARDIAN, BRIDGE, &cancel));
-    let reason = chain.refuse(Send::call(GUARDIAN, BRIDGE, &cancel));
-    assert!(reason.contains("not announced"), "{reason}");
-    chain.now += 7_200;
-    let reason = chain.refuse(Send::call(GOVERNOR, BRIDGE, &resume));
-    assert!(reason.contains("announce this call first"), "{reason}");
-    // Only the governor's own calls.
-    let data = send(POINTS, receiver(), 1, 1).abi_encode().into();
-    let reason = chain.refuse(Send::call(
-        GOVERNOR,
-        BRIDGE,
-        &IValves::scheduleCall { data },
-    ));
-    assert!(
-        reason.contains("not a call that this module knows"),
-        "{reason}"
-    );
-    let data = IValves::guardianCall {}.abi_encode().into();
-    let reason = chain.refuse(Send::call(
-        GOVERNOR,
-        BRIDGE,
-        &IValves::scheduleCall { data },
-    ));
-    assert!(reason.contains("own calls"), "{reason}");
-}
-
-/// A guardian that stops for ever is replaced, and cannot cancel that.
-#[test]
-fn the_roles_change_hands_behind_the_delay() {
-    let mut chain = chain();
-    let account = chain.user(2);
-    let replace = IValves::setGuardianCall { account };
-    let operation = announce(&mut chain, &replace);
-    let cancel = IValves::cancelCall { operation };
-    let reason = chain.refuse(Send::call(GUARDIAN, BRIDGE, &cancel));
-    assert!(reason.contains("only the bridge's governor"), "{reason}");
-    chain.now += 7_200;
-    chain.send(Send::call(GOVERNOR, BRIDGE, &replace));
-    assert_eq!(chain.view(BRIDGE, IValves::guardianCall {}), account);
-    let pause = IValves::pauseTokenCall { token: COIN };
-    chain.refuse(Send::call(GUARDIAN, BRIDGE, &pause));
-    chain.send(Send::call(2, BRIDGE, &pause));
-
-    govern(&mut chain, &IValves::setGovernorCall { account });
-    assert_eq!(chain.view(BRIDGE, IValves::governorCall {}), account);
-    let data = pause.abi_encode().into();
-    let reason = chain.refuse(Send::call(
-        GOVERNOR,
-        BRIDGE,
-        &IValves::scheduleCall { data },
-    ));
-    assert!(reason.contains("only the bridge's governor"), "{reason}");
-    assert_eq!(chain.view(BRIDGE, IValves::delaySecondsCall {}), 7_200);
-}
-
-#[test]
-fn limits_out_of_range_and_unknown_tokens_are_refused() {
-    let mut chain = chain();
-    let mut long = IValves::Limits::from(limits());
-    long.holdSeconds = 604_801;
-    let set = IValves::setLimitsCall {
-        token: COIN,
-        limits: long,
-    };
-    announce(&mut chain, &set);
-    chain.now += 7_200;
-    let reason = chain.refuse(Send::call(GOVERNOR, BRIDGE, &set));
-    assert!(reason.contains("604,800"), "{reason}");
-    let token = Address::repeat_byte(9);
-    let reason = chain.refuse(Send::call(
-        GUARDIAN,
-        BRIDGE,
-        &IValves::pauseTokenCall { token },
-    ));
-    assert!(reason.contains("not registered"), "{reason}");
-}
-
-/// Without a guardian and limits in the genesis file there are none.
-#[test]
-fn a_net_without_roles_has_none() {
-    let mut chain = Chain::new();
-    assert_eq!(chain.view(BRIDGE, IValves::guardianCall {}), Address::ZERO);
-    let none = U256::from(U96::MAX);
-    assert_eq!(room(&chain, COIN), [none; 4]);
-    for user in 0..5 {
-        let pause = IValves::pauseTokenCall { token: COIN };
-        chain.refuse(Send::call(user, BRIDGE, &pause));
-    }
 }
 
 /// A token that is not the bridge's goes home at once, like everything that cannot be received.
