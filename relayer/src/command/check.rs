@@ -1,6 +1,7 @@
 //! `mileverse relayer check`: is what the configuration says true of the live endpoints?
 //!
-//! Every check says what it found, and a failed one what to do. Nothing is written and nothing sent.
+//! Every check says what it found, and a failed one what to do. Nothing is sent; of the database only
+//! its tables are made if they are missing.
 
 use super::say;
 use crate::{

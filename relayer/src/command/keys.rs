@@ -17,7 +17,7 @@ use mileverse_wallet::{
     units::{Amount, Token},
 };
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -99,10 +99,10 @@ pub(super) async fn run(verb: &Verb) -> Result<(), Error> {
     }
 }
 
-fn made(account: Address, path: &PathBuf) -> Result<(), Error> {
+fn made(account: Address, path: &Path) -> Result<(), Error> {
     let made = Made {
         account,
-        keystore: path.clone(),
+        keystore: path.to_owned(),
     };
     say(true, &made, String::new)
 }

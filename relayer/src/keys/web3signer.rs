@@ -149,3 +149,85 @@ fn account_of(key: &str) -> Option<Address> {
         .get(12..)
         .and_then(|tail| Address::try_from(tail).ok())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Signer;
+    use super::*;
+    use alloy::{
+        primitives::{Bytes, U256},
+        signers::{SignerSync as _, local::PrivateKeySigner},
+    };
+    use mileverse_wallet::transaction::{Fees, Unsigned, sign};
+    use wiremock::{
+        Mock, MockServer, Request, ResponseTemplate,
+        matchers::{method, path, path_regex},
+    };
+
+    /// A signer that lists this key and signs with that one.
+    async fn server(listed: &PrivateKeySigner, signing: &PrivateKeySigner) -> MockServer {
+        let server = MockServer::start().await;
+        let keys = [PrivateKeySigner::random().public_key(), listed.public_key()];
+        Mock::given(method("GET"))
+            .and(path("/api/v1/eth1/publicKeys"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(keys))
+            .mount(&server)
+            .await;
+        let signing = signing.clone();
+        let own = format!("/api/v1/eth1/sign/{}", listed.public_key());
+        Mock::given(method("POST"))
+            .and(path_regex("^/api/v1/eth1/sign/0x[0-9a-f]{128}$"))
+            .respond_with(move |request: &Request| {
+                assert_eq!(request.url.path(), own);
+                let body: serde_json::Value = request.body_json().unwrap();
+                let data: Bytes = serde_json::from_value(body["data"].clone()).unwrap();
+                let signature = signing.sign_hash_sync(&keccak256(&data)).unwrap();
+                ResponseTemplate::new(200)
+                    .set_body_string(hex::encode_prefixed(signature.as_bytes()))
+            })
+            .mount(&server)
+            .await;
+        server
+    }
+
+    fn transaction() -> Unsigned {
+        Unsigned {
+            chain_id: 7,
+            nonce: 3,
+            gas_limit: 50_000,
+            fees: Fees::Dynamic { max: 30, tip: 2 },
+            to: Address::repeat_byte(9),
+            value: U256::ZERO,
+            input: Bytes::from_static(b"data"),
+        }
+    }
+
+    #[tokio::test]
+    async fn it_signs_as_the_key_itself_would() {
+        let key = PrivateKeySigner::random();
+        let server = server(&key, &key).await;
+        let remote = Web3Signer::new(&server.uri(), key.address()).unwrap();
+        let signed = Signer::Remote(remote).sign(&transaction()).await.unwrap();
+        assert_eq!(signed, sign(&key, &transaction()).unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_signature_of_anybody_else_is_not_used() {
+        let (key, other) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        let server = server(&key, &other).await;
+        let remote = Web3Signer::new(&server.uri(), key.address()).unwrap();
+        let error = remote.sign(b"transaction").await.unwrap_err();
+        assert!(error.to_string().contains("another account's"), "{error}");
+        let absent = Web3Signer::new(&server.uri(), other.address()).unwrap();
+        let error = absent.sign(b"transaction").await.unwrap_err();
+        assert!(error.to_string().contains("does not hold"), "{error}");
+    }
+
+    #[test]
+    fn only_urls_are_taken() {
+        for bad in ["", "localhost:9000", "ftp://x"] {
+            assert!(Web3Signer::new(bad, Address::ZERO).is_err(), "{bad}");
+        }
+    }
+}
