@@ -61,7 +61,9 @@ assert.equal((await better.wait()).status, 1);
 // Fail.
 await assert.rejects(contract.fail.staticCall(), (error) => isError(error, "CALL_EXCEPTION") && error.reason === "no more");
 await assert.rejects(contract.fail.estimateGas(), (error) => isError(error, "CALL_EXCEPTION"));
-const failed = await contract.fail({ ...free, gasLimit: 100000n });
+// It is a view, which ethers would only call.
+const data = contract.interface.encodeFunctionData("fail");
+const failed = await wallet.sendTransaction({ to: await contract.getAddress(), data, ...free, gasLimit: 100000n });
 await assert.rejects(failed.wait(), (error) => isError(error, "CALL_EXCEPTION") && error.receipt.status === 0);
 await assert.rejects(
     wallet.sendTransaction({ ...base, nonce: 0, ...free }),
