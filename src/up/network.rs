@@ -14,6 +14,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,7 @@ fn draft(
             reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
+        rewards: RewardRules::default(),
         allocations: Vec::new(),
     })
 }

@@ -19,6 +19,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
 };
 use std::{
@@ -91,6 +92,7 @@ impl Node {
                 ..StakingRules::default()
             },
             // Enough to pay for gas that costs something.
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),

@@ -10,6 +10,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::Serialize;
@@ -146,6 +147,7 @@ impl Plan {
                 seats: u32::try_from(validators).unwrap_or(u32::MAX),
                 ..StakingRules::default()
             },
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         Ok(Self {

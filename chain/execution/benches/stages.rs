@@ -29,6 +29,7 @@ use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{MICRO, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::{Allocation, StakingRules, coins},
 };
@@ -113,6 +114,7 @@ impl World {
                 points: Address::repeat_byte(3),
             },
             staking: StakingRules::default(),
+            rewards: RewardRules::default(),
             allocations: allocations.collect(),
         };
         let executor = Executor::new(&genesis);

@@ -13,6 +13,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use std::{
@@ -70,6 +71,7 @@ impl Setup {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         let setup = Self {

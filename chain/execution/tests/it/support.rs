@@ -21,6 +21,7 @@ use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{Lane, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::StakingRules,
 };
@@ -134,6 +135,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             least_own_stake: U256::ZERO,
             ..StakingRules::default()
         },
+        rewards: RewardRules::default(),
         allocations: vec![],
     }
 }

@@ -59,6 +59,7 @@ use mileverse_primitives::{
     header::StateCommitment,
     keccak256,
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -224,6 +225,7 @@ impl Net {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            rewards: RewardRules::default(),
             allocations: newcomers
                 .iter()
                 .map(|newcomer| Allocation {
