@@ -3,6 +3,7 @@
 use crate::{
     error::Failure,
     load::{Load, sign},
+    quarter::QuarterEnd,
     rota::Rota,
     scenario::Scenario,
 };
@@ -34,6 +35,7 @@ use mileverse_primitives::{
     header::StateCommitment,
     keccak256,
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -143,9 +145,14 @@ impl Committee {
                 stake: coins(STAKE),
                 commission_bp: 500,
             });
+        let holders = scenario
+            .quarter
+            .into_iter()
+            .flat_map(QuarterEnd::holdings)
+            .map(|(address, amount)| Allocation { address, amount });
         let genesis = Genesis {
             chain_id: CHAIN_ID,
-            timestamp_ms: 0,
+            timestamp_ms: u64::try_from(scenario.begins().as_millis()).map_err(setup)?,
             gas_limit: 30_000_000,
             block_time_ms: scenario.pace.block_time_ms,
             idle_block_time_ms: scenario.pace.idle_block_time_ms,
@@ -168,6 +175,9 @@ impl Committee {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            rewards: scenario
+                .quarter
+                .map_or_else(RewardRules::default, QuarterEnd::rules),
             allocations: owners
                 .iter()
                 .skip(seats)
@@ -175,6 +185,7 @@ impl Committee {
                     address: owner.address(),
                     amount: coins(STAKE).saturating_add(coins(STAKE)),
                 })
+                .chain(holders)
                 .collect(),
         };
         genesis.check().map_err(setup)?;

@@ -374,8 +374,10 @@ impl Client {
                     .ok_or_else(|| format!("block {height} is final and not in the index"))?;
                 issued = issued.saturating_add(self.issues(height)?);
                 if let Some(validator) = self.validator {
+                    let begins = self.net.scenario.begins();
                     let now = Duration::from_millis(context.current().epoch_millis());
-                    self.net.ledger.enter(validator, &block, now);
+                    let now = now.saturating_sub(begins);
+                    self.net.ledger.enter(validator, &block, begins, now);
                 }
             }
             reported = tip;

@@ -3,6 +3,7 @@
 use crate::{
     error::Failure,
     ledger::Final,
+    quarter::{self, Paid},
     scenario::{Fault, Line, Scenario},
     validator::{self, Net},
 };
@@ -18,7 +19,7 @@ use std::{
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// How often the world looks at itself, in virtual time.
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub views_to_recover: u64,
     /// Ceremonies that failed.
     pub failed_ceremonies: u64,
+    /// How the quarter was paid, if one ended and everybody was.
+    pub paid: Option<Paid>,
 }
 
 impl Outcome {
@@ -123,7 +126,8 @@ pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
 fn run_once(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
     let config = deterministic::Config::new()
         .with_seed(scenario.seed)
-        .with_cycle(scenario.tick);
+        .with_cycle(scenario.tick)
+        .with_start_time(UNIX_EPOCH + scenario.begins());
     let net = Arc::new(Net::new(scenario.clone())?);
     deterministic::Runner::new(config).start(|context| async move {
         let mut world = World::new(context, net).await?;
@@ -173,6 +177,7 @@ impl World {
 
     fn now(&self) -> Duration {
         Duration::from_millis(self.context.current().epoch_millis())
+            .saturating_sub(self.net.scenario.begins())
     }
 
     async fn play(&mut self, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
@@ -231,7 +236,10 @@ impl World {
                     .map(|who| net.ledger.height(who))
                     .all(|height| height >= wanted)
                 {
-                    return self.verdict(good, view);
+                    let honest = (0..scenario.nodes()).find(|who| scenario.is_honest(*who));
+                    let paid = quarter::judge(&net, honest.unwrap_or_default()).await?;
+                    let outcome = self.verdict(good, view)?;
+                    return Ok(Outcome { paid, ..outcome });
                 }
             }
             if now > limit {
@@ -277,6 +285,7 @@ impl World {
             crashes: self.crashes,
             views_to_recover: took,
             failed_ceremonies,
+            paid: None,
         })
     }
 

@@ -65,7 +65,14 @@ fn read_written(
     let word = ledger.load(written_place(address, part, close))?;
     let (amount, _) = split(word);
     let [_, _, before, present] = *word.as_limbs();
-    Ok((present != 0).then_some(Written { amount, before }))
+    if present == 0 {
+        return Ok(None);
+    }
+    // Or who follows it would never end.
+    if before >= close {
+        return Err(broken());
+    }
+    Ok(Some(Written { amount, before }))
 }
 
 /// The holder with this number.

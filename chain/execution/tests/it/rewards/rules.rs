@@ -223,6 +223,33 @@ fn mapping(key: B256, slot: U256) -> U256 {
     keccak256(bytes).into()
 }
 
+/// A node that fetched the state while holders were paid, or was killed and came back, has nothing
+/// but the state.
+#[test]
+fn who_has_only_the_state_goes_on_paying() {
+    let begin = || {
+        chain(RewardRules {
+            holders_per_block: 1,
+            ..terms()
+        })
+    };
+    let mut old = begin();
+    close(&mut old);
+    old.block(&[]);
+    assert_eq!(standing(&old).visited, 2);
+    let mut new = begin();
+    new.state.values = old.state.values.clone();
+    (new.height, new.now, new.parent, new.view) = (old.height, old.now, old.parent, old.view);
+    new.nonces.clone_from(&old.nonces);
+    for user in 0..12 {
+        let send = Send::data(user, old.user(11 - user), vec![]).value(U256::from(1_000));
+        let sends = [send];
+        assert_eq!(old.block(&sends), new.block(&sends));
+    }
+    assert_eq!(standing(&new).paying, standing(&new).quarter);
+    assert_eq!(old.state.values, new.state.values);
+}
+
 #[test]
 fn who_moves_nothing_writes_nothing() {
     let mut chain = chain(RewardRules {

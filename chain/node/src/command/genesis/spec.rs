@@ -57,7 +57,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
-    staking::{Allocation, StakingRules},
+    staking::Allocation,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -359,6 +359,7 @@ pub(super) fn write(path: &Path, genesis: &Genesis) -> Result<(), Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use mileverse_primitives::staking::StakingRules;
     use mileverse_primitives::{Bytes, staking::coins};
 
     fn text() -> String {
