@@ -14,6 +14,7 @@
 //! Everything here is the same on every machine. What depends on this machine, its clock and its
 //! Ethereum endpoint, is asked before the first vote, in `consensus::witness`.
 
+use crate::watch;
 use crate::{
     block::{
         self, Block, BlockContext, Digest, Directory, EpochInfo, MAX_BLOCK_BYTES, MAX_TRANSACTIONS,
@@ -61,7 +62,6 @@ use std::{
     time::Duration,
 };
 use thiserror::Error;
-use tokio::sync::watch;
 
 /// The certificates' signing scheme: BLS12-381 threshold signatures, 48 bytes each.
 pub type Scheme = standard::Scheme<PublicKey, MinSig>;

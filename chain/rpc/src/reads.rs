@@ -13,6 +13,7 @@ use crate::{
 use bytes::Bytes;
 use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_runtime::tokio::Context as Runtime;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     index::{History, Index, IndexError},
@@ -32,7 +33,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 

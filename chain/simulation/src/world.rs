@@ -109,13 +109,16 @@ pub fn run(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome,
 }
 
 /// Runs a scenario twice: every validator must have the same final blocks both times, each with the
-/// same state after it.
+/// same state after it, and everything must have happened in the same order.
 pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
     let one = run(scenario, &mut |_| {})?;
     let other = run(scenario, &mut |_| {})?;
     let differ = |what: &str| Err(Failure::NotRepeatable(what.to_owned()));
     if one.chains() != other.chains() {
         return differ("the validators' final blocks are others");
+    }
+    if one.audit != other.audit {
+        return differ("the blocks are the same, but not the order of all events");
     }
     Ok(one)
 }

@@ -53,6 +53,7 @@ use self::{
     turns::TurnOrder,
     witness::Witness,
 };
+use crate::watch;
 use crate::{
     application::{Application, Scheme, Tip},
     attestation,
@@ -106,7 +107,6 @@ use std::{
     pin::pin,
     time::Duration,
 };
-use tokio::sync::watch;
 
 pub use floor::Start;
 pub use limits::largest_message;

@@ -8,6 +8,7 @@ use super::{
     observer::{Observer, Opening, Seen},
 };
 use futures::future::BoxFuture;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     block::{self, Block},
@@ -16,7 +17,6 @@ use mileverse_consensus::{
 use mileverse_execution::NextEpoch;
 use mileverse_rpc::Reads;
 use std::future::{Future, ready};
-use tokio::sync::watch;
 
 /// Most blocks that are read at once to catch up.
 pub const MAX_BEHIND: u64 = 1024;

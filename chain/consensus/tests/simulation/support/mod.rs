@@ -35,6 +35,7 @@ use commonware_glue::{
 use commonware_p2p::Address as Location;
 use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{N3f1, NZU32, TestRng, TryCollect as _, ordered::Set};
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{self, Tip},
     block::{self, Output, PublicKey},
@@ -71,7 +72,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub const CHAIN_ID: u64 = 77_771;
 const CEREMONY: u64 = 6;
