@@ -12,6 +12,7 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     bridge::BridgeRules,
+    exchange,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
     staking::{StakingRules, coins},
@@ -149,6 +150,17 @@ fn draft(
     now_ms: u64,
 ) -> Result<Genesis, Error> {
     let network = numbers()?;
+    let mut points = PointsRules {
+        guardian: keys.treasury.address(),
+        fee: TransferFee {
+            basis_points: network.transfer_fee_bp,
+            cap: U256::from(network.transfer_fee_cap),
+            receiver: keys.treasury.address(),
+            exempt: Vec::new(),
+        },
+        lane: network.lane,
+    };
+    exchange::exempt(&mut points);
     Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
@@ -161,16 +173,7 @@ fn draft(
             address: keys.issuer.address(),
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
-        points: PointsRules {
-            guardian: keys.treasury.address(),
-            fee: TransferFee {
-                basis_points: network.transfer_fee_bp,
-                cap: U256::from(network.transfer_fee_cap),
-                receiver: keys.treasury.address(),
-                exempt: Vec::new(),
-            },
-            lane: network.lane,
-        },
+        points,
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {
@@ -185,6 +188,7 @@ fn draft(
             ..StakingRules::default()
         },
         allocations: Vec::new(),
+        contracts: exchange::contracts(),
     })
 }
 

@@ -17,6 +17,7 @@ use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     bridge::BridgeRules,
+    exchange,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules, coins},
@@ -91,6 +92,7 @@ impl Node {
                 ..StakingRules::default()
             },
             // Enough to pay for gas that costs something.
+            contracts: exchange::contracts(),
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),

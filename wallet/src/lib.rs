@@ -8,9 +8,11 @@
 pub mod client;
 pub mod delegate;
 pub mod keystore;
+pub mod review;
 pub mod rpc;
 pub mod transaction;
 pub mod units;
+pub mod words;
 
 mod command;
 

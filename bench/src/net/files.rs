@@ -146,6 +146,7 @@ impl Plan {
                 seats: u32::try_from(validators).unwrap_or(u32::MAX),
                 ..StakingRules::default()
             },
+            contracts: Vec::new(),
             allocations: Vec::new(),
         };
         Ok(Self {

@@ -113,6 +113,7 @@ impl World {
                 points: Address::repeat_byte(3),
             },
             staking: StakingRules::default(),
+            contracts: Vec::new(),
             allocations: allocations.collect(),
         };
         let executor = Executor::new(&genesis);

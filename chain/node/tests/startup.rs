@@ -70,6 +70,7 @@ impl Setup {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            contracts: Vec::new(),
             allocations: Vec::new(),
         };
         let setup = Self {

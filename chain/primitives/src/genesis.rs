@@ -6,6 +6,7 @@
 use crate::{
     address,
     bridge::BridgeRules,
+    contracts::{self, Contract, ContractError},
     points::PointsRules,
     staking::{Allocation, StakingRules, max_coins},
 };
@@ -59,6 +60,9 @@ pub struct Genesis {
     pub staking: StakingRules,
     /// Coin that accounts hold from the start.
     pub allocations: Vec<Allocation>,
+    /// Contracts that stand from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
 }
 
 /// The first delegates and their common key.
@@ -235,6 +239,9 @@ pub enum GenesisError {
     /// A role that nobody could act in.
     #[error("the bridge's guardian or governor is the system module {0}")]
     BridgeRole(Address),
+    /// A contract that cannot be placed.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -294,7 +301,12 @@ impl Genesis {
         self.points.check()?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
-        self.check_coins()
+        self.check_coins()?;
+        let allocated = self.allocations.iter().map(|allocation| allocation.address);
+        let owners = self.committee.members.iter().map(|member| member.owner);
+        let issuers = self.issuers.iter().map(|issuer| issuer.address);
+        contracts::check(&self.contracts, allocated.chain(owners).chain(issuers))?;
+        Ok(())
     }
 
     /// All coin of block 0: allocations, the members' stakes and the reward pool. As much must be
@@ -407,6 +419,7 @@ impl Committee {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::exchange;
 
     fn member(number: u8) -> Member {
         Member {
@@ -450,6 +463,7 @@ mod tests {
                 address: Address::repeat_byte(7),
                 amount: U256::from(77),
             }],
+            contracts: exchange::contracts(),
         }
     }
 
@@ -560,6 +574,27 @@ mod tests {
             assert!(error.to_string().contains(word), "{error} lacks {word:?}");
         }
         assert!(Genesis::parse("{}").is_err());
+    }
+
+    #[test]
+    fn contracts_stand_where_nobody_else_does() {
+        let accounts = [
+            Address::repeat_byte(7),
+            Address::repeat_byte(1),
+            Address::repeat_byte(3),
+        ];
+        for address in accounts {
+            let mut bad = genesis();
+            bad.contracts[0].address = address;
+            let error = GenesisError::Contract(ContractError::Address(address));
+            assert_eq!(bad.check(), Err(error));
+        }
+        // Without any, the file is as it was before there were any.
+        let mut none = genesis();
+        none.contracts.clear();
+        let text = serde_json::to_string(&none).unwrap();
+        assert!(!text.contains("contracts"));
+        assert_eq!(Genesis::parse(&text).unwrap(), none);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub mod address;
 pub mod bridge;
 pub mod certificate;
 pub mod checkpoint;
+pub mod contracts;
+pub mod exchange;
 pub mod genesis;
 pub mod header;
 pub mod outbox;

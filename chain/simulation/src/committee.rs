@@ -168,6 +168,7 @@ impl Committee {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            contracts: Vec::new(),
             allocations: owners
                 .iter()
                 .skip(seats)

@@ -134,6 +134,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             least_own_stake: U256::ZERO,
             ..StakingRules::default()
         },
+        contracts: Vec::new(),
         allocations: vec![],
     }
 }

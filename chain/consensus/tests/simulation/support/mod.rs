@@ -225,6 +225,7 @@ impl Net {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            contracts: Vec::new(),
             allocations: newcomers
                 .iter()
                 .map(|newcomer| Allocation {
