@@ -15,6 +15,7 @@ use mileverse_primitives::{
     exchange,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
@@ -187,6 +188,7 @@ fn draft(
             reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
+        rewards: RewardRules::default(),
         allocations: Vec::new(),
         contracts: exchange::contracts(),
     })

@@ -20,6 +20,7 @@ use mileverse_primitives::{
     exchange,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
 };
 use std::{
@@ -93,6 +94,7 @@ impl Node {
             },
             // Enough to pay for gas that costs something.
             contracts: exchange::contracts(),
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),

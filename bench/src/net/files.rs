@@ -10,6 +10,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::Serialize;
@@ -147,6 +148,7 @@ impl Plan {
                 ..StakingRules::default()
             },
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         Ok(Self {

@@ -29,6 +29,7 @@ use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{MICRO, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::{Allocation, StakingRules, coins},
 };
@@ -114,6 +115,7 @@ impl World {
             },
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: allocations.collect(),
         };
         let executor = Executor::new(&genesis);

@@ -3,7 +3,8 @@
 //! Rules of a block, beside Ethereum's own (Osaka, base fee 0, no blobs, no withdrawals):
 //!
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
-//!   attestations are counted;
+//!   attestations are counted; a quarter that is over is closed, and some holders are paid for the
+//!   quarters that are (`rewards`);
 //! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
 //!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
@@ -23,6 +24,7 @@ use crate::{
             announce::{NewKey, announce_key},
             checkpoint, outbox,
         },
+        rewards,
         rotation::{self, Rotations},
         staking,
     },
@@ -412,6 +414,9 @@ impl<'a, R: StateReader> Work<'a, R> {
         session
             .work(|ledger| staking::block::begin(ledger, &context, &block))
             .await?;
+        session
+            .work(|ledger| rewards::block::begin(ledger, &config.rewards, &block))
+            .await?;
         let first_leaf = outbox::size(&mut session).await?;
         Ok(Self {
             config,
@@ -531,6 +536,11 @@ impl<'a, R: StateReader> Work<'a, R> {
                 rotation::end(ledger, &self.config, block)?;
                 staking::block::end(ledger, &context, block, fees)
             })
+            .await?;
+        // Whatever changed an account's coin in this block, it is here.
+        let moved = self.session.cache.moved();
+        self.session
+            .work(|ledger| rewards::block::end(ledger, &moved))
             .await?;
         let mut packets = sent_packets(self.first_leaf, &self.receipts);
         if let Some(new) = &self.block.new_key {

@@ -22,7 +22,7 @@
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
 //! | `words` | refusals in geth's words |
-//! | `modules` | system modules: points, coin, bridge, staking |
+//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards |
 
 mod cache;
 mod call;

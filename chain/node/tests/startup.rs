@@ -13,6 +13,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use std::{
@@ -71,6 +72,7 @@ impl Setup {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         let setup = Self {

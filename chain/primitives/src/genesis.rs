@@ -8,6 +8,7 @@ use crate::{
     bridge::BridgeRules,
     contracts::{self, Contract, ContractError},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, max_coins},
 };
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -58,6 +59,9 @@ pub struct Genesis {
     pub bridge: BridgeRules,
     /// Staking, election and rewards.
     pub staking: StakingRules,
+    /// What holders of the coin are paid each quarter.
+    #[serde(default)]
+    pub rewards: RewardRules,
     /// Coin that accounts hold from the start.
     pub allocations: Vec<Allocation>,
     /// Contracts that stand from the start.
@@ -233,9 +237,14 @@ pub enum GenesisError {
     MemberOwner(B256),
     /// More coin than there is.
     #[error(
-        "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
+        "allocations, stakes and the pools of staking and rewards are more than the 3,000,000,000 MVC there are"
     )]
     Coins,
+    /// An account of the rewards' list that is excluded anyway, or twice.
+    #[error(
+        "rewards.excluded names {0} twice, or it is the zero address or a system module, which never earn"
+    )]
+    Excluded(Address),
     /// A role that nobody could act in.
     #[error("the bridge's guardian or governor is the system module {0}")]
     BridgeRole(Address),
@@ -301,6 +310,7 @@ impl Genesis {
         self.points.check()?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
+        self.rewards.check()?;
         self.check_coins()?;
         let allocated = self.allocations.iter().map(|allocation| allocation.address);
         let owners = self.committee.members.iter().map(|member| member.owner);
@@ -309,7 +319,7 @@ impl Genesis {
         Ok(())
     }
 
-    /// All coin of block 0: allocations, the members' stakes and the reward pool. As much must be
+    /// All coin of block 0: allocations, the members' stakes and the two pools. As much must be
     /// locked in the bridge on Ethereum.
     ///
     /// # Errors
@@ -320,6 +330,7 @@ impl Genesis {
         let allocations = self.allocations.iter().map(|allocation| allocation.amount);
         stakes
             .chain(allocations)
+            .chain([self.rewards.pool])
             .try_fold(self.staking.reward_pool, U256::checked_add)
             .filter(|sum| *sum <= max_coins())
             .ok_or(GenesisError::Coins)
@@ -459,6 +470,7 @@ mod tests {
                 least_own_stake: U256::from(1_000),
                 ..StakingRules::default()
             },
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: Address::repeat_byte(7),
                 amount: U256::from(77),

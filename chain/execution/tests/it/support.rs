@@ -21,6 +21,7 @@ use mileverse_primitives::{
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{Lane, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::StakingRules,
 };
@@ -135,6 +136,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             ..StakingRules::default()
         },
         contracts: Vec::new(),
+        rewards: RewardRules::default(),
         allocations: vec![],
     }
 }

@@ -60,6 +60,7 @@ use mileverse_primitives::{
     header::StateCommitment,
     keccak256,
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -226,6 +227,7 @@ impl Net {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: newcomers
                 .iter()
                 .map(|newcomer| Allocation {

@@ -39,6 +39,10 @@
 //! seats = 21
 //! rewardPool = "4500000"          # coin in MVC with decimals, all else as in the genesis file
 //!
+//! [rewards]                       # the same for the quarterly rewards
+//! pool = "18000000"
+//! excluded = ["0x…"]
+//!
 //! [bridge]                        # who may stop the bridge and open it again, and what may cross
 //! guardian = "0x…"
 //! governor = "0x…"
@@ -57,7 +61,7 @@ use mileverse_primitives::{
     points::PointsRules,
     staking::{Allocation, StakingRules},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     fs::OpenOptions,
@@ -71,7 +75,14 @@ use thiserror::Error;
 const MVC_DECIMALS: u8 = 18;
 const MVP_DECIMALS: u8 = 6;
 /// The rules of staking that are amounts of coin.
-const COIN_RULES: [&str; 3] = ["leastOwnStake", "rewardPool", "rewardPerEpoch"];
+const COIN_RULES: [&str; 6] = [
+    "leastOwnStake",
+    "rewardPool",
+    "rewardPerEpoch",
+    "pot",
+    "leastPayment",
+    "pool",
+];
 
 /// What is wrong with a description.
 #[derive(Debug, Error)]
@@ -105,9 +116,14 @@ pub enum SpecError {
         /// What is wrong.
         reason: String,
     },
-    /// A rule of staking that there is not.
-    #[error("[staking] {0}")]
-    Staking(String),
+    /// A rule that there is not.
+    #[error("[{section}] {reason}")]
+    Rule {
+        /// Of which section.
+        section: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -137,6 +153,8 @@ struct Spec {
     exchange: bool,
     #[serde(default)]
     staking: toml::Table,
+    #[serde(default)]
+    rewards: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -264,41 +282,46 @@ impl Spec {
                 points: self.ethereum.points,
             },
             bridge: self.bridge,
-            staking: rules(self.staking)?,
+            staking: rules("staking", self.staking)?,
+            rewards: rules("rewards", self.rewards)?,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
             contracts,
         })
     }
 }
 
-/// The default rules with what is given in their place.
-fn rules(given: toml::Table) -> Result<StakingRules, SpecError> {
-    let wrong = |error: serde_json::Error| SpecError::Staking(error.to_string());
-    let mut rules = serde_json::to_value(StakingRules::default()).map_err(wrong)?;
+/// A section's default rules with what is given in their place.
+fn rules<R: Default + Serialize + DeserializeOwned>(
+    section: &'static str,
+    given: toml::Table,
+) -> Result<R, SpecError> {
+    let fault = |reason: String| SpecError::Rule { section, reason };
+    let wrong = |error: serde_json::Error| fault(error.to_string());
+    let mut rules = serde_json::to_value(R::default()).map_err(wrong)?;
     let given = serde_json::to_value(given).map_err(wrong)?;
-    overlay(&mut rules, given, "")?;
+    overlay(&mut rules, given, "").map_err(fault)?;
     serde_json::from_value(rules).map_err(wrong)
 }
 
-fn overlay(rules: &mut Value, given: Value, name: &str) -> Result<(), SpecError> {
+fn overlay(rules: &mut Value, given: Value, name: &str) -> Result<(), String> {
     match (rules, given) {
         (Value::Object(rules), Value::Object(given)) => {
             for (name, value) in given {
                 let rule = rules
                     .get_mut(&name)
-                    .ok_or_else(|| SpecError::Staking(format!("has no rule {name:?}")))?;
+                    .ok_or_else(|| format!("has no rule {name:?}"))?;
                 overlay(rule, value, &name)?;
             }
             Ok(())
         }
         (rule, Value::String(text)) if COIN_RULES.contains(&name) => {
-            let units = units("a rule of [staking]", &text, MVC_DECIMALS)?;
+            let units = units("a rule", &text, MVC_DECIMALS).map_err(|error| error.to_string())?;
             *rule = Value::String(format!("{units:#x}"));
             Ok(())
         }
-        (_, _) if COIN_RULES.contains(&name) => Err(SpecError::Staking(format!(
+        (_, _) if COIN_RULES.contains(&name) => Err(format!(
             "{name} is an amount: write it as a text such as \"10000\""
-        ))),
+        )),
         (rule, value) => {
             *rule = value;
             Ok(())
