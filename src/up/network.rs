@@ -171,6 +171,7 @@ fn draft(
             },
             lane: network.lane,
         },
+        fees: network.fees,
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {

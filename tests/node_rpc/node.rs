@@ -17,6 +17,7 @@ use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules, coins},
@@ -75,6 +76,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),

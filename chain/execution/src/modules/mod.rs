@@ -33,6 +33,7 @@ use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     staking::{Allocation, StakingRules},
 };
@@ -57,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
+    pub(crate) fees: FeeRules,
     /// All coin of block 0.
     pub(crate) coins: U256,
     pub(crate) allocations: Vec<Allocation>,
@@ -77,6 +79,7 @@ impl Config {
             bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
+            fees: genesis.fees,
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.
             coins: genesis.coins().unwrap_or_default(),

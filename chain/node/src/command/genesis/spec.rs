@@ -30,6 +30,9 @@
 //! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
 //! lane = { shareBp = 9000, price = 1, least = 3000 }
 //!
+//! [fees]                          # contracts may use the whole block, if left out
+//! contractBp = 1000
+//!
 //! [[allocations]]                 # any number
 //! address = "0x…"
 //! amount = "250.5"                # MVC with decimals
@@ -51,6 +54,7 @@ use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules},
@@ -129,6 +133,8 @@ struct Spec {
     issuers: Vec<Quota>,
     #[serde(default)]
     points: PointsRules,
+    #[serde(default)]
+    fees: FeeRules,
     #[serde(default)]
     allocations: Vec<Amount>,
     #[serde(default)]
@@ -243,6 +249,7 @@ impl Spec {
             committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
             points: self.points,
+            fees: self.fees,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
                 bridge: self.ethereum.bridge,
