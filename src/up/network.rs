@@ -162,6 +162,8 @@ fn draft(
         lane: network.lane,
     };
     exchange::exempt(&mut points);
+    let mut rewards = RewardRules::default();
+    exchange::exclude(&mut rewards);
     Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
@@ -175,6 +177,7 @@ fn draft(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         points,
+        fees: network.fees,
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {
@@ -188,7 +191,7 @@ fn draft(
             reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
-        rewards: RewardRules::default(),
+        rewards,
         allocations: Vec::new(),
         contracts: exchange::contracts(),
     })

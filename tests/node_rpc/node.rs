@@ -18,6 +18,7 @@ use mileverse_primitives::{
     address::POINTS,
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     rewards::RewardRules,
@@ -77,6 +78,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),

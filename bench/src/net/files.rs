@@ -136,6 +136,7 @@ impl Plan {
                 daily_quota: U256::from(u64::MAX),
             }],
             points: PointsRules::paid_to(FEES),
+            fees: sample.fees,
             bridge: BridgeRules::default(),
             ethereum: EthereumSide {
                 chain_id: ETHEREUM_CHAIN_ID,

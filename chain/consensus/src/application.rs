@@ -16,10 +16,7 @@
 
 use crate::watch;
 use crate::{
-    block::{
-        self, Block, BlockContext, Digest, Directory, EpochInfo, MAX_BLOCK_BYTES, MAX_TRANSACTIONS,
-        Payload, PublicKey,
-    },
+    block::{self, Block, BlockContext, Digest, Directory, EpochInfo, Payload, PublicKey},
     committee::First,
     duties::Duties,
     ethereum::EthereumView,
@@ -558,10 +555,11 @@ where
             turn,
             checkpoint: self.offers().choose(self.shared.ethereum.newest(), known),
         };
+        let limits = self.shared.genesis.limits();
         let candidates = self
             .shared
             .mempool
-            .candidates(MAX_TRANSACTIONS, MAX_BLOCK_BYTES);
+            .candidates(limits.transactions(), limits.bytes());
         let executor = &self.shared.executor;
         let built = loop {
             let built = executor

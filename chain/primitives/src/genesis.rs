@@ -7,6 +7,8 @@ use crate::{
     address,
     bridge::BridgeRules,
     contracts::{self, Contract, ContractError},
+    fees::FeeRules,
+    limits::{BLOCK_GAS, BlockLimits},
     points::PointsRules,
     rewards::RewardRules,
     staking::{Allocation, StakingRules, max_coins},
@@ -38,7 +40,7 @@ pub struct Genesis {
     pub chain_id: u64,
     /// Time of block 0, milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Gas that one block may use.
+    /// Gas that one block may use. All limits of blocks follow from it ([`BlockLimits`]).
     pub gas_limit: u64,
     /// Least time between two blocks, milliseconds.
     pub block_time_ms: u64,
@@ -52,6 +54,9 @@ pub struct Genesis {
     pub issuers: Vec<Issuer>,
     /// The points token: its guardian, its fees.
     pub points: PointsRules,
+    /// What gas costs outside of the points lane.
+    #[serde(default)]
+    pub fees: FeeRules,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
     /// Who may stop the bridge, and how much may cross it.
@@ -296,7 +301,7 @@ impl Genesis {
                 return Err(GenesisError::IssuerTwice(issuer.address));
             }
         }
-        if !(1_000_000..=1_000_000_000).contains(&self.gas_limit) {
+        if !BLOCK_GAS.contains(&self.gas_limit) {
             return Err(GenesisError::Range("gasLimit (1,000,000 to 1,000,000,000)"));
         }
         if !(10..=60_000).contains(&self.block_time_ms) {
@@ -308,6 +313,7 @@ impl Genesis {
             ));
         }
         self.points.check()?;
+        self.fees.check()?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
         self.rewards.check()?;
@@ -317,6 +323,11 @@ impl Genesis {
         let issuers = self.issuers.iter().map(|issuer| issuer.address);
         contracts::check(&self.contracts, allocated.chain(owners).chain(issuers))?;
         Ok(())
+    }
+
+    /// What one block may hold.
+    pub const fn limits(&self) -> BlockLimits {
+        BlockLimits::of(self.gas_limit)
     }
 
     /// All coin of block 0: allocations, the members' stakes and the two pools. As much must be
@@ -459,6 +470,7 @@ mod tests {
                 daily_quota: U256::from(5),
             }],
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             ethereum: EthereumSide {
                 chain_id: 31337,
                 bridge: Address::repeat_byte(4),

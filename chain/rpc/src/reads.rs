@@ -17,11 +17,11 @@ use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     index::{History, Index, IndexError},
-    mempool::{Mempool, Refusal, Sender, journal::Journal},
+    mempool::{Mempool, Purse, Refusal, Sender, journal::Journal},
     state::{Batch, BatchReader, Databases},
 };
 use mileverse_execution::{
-    BlockError, Executor, OverrideError, ReadError, Rotations, Transaction,
+    BlockError, Executor, Fare, OverrideError, ReadError, Rotations, Transaction,
     state::{self, Key, StateReader, Value},
 };
 use mileverse_primitives::{Address, B256, keccak256};
@@ -109,6 +109,7 @@ impl Reads {
             .map_or_else(Sender::default, |account| Sender {
                 nonce: account.nonce,
                 balance: account.balance,
+                ..Sender::default()
             }))
     }
 
@@ -132,11 +133,13 @@ impl Reads {
         self.executor.committee(&state, epoch).await.ok()
     }
 
-    /// Why no block takes a transaction that pays its gas with points.
-    async fn lane_refusal(&self, transaction: &Transaction) -> Answer<Option<String>> {
+    /// What a transaction may cost in points, or why no block takes it for its gas.
+    async fn fare(&self, transaction: &Transaction) -> Answer<Fare> {
         let state = self.newest()?;
         let found = self.executor.admit(&state, transaction).await;
-        found.map_err(|error| failure::internal(&error))
+        found
+            .map_err(|error| failure::internal(&error))?
+            .map_err(failure::refused)
     }
 
     /// Whether a candidate is out for good.
@@ -342,10 +345,11 @@ impl Admission {
         }
         let transaction = Transaction::decode(raw, self.chain_id)
             .map_err(|error| failure::refused(error.to_string()))?;
-        if let Some(reason) = self.reads.lane_refusal(&transaction).await? {
-            return Err(failure::refused(reason));
-        }
-        let sender = self.reads.sender(transaction.sender()).await?;
+        let Fare { held, cost } = self.reads.fare(&transaction).await?;
+        let sender = Sender {
+            purse: Purse { held, cost },
+            ..self.reads.sender(transaction.sender()).await?
+        };
         Ok((transaction, sender))
     }
 

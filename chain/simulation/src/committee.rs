@@ -30,6 +30,7 @@ use mileverse_primitives::{
     abi::IStaking,
     address::STAKING,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
@@ -156,6 +157,7 @@ impl Committee {
                 seats_of,
             ),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: vec![Issuer {
                 address: load.issuer(),
                 daily_quota: U256::from(u64::MAX),

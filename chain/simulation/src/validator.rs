@@ -255,6 +255,7 @@ async fn engine(
             let sender = Sender {
                 nonce: 0,
                 balance: *balance,
+                ..Sender::default()
             };
             mempool
                 .add(registration.clone(), sender)

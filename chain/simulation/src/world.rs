@@ -155,7 +155,7 @@ impl World {
         let (network, oracle) = Network::new(
             context.child("network"),
             NetworkConfig {
-                max_size: engine::largest_message(),
+                max_size: engine::largest_message(net.committee.genesis.limits()),
                 max_peers_per_set: NonZeroUsize::new(nodes)
                     .ok_or_else(|| setup("nobody is in it"))?,
                 disconnect_on_block: true,

@@ -35,6 +35,7 @@ use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
     contracts::Contract,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     rewards::RewardRules,
     staking::{Allocation, StakingRules},
@@ -60,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
+    pub(crate) fees: FeeRules,
     /// All coin of block 0.
     pub(crate) coins: U256,
     pub(crate) allocations: Vec<Allocation>,
@@ -85,6 +87,7 @@ impl Config {
             bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
+            fees: genesis.fees,
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.
             coins: genesis.coins().unwrap_or_default(),

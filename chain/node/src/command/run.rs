@@ -237,6 +237,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         &namespace,
         config.listen,
         genesis.staking.seats,
+        genesis.limits(),
         private,
         guests,
     );

@@ -31,6 +31,9 @@
 //! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
 //! lane = { shareBp = 9000, price = 1, least = 3000 }
 //!
+//! [fees]                          # contracts may use the whole block, if left out
+//! contractBp = 1000
+//!
 //! [[allocations]]                 # any number
 //! address = "0x…"
 //! amount = "250.5"                # MVC with decimals
@@ -57,6 +60,7 @@ use mileverse_primitives::{
     Address, U256,
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::{Allocation, StakingRules},
@@ -147,6 +151,8 @@ struct Spec {
     issuers: Vec<Quota>,
     #[serde(default)]
     points: PointsRules,
+    #[serde(default)]
+    fees: FeeRules,
     #[serde(default)]
     allocations: Vec<Amount>,
     #[serde(default = "yes")]
@@ -260,9 +266,11 @@ impl Spec {
             })
         });
         let mut points = self.points;
+        let mut rewards = rules("rewards", self.rewards)?;
         let mut contracts = Vec::new();
         if self.exchange {
             exchange::exempt(&mut points);
+            exchange::exclude(&mut rewards);
             contracts = exchange::contracts();
         }
         Ok(Genesis {
@@ -275,6 +283,7 @@ impl Spec {
             committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
             points,
+            fees: self.fees,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
                 bridge: self.ethereum.bridge,
@@ -283,7 +292,7 @@ impl Spec {
             },
             bridge: self.bridge,
             staking: rules("staking", self.staking)?,
-            rewards: rules("rewards", self.rewards)?,
+            rewards,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
             contracts,
         })
