@@ -17,6 +17,8 @@ use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     bridge::BridgeRules,
+    exchange,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     rewards::RewardRules,
@@ -76,6 +78,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
@@ -92,6 +95,7 @@ impl Node {
                 ..StakingRules::default()
             },
             // Enough to pay for gas that costs something.
+            contracts: exchange::contracts(),
             rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),

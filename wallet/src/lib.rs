@@ -8,10 +8,12 @@
 pub mod client;
 pub mod delegate;
 pub mod keystore;
+pub mod review;
 pub mod rewards;
 pub mod rpc;
 pub mod transaction;
 pub mod units;
+pub mod words;
 
 mod command;
 

@@ -136,6 +136,7 @@ impl Plan {
                 daily_quota: U256::from(u64::MAX),
             }],
             points: PointsRules::paid_to(FEES),
+            fees: sample.fees,
             bridge: BridgeRules::default(),
             ethereum: EthereumSide {
                 chain_id: ETHEREUM_CHAIN_ID,
@@ -147,6 +148,7 @@ impl Plan {
                 seats: u32::try_from(validators).unwrap_or(u32::MAX),
                 ..StakingRules::default()
             },
+            contracts: Vec::new(),
             rewards: RewardRules::default(),
             allocations: Vec::new(),
         };

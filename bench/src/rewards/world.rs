@@ -20,6 +20,7 @@ use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Member},
     header::Turn,
     points::PointsRules,
@@ -119,6 +120,7 @@ fn genesis(command: &Command, senders: &[PrivateKeySigner]) -> Genesis {
         },
         issuers: Vec::new(),
         points: PointsRules::default(),
+        fees: FeeRules::default(),
         ethereum: EthereumSide {
             chain_id: 1,
             bridge: Address::repeat_byte(1),
@@ -132,6 +134,7 @@ fn genesis(command: &Command, senders: &[PrivateKeySigner]) -> Genesis {
             holders_per_block: u32::try_from(command.per_block).unwrap_or(u32::MAX),
             ..RewardRules::default()
         },
+        contracts: Vec::new(),
         allocations: senders.chain(holders).collect(),
     }
 }

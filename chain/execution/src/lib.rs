@@ -40,8 +40,8 @@ mod words;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
-pub use modules::{bridge::announce::NewKey, rotation::Rotations};
+pub use executor::{BlockInput, BlockOutput, Elected, Executor, Fare, NextEpoch};
+pub use modules::{bridge::announce::NewKey, rewards::read::RewardsStanding, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};

@@ -11,6 +11,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     Address, B256,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
     rewards::RewardRules,
@@ -62,6 +63,7 @@ impl Setup {
             epoch_blocks: 16,
             committee: dealing.committee(seats),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,
@@ -71,6 +73,7 @@ impl Setup {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            contracts: Vec::new(),
             rewards: RewardRules::default(),
             allocations: Vec::new(),
         };

@@ -6,6 +6,9 @@
 use crate::{
     address,
     bridge::BridgeRules,
+    contracts::{self, Contract, ContractError},
+    fees::FeeRules,
+    limits::{BLOCK_GAS, BlockLimits},
     points::PointsRules,
     rewards::RewardRules,
     staking::{Allocation, StakingRules, max_coins},
@@ -37,7 +40,7 @@ pub struct Genesis {
     pub chain_id: u64,
     /// Time of block 0, milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Gas that one block may use.
+    /// Gas that one block may use. All limits of blocks follow from it ([`BlockLimits`]).
     pub gas_limit: u64,
     /// Least time between two blocks, milliseconds.
     pub block_time_ms: u64,
@@ -51,6 +54,9 @@ pub struct Genesis {
     pub issuers: Vec<Issuer>,
     /// The points token: its guardian, its fees.
     pub points: PointsRules,
+    /// What gas costs outside of the points lane.
+    #[serde(default)]
+    pub fees: FeeRules,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
     /// Who may stop the bridge, and how much may cross it.
@@ -63,6 +69,9 @@ pub struct Genesis {
     pub rewards: RewardRules,
     /// Coin that accounts hold from the start.
     pub allocations: Vec<Allocation>,
+    /// Contracts that stand from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contracts: Vec<Contract>,
 }
 
 /// The first delegates and their common key.
@@ -244,6 +253,9 @@ pub enum GenesisError {
     /// A role that nobody could act in.
     #[error("the bridge's guardian or governor is the system module {0}")]
     BridgeRole(Address),
+    /// A contract that cannot be placed.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// A time or a limit that no chain can run with.
     #[error("the genesis file's {0} is out of range")]
     Range(&'static str),
@@ -289,7 +301,7 @@ impl Genesis {
                 return Err(GenesisError::IssuerTwice(issuer.address));
             }
         }
-        if !(1_000_000..=1_000_000_000).contains(&self.gas_limit) {
+        if !BLOCK_GAS.contains(&self.gas_limit) {
             return Err(GenesisError::Range("gasLimit (1,000,000 to 1,000,000,000)"));
         }
         if !(10..=60_000).contains(&self.block_time_ms) {
@@ -301,10 +313,21 @@ impl Genesis {
             ));
         }
         self.points.check()?;
+        self.fees.check()?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
         self.rewards.check()?;
-        self.check_coins()
+        self.check_coins()?;
+        let allocated = self.allocations.iter().map(|allocation| allocation.address);
+        let owners = self.committee.members.iter().map(|member| member.owner);
+        let issuers = self.issuers.iter().map(|issuer| issuer.address);
+        contracts::check(&self.contracts, allocated.chain(owners).chain(issuers))?;
+        Ok(())
+    }
+
+    /// What one block may hold.
+    pub const fn limits(&self) -> BlockLimits {
+        BlockLimits::of(self.gas_limit)
     }
 
     /// All coin of block 0: allocations, the members' stakes and the two pools. As much must be
@@ -418,6 +441,7 @@ impl Committee {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::exchange;
 
     fn member(number: u8) -> Member {
         Member {
@@ -446,6 +470,7 @@ mod tests {
                 daily_quota: U256::from(5),
             }],
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             ethereum: EthereumSide {
                 chain_id: 31337,
                 bridge: Address::repeat_byte(4),
@@ -462,6 +487,7 @@ mod tests {
                 address: Address::repeat_byte(7),
                 amount: U256::from(77),
             }],
+            contracts: exchange::contracts(),
         }
     }
 
@@ -572,6 +598,27 @@ mod tests {
             assert!(error.to_string().contains(word), "{error} lacks {word:?}");
         }
         assert!(Genesis::parse("{}").is_err());
+    }
+
+    #[test]
+    fn contracts_stand_where_nobody_else_does() {
+        let accounts = [
+            Address::repeat_byte(7),
+            Address::repeat_byte(1),
+            Address::repeat_byte(3),
+        ];
+        for address in accounts {
+            let mut bad = genesis();
+            bad.contracts[0].address = address;
+            let error = GenesisError::Contract(ContractError::Address(address));
+            assert_eq!(bad.check(), Err(error));
+        }
+        // Without any, the file is as it was before there were any.
+        let mut none = genesis();
+        none.contracts.clear();
+        let text = serde_json::to_string(&none).unwrap();
+        assert!(!text.contains("contracts"));
+        assert_eq!(Genesis::parse(&text).unwrap(), none);
     }
 
     #[test]

@@ -31,6 +31,7 @@ use mileverse_primitives::{
     abi::IStaking,
     address::STAKING,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
@@ -163,6 +164,7 @@ impl Committee {
                 seats_of,
             ),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: vec![Issuer {
                 address: load.issuer(),
                 daily_quota: U256::from(u64::MAX),
@@ -178,6 +180,7 @@ impl Committee {
             rewards: scenario
                 .quarter
                 .map_or_else(RewardRules::default, QuarterEnd::rules),
+            contracts: Vec::new(),
             allocations: owners
                 .iter()
                 .skip(seats)

@@ -112,13 +112,16 @@ pub fn run(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome,
 }
 
 /// Runs a scenario twice: every validator must have the same final blocks both times, each with the
-/// same state after it.
+/// same state after it, and everything must have happened in the same order.
 pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
     let one = run(scenario, &mut |_| {})?;
     let other = run(scenario, &mut |_| {})?;
     let differ = |what: &str| Err(Failure::NotRepeatable(what.to_owned()));
     if one.chains() != other.chains() {
         return differ("the validators' final blocks are others");
+    }
+    if one.audit != other.audit {
+        return differ("the blocks are the same, but not the order of all events");
     }
     Ok(one)
 }
@@ -156,7 +159,7 @@ impl World {
         let (network, oracle) = Network::new(
             context.child("network"),
             NetworkConfig {
-                max_size: engine::largest_message(),
+                max_size: engine::largest_message(net.committee.genesis.limits()),
                 max_peers_per_set: NonZeroUsize::new(nodes)
                     .ok_or_else(|| setup("nobody is in it"))?,
                 disconnect_on_block: true,

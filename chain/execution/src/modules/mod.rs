@@ -34,6 +34,8 @@ use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
     address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
+    contracts::Contract,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     rewards::RewardRules,
     staking::{Allocation, StakingRules},
@@ -59,9 +61,12 @@ pub(crate) struct Config {
     pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
+    pub(crate) fees: FeeRules,
     /// All coin of block 0.
     pub(crate) coins: U256,
     pub(crate) allocations: Vec<Allocation>,
+    /// What stands in block 0 beside the modules.
+    pub(crate) contracts: Vec<Contract>,
     pub(crate) epoch_blocks: u64,
     pub(crate) members: Vec<Member>,
     pub(crate) staking: StakingRules,
@@ -82,10 +87,12 @@ impl Config {
             bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
+            fees: genesis.fees,
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.
             coins: genesis.coins().unwrap_or_default(),
             allocations: genesis.allocations.clone(),
+            contracts: genesis.contracts.clone(),
             epoch_blocks: genesis.epoch_blocks,
             members: genesis.committee.members.clone(),
             staking: genesis.staking,
@@ -175,7 +182,7 @@ pub(crate) fn expected_slots(
     }
 }
 
-/// The modules' accounts and their first storage.
+/// Accounts, code and storage of block 0: the modules', the allocations', the placed contracts'.
 pub(crate) fn genesis_changes(config: &Config) -> Changes {
     let code_hash = keccak256(MODULE_CODE);
     let account = Account {
@@ -222,6 +229,20 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
     for (slot, word) in storage {
         if let Some(value) = encode_word(word) {
             changes.insert(storage_key(slot.module(), slot.key()), Some(value));
+        }
+    }
+    for contract in &config.contracts {
+        let code_hash = keccak256(&contract.code);
+        let account = Account {
+            nonce: 1,
+            balance: U256::ZERO,
+            code_hash,
+        };
+        changes.insert(account_key(contract.address), Some(account.encode()));
+        changes.insert(code_key(code_hash), Some(contract.code.to_vec()));
+        for (slot, word) in &contract.storage {
+            let key = storage_key(contract.address, U256::from_be_bytes(slot.0));
+            changes.insert(key, encode_word(U256::from_be_bytes(word.0)));
         }
     }
     changes

@@ -11,6 +11,7 @@ mod direct;
 mod economy;
 mod ethereum;
 mod evm;
+mod exchange;
 mod fees;
 mod forgery;
 mod governance;

@@ -28,13 +28,17 @@ pub(super) struct Numbers {
 
 impl Clock {
     pub(super) fn load(ledger: &mut impl Ledger) -> Result<Self, Fault> {
-        let [open, closed, paying, cursor] = *ledger.load(CLOCK)?.as_limbs();
-        Ok(Self {
+        Ok(Self::decode(ledger.load(CLOCK)?))
+    }
+
+    pub(super) const fn decode(word: U256) -> Self {
+        let [open, closed, paying, cursor] = *word.as_limbs();
+        Self {
             open,
             closed,
             paying,
             cursor,
-        })
+        }
     }
 
     pub(super) fn save(self, ledger: &mut impl Ledger) -> Result<(), Fault> {

@@ -62,6 +62,7 @@ mod holder;
 mod holding;
 mod pay;
 mod pool;
+pub(crate) mod read;
 mod record;
 mod refusal;
 pub(crate) mod remember;

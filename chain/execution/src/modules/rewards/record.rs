@@ -4,6 +4,7 @@ use super::{RECORDS, broken, minus, plus};
 use crate::modules::{
     host::Fault,
     ledger::Ledger,
+    slot::Slot,
     staking::word::{halves, limbs, split},
 };
 use alloy::primitives::U256;
@@ -37,9 +38,14 @@ pub(super) struct Record {
     pub(super) next_funded: bool,
 }
 
+/// Where a quarter's record begins.
+pub(super) fn place(quarter: u64) -> Slot {
+    RECORDS.entry(quarter)
+}
+
 impl Record {
     pub(super) fn load(ledger: &mut impl Ledger, quarter: u64) -> Result<Self, Fault> {
-        let place = RECORDS.entry(quarter);
+        let place = place(quarter);
         let [closed, closed_at_ms, paid_height, holders] = *ledger.load(place)?.as_limbs();
         let (pot, eligible) = split(ledger.load(place.field(1))?);
         let (paid, carried) = split(ledger.load(place.field(2))?);
@@ -65,7 +71,7 @@ impl Record {
     pub(super) fn save(self, ledger: &mut impl Ledger, quarter: u64) -> Result<(), Fault> {
         // Production's own proof that no more is given than there is.
         self.remainder()?;
-        let place = RECORDS.entry(quarter);
+        let place = place(quarter);
         let first = [
             self.closed,
             self.closed_at_ms,

@@ -4,10 +4,11 @@
 //! chain_id = 8217
 //! epoch_blocks = 300
 //! dealing = "dealing.json"        # as `mileverse node deal` wrote it; relative to this file
-//! block_time_ms = 200             # optional, as are the next three
+//! block_time_ms = 200             # optional, as are the next four
 //! idle_block_time_ms = 1000
 //! gas_limit = 30000000
 //! timestamp_ms = 1795236221000    # now, if left out
+//! exchange = true                 # place the exchange (docs/swap.md), unless this says false
 //!
 //! [ethereum]
 //! chain_id = 1
@@ -29,6 +30,9 @@
 //! guardian = "0x…"
 //! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
 //! lane = { shareBp = 9000, price = 1, least = 3000 }
+//!
+//! [fees]                          # contracts may use the whole block, if left out
+//! contractBp = 1000
 //!
 //! [[allocations]]                 # any number
 //! address = "0x…"
@@ -55,6 +59,8 @@ use alloy::primitives::utils::parse_units;
 use mileverse_primitives::{
     Address, U256,
     bridge::BridgeRules,
+    exchange,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
     staking::Allocation,
@@ -146,7 +152,11 @@ struct Spec {
     #[serde(default)]
     points: PointsRules,
     #[serde(default)]
+    fees: FeeRules,
+    #[serde(default)]
     allocations: Vec<Amount>,
+    #[serde(default = "yes")]
+    exchange: bool,
     #[serde(default)]
     staking: toml::Table,
     #[serde(default)]
@@ -191,6 +201,10 @@ const fn block_time() -> u64 {
 
 const fn idle_block_time() -> u64 {
     1000
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn gas_limit() -> u64 {
@@ -251,6 +265,14 @@ impl Spec {
                 amount: units("an allocation", &allocation.amount, MVC_DECIMALS)?,
             })
         });
+        let mut points = self.points;
+        let mut rewards = rules("rewards", self.rewards)?;
+        let mut contracts = Vec::new();
+        if self.exchange {
+            exchange::exempt(&mut points);
+            exchange::exclude(&mut rewards);
+            contracts = exchange::contracts();
+        }
         Ok(Genesis {
             chain_id: self.chain_id,
             timestamp_ms: self.timestamp_ms.unwrap_or_else(now_ms),
@@ -260,7 +282,8 @@ impl Spec {
             epoch_blocks: self.epoch_blocks,
             committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
-            points: self.points,
+            points,
+            fees: self.fees,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
                 bridge: self.ethereum.bridge,
@@ -269,8 +292,9 @@ impl Spec {
             },
             bridge: self.bridge,
             staking: rules("staking", self.staking)?,
-            rewards: rules("rewards", self.rewards)?,
+            rewards,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
+            contracts,
         })
     }
 }
@@ -424,6 +448,15 @@ mod tests {
         // What is written is read back the same.
         let text = serde_json::to_string(&genesis).unwrap();
         assert_eq!(Genesis::parse(&text), Ok(genesis));
+    }
+
+    #[test]
+    fn the_exchange_is_placed_unless_it_is_not_wanted() {
+        let with = genesis(&text()).unwrap();
+        assert_eq!(with.contracts, exchange::contracts());
+        assert_eq!(with.points.fee.exempt[0].address, exchange::POOL);
+        let without = genesis(&format!("exchange = false\n{}", text())).unwrap();
+        assert!(without.contracts.is_empty() && without.points.fee.exempt.is_empty());
     }
 
     #[test]
