@@ -83,6 +83,11 @@ pub fn parse_rate(text: &str) -> Result<Rate, RateError> {
         .ok_or(RateError::Range)
 }
 
+/// Reads points above zero, such as `100000` or `0.5`.
+pub fn parse_points(text: &str) -> Option<MicroPoints> {
+    parse_rate(text).ok().map(|Rate(micro)| MicroPoints(micro))
+}
+
 /// Why a string is not an amount of miles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum MilesError {

@@ -6,13 +6,13 @@ use super::{App, Shared};
 use crate::clock::rfc3339;
 use crate::conversion::state::State as Stage;
 use crate::ids;
-use crate::keys::Scope;
+use crate::keys::{Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
 use crate::store::conversions::Conversion as Row;
 use crate::store::idempotency::Key;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -168,18 +168,19 @@ fn view(row: Row) -> Conversion {
         (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Scope missing, or the partner does not accept the member", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "Quote used or expired, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Quote used or expired, the float is short, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Cannot be converted; if a conversion was made and refused or reversed, with `conversion_id`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The partner cannot be asked; nothing has moved", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn create(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     Body(request): Body<ConversionRequest>,
 ) -> Result<Response, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsWrite)?;
-    let key = input::idempotency_key(&headers)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
     let member = request.member.check()?;
     let fingerprint = caller.fingerprint(
         "conversion",
@@ -196,13 +197,18 @@ pub async fn create(
         operation: "conversion",
         fingerprint,
     };
+    let funding = caller.funding;
     let (quote_id, receiver) = (request.quote_id, request.receiver);
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, |key, begun| async move {
         let machine = &work_app.machine;
         let id = match begun {
             Some(id) => id,
-            None => machine.begin(&key, &quote_id, &member, &receiver).await?,
+            None => {
+                machine
+                    .begin(&key, funding, &quote_id, &member, &receiver)
+                    .await?
+            }
         };
         // From here on nothing of the member is needed.
         drop(member);
@@ -256,10 +262,10 @@ fn answer(row: Row) -> Result<crate::store::idempotency::Stored, Problem> {
 )]
 pub async fn look_up(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<Conversion>, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsRead)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let row = match ids::plausible(&id, "conv") {
         true => app.machine.store.conversion(&id).await?,
         false => None,
@@ -291,10 +297,10 @@ pub async fn look_up(
 )]
 pub async fn list(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<ConversionPage>, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsRead)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         let detail = format!("The limit must be between 1 and {MAX_PAGE}.");

@@ -6,6 +6,13 @@
 //! GET  /v1/conversions         conversions:read
 //! GET  /v1/conversions/{id}    conversions:read
 //! GET  /v1/books               books:read
+//! POST /v1/oauth/token         client id and secret
+//! GET  /v1/float               float:read
+//! GET  /v1/price               float:read
+//! POST /v1/top-ups             float:write, Idempotency-Key
+//! GET  /v1/top-ups             float:read
+//! GET  /v1/top-ups/{id}        float:read
+//! POST /v1/top-ups/{id}/payment    float:write
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -14,15 +21,17 @@
 
 mod books;
 mod conversions;
+mod float;
 mod guard;
 mod health;
 mod idempotent;
 mod input;
+mod oauth;
 mod quotes;
 mod refusal;
 
 use crate::conversion::Machine;
-use crate::keys::Keys;
+use crate::keys::{Caller, Credentials, Keys, Scope};
 use crate::problem::{self, Problem};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -57,6 +66,15 @@ pub struct App {
     pub conversion_wait: Duration,
 }
 
+impl App {
+    /// Who calls, if they may do this.
+    async fn authorize(&self, credentials: &Credentials, scope: Scope) -> Result<Caller, Problem> {
+        self.keys
+            .authorize(&self.machine.store, credentials, scope)
+            .await
+    }
+}
+
 type Shared = axum::extract::State<Arc<App>>;
 
 #[derive(OpenApi)]
@@ -68,6 +86,8 @@ type Shared = axum::extract::State<Arc<App>>;
     modifiers(&BearerKey),
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
+        (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
+        (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "books", description = "The journal against the chain"),
         (name = "health", description = "For whoever runs the gateway"),
     )
@@ -92,6 +112,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(conversions::create, conversions::list))
         .routes(routes!(conversions::look_up))
         .routes(routes!(books::read))
+        .routes(routes!(oauth::token))
+        .routes(routes!(float::read))
+        .routes(routes!(float::create, float::list))
+        .routes(routes!(float::look_up))
+        .routes(routes!(float::pay))
+        .routes(routes!(float::price))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
 }

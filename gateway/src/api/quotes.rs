@@ -4,11 +4,12 @@ use super::idempotent::{self, Done};
 use super::input::{self, Body, MemberInput};
 use super::{App, Shared};
 use crate::clock::rfc3339;
-use crate::keys::Scope;
+use crate::conversion::ask::Asked;
+use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
 use crate::store::idempotency::Key;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -72,18 +73,19 @@ pub struct Quote {
         (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Scope missing, or the partner does not accept the member", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "The same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The float is short, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The amount or the programme cannot be used, or the key belongs to another body", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The partner cannot be asked", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn create(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     Body(request): Body<QuoteRequest>,
 ) -> Result<Response, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsWrite)?;
-    let key = input::idempotency_key(&headers)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
     let member = request.member.check()?;
     let fingerprint = caller.fingerprint(
         "quote",
@@ -100,6 +102,7 @@ pub async fn create(
         operation: "quote",
         fingerprint,
     };
+    let funding = caller.funding;
     let (programme, miles) = (request.programme, request.miles);
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, |key, _| async move {
@@ -107,10 +110,13 @@ pub async fn create(
         let answer = work_app
             .machine
             .quote(
-                &key,
-                &programme,
-                &member,
-                &miles,
+                &Asked {
+                    key: &key,
+                    funding,
+                    programme: &programme,
+                    member: &member,
+                    miles: &miles,
+                },
                 lifetime,
                 |quote, balance| {
                     let body = Quote {

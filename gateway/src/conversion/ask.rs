@@ -5,16 +5,21 @@
 use super::machine::{Lease, Machine};
 use super::programme::Programme;
 use super::state::State;
-use crate::clock::now_ms;
+use crate::clock::{day, now_ms};
+use crate::float::{self, Held};
 use crate::ids;
 use crate::store::conversions::{self, Conversion};
 use crate::store::idempotency::{self, Key, Stored};
+use crate::store::jobs::{self, Kind as JobKind};
+use crate::store::partners::{Funding, use_day};
 use crate::store::quotes::{self, Quote};
-use crate::units::{MilesError, parse_miles};
+use crate::store::to_sql;
+use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
 use mileverse_primitives::address;
 use secrecy::SecretString;
+use sqlx::AnyConnection;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -26,6 +31,21 @@ pub struct Member {
     pub login: String,
     /// Password at the partner.
     pub password: SecretString,
+}
+
+/// What is to be quoted, and for whom.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The request.
+    pub key: &'a Key,
+    /// How its partner pays.
+    pub funding: Funding,
+    /// Whose miles.
+    pub programme: &'a str,
+    /// Which member's.
+    pub member: &'a Member,
+    /// How many.
+    pub miles: &'a str,
 }
 
 /// Why a request is refused. Nothing has moved.
@@ -64,6 +84,17 @@ pub enum Refused {
     /// Somebody else's quote.
     #[error("the quote is for another member")]
     MemberMismatch,
+    /// The float is short.
+    #[error("the float holds {available} MVP and this takes {needed}")]
+    FloatShort {
+        /// What there is.
+        available: MicroPoints,
+        /// What it takes.
+        needed: MicroPoints,
+    },
+    /// The day's limit.
+    #[error("at most {0} miles a day")]
+    DailyLimit(u64),
     /// Not an address that can hold points.
     #[error("{0}")]
     Receiver(&'static str),
@@ -130,15 +161,13 @@ impl Machine {
     /// Makes a quote and stores it together with the answer that `answer` makes of it.
     pub async fn quote(
         &self,
-        key: &Key,
-        programme: &str,
-        member: &Member,
-        miles: &str,
+        asked: &Asked<'_>,
         lifetime: Duration,
         answer: impl FnOnce(&Quote, Miles) -> Result<Stored, sqlx::Error>,
     ) -> Result<Stored, Refused> {
-        let programme = self.asked_programme(programme)?;
-        let miles = parse_miles(miles).map_err(|error| match error {
+        let key = asked.key;
+        let programme = self.asked_programme(asked.programme)?;
+        let miles = parse_miles(asked.miles).map_err(|error| match error {
             MilesError::TooLarge => Refused::AboveMaximum(programme.maximum_miles),
             other => Refused::Miles(other),
         })?;
@@ -152,7 +181,9 @@ impl Machine {
             .rate
             .points(miles)
             .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
-        let (session, balance) = Self::check_member(programme, member, miles).await?;
+        self.check_float(&key.partner, asked.funding, points)
+            .await?;
+        let (session, balance) = Self::check_member(programme, asked.member, miles).await?;
         let now = now_ms();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         let quote = Quote {
@@ -180,6 +211,7 @@ impl Machine {
     pub async fn begin(
         self: &Arc<Self>,
         key: &Key,
+        funding: Funding,
         quote_id: &str,
         member: &Member,
         receiver: &str,
@@ -187,6 +219,8 @@ impl Machine {
         let receiver = parse_receiver(receiver)?;
         let quote = self.usable_quote(key, quote_id).await?;
         let programme = self.asked_programme(&quote.programme)?;
+        self.check_float(&key.partner, funding, quote.points)
+            .await?;
         let (session, _) = Self::check_member(programme, member, quote.miles).await?;
         if session.member.as_str() != quote.member_id {
             return Err(Refused::MemberMismatch);
@@ -205,6 +239,10 @@ impl Machine {
             miles: quote.miles,
             rate: quote.rate,
             points: quote.points,
+            held: match funding {
+                Funding::Prepaid => quote.points,
+                Funding::Postpaid => MicroPoints(0),
+            },
             state: State::Created,
             debit_sent_at: None,
             partner_reference: None,
@@ -227,12 +265,64 @@ impl Machine {
             return Err(Refused::QuoteExpired);
         }
         conversions::insert(&mut transaction, &conversion, &self.run).await?;
+        self.take_limits(&mut transaction, programme, &conversion)
+            .await?;
         idempotency::made(&mut transaction, key, &conversion.id).await?;
         transaction.commit().await?;
         let id = conversion.id.clone();
         let machine = Arc::clone(self);
         tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });
         Ok(id)
+    }
+
+    /// Says that a float is short before anything moves; [`take_limits`](Self::take_limits) makes
+    /// sure.
+    async fn check_float(
+        &self,
+        partner: &str,
+        funding: Funding,
+        needed: MicroPoints,
+    ) -> Result<(), Refused> {
+        if funding == Funding::Postpaid {
+            return Ok(());
+        }
+        let float = self.store.float(partner).await?;
+        let available = float.map_or(MicroPoints(0), |float| float.available);
+        if available < needed {
+            return Err(Refused::FloatShort { available, needed });
+        }
+        Ok(())
+    }
+
+    /// Takes what a conversion takes of the day's limits and of the float, the float last: its row
+    /// is the one that most conversions want.
+    async fn take_limits(
+        &self,
+        connection: &mut AnyConnection,
+        programme: &Programme,
+        conversion: &Conversion,
+    ) -> Result<(), Refused> {
+        let now = conversion.created_at;
+        let miles = to_sql(conversion.miles)?;
+        for (name, limit) in programme.daily(&conversion.partner, &conversion.member_id) {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            if !use_day(connection, day(now), &name, miles, most).await? {
+                return Err(Refused::DailyLimit(limit));
+            }
+        }
+        let partner = &conversion.partner;
+        let needed = conversion.held;
+        if needed.0 == 0 {
+            return Ok(());
+        }
+        match float::hold(connection, conversion, now).await? {
+            Held::Short(available) => return Err(Refused::FloatShort { available, needed }),
+            Held::Low if self.seller.is_some() => {
+                jobs::add(connection, JobKind::TopUp, partner, now, now).await?;
+            }
+            Held::Low | Held::Enough => {}
+        }
+        Ok(())
     }
 
     async fn carry_out(&self, lease: &Lease, conversion: &Conversion, session: &Session) {

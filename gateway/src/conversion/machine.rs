@@ -7,16 +7,19 @@
 
 use super::programme::Programme;
 use super::state::State;
-use crate::clock::now_ms;
+use crate::clock::{day, now_ms};
 use crate::config::Retry;
+use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::journal::{self, Kind};
-use crate::store::Store;
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::{self, Claimant, Kind as JobKind};
+use crate::store::partners::free_day;
+use crate::store::{Store, to_sql};
 use rand::Rng;
+use sqlx::AnyConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -75,6 +78,8 @@ pub struct Machine {
     pub programmes: HashMap<String, Programme>,
     /// When to try again.
     pub retry: Retry,
+    /// Sells points for floats, if this gateway does.
+    pub seller: Option<Seller>,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
@@ -82,6 +87,27 @@ pub struct Machine {
     leases: Mutex<HashSet<String>>,
     /// Whoever waits for a conversion to be settled.
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+/// What a machine is made of; see the fields of [`Machine`].
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The chain.
+    pub chain: Chain,
+    /// Its id.
+    pub chain_id: u64,
+    /// The keys.
+    pub issuers: Vec<Issuer>,
+    /// What can be converted.
+    pub programmes: Vec<Programme>,
+    /// When to try again.
+    pub retry: Retry,
+    /// Sells points for floats.
+    pub seller: Option<Seller>,
+    /// A replica that is silent for so long is dead.
+    pub replica_timeout: Duration,
 }
 
 /// Somebody who waits for a conversion to be settled.
@@ -146,28 +172,22 @@ impl Drop for Lease {
 
 impl Machine {
     /// Puts it together.
-    pub fn new(
-        store: Store,
-        chain: Chain,
-        chain_id: u64,
-        issuers: Vec<Issuer>,
-        programmes: Vec<Programme>,
-        retry: Retry,
-        replica_timeout: Duration,
-    ) -> Self {
-        let programmes = programmes
+    pub fn new(parts: Parts) -> Self {
+        let programmes = parts
+            .programmes
             .into_iter()
             .map(|programme| (programme.name.clone(), programme))
             .collect();
         Self {
-            store,
-            chain,
-            chain_id,
-            issuers,
+            store: parts.store,
+            chain: parts.chain,
+            chain_id: parts.chain_id,
+            issuers: parts.issuers,
             programmes,
-            retry,
+            retry: parts.retry,
+            seller: parts.seller,
             run: crate::ids::run(),
-            replica_timeout,
+            replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
             waiting: Mutex::default(),
         }
@@ -280,7 +300,7 @@ impl Machine {
 
     /// When to come again after so many tries: doubled each time, with a little chance so that
     /// many conversions do not come back at once.
-    fn next_due(&self, attempts: u32) -> i64 {
+    pub(super) fn next_due(&self, attempts: u32) -> i64 {
         let factor = 1u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX);
         let wait = self
             .retry
@@ -328,12 +348,35 @@ impl Machine {
         if let Some(kind) = posting {
             journal::post(&mut transaction, conversion, kind, now).await?;
         }
+        if matches!(to, State::Refused | State::Reversed) {
+            self.undo(&mut transaction, conversion, now).await?;
+        }
         for (hash, outcome) in settled {
             issues::settle(&mut transaction, hash, *outcome).await?;
         }
         transaction.commit().await?;
         self.moved(&conversion.id, from, to);
         Ok(true)
+    }
+
+    /// What a conversion took up is free again: it came to nothing.
+    async fn undo(
+        &self,
+        connection: &mut AnyConnection,
+        conversion: &Conversion,
+        now: i64,
+    ) -> Result<(), StepError> {
+        // In the order that they were taken in, so that nobody waits for somebody who waits.
+        if let Some(programme) = self.programmes.get(&conversion.programme) {
+            let miles = to_sql(conversion.miles)?;
+            for (name, _) in programme.daily(&conversion.partner, &conversion.member_id) {
+                free_day(connection, day(conversion.created_at), &name, miles).await?;
+            }
+        }
+        if conversion.held.0 > 0 {
+            float::release(connection, conversion, now).await?;
+        }
+        Ok(())
     }
 
     /// Tells everybody who waits.

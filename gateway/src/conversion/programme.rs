@@ -17,6 +17,10 @@ pub struct Programme {
     pub minimum_miles: u64,
     /// Most miles in one conversion.
     pub maximum_miles: u64,
+    /// Most miles of one member in a UTC day.
+    pub daily_member_miles: Option<u64>,
+    /// Most miles of one caller in a UTC day.
+    pub daily_caller_miles: Option<u64>,
     /// Its partner.
     pub adapter: Arc<dyn Adapter>,
 }
@@ -33,7 +37,21 @@ impl Programme {
             rate: config.rate,
             minimum_miles: config.minimum_miles,
             maximum_miles: config.maximum_miles,
+            daily_member_miles: config.daily_member_miles,
+            daily_caller_miles: config.daily_caller_miles,
             adapter,
         })
+    }
+
+    /// The day's limits that a conversion counts towards: the name of the count, and the limit.
+    pub fn daily(&self, caller: &str, member: &str) -> Vec<(String, u64)> {
+        let name = &self.name;
+        let member = self
+            .daily_member_miles
+            .map(|limit| (format!("member:{name}:{member}"), limit));
+        let caller = self
+            .daily_caller_miles
+            .map(|limit| (format!("caller:{name}:{caller}"), limit));
+        member.into_iter().chain(caller).collect()
     }
 }

@@ -56,6 +56,26 @@ async fn work(machine: &Arc<Machine>, job: Job) {
                 machine.drive(&lease).await;
             }
         }
+        Kind::TopUp => {
+            let begun = match &machine.seller {
+                Some(seller) => seller.begin_automatic(&machine.store, &job.name).await,
+                None => return,
+            };
+            if let Err(error) = begun {
+                tracing::warn!(partner = job.name, %error, "a top-up cannot be begun; it is tried again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        }
+    }
+}
+
+async fn put_back(machine: &Machine, job: &Job, error: &str) {
+    let due = machine.next_due(job.attempts);
+    let back = machine
+        .store
+        .put_job_back(job.kind, &job.name, &machine.run, due, Some(error));
+    if let Err(error) = back.await {
+        tracing::error!(name = job.name, %error, "a job cannot be put back; its claim ends by itself");
     }
 }
 

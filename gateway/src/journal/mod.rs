@@ -15,6 +15,7 @@
 //! `miles_to_convert` is what points are still owed for, and the credit of
 //! `points_in_circulation` is what was issued.
 
+use crate::float;
 use crate::ids;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
@@ -59,7 +60,13 @@ pub struct Entry {
     pub amount: i64,
 }
 
-fn pair(debit: &str, credit: &str, currency: &str, amount: i64) -> Result<[Entry; 2], sqlx::Error> {
+/// A debit of one account and a credit of another.
+pub(crate) fn pair(
+    debit: &str,
+    credit: &str,
+    currency: &str,
+    amount: i64,
+) -> Result<[Entry; 2], sqlx::Error> {
     let overflow = || sqlx::Error::Encode("an amount that cannot be negated".into());
     let opposite = amount.checked_neg().ok_or_else(overflow)?;
     let entry = |account: &str, amount| Entry {
@@ -99,7 +106,10 @@ pub async fn post(
     kind: Kind,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let entries = entries(conversion, kind)?;
+    let mut entries = entries(conversion, kind)?;
+    if kind == Kind::Issued && conversion.held.0 > 0 {
+        entries.extend(float::spend(connection, conversion).await?);
+    }
     let posting = Posting {
         subject: &conversion.id,
         kind: kind.name(),
@@ -225,6 +235,8 @@ pub struct Books {
     pub micro_points_issued: u64,
     /// Every currency sums to zero over all accounts.
     pub balanced: bool,
+    /// Every float is what the journal says of it.
+    pub floats_agree: bool,
 }
 
 async fn balance(connection: &mut AnyConnection, account: &str) -> Result<i64, sqlx::Error> {
@@ -282,6 +294,7 @@ impl Store {
         .fetch_one(&mut *snapshot)
         .await?;
         books.balanced = unbalanced == 0;
+        books.floats_agree = float::agree(&mut snapshot).await?;
         Ok(books)
     }
 }

@@ -30,6 +30,7 @@ fn conversion(miles: u64) -> Conversion {
         miles,
         rate: RATE,
         points: RATE.points(miles).unwrap(),
+        held: MicroPoints(0),
         state: State::Created,
         debit_reference: id.clone(),
         debit_sent_at: None,
@@ -161,7 +162,11 @@ fn entries_are_stored_only_if_every_currency_balances(bed: &Bed) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let store = runtime.block_on(bed.store());
     let entry = (0..3u8, 0..2u8, -5i64..=5).prop_filter("not zero", |(_, _, amount)| *amount != 0);
-    let mut runner = TestRunner::new(Config::with_cases(300));
+    let mut runner = TestRunner::new(Config::with_cases(if bed.server.is_some() {
+        60
+    } else {
+        300
+    }));
     let outcome = runner.run(&prop::collection::vec(entry, 0..5), |drawn| {
         let entries: Vec<Entry> = drawn
             .iter()
@@ -193,7 +198,11 @@ fn entries_are_stored_only_if_every_currency_balances(bed: &Bed) {
 
 fn any_course_of_conversions_adds_up(bed: &Bed) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Config::with_cases(12));
+    let mut runner = TestRunner::new(Config::with_cases(if bed.server.is_some() {
+        3
+    } else {
+        12
+    }));
     // For each conversion: its miles, and how far it goes (taken, issued, given back).
     let course = prop::collection::vec((1u64..1_000_000, 0..3u8), 0..12);
     let outcome = runner.run(&course, |course| {

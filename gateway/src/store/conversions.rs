@@ -28,6 +28,8 @@ pub struct Conversion {
     pub rate: Rate,
     /// Miles times rate.
     pub points: MicroPoints,
+    /// Points that its partner's float set aside for it; none if the partner settles afterwards.
+    pub held: MicroPoints,
     /// Where it stands.
     pub state: State,
     /// Our name for the debit.
@@ -89,6 +91,7 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
         miles: from_sql(row.try_get("miles")?)?,
         rate: Rate(from_sql(row.try_get("micro_points_per_mile")?)?),
         points: MicroPoints(from_sql(row.try_get("micro_points")?)?),
+        held: MicroPoints(from_sql(row.try_get("held_micro_points")?)?),
         state,
         debit_reference: row.try_get("debit_reference")?,
         debit_sent_at: row.try_get("debit_sent_at")?,
@@ -112,8 +115,8 @@ pub async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11)",
+             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at, held_micro_points)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11, $12)",
     )
     .bind(&conversion.id)
     .bind(&conversion.partner)
@@ -126,6 +129,7 @@ pub async fn insert(
     .bind(to_sql(conversion.points.0)?)
     .bind(&conversion.debit_reference)
     .bind(conversion.created_at)
+    .bind(to_sql(conversion.held.0)?)
     .execute(&mut *connection)
     .await?;
     let (id, now) = (&conversion.id, conversion.created_at);

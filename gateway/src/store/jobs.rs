@@ -24,16 +24,19 @@ const MAX_ERROR_CHARS: usize = 300;
 pub enum Kind {
     /// Move a conversion.
     Conversion,
+    /// Begin a top-up of a partner's float, which is low.
+    TopUp,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Conversion];
+    pub const ALL: [Self; 2] = [Self::Conversion, Self::TopUp];
 
     /// As stored and as shown.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Conversion => "conversion",
+            Self::TopUp => "top_up",
         }
     }
 

@@ -18,12 +18,29 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 crate::on_both! {
-    killed_at_every_call_of_a_plain_conversion,
     killed_at_every_call_when_the_answer_was_lost,
-    killed_at_every_call_when_the_debit_never_arrived,
-    killed_again_while_recovering,
     created_and_never_sent_is_refused,
     a_caller_who_hangs_up_changes_nothing,
+}
+
+/// What is the same on either database, and long.
+mod only_on_sqlite {
+    use crate::support::Databases;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_at_every_call_of_a_plain_conversion() {
+        super::killed_at_every_call_of_a_plain_conversion(&Databases::sqlite()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_at_every_call_when_the_debit_never_arrived() {
+        super::killed_at_every_call_when_the_debit_never_arrived(&Databases::sqlite()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_again_while_recovering() {
+        super::killed_again_while_recovering(&Databases::sqlite()).await;
+    }
 }
 
 /// More calls than any of these conversions makes.
@@ -234,6 +251,7 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         miles: 100,
         rate: quote.rate,
         points: quote.points,
+        held: MicroPoints(0),
         state: State::Created,
         debit_reference: id.clone(),
         debit_sent_at: None,

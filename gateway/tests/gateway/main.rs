@@ -38,6 +38,8 @@ mod configuration;
 mod crash;
 mod document;
 mod faults;
+mod float;
 mod journey;
+mod partners;
 mod replicas;
 mod support;
