@@ -30,6 +30,12 @@
 //! price_maximum_age_minutes = 60         # optional: an older market price is none
 //! average_minimum_days = 90              # optional: history that the average needs
 //!
+//! [webhooks]                             # optional, as is each of its fields
+//! timeout_milliseconds = 15000           # one attempt
+//! pauses_seconds = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]   # between attempts
+//! disable_after_hours = 120              # an endpoint without success for so long is disabled
+//! allow_private_targets = false          # true: endpoints on private networks, and without TLS
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -41,6 +47,9 @@
 //! maximum_miles = 1000000
 //! daily_member_miles = 100000            # optional: most of one member in a UTC day
 //! daily_caller_miles = 10000000          # optional: most of one caller in a UTC day
+//! fee_basis_points = 30                  # optional: of the points, rounded down; 30 is 0.3 %
+//! fee_payer = "member"                   # optional: or "partner"
+//! dispute_days = 14                      # optional: how long a conversion can be disputed; 0: not at all
 //! timeout_milliseconds = 5000            # optional: one call to the partner
 //! visibility_milliseconds = 30000        # optional: how long "not found" proves nothing
 //!
@@ -62,10 +71,11 @@ use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
 use crate::store::Location;
-use crate::units::{MAX_AMOUNT, Rate, RateError, parse_rate};
+use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
+use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
 use mileverse_adapters::airline::AirlineConfig;
-use mileverse_adapters::{PartnerConfig, PartnerKind, SettingsError};
+use mileverse_adapters::{Adapter, PartnerConfig, PartnerKind, SettingsError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -73,6 +83,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use url::Url;
@@ -81,6 +92,10 @@ use url::Url;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const MAX_NAME_BYTES: usize = 64;
 const MAX_ISSUERS: usize = 64;
+const DISPUTE_DAYS: u32 = 14;
+const MAX_DISPUTE_DAYS: u32 = 366;
+const MAX_WEBHOOK_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_PAUSES: usize = 32;
 const MIN_MASTER_KEY_BYTES: usize = 32;
 /// No configured wait is longer than a day.
 const MAX_SECONDS: u64 = 24 * 60 * 60;
@@ -106,6 +121,8 @@ pub struct Config {
     pub master_key: Option<SecretString>,
     /// How points are sold.
     pub float: Option<FloatConfig>,
+    /// How partners are told what happened.
+    pub webhooks: Rules,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -187,6 +204,10 @@ pub struct ProgrammeConfig {
     pub daily_member_miles: Option<u64>,
     /// Most miles of one caller in a UTC day.
     pub daily_caller_miles: Option<u64>,
+    /// What is taken for a conversion.
+    pub fee: FeeRule,
+    /// For so long after it was made a completed conversion can be disputed.
+    pub dispute_window: Duration,
     /// How its partner is spoken to.
     pub adapter: AdapterConfig,
 }
@@ -196,6 +217,8 @@ pub struct ProgrammeConfig {
 pub enum AdapterConfig {
     /// JSON over OAuth 2.0.
     Airline(AirlineConfig),
+    /// One that was made elsewhere: for measurements, and for who embeds the gateway.
+    Own(Arc<dyn Adapter>),
     /// Whatever the partner's own file says.
     Partner(PartnerConfig),
 }
@@ -268,6 +291,8 @@ struct File {
     retry: RetryFile,
     master_key_file: Option<PathBuf>,
     float: Option<FloatFile>,
+    #[serde(default)]
+    webhooks: WebhooksFile,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -330,6 +355,47 @@ impl FloatFile {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhooksFile {
+    timeout_milliseconds: Option<u64>,
+    pauses_seconds: Option<Vec<u64>>,
+    disable_after_hours: Option<u32>,
+    #[serde(default)]
+    allow_private_targets: bool,
+}
+
+impl WebhooksFile {
+    fn check(self) -> Result<Rules, ConfigError> {
+        let default = Rules::default();
+        let what = "webhooks.timeout_milliseconds";
+        let timeout = milliseconds(what, self.timeout_milliseconds, default.timeout)?;
+        // A claim on a job must outlast the attempt.
+        if timeout > MAX_WEBHOOK_TIMEOUT {
+            return Err(wrong(what, "must be at most 60000"));
+        }
+        let pauses = match self.pauses_seconds {
+            None => default.pauses,
+            Some(pauses) if pauses.len() <= MAX_PAUSES => pauses
+                .into_iter()
+                .map(|pause| seconds("webhooks.pauses_seconds", Some(pause), 0))
+                .collect::<Result<_, _>>()?,
+            Some(_) => {
+                let why = format!("must be at most {MAX_PAUSES} pauses");
+                return Err(wrong("webhooks.pauses_seconds", why));
+            }
+        };
+        let what = "webhooks.disable_after_hours";
+        let hours = within(what, self.disable_after_hours, 120, 24 * 90)?;
+        Ok(Rules {
+            timeout,
+            pauses,
+            patience: Duration::from_secs(u64::from(hours).saturating_mul(3600)),
+            private: self.allow_private_targets,
+        })
+    }
+}
+
 fn within(what: &str, given: Option<u32>, default: u32, most: u32) -> Result<u32, ConfigError> {
     let given = given.unwrap_or(default);
     if !(1..=most).contains(&given) {
@@ -362,6 +428,9 @@ struct ProgrammeFile {
     maximum_miles: u64,
     daily_member_miles: Option<u64>,
     daily_caller_miles: Option<u64>,
+    fee_basis_points: Option<u32>,
+    fee_payer: Option<String>,
+    dispute_days: Option<u32>,
     timeout_milliseconds: Option<u64>,
     visibility_milliseconds: Option<u64>,
 }
@@ -529,6 +598,7 @@ impl File {
             retry,
             master_key,
             float: self.float.map(FloatFile::check).transpose()?,
+            webhooks: self.webhooks.check()?,
             programmes,
             api_keys,
         })
@@ -567,6 +637,25 @@ impl ProgrammeFile {
                 "is more than can be counted at this rate; lower it",
             ));
         }
+        let fee = FeeRule {
+            basis_points: self.fee_basis_points.unwrap_or(0),
+            payer: match self.fee_payer.as_deref() {
+                None => Payer::Member,
+                Some(name) => Payer::parse(name)
+                    .ok_or_else(|| wrong(what("fee_payer"), "must be \"member\" or \"partner\""))?,
+            },
+        };
+        if fee.basis_points >= BASIS_POINTS {
+            return Err(wrong(
+                what("fee_basis_points"),
+                format!("must be below {BASIS_POINTS}"),
+            ));
+        }
+        let dispute_days = self.dispute_days.unwrap_or(DISPUTE_DAYS);
+        if dispute_days > MAX_DISPUTE_DAYS {
+            let why = format!("must be at most {MAX_DISPUTE_DAYS}");
+            return Err(wrong(what("dispute_days"), why));
+        }
         let adapter = self.adapter(folder)?;
         Ok(ProgrammeConfig {
             rate,
@@ -574,6 +663,8 @@ impl ProgrammeFile {
             maximum_miles: self.maximum_miles,
             daily_member_miles: self.daily_member_miles,
             daily_caller_miles: self.daily_caller_miles,
+            fee,
+            dispute_window: Duration::from_secs(u64::from(dispute_days).saturating_mul(86_400)),
             adapter,
             name: self.name,
         })

@@ -57,3 +57,13 @@ pub fn key() -> String {
 pub fn top_up() -> String {
     new("top")
 }
+
+/// `evt_…`: something that a partner is told.
+pub fn event() -> String {
+    new("evt")
+}
+
+/// `whk_…`: where a partner is told.
+pub fn webhook() -> String {
+    new("whk")
+}

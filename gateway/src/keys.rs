@@ -57,16 +57,24 @@ pub enum Scope {
     /// The caller's float can be topped up.
     #[serde(rename = "float:write")]
     FloatWrite,
+    /// The caller's webhooks and events can be read.
+    #[serde(rename = "webhooks:read")]
+    WebhooksRead,
+    /// The caller's webhooks can be changed, and their secrets seen.
+    #[serde(rename = "webhooks:write")]
+    WebhooksWrite,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::ConversionsWrite,
         Self::ConversionsRead,
         Self::BooksRead,
         Self::FloatRead,
         Self::FloatWrite,
+        Self::WebhooksRead,
+        Self::WebhooksWrite,
     ];
 
     /// As written in the configuration.
@@ -77,6 +85,8 @@ impl Scope {
             Self::BooksRead => "books:read",
             Self::FloatRead => "float:read",
             Self::FloatWrite => "float:write",
+            Self::WebhooksRead => "webhooks:read",
+            Self::WebhooksWrite => "webhooks:write",
         }
     }
 

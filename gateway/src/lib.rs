@@ -13,6 +13,7 @@
 //! issuer/       the chain's RPC and the issuer's key
 //! journal/      double entry
 //! float/        prepaid points: holding, buying, their price
+//! webhook/      telling partners what happened
 //! store/        SQLite or PostgreSQL; the job table
 //! keys, secrets, problem, ids, units, clock
 //! ```
@@ -32,5 +33,6 @@ pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod units;
+pub mod webhook;
 
 pub use command::{Command, Error, run};

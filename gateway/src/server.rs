@@ -12,7 +12,9 @@ use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
 use crate::secrets::Secrets;
+use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
+use crate::webhook::deliver::Sender;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
 use secrecy::ExposeSecret;
@@ -66,6 +68,9 @@ pub enum ServerError {
     /// No key.
     #[error("there is no issuer's key; set \"chain.issuer_keystore\"")]
     NoIssuer,
+    /// The client for webhooks.
+    #[error("webhooks cannot be set up: {0}")]
+    Webhooks(reqwest::Error),
     /// The server itself.
     #[error("the gateway stopped: {0}")]
     Serve(io::Error),
@@ -78,7 +83,7 @@ pub struct Server {
     machine: Arc<Machine>,
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
-    worker: JoinHandle<()>,
+    lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
 }
 
@@ -105,6 +110,7 @@ impl Server {
             (None, Some(issuer)) => issuer.secrets(),
             (None, None) => return Err(ServerError::NoIssuer),
         };
+        let sender = Sender::new(config.webhooks, &secrets).map_err(ServerError::Webhooks)?;
         let seller = config.float.map(seller).transpose()?;
         let programmes = config
             .programmes
@@ -133,6 +139,7 @@ impl Server {
             programmes,
             retry: config.retry,
             seller,
+            sender,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
@@ -144,7 +151,8 @@ impl Server {
             conversion_wait: config.conversion_wait,
         });
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
-        let worker = tokio::spawn(worker::run(Arc::clone(&machine), stopped.clone()));
+        let lanes = [Lane::Money, Lane::Webhooks]
+            .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
         let mut ended = stopped;
         let http = tokio::spawn(async move {
             axum::serve(
@@ -161,7 +169,7 @@ impl Server {
             machine,
             stop,
             http,
-            worker,
+            lanes,
             beat,
         })
     }
@@ -175,15 +183,18 @@ impl Server {
     pub async fn stop(self) -> Result<(), ServerError> {
         self.stop.send_replace(true);
         let until = Instant::now() + STOP_PATIENCE;
-        let (mut http, mut worker) = (self.http, self.worker);
+        let mut http = self.http;
         let served = time::timeout_at(until, &mut http).await;
-        let worked = time::timeout_at(until, &mut worker).await;
+        for mut lane in self.lanes {
+            if time::timeout_at(until, &mut lane).await.is_err() {
+                lane.abort();
+            }
+        }
         while !self.machine.is_quiet() && Instant::now() < until {
             time::sleep(LOOK).await;
         }
-        if served.is_err() || worked.is_err() {
+        if served.is_err() {
             http.abort();
-            worker.abort();
         }
         self.beat.abort();
         // What is left is free for others at once, not only when this run is taken for dead.

@@ -298,7 +298,7 @@ pub async fn create(
         fingerprint: caller.fingerprint("top_up", &parts),
     };
     let work_app: Arc<App> = Arc::clone(&app);
-    idempotent::once(&app, key, |key, _| async move {
+    idempotent::once(&app, key, move |key, _| async move {
         let store = &work_app.machine.store;
         let seller = seller(&work_app)?;
         if store.float(&key.partner).await?.is_none() {

@@ -5,6 +5,8 @@
 //! POST /v1/conversions         conversions:write, Idempotency-Key
 //! GET  /v1/conversions         conversions:read
 //! GET  /v1/conversions/{id}    conversions:read
+//! POST /v1/conversions/{id}/cancel   /dispute   conversions:write
+//! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
 //! GET  /v1/float               float:read
@@ -13,6 +15,10 @@
 //! GET  /v1/top-ups             float:read
 //! GET  /v1/top-ups/{id}        float:read
 //! POST /v1/top-ups/{id}/payment    float:write
+//! POST /v1/webhooks            webhooks:write, Idempotency-Key
+//! GET  /v1/webhooks            webhooks:read; PATCH, DELETE, /secret, /test, /replay: webhooks:write
+//! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
+//! POST /v1/events/{id}/resend  webhooks:write
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -27,8 +33,11 @@ mod health;
 mod idempotent;
 mod input;
 mod oauth;
+mod programmes;
 mod quotes;
 mod refusal;
+mod statement;
+mod webhooks;
 
 use crate::conversion::Machine;
 use crate::keys::{Caller, Credentials, Keys, Scope};
@@ -88,6 +97,7 @@ type Shared = axum::extract::State<Arc<App>>;
         (name = "conversions", description = "Quote, convert, look up"),
         (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
+        (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
         (name = "health", description = "For whoever runs the gateway"),
     )
@@ -111,6 +121,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quotes::create))
         .routes(routes!(conversions::create, conversions::list))
         .routes(routes!(conversions::look_up))
+        .routes(routes!(conversions::cancel))
+        .routes(routes!(conversions::dispute))
+        .routes(routes!(programmes::list))
+        .routes(routes!(statement::read))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
         .routes(routes!(float::read))
@@ -118,6 +132,19 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(float::look_up))
         .routes(routes!(float::pay))
         .routes(routes!(float::price))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(
+            webhooks::look_up,
+            webhooks::change,
+            webhooks::delete
+        ))
+        .routes(routes!(webhooks::secret, webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::events))
+        .routes(routes!(webhooks::event))
+        .routes(routes!(webhooks::resend))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
 }

@@ -1,5 +1,6 @@
 //! `POST /v1/quotes`
 
+use super::conversions::{FeeView, fee_view};
 use super::idempotent::{self, Done};
 use super::input::{self, Body, MemberInput};
 use super::{App, Shared};
@@ -45,12 +46,13 @@ pub struct Quote {
     /// Points per mile, exact.
     #[schema(examples("12"))]
     rate: String,
-    /// MVP.
+    /// MVP that the member receives: miles times rate, less the fee if the member pays it.
     #[schema(examples("120000"))]
     points: String,
     /// MVP in millionths, as on the chain.
     #[schema(examples("120000000000"))]
     points_micro: String,
+    fee: FeeView,
     /// What the member has now.
     #[schema(examples("12345"))]
     balance: String,
@@ -105,7 +107,7 @@ pub async fn create(
     let funding = caller.funding;
     let (programme, miles) = (request.programme, request.miles);
     let work_app: Arc<App> = Arc::clone(&app);
-    idempotent::once(&app, key, |key, _| async move {
+    idempotent::once(&app, key, move |key, _| async move {
         let lifetime = work_app.quote_lifetime;
         let answer = work_app
             .machine
@@ -119,14 +121,16 @@ pub async fn create(
                 },
                 lifetime,
                 |quote, balance| {
+                    let received = quote.fee.received(quote.points).unwrap_or_default();
                     let body = Quote {
                         id: quote.id.clone(),
                         programme: quote.programme.clone(),
                         member_id: quote.member_id.clone(),
                         miles: quote.miles.to_string(),
                         rate: quote.rate.to_string(),
-                        points: quote.points.to_string(),
-                        points_micro: quote.points.0.to_string(),
+                        points: received.to_string(),
+                        points_micro: received.0.to_string(),
+                        fee: fee_view(quote.fee),
                         balance: balance.to_string(),
                         expires_at: rfc3339(quote.expires_at),
                     };

@@ -50,6 +50,11 @@ impl From<Refused> for Problem {
                 format!("The quote was used by {conversion}; look that up, or make a new quote."),
             )
             .with("conversion_id", conversion),
+            Refused::ReferenceUsed(conversion) => Self::new(
+                problem::REFERENCE_USED,
+                format!("The reference names {conversion} already; look that up, or use another reference."),
+            )
+            .with("conversion_id", conversion),
             Refused::MemberMismatch => Self::new(
                 problem::MEMBER_MISMATCH,
                 "The quote was made for another member; send that member's login and password, or make a new quote.",

@@ -75,8 +75,8 @@ pub enum Keys {
         config: PathBuf,
         #[arg(long)]
         partner: String,
-        /// conversions:write, conversions:read, books:read, float:read or float:write; repeat for
-        /// more.
+        /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read or
+        /// webhooks:write; repeat for more.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
@@ -142,7 +142,7 @@ pub enum Jobs {
     Hasten {
         #[arg(long)]
         config: PathBuf,
-        /// conversion or top_up.
+        /// conversion, top_up or webhook.
         #[arg(long)]
         kind: String,
         /// Of which.
@@ -449,8 +449,8 @@ pub async fn jobs(verb: Jobs) -> Result<Vec<Value>, Error> {
             Ok(shown.collect())
         }
         Jobs::Hasten { config, kind, name } => {
-            let kind =
-                Kind::parse(&kind).ok_or_else(|| wrong("--kind must be conversion or top_up"))?;
+            let kind = Kind::parse(&kind)
+                .ok_or_else(|| wrong("--kind must be conversion, top_up or webhook"))?;
             let (_, store) = open(&config).await?;
             let hastened = store.hasten_job(kind, &name, now_ms()).await?;
             store.close().await;

@@ -8,7 +8,7 @@ use super::state::State;
 use crate::clock::{day, now_ms};
 use crate::float::{self, Held};
 use crate::ids;
-use crate::store::conversions::{self, Conversion};
+use crate::store::conversions::{self, Conversion, Page};
 use crate::store::idempotency::{self, Key, Stored};
 use crate::store::jobs::{self, Kind as JobKind};
 use crate::store::partners::{Funding, use_day};
@@ -48,6 +48,21 @@ pub struct Asked<'a> {
     pub miles: &'a str,
 }
 
+/// What is to be converted, for whom, and where to.
+#[derive(Debug)]
+pub struct Begin<'a> {
+    /// The request.
+    pub key: &'a Key,
+    /// How its partner pays.
+    pub funding: Funding,
+    /// The agreed terms.
+    pub quote_id: &'a str,
+    /// Who gets the points.
+    pub receiver: &'a str,
+    /// What the caller calls it.
+    pub reference: Option<&'a str>,
+}
+
 /// Why a request is refused. Nothing has moved.
 #[derive(Debug, Error)]
 pub enum Refused {
@@ -81,6 +96,9 @@ pub enum Refused {
     /// Used by this conversion.
     #[error("the quote was used by {0}")]
     QuoteUsed(String),
+    /// The caller's reference names this conversion already.
+    #[error("the reference was used by {0}")]
+    ReferenceUsed(String),
     /// Somebody else's quote.
     #[error("the quote is for another member")]
     MemberMismatch,
@@ -181,8 +199,14 @@ impl Machine {
             .rate
             .points(miles)
             .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
-        self.check_float(&key.partner, asked.funding, points)
-            .await?;
+        let fee = programme
+            .fee
+            .fee(points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        let owed = fee
+            .owed(points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        self.check_float(&key.partner, asked.funding, owed).await?;
         let (session, balance) = Self::check_member(programme, asked.member, miles).await?;
         let now = now_ms();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
@@ -194,6 +218,7 @@ impl Machine {
             miles,
             rate: programme.rate,
             points,
+            fee,
             created_at: now,
             expires_at: now.saturating_add(lifetime),
             used_by: None,
@@ -210,17 +235,26 @@ impl Machine {
     /// Begins a conversion and leaves it moving. Gives its id; what becomes of it is in its row.
     pub async fn begin(
         self: &Arc<Self>,
-        key: &Key,
-        funding: Funding,
-        quote_id: &str,
+        asked: &Begin<'_>,
         member: &Member,
-        receiver: &str,
     ) -> Result<String, Refused> {
-        let receiver = parse_receiver(receiver)?;
+        let Begin {
+            key,
+            funding,
+            quote_id,
+            ..
+        } = *asked;
+        let receiver = parse_receiver(asked.receiver)?;
+        if let Some(reference) = asked.reference {
+            self.free_reference(&key.partner, reference).await?;
+        }
         let quote = self.usable_quote(key, quote_id).await?;
         let programme = self.asked_programme(&quote.programme)?;
-        self.check_float(&key.partner, funding, quote.points)
-            .await?;
+        let owed = quote
+            .fee
+            .owed(quote.points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        self.check_float(&key.partner, funding, owed).await?;
         let (session, _) = Self::check_member(programme, member, quote.miles).await?;
         if session.member.as_str() != quote.member_id {
             return Err(Refused::MemberMismatch);
@@ -239,8 +273,10 @@ impl Machine {
             miles: quote.miles,
             rate: quote.rate,
             points: quote.points,
+            fee: quote.fee,
+            reference: asked.reference.map(ToOwned::to_owned),
             held: match funding {
-                Funding::Prepaid => quote.points,
+                Funding::Prepaid => owed,
                 Funding::Postpaid => MicroPoints(0),
             },
             state: State::Created,
@@ -260,11 +296,28 @@ impl Machine {
         let mut transaction = self.store.write().await?;
         // First, so that of two requests for one quote the second waits here and then is told.
         if !quotes::claim(&mut transaction, &quote.id, &conversion.id, now).await? {
-            drop(transaction);
+            // Who used it may share this commit: after it, that is seen.
+            transaction.commit().await?;
             self.usable_quote(key, quote_id).await?;
             return Err(Refused::QuoteExpired);
         }
-        conversions::insert(&mut transaction, &conversion, &self.run).await?;
+        if let Some(reference) = asked.reference {
+            let partner = &key.partner;
+            let taken = conversions::by_reference(&mut transaction, partner, reference).await?;
+            if let Some(taken) = taken {
+                return Err(Refused::ReferenceUsed(taken));
+            }
+        }
+        match conversions::insert(&mut transaction, &conversion, &self.run).await {
+            // Another replica used this reference, just now.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                drop(transaction);
+                let reference = asked.reference.unwrap_or_default();
+                self.free_reference(&key.partner, reference).await?;
+                return Err(Refused::Store(sqlx::Error::Database(error)));
+            }
+            inserted => inserted?,
+        }
         self.take_limits(&mut transaction, programme, &conversion)
             .await?;
         idempotency::made(&mut transaction, key, &conversion.id).await?;
@@ -273,6 +326,18 @@ impl Machine {
         let machine = Arc::clone(self);
         tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });
         Ok(id)
+    }
+
+    async fn free_reference(&self, partner: &str, reference: &str) -> Result<(), Refused> {
+        let page = Page {
+            reference: Some(reference),
+            limit: 1,
+            ..Page::default()
+        };
+        match self.store.conversions_of(partner, &page).await?.pop() {
+            Some(taken) => Err(Refused::ReferenceUsed(taken.id)),
+            None => Ok(()),
+        }
     }
 
     /// Says that a float is short before anything moves; [`take_limits`](Self::take_limits) makes

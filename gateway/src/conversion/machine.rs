@@ -5,8 +5,8 @@
 //! themselves all the same: every move says from which state, and does nothing if the row is
 //! elsewhere.
 
-use super::programme::Programme;
 use super::state::State;
+use super::{news, programme::Programme};
 use crate::clock::{day, now_ms};
 use crate::config::Retry;
 use crate::float::{self, top_up::Seller};
@@ -18,6 +18,8 @@ use crate::store::issues::{self, Outcome};
 use crate::store::jobs::{self, Claimant, Kind as JobKind};
 use crate::store::partners::free_day;
 use crate::store::{Store, to_sql};
+use crate::webhook::deliver::Sender;
+use alloy::primitives::Address;
 use rand::Rng;
 use sqlx::AnyConnection;
 use std::collections::{HashMap, HashSet};
@@ -80,11 +82,15 @@ pub struct Machine {
     pub retry: Retry,
     /// Sells points for floats, if this gateway does.
     pub seller: Option<Seller>,
+    /// Tells partners what happened.
+    pub sender: Sender,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
     leases: Mutex<HashSet<String>>,
+    /// Issuers whose nonce this run has asked the chain for and stored.
+    nonces: Mutex<HashSet<Address>>,
     /// Whoever waits for a conversion to be settled.
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
 }
@@ -106,6 +112,8 @@ pub struct Parts {
     pub retry: Retry,
     /// Sells points for floats.
     pub seller: Option<Seller>,
+    /// Tells partners what happened.
+    pub sender: Sender,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
 }
@@ -186,9 +194,11 @@ impl Machine {
             programmes,
             retry: parts.retry,
             seller: parts.seller,
+            sender: parts.sender,
             run: crate::ids::run(),
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
+            nonces: Mutex::default(),
             waiting: Mutex::default(),
         }
     }
@@ -218,6 +228,16 @@ impl Machine {
             })
     }
 
+    pub(super) fn knows_nonce(&self, issuer: Address) -> bool {
+        let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.contains(&issuer)
+    }
+
+    pub(super) fn learn_nonce(&self, issuer: Address) {
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.insert(issuer);
+    }
+
     /// Takes the lease on a conversion; `None` if somebody has it.
     pub fn lease(self: &Arc<Self>, id: &str) -> Option<Lease> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -237,9 +257,12 @@ impl Machine {
 
     /// Moves a conversion until it is settled or has to wait.
     pub async fn drive(&self, lease: &Lease) {
+        let mut moved = false;
         loop {
             let conversion = match self.store.conversion(&lease.id).await {
                 Ok(Some(conversion)) if !conversion.state.is_settled() => conversion,
+                // The move that settled it, a moment ago, took the job out.
+                Ok(_) if moved => return,
                 Ok(_) => {
                     self.forget_job(&lease.id).await;
                     return;
@@ -251,7 +274,10 @@ impl Machine {
                 }
             };
             let (absent_reads, error) = match self.step(&conversion).await {
-                Ok(Step::Moved) => continue,
+                Ok(Step::Moved) => {
+                    moved = true;
+                    continue;
+                }
                 Ok(Step::Wait { absent_reads }) => (absent_reads, None),
                 Err(error) => {
                     tracing::warn!(id = conversion.id, state = %conversion.state,
@@ -272,11 +298,11 @@ impl Machine {
     }
 
     /// A job whose conversion is settled has nothing left to do. The move that settled it takes
-    /// it out; this is for a row that somebody settled by another way.
+    /// it out; this is for a row that was found settled.
     async fn forget_job(&self, id: &str) {
         let forgotten = async {
             let mut write = self.store.write().await?;
-            jobs::done(&mut write, JobKind::Conversion, id).await?;
+            conversions::forget_settled(&mut write, id).await?;
             write.commit().await
         };
         if let Err(error) = forgotten.await {
@@ -292,9 +318,12 @@ impl Machine {
             State::Debited => self.sign(conversion).await,
             State::Issuing => self.issue(conversion).await,
             State::Reversing => self.reverse(conversion).await,
-            State::Completed | State::Refused | State::Reversed | State::Attention => {
-                Ok(Step::Moved)
-            }
+            State::Disputed => self.give_back(conversion).await,
+            State::Completed
+            | State::Refused
+            | State::Reversed
+            | State::Returned
+            | State::Attention => Ok(Step::Moved),
         }
     }
 
@@ -343,6 +372,8 @@ impl Machine {
             conversions::transition(&mut transaction, &conversion.id, from, to, &change, now)
                 .await?;
         if !moved {
+            // Nothing was written, but who moved it may share this commit: after it, all is seen.
+            transaction.commit().await?;
             return Ok(false);
         }
         if let Some(kind) = posting {
@@ -351,6 +382,7 @@ impl Machine {
         if matches!(to, State::Refused | State::Reversed) {
             self.undo(&mut transaction, conversion, now).await?;
         }
+        news::tell(&mut transaction, conversion, to, &change, now).await?;
         for (hash, outcome) in settled {
             issues::settle(&mut transaction, hash, *outcome).await?;
         }

@@ -1,10 +1,11 @@
 //! A programme whose miles can be converted.
 
 use crate::config::{AdapterConfig, ProgrammeConfig};
-use crate::units::Rate;
+use crate::units::{FeeRule, Rate};
 use mileverse_adapters::airline::Airline;
 use mileverse_adapters::{Adapter, SetupError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One programme, ready to use.
 #[derive(Clone, Debug)]
@@ -21,6 +22,10 @@ pub struct Programme {
     pub daily_member_miles: Option<u64>,
     /// Most miles of one caller in a UTC day.
     pub daily_caller_miles: Option<u64>,
+    /// What is taken for a conversion.
+    pub fee: FeeRule,
+    /// For so long after it was made a completed conversion can be disputed.
+    pub dispute_window: Duration,
     /// Its partner.
     pub adapter: Arc<dyn Adapter>,
 }
@@ -30,6 +35,7 @@ impl Programme {
     pub fn new(config: ProgrammeConfig) -> Result<Self, SetupError> {
         let adapter: Arc<dyn Adapter> = match config.adapter {
             AdapterConfig::Airline(airline) => Arc::new(Airline::new(airline)?),
+            AdapterConfig::Own(adapter) => adapter,
             AdapterConfig::Partner(partner) => partner.build()?,
         };
         Ok(Self {
@@ -39,6 +45,8 @@ impl Programme {
             maximum_miles: config.maximum_miles,
             daily_member_miles: config.daily_member_miles,
             daily_caller_miles: config.daily_caller_miles,
+            fee: config.fee,
+            dispute_window: config.dispute_window,
             adapter,
         })
     }

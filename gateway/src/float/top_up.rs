@@ -13,7 +13,7 @@
 use super::ethereum::{Ethereum, Payment};
 use super::price::{Basis, PriceError, PriceRules};
 use super::{GWEI, account, changed};
-use crate::clock::now_ms;
+use crate::clock::{now_ms, rfc3339};
 use crate::ids;
 use crate::issuer::chain::ChainError;
 use crate::journal::{self, GATEWAY, POINTS, Posting, pair};
@@ -21,8 +21,10 @@ use crate::store::idempotency::{self, Key, Stored};
 use crate::store::jobs::{self, Kind};
 use crate::store::{Store, from_sql, to_sql};
 use crate::units::{MAX_AMOUNT, MICRO_PER_POINT, MicroPoints};
+use crate::webhook::{self, Kind as Event};
 use alloy::primitives::B256;
 use rand::Rng;
+use serde_json::json;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use thiserror::Error;
@@ -231,6 +233,7 @@ impl Seller {
         if let Some(mut top_up) = offered {
             top_up.automatic = true;
             if insert(&mut write, &mut top_up).await? {
+                tell(&mut write, &top_up, Event::TopUpRequested).await?;
                 tracing::warn!(
                     partner,
                     id = top_up.id,
@@ -289,12 +292,31 @@ impl Seller {
         .await?;
         if done.rows_affected() == 1 {
             book(&mut write, &top_up).await?;
-            write.commit().await?;
-        } else {
-            drop(write);
+            tell(&mut write, &top_up, Event::TopUpPaid).await?;
         }
+        // Also if somebody else said so first: then this waits until what they wrote can be read.
+        write.commit().await?;
         store.top_up(partner, id).await?.ok_or(TopUpError::Unknown)
     }
+}
+
+/// Tells the partner.
+async fn tell(
+    connection: &mut AnyConnection,
+    top_up: &TopUp,
+    kind: Event,
+) -> Result<(), sqlx::Error> {
+    let data = json!({
+        "id": top_up.id,
+        "points": top_up.points.to_string(),
+        "wei": (u128::from(top_up.gwei).saturating_mul(WEI_PER_GWEI)).to_string(),
+        "pay_to": top_up.pay_to,
+        "automatic": top_up.automatic,
+        "expires_at": rfc3339(top_up.expires_at),
+    });
+    let (partner, id) = (&top_up.partner, &top_up.id);
+    webhook::announce(connection, partner, kind, id, data, now_ms()).await?;
+    Ok(())
 }
 
 /// Puts the points of a paid top-up into the float.

@@ -20,6 +20,8 @@ pub mod location;
 pub mod partners;
 pub mod quotes;
 pub mod replicas;
+pub mod statement;
+pub mod webhooks;
 pub mod write;
 
 pub use location::Location;

@@ -11,7 +11,7 @@ use mileverse_gateway::ids;
 use mileverse_gateway::store::conversions::{self, Conversion};
 use mileverse_gateway::store::quotes::{self, Quote};
 use mileverse_gateway::store::{OpenError, Purpose, Store};
-use mileverse_gateway::units::{MicroPoints, Rate};
+use mileverse_gateway::units::{Fee, MicroPoints, Rate};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -237,6 +237,7 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         miles: 100,
         rate: Rate(12_000_000),
         points: MicroPoints(1_200_000_000),
+        fee: Fee::default(),
         created_at: now,
         expires_at: now + 1000,
         used_by: None,
@@ -251,6 +252,8 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         miles: 100,
         rate: quote.rate,
         points: quote.points,
+        fee: Fee::default(),
+        reference: None,
         held: MicroPoints(0),
         state: State::Created,
         debit_reference: id.clone(),
@@ -304,7 +307,9 @@ async fn a_caller_who_hangs_up_changes_nothing(on: &Databases) {
         .header("idempotency-key", "crash")
         .json(&body);
     let _ = request.send().await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < deadline, "its key is held for ever");
         let answer = world
             .post(&gateway, "/v1/conversions", "crash", &body)
             .send()

@@ -43,3 +43,5 @@ mod journey;
 mod partners;
 mod replicas;
 mod support;
+mod terms;
+mod webhooks;

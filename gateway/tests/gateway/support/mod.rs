@@ -22,7 +22,8 @@ use mileverse_gateway::keys::{ApiKey, Scope};
 use mileverse_gateway::server::Server;
 use mileverse_gateway::store::partners::{Funding, Partner};
 use mileverse_gateway::store::{Location, Purpose, Store};
-use mileverse_gateway::units::parse_rate;
+use mileverse_gateway::units::{FeeRule, parse_rate};
+use mileverse_gateway::webhook::deliver::Rules;
 use proxy::Proxy;
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::SecretString;
@@ -63,8 +64,11 @@ pub struct Settings {
     pub timeout: Duration,
     pub retry: Retry,
     pub float: Option<FloatConfig>,
+    pub webhooks: Rules,
     pub daily_member_miles: Option<u64>,
     pub daily_caller_miles: Option<u64>,
+    pub fee: FeeRule,
+    pub dispute_window: Duration,
 }
 
 impl Default for Settings {
@@ -82,8 +86,11 @@ impl Default for Settings {
                 reversals: 5,
             },
             float: None,
+            webhooks: Rules::default(),
             daily_member_miles: None,
             daily_caller_miles: None,
+            fee: FeeRule::default(),
+            dispute_window: Duration::from_secs(3600),
         }
     }
 }
@@ -181,6 +188,8 @@ impl World {
             Scope::BooksRead,
             Scope::FloatRead,
             Scope::FloatWrite,
+            Scope::WebhooksRead,
+            Scope::WebhooksWrite,
         ];
         let settings = &self.settings;
         Config {
@@ -199,6 +208,7 @@ impl World {
             retry: settings.retry.clone(),
             master_key: None,
             float: settings.float.clone(),
+            webhooks: settings.webhooks.clone(),
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),
@@ -206,6 +216,8 @@ impl World {
                 maximum_miles: 100_000,
                 daily_member_miles: settings.daily_member_miles,
                 daily_caller_miles: settings.daily_caller_miles,
+                fee: settings.fee,
+                dispute_window: settings.dispute_window,
                 adapter: AdapterConfig::Airline(AdapterSettings {
                     base_url: self.proxy.url.parse().unwrap(),
                     client_id: "mileverse-gateway".to_owned(),
