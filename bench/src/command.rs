@@ -1,9 +1,9 @@
 //! The verbs below `mileverse bench`.
 
-use crate::{consensus, error::Error, relay, rewards, simulate, tps};
+use crate::{consensus, error::Error, gateway, relay, rewards, simulate, tps};
 use clap::{Args, Subcommand};
 
-/// Measure the chain and the relayer, or try the chain in seeded simulations.
+/// Measure the chain, the relayer and the gateway, or try the chain in seeded simulations.
 #[derive(Args, Debug)]
 pub struct Command {
     #[command(subcommand)]
@@ -20,6 +20,8 @@ enum Verb {
     Rewards(rewards::Command),
     /// Packets a minute and latency of the relayer, both ways.
     Relay(relay::Command),
+    /// Conversions a second of the gateway, and the time it adds to each.
+    Gateway(gateway::Command),
     /// Seeded simulations of whole nets in trouble.
     Simulate(simulate::Command),
 }
@@ -31,6 +33,7 @@ pub fn run(command: Command) -> Result<(), Error> {
         Verb::Tps(command) => tps::run(&command),
         Verb::Rewards(command) => rewards::run(&command),
         Verb::Relay(command) => relay::run(&command),
+        Verb::Gateway(command) => gateway::run(&command),
         Verb::Simulate(command) => simulate::run(&command),
     }
 }

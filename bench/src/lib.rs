@@ -1,4 +1,4 @@
-//! The verb `mileverse bench`: what the chain and the relayer can do, in figures, and whether it holds in trouble.
+//! The verb `mileverse bench`: what the chain, the relayer and the gateway can do, in figures, and whether it holds in trouble.
 //!
 //! | verb | |
 //! |---|---|
@@ -6,6 +6,7 @@
 //! | `bench tps` | final transactions per second, handed in over public JSON-RPC |
 //! | `bench rewards` | a quarter's close and its paying, on the node's execution and state database |
 //! | `bench relay` | packets a minute, and how long each takes, through the whole system |
+//! | `bench gateway` | conversions a second, and the time the gateway adds to each |
 //! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
 
 #![recursion_limit = "512"]
@@ -14,6 +15,7 @@ mod command;
 mod consensus;
 mod error;
 mod figures;
+mod gateway;
 mod machine;
 mod net;
 mod output;
