@@ -173,6 +173,5 @@ mod tests {
         // The owner of the only delegate holds stake, and 500 senders hold coin.
         assert_eq!(report.holders, 801);
         assert_eq!(report.blocks_to_pay_all, 801u64.div_ceil(50));
-        assert!((report.tps_before - 15.0).abs() < 1e-9);
     }
 }
