@@ -159,7 +159,7 @@ async fn ethereum_follows_the_chain_to_a_new_group_key() {
         system.run(
             "member",
             &[
-                "wallet", "transfer", "--token", "mvp", "--to", &receiver, "--amount", "0.01",
+                "wallet", "send", "--token", "mvp", "--to", &receiver, "--amount", "0.01", "--yes",
             ],
         )
     };
@@ -196,6 +196,7 @@ async fn ethereum_follows_the_chain_to_a_new_group_key() {
             "to-ethereum",
             "--amount",
             "1",
+            "--yes",
             "--ethereum-rpc",
             &system.ethereum(),
         ],

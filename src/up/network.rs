@@ -12,8 +12,10 @@ use mileverse_node::{
 };
 use mileverse_primitives::{
     bridge::BridgeRules,
+    exchange,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
@@ -149,6 +151,22 @@ fn draft(
     now_ms: u64,
 ) -> Result<Genesis, Error> {
     let network = numbers()?;
+    let mut points = PointsRules {
+        guardian: keys.treasury.address(),
+        fee: TransferFee {
+            basis_points: network.transfer_fee_bp,
+            cap: U256::from(network.transfer_fee_cap),
+            receiver: keys.treasury.address(),
+            exempt: Vec::new(),
+        },
+        lane: network.lane,
+    };
+    exchange::exempt(&mut points);
+    let mut rewards = RewardRules {
+        pool: coins(network.quarterly_pool),
+        ..RewardRules::default()
+    };
+    exchange::exclude(&mut rewards);
     Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
@@ -161,16 +179,8 @@ fn draft(
             address: keys.issuer.address(),
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
-        points: PointsRules {
-            guardian: keys.treasury.address(),
-            fee: TransferFee {
-                basis_points: network.transfer_fee_bp,
-                cap: U256::from(network.transfer_fee_cap),
-                receiver: keys.treasury.address(),
-                exempt: Vec::new(),
-            },
-            lane: network.lane,
-        },
+        points,
+        fees: network.fees,
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {
@@ -184,7 +194,9 @@ fn draft(
             reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
+        rewards,
         allocations: Vec::new(),
+        contracts: exchange::contracts(),
     })
 }
 

@@ -10,3 +10,4 @@ mod forms;
 mod hostile;
 mod node;
 mod sessions;
+mod wallet;

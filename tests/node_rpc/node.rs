@@ -17,8 +17,11 @@ use mileverse_primitives::{
     abi::IPoints,
     address::POINTS,
     bridge::BridgeRules,
+    exchange,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
 };
 use std::{
@@ -75,6 +78,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
@@ -91,6 +95,8 @@ impl Node {
                 ..StakingRules::default()
             },
             // Enough to pay for gas that costs something.
+            contracts: exchange::contracts(),
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),

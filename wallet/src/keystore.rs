@@ -163,7 +163,16 @@ fn check_password(password: &str) -> Result<(), KeystoreError> {
     Ok(())
 }
 
-fn read(path: &Path, limit: u64) -> Result<String, KeystoreError> {
+/// Refuses a name that is taken, before anybody writes down words for it.
+pub fn check_free(path: &Path) -> Result<(), KeystoreError> {
+    if path.exists() {
+        return Err(KeystoreError::Exists(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// Reads a small text file.
+pub(crate) fn read(path: &Path, limit: u64) -> Result<String, KeystoreError> {
     let failed = |source| KeystoreError::Read {
         path: path.to_owned(),
         source,

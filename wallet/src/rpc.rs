@@ -11,6 +11,7 @@ use alloy::{
     transports::{RpcError as TransportFault, TransportErrorKind},
 };
 use mileverse_bindings::{Bridge, LightClient, WrappedPoints};
+use mileverse_primitives::exchange::Pool;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use thiserror::Error;
@@ -284,6 +285,7 @@ pub fn reason(data: &[u8]) -> Option<String> {
         .or_else(|_| {
             WrappedPoints::WrappedPointsErrors::abi_decode(data).map(|error| format!("{error:?}"))
         })
+        .or_else(|_| Pool::PoolErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .map(|text| shorten(&text))
         .ok()
 }

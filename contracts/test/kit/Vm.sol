@@ -33,8 +33,10 @@ interface Vm {
     function chainId(uint256 id) external;
     function clearMockedCalls() external;
     function computeCreateAddress(address deployer, uint256 nonce) external returns (address);
+    function cool(address target) external;
     function deal(address account, uint256 balance) external;
     function envOr(string calldata name, bool value) external returns (bool);
+    function etch(address target, bytes calldata code) external;
     function expectCall(address callee, bytes calldata data, uint64 count) external;
     function expectEmit(bool topic1, bool topic2, bool topic3, bool data, address emitter) external;
     function expectRevert() external;
@@ -59,6 +61,7 @@ interface Vm {
     function snapshotState() external returns (uint256 id);
     function startPrank(address sender) external;
     function stopPrank() external;
+    function store(address target, bytes32 slot, bytes32 value) external;
     function toString(uint256 value) external returns (string memory);
     function warp(uint256 timestamp) external;
     function writeFile(string calldata path, string calldata data) external;

@@ -9,14 +9,19 @@
 //! [`TIMEOUT`](crate::rpc::TIMEOUT); waiting for a block ends within [`Patience`].
 
 mod bridge;
+mod history;
 mod packet;
 mod send;
+mod swap;
 
 pub use bridge::{BridgeSent, Totals};
+pub use history::{Entry, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError};
 pub use send::{Patience, Sent, is_known};
+pub use swap::{MAX_SLIPPAGE_BP, Quote, Swapped, Wish};
 
 use crate::{
+    review::{Consent, Places},
     rpc::{Chain, Endpoint, RpcError},
     transaction::SignError,
     units::{Amount, Token},
@@ -147,6 +152,15 @@ pub enum ClientError {
         /// The next that will be given.
         next: u64,
     },
+    /// The native chain alone has a pool.
+    #[error("points and coin are swapped on the native chain only; bring them there first")]
+    NoPool,
+    /// A limit so wide that it is none.
+    #[error("a slippage of {0} basis points is too much; give at most {MAX_SLIPPAGE_BP}")]
+    Slippage(u16),
+    /// Whoever was asked said no.
+    #[error("it was not confirmed; nothing was signed")]
+    Declined,
     /// The signature.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -171,6 +185,8 @@ pub struct Client {
     coin: Address,
     signer: Option<PrivateKeySigner>,
     patience: Patience,
+    /// Asked before anything is signed; without it nobody is.
+    consent: Option<Arc<dyn Consent>>,
     /// Held from the choice of a nonce until the transaction is in a block.
     sending: Arc<Mutex<()>>,
 }
@@ -191,6 +207,7 @@ impl Client {
             coin: address::COIN,
             signer,
             patience: Patience::NATIVE,
+            consent: None,
             sending: Arc::default(),
         };
         Ok((client, facts))
@@ -224,6 +241,7 @@ impl Client {
             coin: side.coin,
             signer,
             patience: Patience::ETHEREUM,
+            consent: None,
             sending: Arc::default(),
         })
     }
@@ -234,6 +252,23 @@ impl Client {
             signer,
             sending: Arc::default(),
             ..self.clone()
+        }
+    }
+
+    /// The same client, which asks before it signs.
+    #[must_use]
+    pub fn with_consent(mut self, consent: Option<Arc<dyn Consent>>) -> Self {
+        self.consent = consent;
+        self
+    }
+
+    /// By which addresses its calls are read.
+    pub const fn places(&self) -> Places {
+        Places {
+            chain: self.endpoint.chain(),
+            points: self.points,
+            coin: self.coin,
+            bridge: self.bridge,
         }
     }
 
@@ -344,6 +379,14 @@ impl Chains {
             native,
             ethereum,
         })
+    }
+
+    /// The same clients, which ask before they sign.
+    #[must_use]
+    pub fn with_consent(mut self, consent: Option<Arc<dyn Consent>>) -> Self {
+        self.native = self.native.with_consent(consent.clone());
+        self.ethereum = self.ethereum.with_consent(consent);
+        self
     }
 
     /// The client of one chain.

@@ -6,6 +6,7 @@
 
 use super::{Client, ClientError};
 use crate::{
+    review::Review,
     rpc::{Chain, RpcError, request},
     transaction::{Fees, Signed, Unsigned, gas_limit, sign},
     units::{Amount, Token},
@@ -79,11 +80,8 @@ impl Client {
     pub async fn transfer(&self, to: Address, amount: Amount) -> Result<Sent, ClientError> {
         self.check(to, amount).await?;
         let token = amount.token();
-        let native_coin = match self.chain() {
-            Chain::Native => Token::Mvc,
-            Chain::Ethereum => Token::Eth,
-        };
-        let receipt = if token == native_coin {
+        // The native coin goes by its ERC-20 face: that leaves an event, which plain value does not.
+        let receipt = if token == Token::Eth {
             self.execute(to, amount.units(), Bytes::new()).await?
         } else {
             let call = IPoints::transferCall {
@@ -118,10 +116,14 @@ impl Client {
         Ok(())
     }
 
-    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
-    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
+    /// Lets `spender` take tokens of an ERC-20, as far as it may not yet.
+    pub(super) async fn approve(
+        &self,
+        token: Address,
+        spender: Address,
+        amount: U256,
+    ) -> Result<(), ClientError> {
         let owner = self.signer()?.address();
-        let spender = self.bridge;
         let allowance = ICoin::allowanceCall { owner, spender };
         if self.endpoint.view(token, &allowance).await? >= amount {
             return Ok(());
@@ -155,18 +157,28 @@ impl Client {
         })?;
         let fees = self.fees().await?;
         self.check_gas(account, value, gas_limit, fees).await?;
-        let signed = sign(
-            signer,
-            &Unsigned {
-                chain_id: self.chain_id,
-                nonce,
-                gas_limit,
-                fees,
-                to,
-                value,
-                input,
-            },
-        )?;
+        let unsigned = Unsigned {
+            chain_id: self.chain_id,
+            nonce,
+            gas_limit,
+            fees,
+            to,
+            value,
+            input,
+        };
+        let review = Review {
+            places: self.places(),
+            account,
+            transaction: &unsigned,
+        };
+        if self
+            .consent
+            .as_ref()
+            .is_some_and(|one| !one.agrees(&review))
+        {
+            return Err(ClientError::Declined);
+        }
+        let signed = sign(signer, &unsigned)?;
         let receipt = self.settle(&signed).await?;
         if !receipt.status() {
             return Err(ClientError::Failed {

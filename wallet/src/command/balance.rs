@@ -1,16 +1,17 @@
 //! What an account has.
 
 use super::{Answer, Error, Options};
-use crate::{rpc::Chain, units::Token};
+use crate::{client::Client, rpc::Chain, units::Token};
 use alloy::primitives::Address;
 use serde_json::json;
 
 pub(super) async fn show(options: &Options, account: Option<Address>) -> Result<Answer, Error> {
-    let account = match account {
-        Some(account) => account,
-        None => options.key()?.address(),
+    let account = options.account(account)?;
+    let (native, facts) = Client::native(options.native_rpc()?, None).await?;
+    let ethereum = match options.ethereum_rpc() {
+        Ok(url) => Some(Client::ethereum(url, &facts, None).await?),
+        Err(_) => None,
     };
-    let chains = options.chains(None).await?;
     let mut rows = Vec::new();
     let mut list = Vec::new();
     for (chain, token) in [
@@ -20,7 +21,14 @@ pub(super) async fn show(options: &Options, account: Option<Address>) -> Result<
         (Chain::Ethereum, Token::Mvc),
         (Chain::Ethereum, Token::Eth),
     ] {
-        let amount = chains.on(chain).balance(account, token).await?;
+        let client = match chain {
+            Chain::Native => Some(&native),
+            Chain::Ethereum => ethereum.as_ref(),
+        };
+        let Some(client) = client else {
+            continue;
+        };
+        let amount = client.balance(account, token).await?;
         rows.push(vec![
             chain.word().to_owned(),
             token.to_string(),

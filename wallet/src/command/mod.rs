@@ -7,18 +7,23 @@
 mod account;
 mod balance;
 mod bridge;
+mod history;
 mod output;
+mod screen;
+mod swap;
 mod transfer;
 
 use crate::{
     client::{Chains, ClientError, ReferenceError},
     keystore::{self, KeystoreError},
+    review::Consent,
     units::{AmountError, Token},
+    words::WordsError,
 };
 use alloy::{primitives::Address, signers::local::PrivateKeySigner};
 use clap::{Args, Subcommand, ValueEnum};
 pub(crate) use output::Answer;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use thiserror::Error;
 
 /// A wallet: keys, balances, transfers, the bridge.
@@ -58,12 +63,17 @@ struct Options {
     /// One JSON object instead of a table.
     #[arg(long, global = true)]
     json: bool,
+    /// Sign without showing what and asking first.
+    #[arg(long, global = true)]
+    yes: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Makes a new key and stores it, encrypted, in the keystore file.
-    New,
+    /// Makes new seed words, shows them once, and stores their key, encrypted, in the keystore file.
+    New(account::New),
+    /// Makes the keystore file anew from seed words.
+    Restore(account::Restore),
     /// Stores an existing private key, encrypted, in the keystore file.
     Import {
         /// File that holds the private key: 64 hex digits.
@@ -71,18 +81,29 @@ enum Verb {
         private_key_file: PathBuf,
     },
     /// Shows the account of the keystore file.
-    Address,
-    /// Shows what an account has on both chains.
+    Address {
+        /// As a QR code, too.
+        #[arg(long)]
+        qr: bool,
+    },
+    /// Shows what an account has, on both chains if an Ethereum endpoint is named.
     Balance {
         /// The account; the keystore's own if left out.
         #[arg(long, value_parser = parse_address)]
         account: Option<Address>,
     },
     /// Sends tokens to somebody on the same chain.
-    Transfer(transfer::Arguments),
+    #[command(name = "send", visible_alias = "transfer")]
+    Send(transfer::Arguments),
     /// Sends tokens to the other chain, and says where a packet is.
     #[command(subcommand)]
     Bridge(bridge::Verb),
+    /// Swaps points for coin or coin for points, on the native chain.
+    Swap(swap::Arguments),
+    /// Lists what happened to an account on the native chain, newest first.
+    History(history::Arguments),
+    /// Shows what happens to an account on the native chain as it becomes final.
+    Watch(history::Watch),
 }
 
 /// A token, as an argument.
@@ -131,6 +152,18 @@ pub enum Error {
         /// The environment variable.
         variable: &'static str,
     },
+    /// Seed words.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// Nobody to show something secret to, or to ask.
+    #[error("{0}")]
+    Terminal(&'static str),
+    /// The terminal broke off.
+    #[error("the terminal could not be used: {0}")]
+    Screen(std::io::Error),
+    /// The words were not written down.
+    #[error("the words were not repeated correctly; no key was stored, run it again")]
+    NotRepeated,
     /// The runtime.
     #[error("the wallet could not start: {0}")]
     Start(std::io::Error),
@@ -148,12 +181,16 @@ pub fn run(command: Command) -> Result<(), Error> {
     let Command { options, verb } = command;
     let answer = runtime.block_on(async {
         match verb {
-            Verb::New => account::create(&options),
+            Verb::New(arguments) => account::create(&options, &arguments),
+            Verb::Restore(arguments) => account::restore(&options, &arguments),
             Verb::Import { private_key_file } => account::import(&options, &private_key_file),
-            Verb::Address => account::show(&options),
+            Verb::Address { qr } => account::show(&options, qr),
             Verb::Balance { account } => balance::show(&options, account).await,
-            Verb::Transfer(arguments) => transfer::send(&options, arguments).await,
+            Verb::Send(arguments) => transfer::send(&options, arguments).await,
             Verb::Bridge(verb) => bridge::run(&options, verb).await,
+            Verb::Swap(arguments) => swap::run(&options, arguments).await,
+            Verb::History(arguments) => history::list(&options, arguments).await,
+            Verb::Watch(arguments) => history::watch(&options, arguments).await,
         }
     })?;
     answer.print(options.json).map_err(Error::Output)
@@ -186,7 +223,25 @@ impl Options {
 
     async fn chains(&self, signer: Option<PrivateKeySigner>) -> Result<Chains, Error> {
         let (native, ethereum) = (self.native_rpc()?, self.ethereum_rpc()?);
-        Ok(Chains::connect(native, ethereum, signer).await?)
+        let consent = signer.as_ref().map(|_| self.consent()).transpose()?;
+        let chains = Chains::connect(native, ethereum, signer).await?;
+        Ok(chains.with_consent(consent.flatten()))
+    }
+
+    /// Who is asked before something is signed: nobody with `--yes`.
+    fn consent(&self) -> Result<Option<Arc<dyn Consent>>, Error> {
+        if self.yes {
+            return Ok(None);
+        }
+        screen::check(
+            "nobody can be asked what to sign without a terminal; add --yes to sign all the same",
+        )?;
+        Ok(Some(Arc::new(screen::Screen)))
+    }
+
+    /// The account named, or the keystore's own.
+    fn account(&self, named: Option<Address>) -> Result<Address, Error> {
+        named.map_or_else(|| self.key().map(|key| key.address()), Ok)
     }
 }
 
@@ -245,7 +300,16 @@ mod tests {
         for good in [
             "new --keystore a.json",
             "import --private-key-file key",
+            "new --long --account 3",
+            "new --without-words",
+            "restore --words-file words --account 1 --passphrase-file more",
             "address --json",
+            "address --qr",
+            "send --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001 --yes",
+            "swap --give mvp --amount 10 --slippage-bp 100",
+            "swap --receive mvp --amount 10 --minutes 1 --quote",
+            "history --limit 10",
+            "watch --account 0x0000000000000000000000000000000000000001 --seconds 5",
             "balance --account 0x0000000000000000000000000000000000000001",
             "transfer --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001",
             "bridge send --token mvc --direction to-native --amount 1 --deadline 5",
@@ -258,6 +322,9 @@ mod tests {
             "transfer --token doge --amount 1 --to 0x0000000000000000000000000000000000000001",
             "bridge send --token mvc --direction up --amount 1",
             "balance --account 0x1",
+            "swap --amount 10",
+            "swap --give mvp --receive mvc --amount 10",
+            "swap --give eth",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -9,6 +9,7 @@ pub(crate) struct Answer {
     header: Vec<&'static str>,
     rows: Vec<Vec<String>>,
     json: Value,
+    below: Option<String>,
 }
 
 impl Answer {
@@ -18,7 +19,12 @@ impl Answer {
         rows: Vec<Vec<String>>,
         json: Value,
     ) -> Self {
-        Self { header, rows, json }
+        Self {
+            header,
+            rows,
+            json,
+            below: None,
+        }
     }
 
     /// Names and values, one pair a row.
@@ -28,6 +34,12 @@ impl Answer {
             .map(|(name, value)| vec![name.to_owned(), value])
             .collect();
         Self::table(Vec::new(), rows, json)
+    }
+
+    /// The same with a picture for people below it.
+    pub(crate) fn below(mut self, picture: String) -> Self {
+        self.below = Some(picture);
+        self
     }
 
     /// Writes it to standard output.
@@ -42,6 +54,10 @@ impl Answer {
             table.set_header(self.header);
         }
         table.add_rows(self.rows);
-        writeln!(out, "{table}")
+        writeln!(out, "{table}")?;
+        match self.below {
+            Some(picture) => writeln!(out, "{picture}"),
+            None => Ok(()),
+        }
     }
 }

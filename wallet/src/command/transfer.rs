@@ -46,6 +46,7 @@ pub(super) async fn send(options: &Options, arguments: Arguments) -> Result<Answ
         Chain::Native => native,
         Chain::Ethereum => Client::ethereum(options.ethereum_rpc()?, &facts, Some(signer)).await?,
     };
+    let client = client.with_consent(options.consent()?);
     let sent = client.transfer(arguments.to, amount).await?;
     let json = json!({ "sent": amount, "chain": chain, "to": arguments.to, "transaction": sent });
     Ok(Answer::facts(

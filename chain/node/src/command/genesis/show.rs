@@ -4,7 +4,7 @@ use super::{Checked, answer};
 use crate::error::Error;
 use alloy::primitives::utils::format_units;
 use mileverse_consensus::{bls, committee::CommitteeError};
-use mileverse_primitives::U256;
+use mileverse_primitives::{U256, keccak256};
 use serde_json::json;
 
 pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
@@ -54,6 +54,17 @@ pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
         facts.push((
             "allocation",
             format!("{} to {}", mvc(allocation.amount), allocation.address),
+        ));
+    }
+    for contract in &genesis.contracts {
+        facts.push((
+            "contract",
+            format!(
+                "{}, {} bytes, code hash {}",
+                contract.address,
+                contract.code.len(),
+                keccak256(&contract.code)
+            ),
         ));
     }
     for issuer in &genesis.issuers {

@@ -1,0 +1,143 @@
+//! The exchange of the native chain: Solidity that a genesis file places at fixed addresses.
+//!
+//! | address | what it is |
+//! |---|---|
+//! | [`FACTORY`] | makes pools of two tokens |
+//! | [`POOL`] | the pool of MVP (token 0) and MVC (token 1) |
+//! | [`ORACLE`] | what an MVC is worth in MVP: the platform's price |
+//!
+//! `docs/swap.md` explains them. Code and interfaces are made from `artifacts/*.json`, which
+//! `contracts/tools/artifacts` writes from `contracts/src/exchange`.
+
+use crate::{
+    address::{COIN, POINTS},
+    contracts::Contract,
+    points::{Exempt, ExemptClass, PointsRules},
+    rewards::RewardRules,
+};
+use alloy::primitives::{Address, B256, Bytes, U256, address};
+
+pub use abi::{Oracle, Pool, PoolFactory};
+
+/// Makes pools.
+pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101");
+/// The pool of points and coin.
+pub const POOL: Address = address!("4d56000000000000000000000000000000000102");
+/// The platform's price.
+pub const ORACLE: Address = address!("4d56000000000000000000000000000000000103");
+
+/// Where a pool keeps the addresses of its two tokens.
+const TOKEN_SLOTS: [u64; 2] = [5, 6];
+
+mod abi {
+    #![allow(
+        missing_docs,
+        clippy::too_many_arguments,
+        reason = "sol! expands to undocumented items; the Solidity carries the docs"
+    )]
+
+    pub use factory::PoolFactory;
+    pub use oracle::Oracle;
+    pub use pool::Pool;
+
+    // Errors that two contracts share appear in each one's ABI.
+    mod factory {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            PoolFactory,
+            "artifacts/PoolFactory.json"
+        );
+    }
+    mod oracle {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            Oracle,
+            "artifacts/Oracle.json"
+        );
+    }
+    mod pool {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            Pool,
+            "artifacts/Pool.json"
+        );
+    }
+}
+
+/// What a genesis file places for the exchange.
+pub fn contracts() -> Vec<Contract> {
+    let place = |address, code: &Bytes| Contract {
+        address,
+        code: code.clone(),
+        storage: Default::default(),
+    };
+    let mut pool = place(POOL, &Pool::DEPLOYED_BYTECODE);
+    pool.storage = TOKEN_SLOTS
+        .into_iter()
+        .map(|slot| B256::from(U256::from(slot)))
+        .zip([POINTS, COIN].map(|token| token.into_word()))
+        .collect();
+    vec![
+        place(FACTORY, &PoolFactory::DEPLOYED_BYTECODE),
+        pool,
+        place(ORACLE, &Oracle::DEPLOYED_BYTECODE),
+    ]
+}
+
+/// Frees the pool from the points' own transfer fee: its trades pay the pool's, and it could not pay
+/// out exactly what it books otherwise. An exemption that is there already is made whole.
+pub fn exempt(points: &mut PointsRules) {
+    let exempt = &mut points.fee.exempt;
+    exempt.retain(|one| one.address != POOL);
+    exempt.push(Exempt {
+        address: POOL,
+        class: ExemptClass::Both,
+    });
+}
+
+/// Puts the pool on the list of those who earn no quarterly rewards: its coin is the traders', not its
+/// own, and it could do nothing with what it is paid.
+pub fn exclude(rewards: &mut RewardRules) {
+    if !rewards.excluded.contains(&POOL) {
+        rewards.excluded.push(POOL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_exchange_can_be_placed() {
+        let contracts = contracts();
+        assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
+        assert_eq!(contracts.len(), 3);
+        let pool = contracts.iter().find(|one| one.address == POOL).unwrap();
+        let words: Vec<_> = pool.storage.values().copied().collect();
+        assert_eq!(words, [POINTS.into_word(), COIN.into_word()]);
+    }
+
+    #[test]
+    fn the_pool_is_exempt_once() {
+        let mut rules = PointsRules::paid_to(Address::repeat_byte(1));
+        rules.fee.exempt.push(Exempt {
+            address: POOL,
+            class: ExemptClass::Sender,
+        });
+        exempt(&mut rules);
+        exempt(&mut rules);
+        assert_eq!(rules.fee.exempt.len(), 1);
+        assert_eq!(rules.fee.exempt[0].class, ExemptClass::Both);
+        assert_eq!(rules.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_pool_is_excluded_once() {
+        let mut rules = RewardRules::default();
+        exclude(&mut rules);
+        exclude(&mut rules);
+        assert_eq!(rules.excluded, [POOL]);
+        assert_eq!(rules.check(), Ok(()));
+    }
+}

@@ -1,0 +1,260 @@
+//! What an account did and what happened to it on the native chain, from the chain's own events:
+//! transfers of points and of the coin's ERC-20 face, swaps, payments, provisions.
+//!
+//! Read backwards from the newest block, [`RANGE`] blocks a question, until there are enough
+//! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
+//! says how far it went. Coin that somebody sent as plain value leaves no event and is
+//! not found; this wallet sends it by its ERC-20 face, which leaves one.
+
+use super::{Client, ClientError};
+use crate::units::{Amount, Token};
+use alloy::{
+    primitives::{Address, B256, address},
+    providers::Provider,
+    rpc::types::{Filter, Log},
+    sol_types::SolEvent,
+};
+use mileverse_primitives::{
+    abi::ICoin,
+    address::{BRIDGE, COIN, POINTS},
+    exchange::{POOL, Pool},
+};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Blocks of one question.
+const RANGE: u64 = 10_000;
+/// Most entries of one answer.
+pub const MAX_ENTRIES: usize = 1_000;
+/// Most questions for one answer.
+const MAX_QUESTIONS: u64 = 200;
+/// Holds the shares of a pool that nobody owns.
+const LOCK: Address = address!("000000000000000000000000000000000000dead");
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// Came in.
+    Received,
+    /// Went out.
+    Sent,
+    /// Made for the account: points issued, or coin that came over the bridge.
+    Made,
+    /// Burned, or sent over the bridge.
+    Left,
+    /// Traded in the pool.
+    Swapped,
+    /// Provided to the pool.
+    Provided,
+    /// Taken back from the pool.
+    Withdrawn,
+}
+
+/// One event of an account.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// What happened.
+    pub kind: Kind,
+    /// What went out, if anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<Amount>,
+    /// What came in, if anything.
+    #[serde(rename = "in", skip_serializing_if = "Vec::is_empty")]
+    pub r#in: Vec<Amount>,
+    /// The other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub with: Option<Address>,
+    /// The block.
+    pub block: u64,
+    /// Its time, seconds since 1970.
+    pub time: u64,
+    /// Place of the event in its block.
+    pub index: u64,
+    /// The transaction.
+    pub transaction: B256,
+}
+
+/// Entries, newest first.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct History {
+    /// What was found.
+    pub entries: Vec<Entry>,
+    /// The oldest block that was looked at.
+    pub oldest: u64,
+    /// The newest.
+    pub newest: u64,
+}
+
+impl Client {
+    /// The newest entries of an account, at most `limit` and [`MAX_ENTRIES`].
+    pub async fn history(&self, account: Address, limit: usize) -> Result<History, ClientError> {
+        let newest = self.head().await?.number;
+        let limit = limit.min(MAX_ENTRIES);
+        let mut entries = Vec::new();
+        let mut oldest = newest.saturating_add(1);
+        for question in 0..MAX_QUESTIONS {
+            let Some(to) = oldest.checked_sub(1) else {
+                break;
+            };
+            let from = to.saturating_sub(RANGE.saturating_sub(1));
+            match self.between(account, from, to).await {
+                Ok(found) => entries.extend(found),
+                // A node that followed from a recent state has no older blocks. The first question
+                // must be answered.
+                Err(_) if question > 0 => break,
+                Err(error) => return Err(error),
+            }
+            oldest = from;
+            if entries.len() >= limit {
+                break;
+            }
+        }
+        entries.truncate(limit);
+        Ok(History {
+            entries,
+            oldest,
+            newest,
+        })
+    }
+
+    /// All entries of an account in these blocks, newest first.
+    pub async fn between(
+        &self,
+        account: Address,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Entry>, ClientError> {
+        let all = Filter::new()
+            .address(vec![POINTS, COIN, POOL])
+            .from_block(from)
+            .to_block(to);
+        let word = account.into_word();
+        let mut logs: BTreeMap<(u64, u64), Log> = BTreeMap::new();
+        for filter in [all.clone().topic1(word), all.topic2(word)] {
+            let found = self
+                .endpoint
+                .provider()
+                .get_logs(&filter)
+                .await
+                .map_err(|fault| self.endpoint.fault(fault))?;
+            for log in found {
+                if let (Some(block), Some(index)) = (log.block_number, log.log_index) {
+                    logs.insert((block, index), log);
+                }
+            }
+        }
+        let mut times = BTreeMap::new();
+        for (block, _) in logs.keys() {
+            if !times.contains_key(block) {
+                times.insert(*block, self.time(*block).await?);
+            }
+        }
+        // What a swap or a provision moved is told by its own event.
+        let told: BTreeSet<B256> = logs
+            .values()
+            .filter(|log| {
+                log.address() == POOL && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
+            })
+            .filter_map(|log| log.transaction_hash)
+            .collect();
+        let entries = logs.iter().rev().filter_map(|((block, index), log)| {
+            let transaction = log.transaction_hash?;
+            let (kind, out, r#in, with) = read(account, log, told.contains(&transaction))?;
+            Some(Entry {
+                kind,
+                out,
+                r#in,
+                with,
+                block: *block,
+                time: times.get(block).copied().unwrap_or_default(),
+                index: *index,
+                transaction,
+            })
+        });
+        Ok(entries.collect())
+    }
+
+    async fn time(&self, block: u64) -> Result<u64, ClientError> {
+        let block = self
+            .endpoint
+            .provider()
+            .get_block_by_number(block.into())
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?
+            .ok_or_else(|| self.endpoint.nonsense("a log of a block that is not there"))?;
+        Ok(block.header.timestamp)
+    }
+}
+
+type Read = (Kind, Vec<Amount>, Vec<Amount>, Option<Address>);
+
+/// One event as `account` sees it; nothing if it is not one of these, or told by another.
+fn read(account: Address, log: &Log, is_told: bool) -> Option<Read> {
+    let token = match log.address() {
+        POINTS => Token::Mvp,
+        COIN => Token::Mvc,
+        POOL => return read_pool(account, log),
+        _ => return None,
+    };
+    let event = ICoin::Transfer::decode_log(&log.inner).ok()?;
+    let amount = vec![Amount::from_units(token, event.value)];
+    let (is_out, other) = if event.from == account {
+        (true, event.to)
+    } else {
+        (false, event.from)
+    };
+    if is_told && other == POOL {
+        return None;
+    }
+    let kind = match (is_out, other == Address::ZERO || other == BRIDGE) {
+        (true, true) => Kind::Left,
+        (true, false) => Kind::Sent,
+        (false, true) => Kind::Made,
+        (false, false) => Kind::Received,
+    };
+    let (out, r#in) = if is_out {
+        (amount, Vec::new())
+    } else {
+        (Vec::new(), amount)
+    };
+    let with = Some(other).filter(|other| !other.is_zero());
+    Some((kind, out, r#in, with))
+}
+
+fn read_pool(account: Address, log: &Log) -> Option<Read> {
+    let pair = |points, coins| {
+        vec![
+            Amount::from_units(Token::Mvp, points),
+            Amount::from_units(Token::Mvc, coins),
+        ]
+    };
+    if let Ok(event) = Pool::Swapped::decode_log(&log.inner) {
+        let (give, get) = if event.tokenIn == POINTS {
+            (Token::Mvp, Token::Mvc)
+        } else {
+            (Token::Mvc, Token::Mvp)
+        };
+        let out = vec![Amount::from_units(give, event.amountIn)];
+        let r#in = vec![Amount::from_units(get, event.amountOut)];
+        return Some(match (event.sender == account, event.receiver == account) {
+            (true, true) => (Kind::Swapped, out, r#in, None),
+            // Paid to somebody else, or paid by somebody else.
+            (true, false) => (Kind::Swapped, out, Vec::new(), Some(event.receiver)),
+            _ => (Kind::Received, Vec::new(), r#in, Some(event.sender)),
+        });
+    }
+    if let Ok(event) = Pool::Provided::decode_log(&log.inner) {
+        let out = pair(event.amount0, event.amount1);
+        let is_own = event.sender == account;
+        return is_own.then_some((Kind::Provided, out, Vec::new(), None));
+    }
+    if let Ok(event) = Pool::Withdrawn::decode_log(&log.inner) {
+        let r#in = pair(event.amount0, event.amount1);
+        let is_own = event.receiver == account && account != LOCK;
+        return is_own.then_some((Kind::Withdrawn, Vec::new(), r#in, None));
+    }
+    None
+}

@@ -1,0 +1,389 @@
+//! What a transaction would do, in words, before it is signed: the screen of a hardware wallet.
+//!
+//! Everything shown is decoded from the very bytes that are about to be signed. A call that is not
+//! known is shown as its bytes, with a warning; nothing is guessed.
+
+use crate::{
+    rpc::Chain,
+    transaction::Unsigned,
+    units::{Amount, Token},
+};
+use alloy::{
+    primitives::{Address, U256, hex},
+    sol_types::SolInterface,
+};
+use mileverse_primitives::{
+    abi::{IBridge::IBridgeCalls, ICoin::ICoinCalls, IPoints::IPointsCalls},
+    exchange::{self, Pool, Pool::PoolCalls},
+};
+use std::fmt;
+
+/// Most bytes of an unknown call that are shown.
+const MAX_SHOWN: usize = 256;
+
+/// The tokens and contracts of a chain, by which its calls are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    /// Which chain.
+    pub chain: Chain,
+    /// Points.
+    pub points: Address,
+    /// The coin's ERC-20.
+    pub coin: Address,
+    /// The bridge.
+    pub bridge: Address,
+}
+
+/// What is about to be signed.
+#[derive(Debug)]
+pub struct Review<'a> {
+    /// How its calls are read.
+    pub places: Places,
+    /// Who signs.
+    pub account: Address,
+    /// The transaction.
+    pub transaction: &'a Unsigned,
+}
+
+/// Asked before anything is signed.
+pub trait Consent: fmt::Debug + Send + Sync {
+    /// Whether it may be signed.
+    fn agrees(&self, review: &Review<'_>) -> bool;
+}
+
+impl Review<'_> {
+    /// Names and values, in the order in which they should be read.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let transaction = self.transaction;
+        let chain = self.places.chain;
+        let own = match chain {
+            Chain::Native => Token::Mvc,
+            Chain::Ethereum => Token::Eth,
+        };
+        let mut lines = vec![
+            (
+                "network",
+                format!("{chain}, chain id {}", transaction.chain_id),
+            ),
+            ("account", self.account.to_string()),
+        ];
+        lines.extend(self.call());
+        if !transaction.value.is_zero() && !transaction.input.is_empty() {
+            let value = Amount::from_units(own, transaction.value);
+            lines.push(("sent along", value.to_string()));
+        }
+        let most =
+            U256::from(transaction.gas_limit).saturating_mul(U256::from(transaction.fees.most()));
+        let gas = if most.is_zero() {
+            "free".to_owned()
+        } else {
+            format!("at most {}", Amount::from_units(own, most))
+        };
+        lines.push(("gas", gas));
+        lines.push(("transaction number", transaction.nonce.to_string()));
+        lines
+    }
+
+    fn call(&self) -> Vec<(&'static str, String)> {
+        let Unsigned {
+            to, value, input, ..
+        } = self.transaction;
+        let own = match self.places.chain {
+            Chain::Native => Token::Mvc,
+            Chain::Ethereum => Token::Eth,
+        };
+        if input.is_empty() {
+            let amount = Amount::from_units(own, *value);
+            return vec![("action", format!("send {amount}")), ("to", to.to_string())];
+        }
+        let known = if *to == self.places.points {
+            self.token(Token::Mvp)
+        } else if *to == self.places.coin {
+            self.token(Token::Mvc)
+        } else if *to == self.places.bridge {
+            self.bridge()
+        } else if *to == exchange::POOL && self.places.chain == Chain::Native {
+            self.pool()
+        } else {
+            None
+        };
+        known.unwrap_or_else(|| {
+            let shown = input.get(..MAX_SHOWN).unwrap_or(input);
+            let rest = if shown.len() < input.len() { "…" } else { "" };
+            vec![
+                (
+                    "action",
+                    "a call that this wallet cannot read; sign it only if you know what it does"
+                        .to_owned(),
+                ),
+                ("contract", to.to_string()),
+                (
+                    "data",
+                    format!("0x{}{rest} ({} bytes)", hex::encode(shown), input.len()),
+                ),
+            ]
+        })
+    }
+
+    fn token(&self, token: Token) -> Option<Vec<(&'static str, String)>> {
+        let input = &self.transaction.input;
+        let amount = |units| Amount::from_units(token, units).to_string();
+        // Points have all that the coin has, and more.
+        if let Ok(IPointsCalls::transferWithMemo(call)) = canonical::<IPointsCalls>(input)
+            && token == Token::Mvp
+        {
+            return Some(vec![
+                ("action", format!("send {}", amount(call.amount))),
+                ("to", call.to.to_string()),
+                ("memo", call.memo.to_string()),
+            ]);
+        }
+        match canonical::<ICoinCalls>(input).ok()? {
+            ICoinCalls::transfer(call) => Some(vec![
+                ("action", format!("send {}", amount(call.amount))),
+                ("to", call.to.to_string()),
+            ]),
+            ICoinCalls::approve(call) => {
+                let what = if call.amount == U256::MAX {
+                    format!("all {token} that this account ever has")
+                } else {
+                    format!("up to {}", amount(call.amount))
+                };
+                Some(vec![
+                    ("action", format!("allow somebody to take {what}")),
+                    ("who", self.name(call.spender)),
+                ])
+            }
+            _ => None,
+        }
+    }
+
+    fn bridge(&self) -> Option<Vec<(&'static str, String)>> {
+        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(&self.transaction.input).ok()?
+        else {
+            return None;
+        };
+        let token = self.token_of(call.token)?;
+        Some(vec![
+            (
+                "action",
+                format!(
+                    "send {} to {}",
+                    Amount::from_units(token, call.amount),
+                    self.places.chain.other()
+                ),
+            ),
+            ("to", call.receiver.to_string()),
+            ("refunded after", second(U256::from(call.deadline))),
+        ])
+    }
+
+    fn pool(&self) -> Option<Vec<(&'static str, String)>> {
+        let call = canonical::<PoolCalls>(&self.transaction.input).ok()?;
+        let lines = match call {
+            PoolCalls::exactIn(Pool::exactInCall {
+                tokenIn,
+                amountIn,
+                leastOut,
+                receiver,
+                deadline,
+            }) => {
+                let (give, get) = self.pair(tokenIn)?;
+                vec![
+                    ("action", "swap".to_owned()),
+                    ("give", Amount::from_units(give, amountIn).to_string()),
+                    (
+                        "receive at least",
+                        Amount::from_units(get, leastOut).to_string(),
+                    ),
+                    ("to", receiver.to_string()),
+                    ("good until", second(deadline)),
+                ]
+            }
+            PoolCalls::exactOut(Pool::exactOutCall {
+                tokenIn,
+                amountOut,
+                mostIn,
+                receiver,
+                deadline,
+            }) => {
+                let (give, get) = self.pair(tokenIn)?;
+                vec![
+                    ("action", "swap".to_owned()),
+                    ("give at most", Amount::from_units(give, mostIn).to_string()),
+                    ("receive", Amount::from_units(get, amountOut).to_string()),
+                    ("to", receiver.to_string()),
+                    ("good until", second(deadline)),
+                ]
+            }
+            PoolCalls::payExactPoints(Pool::payExactPointsCall {
+                shop,
+                points,
+                mostIn,
+                memo,
+                deadline,
+            }) => vec![
+                (
+                    "action",
+                    format!("pay {} with coin", Amount::from_units(Token::Mvp, points)),
+                ),
+                ("shop", shop.to_string()),
+                (
+                    "give at most",
+                    Amount::from_units(Token::Mvc, mostIn).to_string(),
+                ),
+                ("memo", memo.to_string()),
+                ("good until", second(deadline)),
+            ],
+            _ => return None,
+        };
+        Some(lines)
+    }
+
+    fn token_of(&self, address: Address) -> Option<Token> {
+        let Places { points, coin, .. } = self.places;
+        match address {
+            _ if address == points => Some(Token::Mvp),
+            _ if address == coin => Some(Token::Mvc),
+            _ => None,
+        }
+    }
+
+    fn pair(&self, give: Address) -> Option<(Token, Token)> {
+        Some(match self.token_of(give)? {
+            Token::Mvp => (Token::Mvp, Token::Mvc),
+            _ => (Token::Mvc, Token::Mvp),
+        })
+    }
+
+    fn name(&self, address: Address) -> String {
+        if address == self.places.bridge {
+            format!("the bridge, {address}")
+        } else if address == exchange::POOL && self.places.chain == Chain::Native {
+            format!("the pool of MVP and MVC, {address}")
+        } else {
+            format!("{address}, which this wallet does not know")
+        }
+    }
+}
+
+/// A call from bytes that are its canonical encoding and nothing more.
+fn canonical<C: SolInterface>(input: &[u8]) -> Result<C, ()> {
+    let call = C::abi_decode(input).map_err(|_| ())?;
+    if call.abi_encode() == input {
+        Ok(call)
+    } else {
+        Err(())
+    }
+}
+
+fn second(seconds: U256) -> String {
+    if seconds == U256::MAX {
+        "for ever".to_owned()
+    } else {
+        format!("second {seconds} since 1970")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::transaction::Fees;
+    use alloy::sol_types::SolCall as _;
+    use mileverse_primitives::{
+        abi::{IBridge, ICoin, IPoints},
+        address::{BRIDGE, COIN, POINTS},
+    };
+
+    const SHOP: Address = Address::repeat_byte(0x55);
+
+    fn shown(to: Address, value: u64, input: Vec<u8>) -> String {
+        let transaction = Unsigned {
+            chain_id: 77_771,
+            nonce: 3,
+            gas_limit: 100_000,
+            fees: Fees::Legacy { price: 0 },
+            to,
+            value: U256::from(value),
+            input: input.into(),
+        };
+        let review = Review {
+            places: Places {
+                chain: Chain::Native,
+                points: POINTS,
+                coin: COIN,
+                bridge: BRIDGE,
+            },
+            account: Address::repeat_byte(1),
+            transaction: &transaction,
+        };
+        let lines = review.lines();
+        let text = lines.iter().map(|(name, value)| format!("{name}: {value}"));
+        text.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn known_calls_are_words() {
+        let pay = IPoints::transferWithMemoCall {
+            to: SHOP,
+            amount: U256::from(12_500_000),
+            memo: U256::from(7).into(),
+        };
+        let text = shown(POINTS, 0, pay.abi_encode());
+        assert!(text.contains("action: send 12.5 MVP"), "{text}");
+        assert!(text.contains(&format!("to: {SHOP}")), "{text}");
+        assert!(text.contains("chain id 77771") && text.contains("gas: free"));
+        let text = shown(SHOP, 1_500_000_000_000_000_000, Vec::new());
+        assert!(text.contains("action: send 1.5 MVC"), "{text}");
+        let approve = ICoin::approveCall {
+            spender: SHOP,
+            amount: U256::MAX,
+        };
+        let text = shown(POINTS, 0, approve.abi_encode());
+        assert!(
+            text.contains("all MVP that this account ever has"),
+            "{text}"
+        );
+        assert!(text.contains("does not know"), "{text}");
+        let send = IBridge::sendCall {
+            token: POINTS,
+            receiver: SHOP,
+            amount: U256::from(1),
+            deadline: 99,
+        };
+        let text = shown(BRIDGE, 0, send.abi_encode());
+        assert!(text.contains("send 0.000001 MVP to"), "{text}");
+        let swap = Pool::exactInCall {
+            tokenIn: COIN,
+            amountIn: U256::from(2_000_000_000_000_000_000_u64),
+            leastOut: U256::from(199_000_000),
+            receiver: SHOP,
+            deadline: U256::from(5),
+        };
+        let text = shown(exchange::POOL, 2_000_000_000_000_000_000, swap.abi_encode());
+        assert!(text.contains("give: 2 MVC"), "{text}");
+        assert!(text.contains("receive at least: 199 MVP"), "{text}");
+        assert!(text.contains("sent along: 2 MVC"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_shown_as_it_is() {
+        let mut odd = ICoin::transferCall {
+            to: SHOP,
+            amount: U256::from(1),
+        }
+        .abi_encode();
+        odd.push(0);
+        for (to, input) in [
+            (POINTS, odd),
+            (SHOP, vec![1, 2, 3, 4]),
+            (BRIDGE, vec![9; 600]),
+        ] {
+            let head = hex::encode(&input[..4]);
+            let text = shown(to, 0, input);
+            assert!(text.contains("cannot read"), "{text}");
+            assert!(text.contains(&head), "{text}");
+        }
+    }
+}
