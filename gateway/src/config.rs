@@ -3,6 +3,7 @@
 //! ```toml
 //! listen = "127.0.0.1:8080"              # port 0 takes a free one
 //! master_key_file = "master.key"         # optional: what other secrets follow from
+//! previous_master_key_files = []         # optional: those before it, until all is rewrapped
 //! database = "gateway.sqlite"            # made if missing; or postgres://user@host/database
 //! database_password_file = "pg.password" # optional, for PostgreSQL
 //! quote_lifetime_seconds = 300           # optional
@@ -96,6 +97,7 @@ const DISPUTE_DAYS: u32 = 14;
 const MAX_DISPUTE_DAYS: u32 = 366;
 const MAX_WEBHOOK_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_PAUSES: usize = 32;
+const MAX_MASTER_KEYS: usize = 16;
 const MIN_MASTER_KEY_BYTES: usize = 32;
 /// No configured wait is longer than a day.
 const MAX_SECONDS: u64 = 24 * 60 * 60;
@@ -119,6 +121,8 @@ pub struct Config {
     pub retry: Retry,
     /// What other secrets follow from; the first issuer's key if there is none.
     pub master_key: Option<SecretString>,
+    /// Those before it: what was sealed under them still opens.
+    pub previous_master_keys: Vec<SecretString>,
     /// How points are sold.
     pub float: Option<FloatConfig>,
     /// How partners are told what happened.
@@ -290,6 +294,8 @@ struct File {
     #[serde(default)]
     retry: RetryFile,
     master_key_file: Option<PathBuf>,
+    #[serde(default)]
+    previous_master_key_files: Vec<PathBuf>,
     float: Option<FloatFile>,
     #[serde(default)]
     webhooks: WebhooksFile,
@@ -531,20 +537,29 @@ impl File {
             rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
             issuers,
         };
-        let master_key = match self.master_key_file {
-            Some(file) => Some(read_secret("the master key file", &folder.join(file))?),
-            None => None,
-        };
-        if let Some(key) = &master_key
-            && key.expose_secret().len() < MIN_MASTER_KEY_BYTES
-        {
-            return Err(wrong(
-                "master_key_file",
-                format!(
+        let read_key = |what: &str, file: PathBuf| {
+            let key = read_secret("the master key file", &folder.join(file))?;
+            if key.expose_secret().len() < MIN_MASTER_KEY_BYTES {
+                let why = format!(
                     "holds fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
-                ),
-            ));
+                );
+                return Err(wrong(what, why));
+            }
+            Ok(key)
+        };
+        let master_key = self
+            .master_key_file
+            .map(|file| read_key("master_key_file", file))
+            .transpose()?;
+        if self.previous_master_key_files.len() > MAX_MASTER_KEYS {
+            let why = format!("has too many files; {MAX_MASTER_KEYS} are enough");
+            return Err(wrong("previous_master_key_files", why));
         }
+        let previous_master_keys = self
+            .previous_master_key_files
+            .into_iter()
+            .map(|file| read_key("previous_master_key_files", file))
+            .collect::<Result<_, _>>()?;
         let database_password = match self.database_password_file {
             Some(file) => Some(read_secret(
                 "the database's password file",
@@ -597,6 +612,7 @@ impl File {
             chain,
             retry,
             master_key,
+            previous_master_keys,
             float: self.float.map(FloatFile::check).transpose()?,
             webhooks: self.webhooks.check()?,
             programmes,

@@ -67,3 +67,8 @@ pub fn event() -> String {
 pub fn webhook() -> String {
     new("whk")
 }
+
+/// `mem_…`: a linked member.
+pub fn member() -> String {
+    new("mem")
+}

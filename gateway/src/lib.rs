@@ -15,6 +15,7 @@
 //! float/        prepaid points: holding, buying, their price
 //! webhook/      telling partners what happened
 //! store/        SQLite or PostgreSQL; the job table
+//! vault         personal data at rest
 //! keys, secrets, problem, ids, units, clock
 //! ```
 
@@ -33,6 +34,7 @@ pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod units;
+pub mod vault;
 pub mod webhook;
 
 pub use command::{Command, Error, run};

@@ -48,6 +48,7 @@ kinds! {
     UNAUTHORIZED = UNAUTHORIZED, "api-key-required", "A valid API key is required";
     FORBIDDEN = FORBIDDEN, "scope-missing", "The API key does not allow this";
     MEMBER_REFUSED = FORBIDDEN, "member-not-authenticated", "The partner does not accept the member";
+    RELINK = FORBIDDEN, "member-relink", "The member must be linked again";
     NOT_FOUND = NOT_FOUND, "not-found", "There is nothing here";
     METHOD_NOT_ALLOWED = METHOD_NOT_ALLOWED, "method-not-allowed", "This method is not offered here";
     TIMEOUT = REQUEST_TIMEOUT, "request-timeout", "The request took too long";
@@ -71,6 +72,7 @@ kinds! {
     AMOUNT_ABOVE_BALANCE = UNPROCESSABLE_ENTITY, "amount-above-balance", "The member has fewer miles";
     RECEIVER_INVALID = UNPROCESSABLE_ENTITY, "receiver-invalid", "The receiver is not an address that can hold points";
     QUOTE_UNKNOWN = UNPROCESSABLE_ENTITY, "quote-unknown", "There is no such quote";
+    MEMBER_UNKNOWN = UNPROCESSABLE_ENTITY, "member-unknown", "There is no such member";
     MEMBER_MISMATCH = UNPROCESSABLE_ENTITY, "member-mismatch", "The quote is for another member";
     CONVERSION_REFUSED = UNPROCESSABLE_ENTITY, "conversion-refused", "The partner refused the conversion";
     CONVERSION_REVERSED = UNPROCESSABLE_ENTITY, "conversion-reversed", "The conversion was reversed";

@@ -23,6 +23,14 @@ impl Secrets {
         Self(hmac::Key::new(hmac::HMAC_SHA256, master))
     }
 
+    /// 32 secret bytes for a purpose, for ciphers; no key of [`derive`](Self::derive) is the same.
+    pub fn bytes(&self, purpose: &str) -> [u8; 32] {
+        let tag = hmac::sign(&self.derive(purpose), b"bytes");
+        let mut bytes = [0u8; 32];
+        bytes.copy_from_slice(tag.as_ref());
+        bytes
+    }
+
     /// The key for a purpose.
     pub fn derive(&self, purpose: &str) -> hmac::Key {
         let key = hmac::sign(&self.0, purpose.as_bytes());

@@ -14,6 +14,7 @@ use crate::keys::Keys;
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
+use crate::vault::{Vault, VaultError};
 use crate::webhook::deliver::Sender;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
@@ -68,6 +69,9 @@ pub enum ServerError {
     /// No key.
     #[error("there is no issuer's key; set \"chain.issuer_keystore\"")]
     NoIssuer,
+    /// The keys for personal data.
+    #[error("personal data cannot be sealed: {0}")]
+    Vault(#[from] VaultError),
     /// The client for webhooks.
     #[error("webhooks cannot be set up: {0}")]
     Webhooks(reqwest::Error),
@@ -105,11 +109,9 @@ impl Server {
         })
         .await
         .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
-        let secrets = match (&config.master_key, issuers.first()) {
-            (Some(key), _) => Secrets::new(key.expose_secret().as_bytes()),
-            (None, Some(issuer)) => issuer.secrets(),
-            (None, None) => return Err(ServerError::NoIssuer),
-        };
+        let first = issuers.first().ok_or(ServerError::NoIssuer)?;
+        let secrets = master(&config, first);
+        let vault = vault(&config, first)?;
         let sender = Sender::new(config.webhooks, &secrets).map_err(ServerError::Webhooks)?;
         let seller = config.float.map(seller).transpose()?;
         let programmes = config
@@ -140,6 +142,7 @@ impl Server {
             retry: config.retry,
             seller,
             sender,
+            vault,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
@@ -209,6 +212,26 @@ impl Server {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// What other secrets follow from: the master key, or the first issuer's.
+pub fn master(config: &Config, issuer: &Issuer) -> Secrets {
+    match &config.master_key {
+        Some(key) => Secrets::new(key.expose_secret().as_bytes()),
+        None => issuer.secrets(),
+    }
+}
+
+/// What seals personal data. Without a list of earlier master keys, what was sealed before there
+/// was one opens too.
+pub fn vault(config: &Config, issuer: &Issuer) -> Result<Vault, ServerError> {
+    let previous = config
+        .previous_master_keys
+        .iter()
+        .map(|key| Secrets::new(key.expose_secret().as_bytes()))
+        .chain([issuer.secrets()])
+        .collect::<Vec<_>>();
+    Ok(Vault::new(&master(config, issuer), &previous)?)
 }
 
 /// Sets up the sale of points; nothing is asked of Ethereum yet.

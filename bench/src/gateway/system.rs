@@ -88,6 +88,7 @@ impl System {
                 },
                 retry: Retry::default(),
                 master_key: None,
+                previous_master_keys: Vec::new(),
                 float: None,
                 webhooks: Rules::default(),
                 programmes: vec![ProgrammeConfig {

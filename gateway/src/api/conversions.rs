@@ -17,7 +17,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -243,16 +242,12 @@ pub async fn create(
     if let Some(reference) = &request.reference {
         check_reference(reference)?;
     }
-    let fingerprint = caller.fingerprint(
-        "conversion",
-        &[
-            &request.quote_id,
-            &member.login,
-            member.password.expose_secret(),
-            &request.receiver,
-            request.reference.as_deref().unwrap_or_default(),
-        ],
-    );
+    let mut parts = vec![request.quote_id.as_str()];
+    parts.extend(member.parts());
+    parts.push(&request.receiver);
+    // Left out if there is none: so it was before there were references.
+    parts.extend(request.reference.as_deref());
+    let fingerprint = caller.fingerprint("conversion", &parts);
     let key = Key {
         partner: caller.partner.to_string(),
         key,

@@ -121,25 +121,47 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     })
 }
 
-/// The member, as the partner knows them. The gateway never stores the password.
+/// The member: as the partner knows them, or as linked before. The gateway never stores the
+/// password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = Member)]
 pub struct MemberInput {
     /// Login at the partner.
     #[schema(max_length = 254, examples("minji@sky.example"))]
-    login: String,
+    login: Option<String>,
     /// Password at the partner.
-    #[schema(value_type = String, format = Password, max_length = 256)]
-    password: SecretString,
+    #[schema(value_type = Option<String>, format = Password, max_length = 256)]
+    password: Option<SecretString>,
+    /// Instead of both: the id of a linked member.
+    #[schema(examples("mem_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
+    id: Option<String>,
 }
 
 impl MemberInput {
-    /// Checks lengths.
+    /// A member by login and password, or linked before.
     pub fn check(self) -> Result<Member, Problem> {
+        match self {
+            Self {
+                login: None,
+                password: None,
+                id: Some(id),
+            } => Ok(Member::Linked { id }),
+            other => other.check_login(),
+        }
+    }
+
+    /// A member by login and password.
+    pub fn check_login(self) -> Result<Member, Problem> {
+        let (Some(login), Some(password), None) = (self.login, self.password, self.id) else {
+            return Err(Problem::new(
+                problem::INVALID,
+                "Name the member by login and password, or, once linked, by id.",
+            ));
+        };
         let fits = |length: usize, most: usize| (1..=most).contains(&length);
-        if !fits(self.login.len(), MAX_LOGIN_BYTES)
-            || !fits(self.password.expose_secret().len(), MAX_PASSWORD_BYTES)
+        if !fits(login.len(), MAX_LOGIN_BYTES)
+            || !fits(password.expose_secret().len(), MAX_PASSWORD_BYTES)
         {
             return Err(Problem::new(
                 problem::INVALID,
@@ -148,9 +170,6 @@ impl MemberInput {
                 ),
             ));
         }
-        Ok(Member {
-            login: self.login,
-            password: self.password,
-        })
+        Ok(Member::Login { login, password })
     }
 }

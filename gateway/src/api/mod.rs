@@ -6,6 +6,8 @@
 //! GET  /v1/conversions         conversions:read
 //! GET  /v1/conversions/{id}    conversions:read
 //! POST /v1/conversions/{id}/cancel   /dispute   conversions:write
+//! POST /v1/members             conversions:write, Idempotency-Key
+//! GET  /v1/members/{id}  /balance    conversions:read; DELETE: conversions:write
 //! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
@@ -32,6 +34,7 @@ mod guard;
 mod health;
 mod idempotent;
 mod input;
+mod members;
 mod oauth;
 mod programmes;
 mod quotes;
@@ -95,6 +98,7 @@ type Shared = axum::extract::State<Arc<App>>;
     modifiers(&BearerKey),
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
+        (name = "members", description = "Linked once, with consent"),
         (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
@@ -125,6 +129,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(conversions::dispute))
         .routes(routes!(programmes::list))
         .routes(routes!(statement::read))
+        .routes(routes!(members::create))
+        .routes(routes!(members::look_up, members::erase))
+        .routes(routes!(members::balance))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
         .routes(routes!(float::read))

@@ -12,7 +12,6 @@ use crate::store::idempotency::Key;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -89,15 +88,10 @@ pub async fn create(
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let key = input::idempotency_key(&credentials.headers)?;
     let member = request.member.check()?;
-    let fingerprint = caller.fingerprint(
-        "quote",
-        &[
-            &request.programme,
-            &member.login,
-            member.password.expose_secret(),
-            &request.miles,
-        ],
-    );
+    let mut parts = vec![request.programme.as_str()];
+    parts.extend(member.parts());
+    parts.push(&request.miles);
+    let fingerprint = caller.fingerprint("quote", &parts);
     let key = Key {
         partner: caller.partner.to_string(),
         key,

@@ -55,6 +55,14 @@ impl From<Refused> for Problem {
                 format!("The reference names {conversion} already; look that up, or use another reference."),
             )
             .with("conversion_id", conversion),
+            Refused::MemberUnknown => Self::new(
+                problem::MEMBER_UNKNOWN,
+                "There is no such member of yours in this programme; link it with POST /v1/members.",
+            ),
+            Refused::Relink => Self::new(
+                problem::RELINK,
+                "The partner does not accept this member's link any more; link the member again with POST /v1/members.",
+            ),
             Refused::MemberMismatch => Self::new(
                 problem::MEMBER_MISMATCH,
                 "The quote was made for another member; send that member's login and password, or make a new quote.",

@@ -6,7 +6,9 @@ use crate::clock::{now_ms, rfc3339};
 use crate::config::{Config, plain_name};
 use crate::float::price::{Basis, Price, PriceError};
 use crate::ids;
+use crate::issuer::signer::Issuer;
 use crate::keys::{self, Scope, parse_networks, parse_scopes};
+use crate::server::{ServerError, vault};
 use crate::store::jobs::Kind;
 use crate::store::partners::{self, Funding, KeyRow, Partner};
 use crate::store::{Purpose, Store};
@@ -20,6 +22,8 @@ use std::path::{Path, PathBuf};
 
 /// Jobs that are listed at most.
 const MAX_JOBS: u32 = 1_000;
+/// Members that are read at once.
+const REWRAPPED_AT_ONCE: u32 = 100;
 const HOUR_MS: i64 = 60 * 60 * 1000;
 
 #[derive(Debug, Subcommand)]
@@ -105,6 +109,15 @@ pub enum Keys {
         /// Only of this partner.
         #[arg(long)]
         partner: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Members {
+    /// Wrap every member's key under the master key of now, so that earlier ones can be forgotten.
+    Rewrap {
+        #[arg(long)]
+        config: PathBuf,
     },
 }
 
@@ -375,6 +388,37 @@ fn show_key(key: &KeyRow) -> Value {
         "endsAt": key.expires_at.map(rfc3339),
         "lastUsedAt": key.last_used_at.map(rfc3339),
     })
+}
+
+pub async fn members(verb: Members) -> Result<Vec<Value>, Error> {
+    let Members::Rewrap { config } = verb;
+    let (config, store) = open(&config).await?;
+    let key = config.chain.issuers.first().ok_or(ServerError::NoIssuer)?;
+    let issuer = Issuer::open(&key.keystore, &key.password).map_err(ServerError::from)?;
+    let vault = vault(&config, &issuer)?;
+    let mut rewrapped = 0u64;
+    loop {
+        let rows = store
+            .members_under_other_keys(vault.key_id(), REWRAPPED_AT_ONCE)
+            .await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let Some(sealed) = row.sealed else {
+                continue;
+            };
+            let new = vault.rewrap(&row.id, &sealed).map_err(ServerError::from)?;
+            // If not, its member linked again just now: it is under the new key, or comes again.
+            if store.rewrap_member(&row.id, &sealed, &new).await? {
+                rewrapped = rewrapped.saturating_add(1);
+            }
+        }
+    }
+    store.close().await;
+    Ok(vec![
+        json!({ "rewrapped": rewrapped, "key": vault.key_id() }),
+    ])
 }
 
 pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {

@@ -37,6 +37,9 @@ enum Verb {
     /// Keys of partners.
     #[command(subcommand)]
     Keys(administer::Keys),
+    /// Members that were linked.
+    #[command(subcommand)]
+    Members(administer::Members),
     /// What a point costs in ether.
     #[command(subcommand)]
     Prices(administer::Prices),
@@ -85,6 +88,7 @@ pub fn run(command: Command) -> Result<(), Error> {
         Verb::Migrate { config } => print(runtime()?.block_on(administer::migrate(config))?),
         Verb::Partners(verb) => print(runtime()?.block_on(administer::partners(verb))?),
         Verb::Keys(verb) => print(runtime()?.block_on(administer::keys(verb))?),
+        Verb::Members(verb) => print(runtime()?.block_on(administer::members(verb))?),
         Verb::Prices(verb) => print(runtime()?.block_on(administer::prices(verb))?),
         Verb::Jobs(verb) => print(runtime()?.block_on(administer::jobs(verb))?),
     }

@@ -18,7 +18,7 @@ use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
 use mileverse_primitives::address;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use sqlx::AnyConnection;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +26,29 @@ use thiserror::Error;
 
 /// A member as the caller names them. Forgotten when the request ends.
 #[derive(Debug)]
-pub struct Member {
-    /// Login at the partner.
-    pub login: String,
-    /// Password at the partner.
-    pub password: SecretString,
+pub enum Member {
+    /// As the partner knows them.
+    Login {
+        /// Login at the partner.
+        login: String,
+        /// Password at the partner.
+        password: SecretString,
+    },
+    /// Linked before.
+    Linked {
+        /// `mem_…`
+        id: String,
+    },
+}
+
+impl Member {
+    /// What tells one from another, for fingerprints.
+    pub fn parts(&self) -> Vec<&str> {
+        match self {
+            Self::Login { login, password } => vec![login, password.expose_secret()],
+            Self::Linked { id } => vec![id],
+        }
+    }
 }
 
 /// What is to be quoted, and for whom.
@@ -99,6 +117,12 @@ pub enum Refused {
     /// The caller's reference names this conversion already.
     #[error("the reference was used by {0}")]
     ReferenceUsed(String),
+    /// No such member of this caller in this programme.
+    #[error("there is no such member")]
+    MemberUnknown,
+    /// The partner does not accept the link any more.
+    #[error("the member must be linked again")]
+    Relink,
     /// Somebody else's quote.
     #[error("the quote is for another member")]
     MemberMismatch,
@@ -150,7 +174,7 @@ pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
 }
 
 impl Machine {
-    fn asked_programme(&self, name: &str) -> Result<&Programme, Refused> {
+    pub(super) fn asked_programme(&self, name: &str) -> Result<&Programme, Refused> {
         self.programmes
             .get(name)
             .ok_or_else(|| Refused::Programme(name.to_owned()))
@@ -158,15 +182,14 @@ impl Machine {
 
     /// Authenticates a member and checks that the balance allows this.
     async fn check_member(
+        &self,
         programme: &Programme,
+        partner: &str,
         member: &Member,
         miles: u64,
     ) -> Result<(Session, Miles), Refused> {
-        let session = programme
-            .adapter
-            .authenticate(&member.login, &member.password)
-            .await?;
-        let balance = programme.adapter.balance(&session).await?;
+        let session = self.session(programme, partner, member).await?;
+        let balance = self.balance(programme, member, &session).await?;
         if balance.get() < miles {
             return Err(Refused::AboveBalance(balance));
         }
@@ -207,7 +230,9 @@ impl Machine {
             .owed(points)
             .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
         self.check_float(&key.partner, asked.funding, owed).await?;
-        let (session, balance) = Self::check_member(programme, asked.member, miles).await?;
+        let (session, balance) = self
+            .check_member(programme, &key.partner, asked.member, miles)
+            .await?;
         let now = now_ms();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         let quote = Quote {
@@ -255,7 +280,9 @@ impl Machine {
             .owed(quote.points)
             .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
         self.check_float(&key.partner, funding, owed).await?;
-        let (session, _) = Self::check_member(programme, member, quote.miles).await?;
+        let (session, _) = self
+            .check_member(programme, &key.partner, member, quote.miles)
+            .await?;
         if session.member.as_str() != quote.member_id {
             return Err(Refused::MemberMismatch);
         }

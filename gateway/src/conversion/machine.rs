@@ -15,9 +15,10 @@ use crate::issuer::signer::{Issuer, SignerError};
 use crate::journal::{self, Kind};
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, Outcome};
-use crate::store::jobs::{self, Claimant, Kind as JobKind};
+use crate::store::jobs::Claimant;
 use crate::store::partners::free_day;
 use crate::store::{Store, to_sql};
+use crate::vault::Vault;
 use crate::webhook::deliver::Sender;
 use alloy::primitives::Address;
 use rand::Rng;
@@ -84,6 +85,8 @@ pub struct Machine {
     pub seller: Option<Seller>,
     /// Tells partners what happened.
     pub sender: Sender,
+    /// Seals personal data.
+    pub vault: Vault,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
@@ -114,6 +117,8 @@ pub struct Parts {
     pub seller: Option<Seller>,
     /// Tells partners what happened.
     pub sender: Sender,
+    /// Seals personal data.
+    pub vault: Vault,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
 }
@@ -195,6 +200,7 @@ impl Machine {
             retry: parts.retry,
             seller: parts.seller,
             sender: parts.sender,
+            vault: parts.vault,
             run: crate::ids::run(),
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),

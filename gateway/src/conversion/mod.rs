@@ -4,6 +4,7 @@
 //! state      where it can stand
 //! programme  what can be converted
 //! ask        what a caller may ask for: quotes, and conversions to begin
+//! link       members that are linked once
 //! machine    the context, and the loop that moves one conversion as far as it goes
 //! debit      the partner's side: begin, inquire, reverse
 //! issue      the chain's side: sign, broadcast, confirm
@@ -15,6 +16,7 @@
 pub mod ask;
 mod debit;
 mod issue;
+pub mod link;
 pub mod machine;
 mod news;
 pub mod programme;

@@ -17,6 +17,7 @@ pub mod idempotency;
 pub mod issues;
 pub mod jobs;
 pub mod location;
+pub mod members;
 pub mod partners;
 pub mod quotes;
 pub mod replicas;

@@ -40,6 +40,7 @@ mod document;
 mod faults;
 mod float;
 mod journey;
+mod members;
 mod partners;
 mod replicas;
 mod support;

@@ -207,6 +207,7 @@ impl World {
             },
             retry: settings.retry.clone(),
             master_key: None,
+            previous_master_keys: Vec::new(),
             float: settings.float.clone(),
             webhooks: settings.webhooks.clone(),
             programmes: vec![ProgrammeConfig {

@@ -1,0 +1,241 @@
+//! `/v1/members`: members that are linked once, with their consent.
+
+use super::idempotent::{self, Done};
+use super::input::{self, Body, MemberInput, PathOf};
+use super::{App, Shared};
+use crate::clock::rfc3339;
+use crate::conversion::link::Link;
+use crate::ids;
+use crate::keys::{Caller, Credentials, Scope};
+use crate::problem::{self, Problem, ProblemBody};
+use crate::store::idempotency::Key;
+use crate::store::members::MemberRow;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+const MAX_CONSENT_BYTES: usize = 128;
+
+/// A member to link.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LinkRequest {
+    /// Whose miles.
+    #[schema(examples("airline"))]
+    programme: String,
+    member: MemberInput,
+    /// Name and version of the text that the member agreed to, as you keep it: 1 to 128 printable
+    /// ASCII characters.
+    #[schema(examples("terms-2026-11"))]
+    consent: String,
+}
+
+/// One linked member.
+#[derive(Serialize, ToSchema)]
+pub struct LinkedMember {
+    /// Send it as `member.id` in quotes and conversions.
+    #[schema(examples("mem_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
+    id: String,
+    programme: String,
+    /// `linked`; `relink` if the partner does not accept the link any more: link again; `left`.
+    status: String,
+    consent: String,
+    /// RFC 3339.
+    consented_at: String,
+    created_at: String,
+    updated_at: String,
+}
+
+/// What a member has.
+#[derive(Serialize, ToSchema)]
+pub struct MemberBalance {
+    /// Whole miles.
+    #[schema(examples("12345"))]
+    miles: String,
+}
+
+fn view(row: MemberRow) -> LinkedMember {
+    LinkedMember {
+        id: row.id,
+        programme: row.programme,
+        status: row.status,
+        consent: row.consent,
+        consented_at: rfc3339(row.consented_at),
+        created_at: rfc3339(row.created_at),
+        updated_at: rfc3339(row.updated_at),
+    }
+}
+
+async fn find(app: &App, caller: &Caller, id: &str) -> Result<MemberRow, Problem> {
+    let found = match ids::plausible(id, "mem") {
+        true => app.machine.store.member(&caller.partner, id).await?,
+        false => None,
+    };
+    found.ok_or_else(|| {
+        Problem::new(
+            problem::NOT_FOUND,
+            "There is no such member of yours; link one with POST /v1/members.",
+        )
+    })
+}
+
+/// Link a member
+///
+/// Authenticates the member with the partner once, and records the consent. Stored, encrypted, are
+/// the partner's id of the member and the token that the partner gave; login and password are not.
+/// Linked again, a member keeps its id.
+#[utoipa::path(
+    post,
+    path = "/v1/members",
+    tag = "members",
+    security(("api_key" = ["conversions:write"])),
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters; a new one for each effect")),
+    request_body = LinkRequest,
+    responses(
+        (status = 201, description = "Linked", body = LinkedMember),
+        (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing, or the partner does not accept the member", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "The programme or the consent cannot be used, or the key belongs to another body", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The partner cannot be asked", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn create(
+    State(app): Shared,
+    credentials: Credentials,
+    Body(request): Body<LinkRequest>,
+) -> Result<Response, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
+    let member = request.member.check_login()?;
+    let fits = (1..=MAX_CONSENT_BYTES).contains(&request.consent.len());
+    if !fits
+        || !request
+            .consent
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~'))
+    {
+        return Err(Problem::new(
+            problem::INVALID,
+            "The consent must be 1 to 128 printable ASCII characters: the name and version of the text that the member agreed to.",
+        ));
+    }
+    let mut parts = vec![request.programme.as_str(), request.consent.as_str()];
+    parts.extend(member.parts());
+    let key = Key {
+        partner: caller.partner.to_string(),
+        key,
+        operation: "member",
+        fingerprint: caller.fingerprint("member", &parts),
+    };
+    let (programme, consent) = (request.programme, request.consent);
+    let work_app: Arc<App> = Arc::clone(&app);
+    idempotent::once(&app, key, move |key, _| async move {
+        let link = Link {
+            key: &key,
+            programme: &programme,
+            member: &member,
+            consent: &consent,
+        };
+        let stored = work_app
+            .machine
+            .link(&link, |row| {
+                idempotent::stored(StatusCode::CREATED, &view(row))
+            })
+            .await?;
+        Ok(Done::Recorded(stored))
+    })
+    .await
+}
+
+/// Look a member up
+#[utoipa::path(
+    get,
+    path = "/v1/members/{id}",
+    tag = "members",
+    security(("api_key" = ["conversions:read"])),
+    params(("id" = String, Path, description = "`mem_…`")),
+    responses(
+        (status = 200, description = "The member as it stands", body = LinkedMember),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such member of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn look_up(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<LinkedMember>, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
+    Ok(Json(view(find(&app, &caller, &id).await?)))
+}
+
+/// See what a member has
+///
+/// Asks the partner. Moves nothing.
+#[utoipa::path(
+    get,
+    path = "/v1/members/{id}/balance",
+    tag = "members",
+    security(("api_key" = ["conversions:read"])),
+    params(("id" = String, Path, description = "`mem_…`")),
+    responses(
+        (status = 200, description = "The balance at the partner", body = MemberBalance),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing, or the member must be linked again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such member of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Its programme is not offered any more", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The partner cannot be asked", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn balance(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<MemberBalance>, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
+    let row = find(&app, &caller, &id).await?;
+    let miles = app.machine.linked_balance(&row).await?;
+    Ok(Json(MemberBalance {
+        miles: miles.to_string(),
+    }))
+}
+
+/// Erase a member
+///
+/// It leaves: the partner's id of it and the token are erased, and the key they were sealed with.
+/// Conversions and the journal stay; they hold what was converted, not who the member is to you.
+#[utoipa::path(
+    delete,
+    path = "/v1/members/{id}",
+    tag = "members",
+    security(("api_key" = ["conversions:write"])),
+    params(("id" = String, Path, description = "`mem_…`")),
+    responses(
+        (status = 204, description = "Erased"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such member of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn erase(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+) -> Result<StatusCode, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let row = find(&app, &caller, &id).await?;
+    let now = crate::clock::now_ms();
+    app.machine.store.erase_member(&row.id, now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
