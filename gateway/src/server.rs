@@ -127,7 +127,8 @@ impl Server {
             keys: Keys::new(config.api_keys),
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
-        });
+        })
+        .merge(mileverse_app::router(&url));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let worker = tokio::spawn(worker::run(Arc::clone(&machine), stopped.clone()));
         let mut ended = stopped;
