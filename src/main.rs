@@ -30,6 +30,8 @@ enum Verb {
     Genesis(mileverse_node::genesis::Command),
     /// Stake, vote, and be voted for: the committee that confirms blocks.
     Delegate(mileverse_wallet::delegate::Command),
+    /// See what holders of MVC are paid each quarter.
+    Rewards(mileverse_wallet::rewards::Command),
     /// Carry packets between the native chain and Ethereum.
     Relayer(mileverse_relayer::Command),
     /// Run the conversion API.
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Node(command) => told(mileverse_node::run(command)),
         Verb::Genesis(command) => told(mileverse_node::genesis::run(command)),
         Verb::Delegate(command) => told(mileverse_wallet::delegate::run(command)),
+        Verb::Rewards(command) => told(mileverse_wallet::rewards::run(command)),
         Verb::Relayer(command) => told(mileverse_relayer::run(command)),
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
@@ -80,9 +83,12 @@ fn told<E: Error>(outcome: Result<(), E>) -> Result<(), String> {
 fn log_to_stderr(verb: &Verb) {
     let default = match verb {
         Verb::Node(_) | Verb::Relayer(_) | Verb::Gateway(_) | Verb::Sandbox(_) => "info",
-        Verb::Up(_) | Verb::Wallet(_) | Verb::Genesis(_) | Verb::Delegate(_) | Verb::Guard(_) => {
-            "warn"
-        }
+        Verb::Up(_)
+        | Verb::Wallet(_)
+        | Verb::Genesis(_)
+        | Verb::Delegate(_)
+        | Verb::Rewards(_)
+        | Verb::Guard(_) => "warn",
         // A simulation speaks for dozens of validators in trouble on purpose.
         Verb::Bench(_) => "off",
     };

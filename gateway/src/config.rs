@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! listen = "127.0.0.1:8080"              # port 0 takes a free one
+//! master_key_file = "master.key"         # optional: what other secrets follow from
 //! database = "gateway.sqlite"            # made if missing; or postgres://user@host/database
 //! database_password_file = "pg.password" # optional, for PostgreSQL
 //! quote_lifetime_seconds = 300           # optional
@@ -21,6 +22,20 @@
 //! absent_reads = 3                       # "not found" answers in a row before it is believed
 //! reversals = 100                        # unanswered reversals before an operator is needed
 //!
+//! [float]                                # optional: sell points to prepaid partners
+//! ethereum_rpc_url = "http://127.0.0.1:8546"
+//! ethereum_chain_id = 1
+//! pay_to = "0x…"                         # the operator's address on Ethereum
+//! payment_hours = 24                     # optional: how long a top-up waits for its payment
+//! price_maximum_age_minutes = 60         # optional: an older market price is none
+//! average_minimum_days = 90              # optional: history that the average needs
+//!
+//! [webhooks]                             # optional, as is each of its fields
+//! timeout_milliseconds = 15000           # one attempt
+//! pauses_seconds = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]   # between attempts
+//! disable_after_hours = 120              # an endpoint without success for so long is disabled
+//! allow_private_targets = false          # true: endpoints on private networks, and without TLS
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -30,6 +45,11 @@
 //! points_per_mile = "12"                 # exact, at most six decimals
 //! minimum_miles = 1
 //! maximum_miles = 1000000
+//! daily_member_miles = 100000            # optional: most of one member in a UTC day
+//! daily_caller_miles = 10000000          # optional: most of one caller in a UTC day
+//! fee_basis_points = 30                  # optional: of the points, rounded down; 30 is 0.3 %
+//! fee_payer = "member"                   # optional: or "partner"
+//! dispute_days = 14                      # optional: how long a conversion can be disputed; 0: not at all
 //! timeout_milliseconds = 5000            # optional: one call to the partner
 //! visibility_milliseconds = 30000        # optional: how long "not found" proves nothing
 //!
@@ -47,18 +67,23 @@
 //! scopes = ["conversions:write", "conversions:read", "books:read"]
 //! ```
 
+use crate::conversion::ask::parse_receiver;
+use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
 use crate::store::Location;
-use crate::units::{MAX_AMOUNT, Rate, RateError, parse_rate};
+use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
+use crate::webhook::deliver::Rules;
+use alloy::primitives::Address;
 use mileverse_adapters::airline::AirlineConfig;
-use mileverse_adapters::{PartnerConfig, PartnerKind, SettingsError};
-use secrecy::SecretString;
+use mileverse_adapters::{Adapter, PartnerConfig, PartnerKind, SettingsError};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 use url::Url;
@@ -67,6 +92,11 @@ use url::Url;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const MAX_NAME_BYTES: usize = 64;
 const MAX_ISSUERS: usize = 64;
+const DISPUTE_DAYS: u32 = 14;
+const MAX_DISPUTE_DAYS: u32 = 366;
+const MAX_WEBHOOK_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_PAUSES: usize = 32;
+const MIN_MASTER_KEY_BYTES: usize = 32;
 /// No configured wait is longer than a day.
 const MAX_SECONDS: u64 = 24 * 60 * 60;
 
@@ -87,6 +117,12 @@ pub struct Config {
     pub chain: ChainConfig,
     /// When to try again.
     pub retry: Retry,
+    /// What other secrets follow from; the first issuer's key if there is none.
+    pub master_key: Option<SecretString>,
+    /// How points are sold.
+    pub float: Option<FloatConfig>,
+    /// How partners are told what happened.
+    pub webhooks: Rules,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -109,6 +145,21 @@ pub struct IssuerConfig {
     pub keystore: PathBuf,
     /// Its password.
     pub password: SecretString,
+}
+
+/// How points are sold to prepaid partners.
+#[derive(Clone, Debug)]
+pub struct FloatConfig {
+    /// JSON-RPC endpoint of Ethereum.
+    pub ethereum_rpc_url: Url,
+    /// The network that it must be of.
+    pub ethereum_chain_id: u64,
+    /// Who is paid.
+    pub pay_to: Address,
+    /// How long a top-up waits for its payment.
+    pub payment: Duration,
+    /// What prices may be based on.
+    pub rules: PriceRules,
 }
 
 /// When to try again, and when to stop.
@@ -149,6 +200,14 @@ pub struct ProgrammeConfig {
     pub minimum_miles: u64,
     /// Most miles in one conversion.
     pub maximum_miles: u64,
+    /// Most miles of one member in a UTC day.
+    pub daily_member_miles: Option<u64>,
+    /// Most miles of one caller in a UTC day.
+    pub daily_caller_miles: Option<u64>,
+    /// What is taken for a conversion.
+    pub fee: FeeRule,
+    /// For so long after it was made a completed conversion can be disputed.
+    pub dispute_window: Duration,
     /// How its partner is spoken to.
     pub adapter: AdapterConfig,
 }
@@ -158,6 +217,8 @@ pub struct ProgrammeConfig {
 pub enum AdapterConfig {
     /// JSON over OAuth 2.0.
     Airline(AirlineConfig),
+    /// One that was made elsewhere: for measurements, and for who embeds the gateway.
+    Own(Arc<dyn Adapter>),
     /// Whatever the partner's own file says.
     Partner(PartnerConfig),
 }
@@ -228,6 +289,10 @@ struct File {
     chain: ChainFile,
     #[serde(default)]
     retry: RetryFile,
+    master_key_file: Option<PathBuf>,
+    float: Option<FloatFile>,
+    #[serde(default)]
+    webhooks: WebhooksFile,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -247,6 +312,96 @@ struct ChainFile {
 struct IssuerFile {
     keystore: PathBuf,
     password_file: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FloatFile {
+    ethereum_rpc_url: Url,
+    ethereum_chain_id: u64,
+    pay_to: String,
+    payment_hours: Option<u32>,
+    price_maximum_age_minutes: Option<u32>,
+    average_minimum_days: Option<u32>,
+}
+
+impl FloatFile {
+    fn check(self) -> Result<FloatConfig, ConfigError> {
+        let pay_to = parse_receiver(&self.pay_to)
+            .map_err(|error| wrong("float.pay_to", format!("cannot be paid: {error}")))?;
+        let hours = within("float.payment_hours", self.payment_hours, 24, 24 * 30)?;
+        let age = within(
+            "float.price_maximum_age_minutes",
+            self.price_maximum_age_minutes,
+            60,
+            60 * 24 * 7,
+        )?;
+        let minimum_days = within(
+            "float.average_minimum_days",
+            self.average_minimum_days,
+            90,
+            92,
+        )?;
+        Ok(FloatConfig {
+            ethereum_rpc_url: http_url("float.ethereum_rpc_url".to_owned(), self.ethereum_rpc_url)?,
+            ethereum_chain_id: self.ethereum_chain_id,
+            pay_to,
+            payment: Duration::from_secs(u64::from(hours).saturating_mul(3600)),
+            rules: PriceRules {
+                maximum_age_ms: i64::from(age).saturating_mul(60_000),
+                minimum_days,
+            },
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WebhooksFile {
+    timeout_milliseconds: Option<u64>,
+    pauses_seconds: Option<Vec<u64>>,
+    disable_after_hours: Option<u32>,
+    #[serde(default)]
+    allow_private_targets: bool,
+}
+
+impl WebhooksFile {
+    fn check(self) -> Result<Rules, ConfigError> {
+        let default = Rules::default();
+        let what = "webhooks.timeout_milliseconds";
+        let timeout = milliseconds(what, self.timeout_milliseconds, default.timeout)?;
+        // A claim on a job must outlast the attempt.
+        if timeout > MAX_WEBHOOK_TIMEOUT {
+            return Err(wrong(what, "must be at most 60000"));
+        }
+        let pauses = match self.pauses_seconds {
+            None => default.pauses,
+            Some(pauses) if pauses.len() <= MAX_PAUSES => pauses
+                .into_iter()
+                .map(|pause| seconds("webhooks.pauses_seconds", Some(pause), 0))
+                .collect::<Result<_, _>>()?,
+            Some(_) => {
+                let why = format!("must be at most {MAX_PAUSES} pauses");
+                return Err(wrong("webhooks.pauses_seconds", why));
+            }
+        };
+        let what = "webhooks.disable_after_hours";
+        let hours = within(what, self.disable_after_hours, 120, 24 * 90)?;
+        Ok(Rules {
+            timeout,
+            pauses,
+            patience: Duration::from_secs(u64::from(hours).saturating_mul(3600)),
+            private: self.allow_private_targets,
+        })
+    }
+}
+
+fn within(what: &str, given: Option<u32>, default: u32, most: u32) -> Result<u32, ConfigError> {
+    let given = given.unwrap_or(default);
+    if !(1..=most).contains(&given) {
+        return Err(wrong(what, format!("must be between 1 and {most}")));
+    }
+    Ok(given)
 }
 
 #[derive(Default, Deserialize)]
@@ -271,6 +426,11 @@ struct ProgrammeFile {
     points_per_mile: String,
     minimum_miles: u64,
     maximum_miles: u64,
+    daily_member_miles: Option<u64>,
+    daily_caller_miles: Option<u64>,
+    fee_basis_points: Option<u32>,
+    fee_payer: Option<String>,
+    dispute_days: Option<u32>,
     timeout_milliseconds: Option<u64>,
     visibility_milliseconds: Option<u64>,
 }
@@ -371,6 +531,20 @@ impl File {
             rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
             issuers,
         };
+        let master_key = match self.master_key_file {
+            Some(file) => Some(read_secret("the master key file", &folder.join(file))?),
+            None => None,
+        };
+        if let Some(key) = &master_key
+            && key.expose_secret().len() < MIN_MASTER_KEY_BYTES
+        {
+            return Err(wrong(
+                "master_key_file",
+                format!(
+                    "holds fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
+                ),
+            ));
+        }
         let database_password = match self.database_password_file {
             Some(file) => Some(read_secret(
                 "the database's password file",
@@ -422,6 +596,9 @@ impl File {
             conversion_wait: seconds("conversion_wait_seconds", self.conversion_wait_seconds, 20)?,
             chain,
             retry,
+            master_key,
+            float: self.float.map(FloatFile::check).transpose()?,
+            webhooks: self.webhooks.check()?,
             programmes,
             api_keys,
         })
@@ -429,7 +606,7 @@ impl File {
 }
 
 /// Names are parts of account names and of rows: short and plain.
-fn plain_name(name: &str) -> bool {
+pub(crate) fn plain_name(name: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&name.len())
         && name
             .bytes()
@@ -460,11 +637,34 @@ impl ProgrammeFile {
                 "is more than can be counted at this rate; lower it",
             ));
         }
+        let fee = FeeRule {
+            basis_points: self.fee_basis_points.unwrap_or(0),
+            payer: match self.fee_payer.as_deref() {
+                None => Payer::Member,
+                Some(name) => Payer::parse(name)
+                    .ok_or_else(|| wrong(what("fee_payer"), "must be \"member\" or \"partner\""))?,
+            },
+        };
+        if fee.basis_points >= BASIS_POINTS {
+            return Err(wrong(
+                what("fee_basis_points"),
+                format!("must be below {BASIS_POINTS}"),
+            ));
+        }
+        let dispute_days = self.dispute_days.unwrap_or(DISPUTE_DAYS);
+        if dispute_days > MAX_DISPUTE_DAYS {
+            let why = format!("must be at most {MAX_DISPUTE_DAYS}");
+            return Err(wrong(what("dispute_days"), why));
+        }
         let adapter = self.adapter(folder)?;
         Ok(ProgrammeConfig {
             rate,
             minimum_miles: self.minimum_miles,
             maximum_miles: self.maximum_miles,
+            daily_member_miles: self.daily_member_miles,
+            daily_caller_miles: self.daily_caller_miles,
+            fee,
+            dispute_window: Duration::from_secs(u64::from(dispute_days).saturating_mul(86_400)),
             adapter,
             name: self.name,
         })

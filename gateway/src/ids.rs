@@ -42,3 +42,28 @@ pub fn plausible(text: &str, prefix: &str) -> bool {
             .and_then(|rest| rest.strip_prefix('_'))
             .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
+
+/// What an API key begins with, so that one that leaks is recognised.
+pub const KEY_PREFIX: &str = "mvk_";
+/// What an access token begins with.
+pub const TOKEN_PREFIX: &str = "mvt_";
+
+/// `key_…`: the id of an API key.
+pub fn key() -> String {
+    new("key")
+}
+
+/// `top_…`: a top-up of a float.
+pub fn top_up() -> String {
+    new("top")
+}
+
+/// `evt_…`: something that a partner is told.
+pub fn event() -> String {
+    new("evt")
+}
+
+/// `whk_…`: where a partner is told.
+pub fn webhook() -> String {
+    new("whk")
+}

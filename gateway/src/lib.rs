@@ -8,12 +8,14 @@
 //! command       the verb `mileverse gateway`
 //! config        the TOML file
 //! server        everything put together, started and stopped
-//! api/          HTTP: quotes, conversions, books, health; OpenAPI
+//! api/          HTTP: quotes, conversions, floats, books, health; OpenAPI
 //! conversion/   states, the machine that moves them, the worker that resumes them
 //! issuer/       the chain's RPC and the issuer's key
 //! journal/      double entry
-//! store/        SQLite
-//! keys, problem, ids, units, clock
+//! float/        prepaid points: holding, buying, their price
+//! webhook/      telling partners what happened
+//! store/        SQLite or PostgreSQL; the job table
+//! keys, secrets, problem, ids, units, clock
 //! ```
 
 pub mod api;
@@ -21,13 +23,16 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod conversion;
+pub mod float;
 pub mod ids;
 pub mod issuer;
 pub mod journal;
 pub mod keys;
 pub mod problem;
+pub mod secrets;
 pub mod server;
 pub mod store;
 pub mod units;
+pub mod webhook;
 
 pub use command::{Command, Error, run};

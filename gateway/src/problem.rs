@@ -54,6 +54,9 @@ kinds! {
     KEY_RUNNING = CONFLICT, "request-in-progress", "The same request is still running";
     QUOTE_USED = CONFLICT, "quote-used", "The quote was used before";
     QUOTE_EXPIRED = CONFLICT, "quote-expired", "The quote has expired";
+    REFERENCE_USED = CONFLICT, "reference-used", "The reference was used before";
+    NOT_CANCELLABLE = CONFLICT, "not-cancellable", "The conversion cannot be cancelled";
+    NOT_DISPUTABLE = CONFLICT, "not-disputable", "The conversion cannot be disputed";
     TOO_LARGE = PAYLOAD_TOO_LARGE, "request-too-large", "The request is too large";
     MEDIA_TYPE_UNSUPPORTED = UNSUPPORTED_MEDIA_TYPE, "media-type-unsupported", "The body must be JSON";
     INVALID = UNPROCESSABLE_ENTITY, "invalid-request", "The request does not fit what is asked for";
@@ -71,6 +74,16 @@ kinds! {
     MEMBER_MISMATCH = UNPROCESSABLE_ENTITY, "member-mismatch", "The quote is for another member";
     CONVERSION_REFUSED = UNPROCESSABLE_ENTITY, "conversion-refused", "The partner refused the conversion";
     CONVERSION_REVERSED = UNPROCESSABLE_ENTITY, "conversion-reversed", "The conversion was reversed";
+    RATE_LIMITED = TOO_MANY_REQUESTS, "rate-limited", "Too many requests";
+    DAILY_LIMIT = UNPROCESSABLE_ENTITY, "daily-limit", "The day's limit is used up";
+    FLOAT_SHORT = CONFLICT, "float-short", "The float does not hold enough points";
+    NOT_PREPAID = CONFLICT, "not-prepaid", "This partner has no float";
+    PRICE_UNKNOWN = SERVICE_UNAVAILABLE, "price-unknown", "There is no price at the moment";
+    TOP_UPS_OFF = SERVICE_UNAVAILABLE, "top-ups-off", "Floats cannot be topped up here";
+    PAYMENT_PENDING = CONFLICT, "payment-pending", "The payment is not final yet";
+    PAYMENT_WRONG = UNPROCESSABLE_ENTITY, "payment-wrong", "This transaction does not pay this top-up";
+    TOO_MANY_WEBHOOKS = CONFLICT, "too-many-webhooks", "There are too many webhooks";
+    WEBHOOK_DISABLED = CONFLICT, "webhook-disabled", "The webhook is disabled";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The gateway failed";
     NOT_READY = SERVICE_UNAVAILABLE, "not-ready", "The gateway is not ready";
     BUSY = SERVICE_UNAVAILABLE, "busy", "The gateway is busy";

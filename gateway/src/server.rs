@@ -2,15 +2,22 @@
 
 use crate::api::{self, App};
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config::{Config, FloatConfig};
+use crate::conversion::machine::Parts;
 use crate::conversion::programme::Programme;
 use crate::conversion::{Machine, worker};
+use crate::float::ethereum::Ethereum;
+use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
+use crate::secrets::Secrets;
+use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
+use crate::webhook::deliver::Sender;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
+use secrecy::ExposeSecret;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -58,6 +65,12 @@ pub enum ServerError {
         /// Why.
         source: ChainError,
     },
+    /// No key.
+    #[error("there is no issuer's key; set \"chain.issuer_keystore\"")]
+    NoIssuer,
+    /// The client for webhooks.
+    #[error("webhooks cannot be set up: {0}")]
+    Webhooks(reqwest::Error),
     /// The server itself.
     #[error("the gateway stopped: {0}")]
     Serve(io::Error),
@@ -70,7 +83,7 @@ pub struct Server {
     machine: Arc<Machine>,
     stop: watch::Sender<bool>,
     http: JoinHandle<io::Result<()>>,
-    worker: JoinHandle<()>,
+    lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
 }
 
@@ -92,6 +105,13 @@ impl Server {
         })
         .await
         .map_err(|error| ServerError::Serve(io::Error::other(error)))??;
+        let secrets = match (&config.master_key, issuers.first()) {
+            (Some(key), _) => Secrets::new(key.expose_secret().as_bytes()),
+            (None, Some(issuer)) => issuer.secrets(),
+            (None, None) => return Err(ServerError::NoIssuer),
+        };
+        let sender = Sender::new(config.webhooks, &secrets).map_err(ServerError::Webhooks)?;
+        let seller = config.float.map(seller).transpose()?;
         let programmes = config
             .programmes
             .into_iter()
@@ -111,40 +131,46 @@ impl Server {
             ])
             .await?;
         let chain_id = identity.chain_id;
-        let machine = Arc::new(Machine::new(
+        let machine = Arc::new(Machine::new(Parts {
             store,
             chain,
             chain_id,
             issuers,
             programmes,
-            config.retry,
-            config.replica_timeout,
-        ));
+            retry: config.retry,
+            seller,
+            sender,
+            replica_timeout: config.replica_timeout,
+        }));
         machine.announce().await?;
         let (stop, stopped) = watch::channel(false);
         let app = api::router(App {
             machine: Arc::clone(&machine),
-            keys: Keys::new(config.api_keys),
+            keys: Keys::new(config.api_keys, &secrets),
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
         })
         .merge(mileverse_app::router(&url));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
-        let worker = tokio::spawn(worker::run(Arc::clone(&machine), stopped.clone()));
+        let lanes = [Lane::Money, Lane::Webhooks]
+            .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
         let mut ended = stopped;
         let http = tokio::spawn(async move {
-            axum::serve(listener, app)
-                .with_graceful_shutdown(async move {
-                    let _ = ended.wait_for(|stop| *stop).await;
-                })
-                .await
+            axum::serve(
+                listener,
+                app.into_make_service_with_connect_info::<SocketAddr>(),
+            )
+            .with_graceful_shutdown(async move {
+                let _ = ended.wait_for(|stop| *stop).await;
+            })
+            .await
         });
         Ok(Self {
             address,
             machine,
             stop,
             http,
-            worker,
+            lanes,
             beat,
         })
     }
@@ -158,15 +184,18 @@ impl Server {
     pub async fn stop(self) -> Result<(), ServerError> {
         self.stop.send_replace(true);
         let until = Instant::now() + STOP_PATIENCE;
-        let (mut http, mut worker) = (self.http, self.worker);
+        let mut http = self.http;
         let served = time::timeout_at(until, &mut http).await;
-        let worked = time::timeout_at(until, &mut worker).await;
+        for mut lane in self.lanes {
+            if time::timeout_at(until, &mut lane).await.is_err() {
+                lane.abort();
+            }
+        }
         while !self.machine.is_quiet() && Instant::now() < until {
             time::sleep(LOOK).await;
         }
-        if served.is_err() || worked.is_err() {
+        if served.is_err() {
             http.abort();
-            worker.abort();
         }
         self.beat.abort();
         // What is left is free for others at once, not only when this run is taken for dead.
@@ -181,6 +210,24 @@ impl Server {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Sets up the sale of points; nothing is asked of Ethereum yet.
+fn seller(config: FloatConfig) -> Result<Seller, ServerError> {
+    let url = config.ethereum_rpc_url;
+    let node = Chain::new(url.clone()).map_err(|source| ServerError::Chain {
+        url: url.to_string(),
+        source,
+    })?;
+    Ok(Seller {
+        ethereum: Ethereum {
+            node,
+            chain_id: config.ethereum_chain_id,
+            pay_to: config.pay_to,
+        },
+        rules: config.rules,
+        patience_ms: i64::try_from(config.payment.as_millis()).unwrap_or(i64::MAX),
+    })
 }
 
 impl Machine {

@@ -46,6 +46,86 @@ impl fmt::Display for Rate {
     }
 }
 
+/// Who pays a fee.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Payer {
+    /// The member: it is kept back of the points.
+    #[default]
+    Member,
+    /// The partner: it is owed on top of the points.
+    Partner,
+}
+
+impl Payer {
+    /// As stored and as shown.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Partner => "partner",
+        }
+    }
+
+    /// The payer of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Member, Self::Partner]
+            .into_iter()
+            .find(|payer| payer.name() == name)
+    }
+}
+
+/// What a programme takes for a conversion.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FeeRule {
+    /// Hundredths of a per cent of the points; below [`BASIS_POINTS`].
+    pub basis_points: u32,
+    /// Who pays it.
+    pub payer: Payer,
+}
+
+/// One whole, in basis points.
+pub const BASIS_POINTS: u32 = 10_000;
+
+impl FeeRule {
+    /// The fee for so many points, rounded down to a micro-point; `None` if the sum is more than
+    /// can be counted.
+    pub fn fee(self, points: MicroPoints) -> Option<Fee> {
+        let exact = u128::from(points.0).checked_mul(u128::from(self.basis_points))?;
+        let whole = exact.checked_div(u128::from(BASIS_POINTS))?;
+        let fee = Fee {
+            points: MicroPoints(u64::try_from(whole).ok()?),
+            payer: self.payer,
+        };
+        (fee.owed(points)?.0 <= MAX_AMOUNT && fee.received(points)?.0 > 0).then_some(fee)
+    }
+}
+
+/// The fee of one conversion.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Fee {
+    /// How much.
+    pub points: MicroPoints,
+    /// Who pays it.
+    pub payer: Payer,
+}
+
+impl Fee {
+    /// Of points that miles come to, those that the member receives.
+    pub fn received(self, points: MicroPoints) -> Option<MicroPoints> {
+        match self.payer {
+            Payer::Member => points.0.checked_sub(self.points.0).map(MicroPoints),
+            Payer::Partner => Some(points),
+        }
+    }
+
+    /// What the partner owes for points that miles come to: those received, and the fee.
+    pub fn owed(self, points: MicroPoints) -> Option<MicroPoints> {
+        match self.payer {
+            Payer::Member => Some(points),
+            Payer::Partner => points.0.checked_add(self.points.0).map(MicroPoints),
+        }
+    }
+}
+
 /// Why a rate is not one.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RateError {
@@ -81,6 +161,11 @@ pub fn parse_rate(text: &str) -> Result<Rate, RateError> {
         .filter(|micro| (1..=MAX_AMOUNT).contains(micro))
         .map(Rate)
         .ok_or(RateError::Range)
+}
+
+/// Reads points above zero, such as `100000` or `0.5`.
+pub fn parse_points(text: &str) -> Option<MicroPoints> {
+    parse_rate(text).ok().map(|Rate(micro)| MicroPoints(micro))
 }
 
 /// Why a string is not an amount of miles.
@@ -199,5 +284,30 @@ mod tests {
             let _ = parse_miles(&text);
             let _ = parse_rate(&text);
         }
+    }
+
+    #[test]
+    fn fees_are_rounded_down_and_nothing_is_lost() {
+        let rule = |basis_points, payer| FeeRule {
+            basis_points,
+            payer,
+        };
+        let points = MicroPoints(333);
+        let member = rule(30, Payer::Member).fee(MicroPoints(1_000_000));
+        assert_eq!(member.map(|fee| fee.points.0), Some(3_000));
+        for payer in [Payer::Member, Payer::Partner] {
+            for basis_points in [0, 1, 30, 9_999] {
+                let fee = rule(basis_points, payer).fee(points);
+                let sums = fee.and_then(|fee| {
+                    let (received, owed) = (fee.received(points)?, fee.owed(points)?);
+                    Some(owed.0 == received.0 + fee.points.0 && received.0 > 0)
+                });
+                assert_eq!(sums, Some(true), "{basis_points} {payer:?}");
+            }
+        }
+        assert_eq!(
+            rule(9_999, Payer::Partner).fee(MicroPoints(MAX_AMOUNT)),
+            None
+        );
     }
 }

@@ -15,6 +15,7 @@ use mileverse_primitives::{
     exchange,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::{Deserialize, Serialize};
@@ -161,6 +162,11 @@ fn draft(
         lane: network.lane,
     };
     exchange::exempt(&mut points);
+    let mut rewards = RewardRules {
+        pool: coins(network.quarterly_pool),
+        ..RewardRules::default()
+    };
+    exchange::exclude(&mut rewards);
     Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
@@ -174,6 +180,7 @@ fn draft(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         points,
+        fees: network.fees,
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {
@@ -187,6 +194,7 @@ fn draft(
             reward_per_epoch: coins(network.reward_per_epoch),
             ..StakingRules::default()
         },
+        rewards,
         allocations: Vec::new(),
         contracts: exchange::contracts(),
     })

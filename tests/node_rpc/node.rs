@@ -18,8 +18,10 @@ use mileverse_primitives::{
     address::POINTS,
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
 };
 use std::{
@@ -76,6 +78,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
@@ -93,6 +96,7 @@ impl Node {
             },
             // Enough to pay for gas that costs something.
             contracts: exchange::contracts(),
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),

@@ -1,7 +1,7 @@
 //! The member's wallet: keys, balances, transfers, the bridge, stake and votes.
 //!
 //! [`client`] does the work and is what other crates use; [`Command`] is `mileverse wallet`,
-//! [`delegate`] is `mileverse delegate`.
+//! [`delegate`] is `mileverse delegate`, [`rewards`] is `mileverse rewards`.
 //! [`units`] is the one place where decimal text becomes integers; [`keystore`] the one place
 //! where private keys are read and written.
 
@@ -9,6 +9,7 @@ pub mod client;
 pub mod delegate;
 pub mod keystore;
 pub mod review;
+pub mod rewards;
 pub mod rpc;
 pub mod transaction;
 pub mod units;

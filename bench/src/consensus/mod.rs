@@ -11,7 +11,6 @@ use crate::{
     output,
 };
 use clap::Args;
-use mileverse_consensus::block::MAX_TRANSACTIONS;
 
 /// Most validators that run as processes of one machine.
 const MOST_PROCESSES: usize = 16;
@@ -77,12 +76,7 @@ fn check(command: &Command) -> Result<Pace, Error> {
     }
     within("latency-ms", command.latency_ms, (0, 2000), "")?;
     within("blocks", command.blocks, (2, 10_000), "")?;
-    within(
-        "load",
-        command.load,
-        (1, 64.min(MAX_TRANSACTIONS as u64)),
-        "",
-    )?;
+    within("load", command.load, (1, 64), "")?;
     within("idle-seconds", command.idle_seconds, (0, 3600), "")?;
     let sample =
         mileverse_fixtures::genesis::sample().map_err(|error| Error::Setup(error.to_string()))?;

@@ -10,6 +10,7 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     genesis::{self, EPOCH_BLOCKS_PER_MEMBER, EthereumSide, Genesis, Issuer},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use serde::Serialize;
@@ -135,6 +136,7 @@ impl Plan {
                 daily_quota: U256::from(u64::MAX),
             }],
             points: PointsRules::paid_to(FEES),
+            fees: sample.fees,
             bridge: BridgeRules::default(),
             ethereum: EthereumSide {
                 chain_id: ETHEREUM_CHAIN_ID,
@@ -147,6 +149,7 @@ impl Plan {
                 ..StakingRules::default()
             },
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         Ok(Self {

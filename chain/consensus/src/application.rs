@@ -14,11 +14,9 @@
 //! Everything here is the same on every machine. What depends on this machine, its clock and its
 //! Ethereum endpoint, is asked before the first vote, in `consensus::witness`.
 
+use crate::watch;
 use crate::{
-    block::{
-        self, Block, BlockContext, Digest, Directory, EpochInfo, MAX_BLOCK_BYTES, MAX_TRANSACTIONS,
-        Payload, PublicKey,
-    },
+    block::{self, Block, BlockContext, Digest, Directory, EpochInfo, Payload, PublicKey},
     committee::First,
     duties::Duties,
     ethereum::EthereumView,
@@ -61,7 +59,6 @@ use std::{
     time::Duration,
 };
 use thiserror::Error;
-use tokio::sync::watch;
 
 /// The certificates' signing scheme: BLS12-381 threshold signatures, 48 bytes each.
 pub type Scheme = standard::Scheme<PublicKey, MinSig>;
@@ -558,10 +555,11 @@ where
             turn,
             checkpoint: self.offers().choose(self.shared.ethereum.newest(), known),
         };
+        let limits = self.shared.genesis.limits();
         let candidates = self
             .shared
             .mempool
-            .candidates(MAX_TRANSACTIONS, MAX_BLOCK_BYTES);
+            .candidates(limits.transactions(), limits.bytes());
         let executor = &self.shared.executor;
         let built = loop {
             let built = executor

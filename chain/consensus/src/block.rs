@@ -11,8 +11,8 @@
 //! block by its digest gets that block or none. The proposer's signature stands outside the digest
 //! and is checked before the first vote.
 //!
-//! Limits: [`MAX_BLOCK_BYTES`] for all transactions together, [`MAX_TRANSACTIONS`] of them, and the
-//! system section's own, which follow from the largest committee.
+//! Limits: the transactions' follow from the genesis file's gas limit ([`BlockLimits`]), the system
+//! section's from the largest committee.
 
 use crate::{
     rotation::{Endorsement, application::RotatingBlock},
@@ -41,6 +41,7 @@ use mileverse_primitives::{
     address::STAKING,
     checkpoint::Checkpoint,
     header::{self, Header, Turn},
+    limits::{BlockLimits, MAX_TRANSACTION_LENGTH},
     vote::SIGNATURE_LENGTH,
 };
 
@@ -58,11 +59,6 @@ pub type Output = feldman_desmedt::Output<MinSig, PublicKey>;
 pub type Payload = types::Payload<MinSig, PublicKey, Directory>;
 /// Who takes part in an epoch.
 pub type EpochInfo = types::EpochInfo<MinSig, PublicKey, Directory>;
-
-/// Most bytes of transactions in one block.
-pub const MAX_BLOCK_BYTES: usize = 2 * 1024 * 1024;
-/// Most transactions in one block.
-pub const MAX_TRANSACTIONS: usize = 16_384;
 
 /// Header, transactions, and what consensus adds.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -143,25 +139,25 @@ impl Block {
     /// When the bytes are not a block.
     pub fn read_own(bytes: &[u8]) -> Result<Self, CodecError> {
         let mut rest = Copying(bytes);
-        let block = Self::read_shape(&mut rest)?;
+        let block = Self::read_shape(&mut rest, BlockLimits::MOST)?;
         if rest.has_remaining() {
             return Err(CodecError::ExtraData(rest.remaining()));
         }
         Ok(block)
     }
 
-    fn read_shape(buf: &mut impl Buf) -> Result<Self, CodecError> {
+    fn read_shape(buf: &mut impl Buf, limits: BlockLimits) -> Result<Self, CodecError> {
         let header = Vec::<u8>::read_cfg(buf, &(RangeCfg::new(0..=header::MAX_LENGTH), ()))?;
         let header = Header::decode(&header).map_err(|_| CodecError::Invalid("Block", "header"))?;
         let signature = <[u8; SIGNATURE_LENGTH]>::read(buf)?;
         let transactions = Vec::<Bytes>::read_cfg(
             buf,
             &(
-                RangeCfg::new(0..=MAX_TRANSACTIONS),
-                RangeCfg::new(1..=MAX_BLOCK_BYTES),
+                RangeCfg::new(0..=limits.transactions()),
+                RangeCfg::new(1..=MAX_TRANSACTION_LENGTH),
             ),
         )?;
-        if transactions.iter().map(Bytes::len).sum::<usize>() > MAX_BLOCK_BYTES {
+        if transactions.iter().map(Bytes::len).sum::<usize>() > limits.bytes() {
             return Err(CodecError::Invalid("Block", "too many bytes"));
         }
         let system = System::read(buf)?;
@@ -249,10 +245,10 @@ impl EncodeSize for Block {
 }
 
 impl Read for Block {
-    type Cfg = ();
+    type Cfg = BlockLimits;
 
-    fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, CodecError> {
-        let block = Self::read_shape(buf)?;
+    fn read_cfg(buf: &mut impl Buf, limits: &BlockLimits) -> Result<Self, CodecError> {
+        let block = Self::read_shape(buf, *limits)?;
         if block.header.system_root != block.system.root() {
             return Err(CodecError::Invalid("Block", "system section"));
         }
@@ -307,13 +303,13 @@ impl ReshareBlock for Block {
 }
 
 impl BoundedBlock for Block {
-    fn max_encode_size((): &()) -> usize {
+    fn max_encode_size(limits: &BlockLimits) -> usize {
         // Each length prefix is a varint of at most ten bytes.
         10 + header::MAX_LENGTH
             + SIGNATURE_LENGTH
             + 10
-            + MAX_TRANSACTIONS * 10
-            + MAX_BLOCK_BYTES
+            + limits.transactions() * 10
+            + limits.bytes()
             + system::max_bytes()
     }
 }
@@ -329,11 +325,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::signature;
-    use commonware_codec::Encode as _;
+    use commonware_codec::{Decode as _, Encode as _};
     use commonware_cryptography::Signer as _;
     use mileverse_primitives::header::StateCommitment;
 
     const CHAIN_ID: u64 = 77_771;
+    const LIMITS: BlockLimits = BlockLimits::of(30_000_000);
 
     fn block(transactions: Vec<Bytes>) -> Block {
         let key = ed25519::PrivateKey::from_seed(1);
@@ -372,8 +369,11 @@ mod tests {
         let block = block(vec![Bytes::from_static(b"one"), Bytes::from_static(b"two")]);
         let bytes = block.encode();
         assert_eq!(bytes.len(), block.encode_size());
-        assert!(bytes.len() <= Block::max_encode_size(&()));
-        assert_eq!(Block::decode(Copying(bytes.as_ref())).unwrap(), block);
+        assert!(bytes.len() <= Block::max_encode_size(&LIMITS));
+        assert_eq!(
+            Block::decode_cfg(Copying(bytes.as_ref()), &LIMITS).unwrap(),
+            block
+        );
         assert_eq!(Block::read_own(&bytes).unwrap(), block);
         assert!(Block::read_own(&[bytes.as_ref(), &[0]].concat()).is_err());
     }
@@ -386,7 +386,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut bent = bytes.clone();
             bent[at] ^= 1;
-            let Ok(other) = Block::decode(Copying(bent.as_slice())) else {
+            let Ok(other) = Block::decode_cfg(Copying(bent.as_slice()), &LIMITS) else {
                 continue;
             };
             let same = other.header == block.header;

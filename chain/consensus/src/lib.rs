@@ -39,3 +39,4 @@ pub mod signature;
 pub mod state;
 pub mod sync;
 pub mod system;
+pub mod watch;

@@ -8,7 +8,7 @@ use alloy::{
     primitives::TxKind,
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
-use mileverse_consensus::mempool::{MAX_PER_SENDER, MAX_TOTAL, Mempool, Refusal, Sender, recover};
+use mileverse_consensus::mempool::{Mempool, Purse, Refusal, Sender, recover};
 use mileverse_execution::{Transaction, TransactionError};
 use mileverse_primitives::{Address, U256, keccak256};
 use proptest::prelude::*;
@@ -18,6 +18,10 @@ const CHAIN_ID: u64 = 77_771;
 const RICH: Sender = Sender {
     nonce: 0,
     balance: U256::from_limbs([u64::MAX, 0, 0, 0]),
+    purse: Purse {
+        held: U256::ZERO,
+        cost: U256::ZERO,
+    },
 };
 
 fn signer(seed: u8) -> PrivateKeySigner {
@@ -107,12 +111,13 @@ fn what_can_never_run_is_refused() {
         pool.add(transaction(&one, 2, 0, 21_000), used),
         Err(Refusal::NonceTooLow { next: 3, actual: 2 })
     );
-    let far = MAX_PER_SENDER as u64;
+    let far = pool.capacity().per_sender as u64;
     assert_eq!(
         pool.add(transaction(&one, far, 0, 21_000), RICH),
         Err(Refusal::NonceTooHigh {
             next: 0,
-            actual: far
+            actual: far,
+            most: far
         })
     );
     assert_eq!(
@@ -149,33 +154,40 @@ fn a_final_block_clears_what_it_used() {
 #[test]
 fn a_full_pool_makes_room_for_who_pays_more() {
     let pool = Mempool::new(30_000_000);
-    let per_sender = MAX_PER_SENDER as u64;
-    let senders = MAX_TOTAL / MAX_PER_SENDER;
+    let capacity = pool.capacity();
+    let per_sender = capacity.per_sender as u64;
+    let senders = capacity.transactions.div_ceil(capacity.per_sender);
     let fake = |sender: usize, nonce: u64, fee: u128| {
         let signer = PrivateKeySigner::from_bytes(&keccak256(sender.to_be_bytes())).unwrap();
         transaction(&signer, nonce, fee, 21_000)
     };
     for sender in 0..senders {
-        for nonce in 0..per_sender {
+        for nonce in (0..per_sender).take(capacity.transactions - pool.len()) {
             pool.add(fake(sender, nonce, 5), RICH).unwrap();
         }
     }
-    assert_eq!(pool.len(), MAX_TOTAL);
+    assert_eq!(pool.len(), capacity.transactions);
     let late = senders;
     assert_eq!(
         pool.add(fake(late, 0, 4), RICH),
         Err(Refusal::Underpriced { tip: 4, least: 5 })
     );
     assert_eq!(pool.add(fake(late, 0, 5), RICH), Err(Refusal::Full));
+    let held = |pool: &Mempool| -> Vec<usize> {
+        (0..senders)
+            .map(|sender| pool.waiting_of(fake(sender, 0, 5).sender()))
+            .map(|waiting| {
+                assert!(waiting.queued.is_empty(), "only a last one goes");
+                waiting.pending.len()
+            })
+            .collect()
+    };
+    let before = held(&pool);
     pool.add(fake(late, 0, 6), RICH).unwrap();
-    assert_eq!(pool.len(), MAX_TOTAL);
-    let lost: Vec<_> = (0..senders)
-        .map(|sender| pool.waiting_of(fake(sender, 0, 5).sender()))
-        .filter(|waiting| waiting.pending.len() < MAX_PER_SENDER)
-        .collect();
-    assert_eq!(lost.len(), 1);
-    assert_eq!(lost[0].pending.len(), MAX_PER_SENDER - 1);
-    assert!(lost[0].queued.is_empty(), "it was a last one");
+    assert_eq!(pool.len(), capacity.transactions);
+    let after = held(&pool);
+    let lost = before.iter().zip(&after).filter(|(was, is)| was != is);
+    assert_eq!(lost.map(|(was, is)| was - is).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
@@ -191,17 +203,74 @@ fn what_cannot_be_valid_is_not_held() {
     );
     // All that waits of a sender must be covered at once.
     let balance = U256::from(2 * 21_000);
-    let sender = Sender { nonce: 0, balance };
+    let sender = Sender {
+        balance,
+        ..Sender::default()
+    };
     pool.add(transaction(&one, 0, 1, 21_000), sender).unwrap();
     pool.add(transaction(&one, 1, 1, 21_000), sender).unwrap();
     assert!(matches!(
         pool.add(transaction(&one, 2, 1, 21_000), sender),
         Err(Refusal::InsufficientFunds { .. })
     ));
-    // A dead one is forgotten and leaves a gap behind it.
+    // A dead one is forgotten with what builds on it, which would keep its place for nothing.
     let dead = pool.candidates(1, 1 << 20)[0].hash();
     pool.forget(&[dead]);
-    assert_eq!(pool.counts(), (0, 1));
+    assert!(pool.is_empty());
+}
+
+/// Points pay for gas after the transaction, so what waits must be covered before.
+#[test]
+fn all_that_waits_of_a_sender_is_covered_by_its_points() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    let purse = |held: u64, cost: u64| Sender {
+        purse: Purse {
+            held: U256::from(held),
+            cost: U256::from(cost),
+        },
+        ..Sender::default()
+    };
+    pool.add(transaction(&one, 0, 0, 21_000), purse(100, 60))
+        .unwrap();
+    assert_eq!(
+        pool.add(transaction(&one, 1, 0, 21_000), purse(100, 41)),
+        Err(Refusal::InsufficientPoints {
+            held: U256::from(100),
+            queued: U256::from(60),
+            cost: U256::from(41)
+        })
+    );
+    pool.add(transaction(&one, 1, 0, 21_000), purse(100, 40))
+        .unwrap();
+    // Whoever is exempt waits without any.
+    pool.add(transaction(&one, 2, 0, 21_000), purse(0, 0))
+        .unwrap();
+    // What is final costs nothing any more, whoever tells it.
+    let later = Sender {
+        nonce: 1,
+        ..purse(100, 60)
+    };
+    pool.add(transaction(&one, 3, 0, 21_000), later).unwrap();
+    pool.on_final([(one.address(), 4)]);
+    pool.add(transaction(&one, 4, 0, 21_000), purse(100, 100))
+        .unwrap();
+}
+
+/// A busy issuer keeps blocks full alone, and neither it nor nobody's transactions slow it down:
+/// adding is no slower for the last than for the first.
+#[test]
+fn one_sender_may_keep_thousands_waiting() {
+    let pool = Mempool::new(600_000_000);
+    let one = signer(1);
+    let most = pool.capacity().per_sender as u64;
+    assert!(most > 5_000, "{most}");
+    let template = transaction(&one, 0, 0, 21_000);
+    pool.add(template, RICH).unwrap();
+    for nonce in 1..most {
+        pool.add(transaction(&one, nonce, 0, 21_000), RICH).unwrap();
+    }
+    assert_eq!(pool.candidates(usize::MAX, usize::MAX).len() as u64, most);
 }
 
 #[tokio::test]
@@ -305,6 +374,7 @@ proptest! {
                 Step::Forget { sender, nonce } => {
                     if let Some(gone) = model.remove(&(sender, nonce)) {
                         pool.forget(&[gone.hash()]);
+                        model.retain(|(of, at), _| *of != sender || *at < nonce);
                     }
                 }
             }

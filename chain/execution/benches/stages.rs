@@ -26,9 +26,11 @@ use mileverse_primitives::{
     abi::{ICoin, IPoints},
     address::POINTS,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{MICRO, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::{Allocation, StakingRules, coins},
 };
@@ -101,6 +103,7 @@ impl World {
                 output: Bytes::from_static(&[1]),
             },
             points: PointsRules::paid_to(Address::repeat_byte(0x77)),
+            fees: FeeRules::default(),
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
@@ -114,6 +117,7 @@ impl World {
             },
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: allocations.collect(),
         };
         let executor = Executor::new(&genesis);

@@ -248,6 +248,19 @@ impl Cache {
         }
     }
 
+    /// Accounts whose coin the block changed, ascending, with what they had before it.
+    pub(crate) fn moved(&self) -> Vec<(Address, U256)> {
+        let balance = |account: Option<Account>| account.unwrap_or_default().balance;
+        let mut moved: Vec<_> = self
+            .accounts
+            .iter()
+            .filter(|(_, entry)| balance(entry.committed) != balance(entry.current))
+            .map(|(address, entry)| (*address, balance(entry.committed)))
+            .collect();
+        moved.sort_unstable();
+        moved
+    }
+
     /// What the block changed.
     pub(crate) fn changes(&self) -> Changes {
         let mut changes = self.differences(|entry| entry.current, |entry| entry.current);

@@ -3,7 +3,8 @@
 //! Rules of a block, beside Ethereum's own (Osaka, base fee 0, no blobs, no withdrawals):
 //!
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
-//!   attestations are counted;
+//!   attestations are counted; a quarter that is over is closed, and some holders are paid for the
+//!   quarters that are (`rewards`);
 //! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
 //!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
@@ -11,7 +12,9 @@
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
 //! - the whole price of gas goes to the beneficiary; a price of zero is valid;
-//! - a transaction to the points module with a price of zero pays with points (`lane`).
+//! - a transaction to the points module with a price of zero pays with points, and so does the
+//!   bridge's `send` of points (`lane`);
+//! - all others have `contractBp` of the block's gas.
 
 use crate::{
     call::{CallOutcome, CallRequest, EstimateOutcome},
@@ -23,6 +26,7 @@ use crate::{
             announce::{NewKey, announce_key},
             checkpoint, outbox,
         },
+        rewards::{self, read::RewardsStanding},
         rotation::{self, Rotations},
         staking,
     },
@@ -41,6 +45,7 @@ use mileverse_primitives::{
     checkpoint::Checkpoint,
     genesis::Genesis,
     header::Turn,
+    limits::LEAST_GAS,
     outbox::{Frontier, root},
     vote::Attestation,
 };
@@ -49,8 +54,6 @@ use revm::context::TxEnv;
 mod trace;
 use std::{net::SocketAddr, sync::Arc};
 
-/// Least gas that any transaction uses.
-const LEAST_GAS: u64 = 21_000;
 /// What a nested call may hold back when it sends value (EIP-150); geth's estimate adds it.
 const CALL_STIPEND: u64 = 2_300;
 
@@ -216,6 +219,15 @@ impl Executor {
         rotation::read(state).await
     }
 
+    /// Where the quarterly rewards stand.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn rewards(&self, state: &impl StateReader) -> Result<RewardsStanding, ReadError> {
+        rewards::read::standing(&self.config, state).await
+    }
+
     /// Whether the candidate that has or had `key` is out for good, for a double proposal.
     ///
     /// # Errors
@@ -285,9 +297,9 @@ impl Executor {
         Ok((taken, output, dead))
     }
 
-    /// Why no block on top of `state` takes this transaction, as far as gas is paid with points: a
-    /// sentence for its sender. The rule is the one that blocks are built and checked by. For the
-    /// mempool.
+    /// What a transaction may cost in points, or why no block on top of `state` takes it, as far as its
+    /// gas is concerned: a sentence for its sender. The rules are those that blocks are built and
+    /// checked by. For the mempool.
     ///
     /// # Errors
     ///
@@ -296,14 +308,28 @@ impl Executor {
         &self,
         state: &impl StateReader,
         transaction: &Transaction,
-    ) -> Result<Option<String>, ReadError> {
+    ) -> Result<Result<Fare, String>, ReadError> {
+        let block_gas = self.config.gas_limit;
         let Some(lane) = Lane::of(&self.config, transaction) else {
-            return Ok(None);
+            // More than the whole block has words of geth's.
+            let fits = if transaction.gas_limit() > block_gas {
+                Ok(())
+            } else {
+                outside_fits(&self.config, transaction, block_gas, 0)
+            };
+            return Ok(fits
+                .map(|()| Fare::default())
+                .map_err(|refusal| refusal.reason));
         };
         let (module, slot) = lane.purse();
         let held = state::storage(state, module, slot).await?;
-        let checked = lane.check(held, self.config.gas_limit, 0);
-        Ok(checked.err().map(|refusal| refusal.reason))
+        let checked = lane.fits(block_gas, 0).and_then(|()| lane.covers(held));
+        Ok(checked
+            .map(|()| Fare {
+                held,
+                cost: lane.reserve(),
+            })
+            .map_err(|refusal| refusal.reason))
     }
 
     /// Tries a call on top of `state`, as if in `block`, and keeps nothing.
@@ -388,6 +414,38 @@ impl Executor {
     }
 }
 
+/// Whether a block of `block_gas`, which has used `used` outside of the lane, has room for a
+/// transaction outside of it.
+fn outside_fits(
+    config: &Config,
+    transaction: &Transaction,
+    block_gas: u64,
+    used: u64,
+) -> Result<(), Refusal> {
+    let share = config.fees.contract_gas(block_gas);
+    let left = share.saturating_sub(used);
+    if transaction.gas_limit() <= left {
+        return Ok(());
+    }
+    Err(Refusal {
+        reason: format!(
+            "its gas limit is {}, the block has {left} left for transactions that do not pay with points; \
+             send it with a lower gas limit",
+            transaction.gas_limit()
+        ),
+        permanent: transaction.gas_limit() > share,
+    })
+}
+
+/// What a transaction that pays with points may cost its sender.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Fare {
+    /// Micro-points that the sender has.
+    pub held: U256,
+    /// Micro-points that the transaction may cost.
+    pub cost: U256,
+}
+
 /// A block being filled.
 struct Work<'a, R> {
     config: Arc<Config>,
@@ -411,6 +469,9 @@ impl<'a, R: StateReader> Work<'a, R> {
         let context = staking::Context::new(&config, block.height);
         session
             .work(|ledger| staking::block::begin(ledger, &context, &block))
+            .await?;
+        session
+            .work(|ledger| rewards::block::begin(ledger, &config.rewards, &block))
             .await?;
         let first_leaf = outbox::size(&mut session).await?;
         Ok(Self {
@@ -445,9 +506,19 @@ impl<'a, R: StateReader> Work<'a, R> {
         }
         let lane = Lane::of(&self.config, transaction);
         if let Some(lane) = &lane {
+            if let Err(refusal) = lane.fits(self.block.gas_limit, self.lane_gas_used) {
+                return Ok(Err(refusal));
+            }
             let (module, slot) = lane.purse();
             let held = self.session.load(module, slot).await?;
-            if let Err(refusal) = lane.check(held, self.block.gas_limit, self.lane_gas_used) {
+            if let Err(refusal) = lane.covers(held) {
+                return Ok(Err(refusal));
+            }
+        }
+        if lane.is_none() {
+            let used = self.gas_used.saturating_sub(self.lane_gas_used);
+            let fits = outside_fits(&self.config, transaction, self.block.gas_limit, used);
+            if let Err(refusal) = fits {
                 return Ok(Err(refusal));
             }
         }
@@ -531,6 +602,11 @@ impl<'a, R: StateReader> Work<'a, R> {
                 rotation::end(ledger, &self.config, block)?;
                 staking::block::end(ledger, &context, block, fees)
             })
+            .await?;
+        // Whatever changed an account's coin in this block, it is here.
+        let moved = self.session.cache.moved();
+        self.session
+            .work(|ledger| rewards::block::end(ledger, &moved))
             .await?;
         let mut packets = sent_packets(self.first_leaf, &self.receipts);
         if let Some(new) = &self.block.new_key {

@@ -1,9 +1,10 @@
-//! The lane: transactions to the points module with a gas price of zero, which pay with points.
+//! The lane: transactions with a gas price of zero that pay with points. Those are calls of the points
+//! module, and the bridge's `send` of points.
 //!
 //! | what became of it | what its sender owes |
 //! |---|---|
 //! | it failed | `price` micro-points for each gas that it used |
-//! | it succeeded and moved no amount (approve, permit, cancel, …) | the same |
+//! | it succeeded and moved no amount (approve, permit, cancel, …), or sent points over the bridge | the same |
 //! | it succeeded and moved an amount | `least` for each transfer, less the fees that went to the receiver of fees |
 //!
 //! So whoever holds only points needs no coin, a transfer of a point or more costs its fee and
@@ -14,7 +15,7 @@
 //! A block takes such a transaction only while the lane's share of the block's gas has room for its
 //! gas limit, and only from an account that holds its gas limit times `price` before it. A transfer
 //! that leaves less than is owed pays what is left: owing never undoes a transfer. Proposer,
-//! verifier and mempool ask the same function ([`Lane::check`]).
+//! verifier and mempool ask the same functions ([`Lane::fits`], [`Lane::covers`]).
 
 use crate::{
     modules::{Config, points},
@@ -24,18 +25,46 @@ use crate::{
 use alloy::{
     consensus::Transaction as _,
     primitives::{Address, B256, Log, LogData, U256},
-    sol_types::SolEvent,
+    sol_types::{SolCall as _, SolEvent},
 };
 use mileverse_primitives::{
-    abi::IPoints,
-    address::POINTS,
-    genesis::BASIS_POINTS,
+    abi::{IBridge, IPoints},
+    address::{BRIDGE, POINTS},
+    fees::share,
     points::{Lane as Terms, MICRO},
 };
+
+/// What a transaction in the lane does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Errand {
+    /// It calls the points module.
+    Points,
+    /// It sends points over the bridge.
+    Bridge,
+}
+
+impl Errand {
+    /// Whoever holds only points needs no other calls.
+    fn of(transaction: &Transaction) -> Option<Self> {
+        let envelope = transaction.envelope();
+        match envelope.to()? {
+            POINTS => Some(Self::Points),
+            BRIDGE => {
+                let (selector, rest) = envelope.input().split_first_chunk()?;
+                let (token, _) = rest.split_first_chunk::<32>()?;
+                let sends =
+                    *selector == IBridge::sendCall::SELECTOR && *token == POINTS.into_word().0;
+                sends.then_some(Self::Bridge)
+            }
+            _ => None,
+        }
+    }
+}
 
 /// A transaction in the lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lane {
+    errand: Errand,
     sender: Address,
     /// Where its points stand.
     purse: (Address, U256),
@@ -49,12 +78,14 @@ pub(crate) struct Lane {
 impl Lane {
     /// The lane's view of a transaction; `None` if it is not in the lane.
     pub(crate) fn of(config: &Config, transaction: &Transaction) -> Option<Self> {
-        if transaction.effective_gas_price() > 0 || transaction.envelope().to() != Some(POINTS) {
+        if transaction.effective_gas_price() > 0 {
             return None;
         }
+        let errand = Errand::of(transaction)?;
         let sender = transaction.sender();
         let rules = &config.points;
         Some(Self {
+            errand,
             sender,
             purse: points::balance_slot(sender),
             gas_limit: transaction.gas_limit(),
@@ -76,38 +107,44 @@ impl Lane {
         points::balance_slot(self.receiver)
     }
 
-    /// Whether a block of `block_gas`, whose lane has used `lane_gas`, takes the transaction from an
-    /// account that holds `held` points.
-    pub(crate) fn check(&self, held: U256, block_gas: u64, lane_gas: u64) -> Result<(), Refusal> {
-        let share = share_of(block_gas, self.terms.share_bp);
+    /// Whether a block of `block_gas`, whose lane has used `lane_gas`, has room for the transaction.
+    pub(crate) fn fits(&self, block_gas: u64, lane_gas: u64) -> Result<(), Refusal> {
+        let share = share(block_gas, self.terms.share_bp);
         let left = share.saturating_sub(lane_gas);
-        if self.gas_limit > left {
-            return Err(Refusal {
-                reason: format!(
-                    "its gas limit is {}, the block has {left} left for transactions that pay with points; \
-                     send it with a lower gas limit, or with a gas price",
-                    self.gas_limit
-                ),
-                permanent: self.gas_limit > share,
-            });
+        if self.gas_limit <= left {
+            return Ok(());
         }
+        Err(Refusal {
+            reason: format!(
+                "its gas limit is {}, the block has {left} left for transactions that pay with points; \
+                 send it with a lower gas limit, or with a gas price",
+                self.gas_limit
+            ),
+            permanent: self.gas_limit > share,
+        })
+    }
+
+    /// Whether an account that holds `held` points can pay for it.
+    pub(crate) fn covers(&self, held: U256) -> Result<(), Refusal> {
         let reserve = self.reserve();
-        if held < reserve {
-            return Err(Refusal {
-                reason: format!(
-                    "the account holds {} points and this transaction may cost {}; \
-                     get more points, set a lower gas limit, or pay a gas price in MVC",
-                    decimal(held),
-                    decimal(reserve)
-                ),
-                permanent: false,
-            });
+        if held >= reserve {
+            return Ok(());
         }
-        Ok(())
+        Err(Refusal {
+            reason: format!(
+                "the account holds {} points and this transaction may cost {}; \
+                 get more points, set a lower gas limit, or pay a gas price in MVC",
+                decimal(held),
+                decimal(reserve)
+            ),
+            // Who gets more points sends it again. Kept, it would cost nothing to fill pools with
+            // transactions of points that have moved on.
+            permanent: true,
+        })
     }
 
     /// What the sender must hold before.
-    fn reserve(&self) -> U256 {
+    pub(crate) fn reserve(&self) -> U256 {
         if self.free {
             U256::ZERO
         } else {
@@ -121,7 +158,8 @@ impl Lane {
             return U256::ZERO;
         }
         let for_gas = || U256::from(gas_used).saturating_mul(U256::from(self.terms.price));
-        if !success {
+        // The bridge takes no share of what it moves, so only the gas is left to pay for.
+        if !success || self.errand == Errand::Bridge {
             return for_gas();
         }
         let told = Told::of(logs, self.receiver);
@@ -146,13 +184,6 @@ impl Lane {
             data: event.encode_log_data(),
         }
     }
-}
-
-/// The lane's part of a block's gas, rounded down.
-fn share_of(block_gas: u64, share_bp: u16) -> u64 {
-    let share = u128::from(block_gas) * u128::from(share_bp) / u128::from(BASIS_POINTS);
-    // A share is never more than the whole.
-    u64::try_from(share).unwrap_or(block_gas)
 }
 
 /// What a transaction's events say about points that moved.

@@ -22,7 +22,7 @@
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
 //! | `words` | refusals in geth's words |
-//! | `modules` | system modules: points, coin, bridge, staking |
+//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards |
 
 mod cache;
 mod call;
@@ -40,8 +40,8 @@ mod words;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Elected, Executor, NextEpoch};
-pub use modules::{bridge::announce::NewKey, rotation::Rotations};
+pub use executor::{BlockInput, BlockOutput, Elected, Executor, Fare, NextEpoch};
+pub use modules::{bridge::announce::NewKey, rewards::read::RewardsStanding, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};

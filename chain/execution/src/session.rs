@@ -9,7 +9,7 @@ use crate::{
         self, Config,
         bridge::checkpoint,
         host::Fault,
-        ledger::{Books, Scratch},
+        ledger::{Books, Scratch, Written},
         slot::Slot,
     },
     state::{Account, StateReader},
@@ -28,7 +28,6 @@ use revm::{
     state::EvmState,
 };
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
@@ -264,7 +263,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault> + Send,
     ) -> Result<(), BlockError> {
         loop {
-            let (done, words) =
+            let (done, written) =
                 poll_fn(|context| Poll::Ready(self.attempt_work(&logic, context))).await;
             if !self.cache.is_complete() {
                 self.cache.fetch(self.reader).await?;
@@ -272,8 +271,13 @@ impl<'a, R: StateReader> Session<'a, R> {
             }
             return match done {
                 Ok(()) => {
-                    for (slot, word) in words {
+                    for (slot, word) in written.words {
                         self.cache.store(slot.module(), slot.key(), word);
+                    }
+                    for (address, balance) in written.balances {
+                        let account = self.cache.known_account(address).unwrap_or_default();
+                        let account = Account { balance, ..account };
+                        self.cache.set_account(address, account);
                     }
                     Ok(())
                 }
@@ -289,7 +293,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         &mut self,
         logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault>,
         context: &mut Context<'_>,
-    ) -> (Result<(), Fault>, BTreeMap<Slot, U256>) {
+    ) -> (Result<(), Fault>, Written) {
         let reader = self.reader;
         let mut books = Books {
             view: View {
@@ -299,7 +303,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         };
         let mut scratch = Scratch::new(&mut books);
         let done = logic(&mut scratch);
-        (done, scratch.into_words())
+        (done, scratch.into_written())
     }
 
     /// What the modules know of the chain.

@@ -14,8 +14,7 @@ use revm::context_interface::cfg::gas::calculate_initial_tx_gas;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Longest encoded transaction: 128 KiB, as Ethereum's pools have it.
-pub const MAX_TRANSACTION_LENGTH: usize = 128 * 1024;
+pub use mileverse_primitives::limits::MAX_TRANSACTION_LENGTH;
 
 /// Why bytes are not a transaction of this chain.
 #[derive(Clone, Debug, Error, Eq, PartialEq)]

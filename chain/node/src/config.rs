@@ -121,6 +121,11 @@ pub struct Peer {
 }
 
 impl Config {
+    /// Where consensus keeps its files.
+    pub fn storage(&self) -> PathBuf {
+        self.data_dir.join("consensus")
+    }
+
     /// Reads a configuration file and makes its paths absolute to the file.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = read_limited(path)?;

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod secrets;
 
 mod error;
+mod leftovers;
 
 pub use command::{Command, genesis, run};
 pub use error::Error;

@@ -11,8 +11,10 @@ use mileverse_node::{
 use mileverse_primitives::{
     Address, B256,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Seat},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{StakingRules, coins},
 };
 use std::{
@@ -61,6 +63,7 @@ impl Setup {
             epoch_blocks: 16,
             committee: dealing.committee(seats),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: Vec::new(),
             ethereum: EthereumSide {
                 chain_id: 1,
@@ -71,6 +74,7 @@ impl Setup {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: Vec::new(),
         };
         let setup = Self {

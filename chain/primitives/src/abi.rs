@@ -7,10 +7,12 @@
 )]
 
 mod points;
+mod rewards;
 mod rotation;
 mod staking;
 mod valves;
 pub use points::IPoints;
+pub use rewards::IRewards;
 pub use rotation::IRotation;
 pub use staking::IStaking;
 pub use valves::IValves;

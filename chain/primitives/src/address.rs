@@ -15,6 +15,8 @@ pub const BRIDGE: Address = address!("4d56000000000000000000000000000000000003")
 pub const STAKING: Address = address!("4d56000000000000000000000000000000000004");
 /// Rotation: requests for a new group key, and all keys there were.
 pub const ROTATION: Address = address!("4d56000000000000000000000000000000000005");
+/// Rewards: what holders of the coin are paid each quarter.
+pub const REWARDS: Address = address!("4d56000000000000000000000000000000000006");
 
 /// Every module, in order.
-pub const ALL: [Address; 5] = [POINTS, COIN, BRIDGE, STAKING, ROTATION];
+pub const ALL: [Address; 6] = [POINTS, COIN, BRIDGE, STAKING, ROTATION, REWARDS];

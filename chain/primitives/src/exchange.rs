@@ -13,6 +13,7 @@ use crate::{
     address::{COIN, POINTS},
     contracts::Contract,
     points::{Exempt, ExemptClass, PointsRules},
+    rewards::RewardRules,
 };
 use alloy::primitives::{Address, B256, Bytes, U256, address};
 
@@ -94,6 +95,14 @@ pub fn exempt(points: &mut PointsRules) {
     });
 }
 
+/// Puts the pool on the list of those who earn no quarterly rewards: its coin is the traders', not its
+/// own, and it could do nothing with what it is paid.
+pub fn exclude(rewards: &mut RewardRules) {
+    if !rewards.excluded.contains(&POOL) {
+        rewards.excluded.push(POOL);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -120,6 +129,15 @@ mod tests {
         exempt(&mut rules);
         assert_eq!(rules.fee.exempt.len(), 1);
         assert_eq!(rules.fee.exempt[0].class, ExemptClass::Both);
+        assert_eq!(rules.check(), Ok(()));
+    }
+
+    #[test]
+    fn the_pool_is_excluded_once() {
+        let mut rules = RewardRules::default();
+        exclude(&mut rules);
+        exclude(&mut rules);
+        assert_eq!(rules.excluded, [POOL]);
         assert_eq!(rules.check(), Ok(()));
     }
 }

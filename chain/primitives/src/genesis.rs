@@ -7,7 +7,10 @@ use crate::{
     address,
     bridge::BridgeRules,
     contracts::{self, Contract, ContractError},
+    fees::FeeRules,
+    limits::{BLOCK_GAS, BlockLimits},
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, max_coins},
 };
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
@@ -37,7 +40,7 @@ pub struct Genesis {
     pub chain_id: u64,
     /// Time of block 0, milliseconds since 1970.
     pub timestamp_ms: u64,
-    /// Gas that one block may use.
+    /// Gas that one block may use. All limits of blocks follow from it ([`BlockLimits`]).
     pub gas_limit: u64,
     /// Least time between two blocks, milliseconds.
     pub block_time_ms: u64,
@@ -51,6 +54,9 @@ pub struct Genesis {
     pub issuers: Vec<Issuer>,
     /// The points token: its guardian, its fees.
     pub points: PointsRules,
+    /// What gas costs outside of the points lane.
+    #[serde(default)]
+    pub fees: FeeRules,
     /// The other side of the bridge.
     pub ethereum: EthereumSide,
     /// Who may stop the bridge, and how much may cross it.
@@ -58,6 +64,9 @@ pub struct Genesis {
     pub bridge: BridgeRules,
     /// Staking, election and rewards.
     pub staking: StakingRules,
+    /// What holders of the coin are paid each quarter.
+    #[serde(default)]
+    pub rewards: RewardRules,
     /// Coin that accounts hold from the start.
     pub allocations: Vec<Allocation>,
     /// Contracts that stand from the start.
@@ -233,9 +242,14 @@ pub enum GenesisError {
     MemberOwner(B256),
     /// More coin than there is.
     #[error(
-        "allocations, stakes and the reward pool are more than the 3,000,000,000 MVC there are"
+        "allocations, stakes and the pools of staking and rewards are more than the 3,000,000,000 MVC there are"
     )]
     Coins,
+    /// An account of the rewards' list that is excluded anyway, or twice.
+    #[error(
+        "rewards.excluded names {0} twice, or it is the zero address or a system module, which never earn"
+    )]
+    Excluded(Address),
     /// A role that nobody could act in.
     #[error("the bridge's guardian or governor is the system module {0}")]
     BridgeRole(Address),
@@ -287,7 +301,7 @@ impl Genesis {
                 return Err(GenesisError::IssuerTwice(issuer.address));
             }
         }
-        if !(1_000_000..=1_000_000_000).contains(&self.gas_limit) {
+        if !BLOCK_GAS.contains(&self.gas_limit) {
             return Err(GenesisError::Range("gasLimit (1,000,000 to 1,000,000,000)"));
         }
         if !(10..=60_000).contains(&self.block_time_ms) {
@@ -299,8 +313,10 @@ impl Genesis {
             ));
         }
         self.points.check()?;
+        self.fees.check()?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
+        self.rewards.check()?;
         self.check_coins()?;
         let allocated = self.allocations.iter().map(|allocation| allocation.address);
         let owners = self.committee.members.iter().map(|member| member.owner);
@@ -309,7 +325,12 @@ impl Genesis {
         Ok(())
     }
 
-    /// All coin of block 0: allocations, the members' stakes and the reward pool. As much must be
+    /// What one block may hold.
+    pub const fn limits(&self) -> BlockLimits {
+        BlockLimits::of(self.gas_limit)
+    }
+
+    /// All coin of block 0: allocations, the members' stakes and the two pools. As much must be
     /// locked in the bridge on Ethereum.
     ///
     /// # Errors
@@ -320,6 +341,7 @@ impl Genesis {
         let allocations = self.allocations.iter().map(|allocation| allocation.amount);
         stakes
             .chain(allocations)
+            .chain([self.rewards.pool])
             .try_fold(self.staking.reward_pool, U256::checked_add)
             .filter(|sum| *sum <= max_coins())
             .ok_or(GenesisError::Coins)
@@ -448,6 +470,7 @@ mod tests {
                 daily_quota: U256::from(5),
             }],
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             ethereum: EthereumSide {
                 chain_id: 31337,
                 bridge: Address::repeat_byte(4),
@@ -459,6 +482,7 @@ mod tests {
                 least_own_stake: U256::from(1_000),
                 ..StakingRules::default()
             },
+            rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: Address::repeat_byte(7),
                 amount: U256::from(77),

@@ -2,16 +2,17 @@
 //!
 //! | limit | |
 //! |---|---|
-//! | [`MAX_REQUEST_BYTES`], [`MAX_RESPONSE_BYTES`], [`MAX_BATCH`] | one HTTP body or WebSocket message |
+//! | [`MAX_REQUEST_BYTES`], [`response_bytes`], [`MAX_BATCH`] | one HTTP body or WebSocket message |
 //! | [`MAX_CONNECTIONS`] | all clients together; `connections` of one client |
 //! | [`MAX_SUBSCRIPTIONS`] | of one WebSocket connection |
 //! | [`MAX_FILTERS`], [`MAX_FILTERS_PER_CLIENT`] | filters installed |
-//! | [`MAX_LOG_BLOCKS`], [`MAX_LOGS`] | one question for logs |
+//! | [`MAX_LOG_BLOCKS`], [`MAX_LOGS`] | one question for logs; those of one block are always told |
 //! | [`MAX_CALL_GAS`], [`MAX_CALL_TIME`], calls at one time | one simulated call |
 //! | `per_second`, `burst` | units of work of one client; see `methods` for what each method costs |
 //!
 //! A client is an IPv4 address, or the first 64 bits of an IPv6 address.
 
+use mileverse_primitives::limits::{BlockLimits, MAX_TRANSACTION_LENGTH};
 use serde::Deserialize;
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -21,8 +22,13 @@ use std::{
 
 /// Longest request, bytes.
 pub const MAX_REQUEST_BYTES: u32 = 2 * 1024 * 1024;
-/// Longest answer, bytes.
-pub const MAX_RESPONSE_BYTES: u32 = 16 * 1024 * 1024;
+// A transaction is given in hex.
+const _: () = assert!(MAX_REQUEST_BYTES as usize > 2 * MAX_TRANSACTION_LENGTH);
+/// Longest answer on a chain with small blocks, bytes.
+const LEAST_RESPONSE_BYTES: u32 = 16 * 1024 * 1024;
+/// Gas of a block for each byte of its receipts as JSON. A transfer of points has about 2,300 bytes
+/// for 40,000 gas, an entry of a batch 1,500 for 9,000.
+const GAS_PER_RESPONSE_BYTE: u64 = 5;
 /// Most requests in one batch.
 pub const MAX_BATCH: u32 = 1000;
 /// Most connections at one time.
@@ -53,6 +59,15 @@ pub const MAX_CALL_WAIT: Duration = Duration::from_secs(5);
 pub const MAX_SYNC_WAIT: Duration = Duration::from_secs(60);
 /// How long it waits if it is not told.
 pub const SYNC_WAIT: Duration = Duration::from_secs(20);
+
+/// Longest answer, bytes: as long as the receipts of a full block. A block that cannot be told would
+/// be lost to every explorer.
+pub fn response_bytes(limits: BlockLimits) -> u32 {
+    let bytes = limits.gas() / GAS_PER_RESPONSE_BYTE;
+    u32::try_from(bytes)
+        .unwrap_or(u32::MAX)
+        .max(LEAST_RESPONSE_BYTES)
+}
 
 /// What an operator may say about limits.
 #[derive(Clone, Copy, Debug, Deserialize)]

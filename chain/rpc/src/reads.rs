@@ -13,14 +13,15 @@ use crate::{
 use bytes::Bytes;
 use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_runtime::tokio::Context as Runtime;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     index::{History, Index, IndexError},
-    mempool::{Mempool, Refusal, Sender, journal::Journal},
+    mempool::{Mempool, Purse, Refusal, Sender, journal::Journal},
     state::{Batch, BatchReader, Databases},
 };
 use mileverse_execution::{
-    BlockError, Executor, OverrideError, ReadError, Rotations, Transaction,
+    BlockError, Executor, Fare, OverrideError, ReadError, RewardsStanding, Rotations, Transaction,
     state::{self, Key, StateReader, Value},
 };
 use mileverse_primitives::{Address, B256, keccak256};
@@ -32,7 +33,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 
@@ -108,6 +109,7 @@ impl Reads {
             .map_or_else(Sender::default, |account| Sender {
                 nonce: account.nonce,
                 balance: account.balance,
+                ..Sender::default()
             }))
     }
 
@@ -131,11 +133,19 @@ impl Reads {
         self.executor.committee(&state, epoch).await.ok()
     }
 
-    /// Why no block takes a transaction that pays its gas with points.
-    async fn lane_refusal(&self, transaction: &Transaction) -> Answer<Option<String>> {
+    /// What a transaction may cost in points, or why no block takes it for its gas.
+    async fn fare(&self, transaction: &Transaction) -> Answer<Fare> {
         let state = self.newest()?;
         let found = self.executor.admit(&state, transaction).await;
-        found.map_err(|error| failure::internal(&error))
+        found
+            .map_err(|error| failure::internal(&error))?
+            .map_err(failure::refused)
+    }
+
+    /// Where the quarterly rewards stand, as far as the newest state can be read.
+    pub async fn rewards(&self) -> Option<RewardsStanding> {
+        let state = self.newest().ok()?;
+        self.executor.rewards(&state).await.ok()
     }
 
     /// Whether a candidate is out for good.
@@ -341,10 +351,11 @@ impl Admission {
         }
         let transaction = Transaction::decode(raw, self.chain_id)
             .map_err(|error| failure::refused(error.to_string()))?;
-        if let Some(reason) = self.reads.lane_refusal(&transaction).await? {
-            return Err(failure::refused(reason));
-        }
-        let sender = self.reads.sender(transaction.sender()).await?;
+        let Fare { held, cost } = self.reads.fare(&transaction).await?;
+        let sender = Sender {
+            purse: Purse { held, cost },
+            ..self.reads.sender(transaction.sender()).await?
+        };
         Ok((transaction, sender))
     }
 

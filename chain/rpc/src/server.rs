@@ -6,9 +6,7 @@
 use crate::{
     Context, Limits, Waiting, debug, eth,
     guard::{Guard, Shares, Socket},
-    limits::{
-        MAX_BATCH, MAX_CONNECTIONS, MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, MAX_SUBSCRIPTIONS,
-    },
+    limits::{MAX_BATCH, MAX_CONNECTIONS, MAX_REQUEST_BYTES, MAX_SUBSCRIPTIONS, response_bytes},
     net, own, txpool, waiting,
 };
 use futures::{FutureExt as _, TryFutureExt as _};
@@ -22,6 +20,7 @@ use jsonrpsee::{
     },
     types::SubscriptionId,
 };
+use mileverse_primitives::limits::BlockLimits;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::{
@@ -61,13 +60,14 @@ pub async fn serve(
     address: SocketAddr,
     limits: Limits,
 ) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let blocks = context.genesis.limits();
     let mut module = RpcModule::from_arc(Arc::new(context));
     eth::register(&mut module)?;
     debug::register(&mut module)?;
     net::register(&mut module)?;
     own::register(&mut module)?;
     txpool::register(&mut module)?;
-    listen(module.into(), address, limits).await
+    listen(module.into(), address, limits, blocks).await
 }
 
 /// Starts serving what a node can say that has no state yet; see [`Waiting`].
@@ -76,9 +76,10 @@ pub async fn serve_waiting(
     address: SocketAddr,
     limits: Limits,
 ) -> Result<(SocketAddr, ServerHandle), ServeError> {
+    let blocks = waiting.genesis.limits();
     let mut module = RpcModule::new(waiting);
     waiting::register(&mut module)?;
-    listen(module.into(), address, limits).await
+    listen(module.into(), address, limits, blocks).await
 }
 
 /// Subscriptions have ids as geth's: 16 random bytes in hex.
@@ -96,10 +97,10 @@ pub(crate) fn random_id() -> String {
     format!("{:#034x}", rand::random::<u128>())
 }
 
-fn config() -> ServerConfig {
+fn config(blocks: BlockLimits) -> ServerConfig {
     ServerConfig::builder()
         .max_request_body_size(MAX_REQUEST_BYTES)
-        .max_response_body_size(MAX_RESPONSE_BYTES)
+        .max_response_body_size(response_bytes(blocks))
         // Counted where connections are accepted.
         .max_connections(u32::MAX)
         .max_subscriptions_per_connection(MAX_SUBSCRIPTIONS)
@@ -115,6 +116,7 @@ async fn listen(
     methods: Methods,
     address: SocketAddr,
     limits: Limits,
+    blocks: BlockLimits,
 ) -> Result<(SocketAddr, ServerHandle), ServeError> {
     let failed = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -124,6 +126,7 @@ async fn listen(
         methods,
         stop,
         shares: Shares::new(limits),
+        config: config(blocks),
     };
     tokio::spawn(door.accept(listener));
     Ok((bound, handle))
@@ -134,6 +137,7 @@ struct Door {
     methods: Methods,
     stop: StopHandle,
     shares: Shares,
+    config: ServerConfig,
 }
 
 impl Door {
@@ -169,7 +173,7 @@ impl Door {
         let middleware =
             RpcServiceBuilder::new().layer_fn(move |service| Guard::new(service, guarded.clone()));
         let builder = Server::builder()
-            .set_config(config())
+            .set_config(self.config)
             .set_rpc_middleware(middleware)
             .to_service_builder();
         // A WebSocket lives on after its request; the place is kept by the request's extensions.

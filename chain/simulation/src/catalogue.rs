@@ -1,5 +1,6 @@
 //! The troubles that every change is tried in, by name. What exactly happens follows from the seed.
 
+use crate::quarter::QuarterEnd;
 use crate::scenario::{Disk, Endpoints, Fault, Line, Malice, Scenario};
 use commonware_utils::TestRng;
 use rand::RngExt as _;
@@ -125,6 +126,21 @@ pub const KINDS: &[Kind] = &[
                 let down = between(rng, 200..4000);
                 crash_some(scenario, rng, seconds(2 + 5 * round), down);
             }
+        },
+    },
+    Kind {
+        name: "quarter",
+        about: "a quarter ends and is paid while validators stop and come back",
+        sizes: SMALL,
+        shape: |scenario, rng| {
+            scenario.quarter = Some(QuarterEnd {
+                at: between(rng, 1000..4000),
+                holders: 60,
+                per_block: 2,
+            });
+            // Everybody must have been paid by the end.
+            scenario.blocks = 40;
+            crashes(scenario, rng);
         },
     },
     Kind {

@@ -3,6 +3,7 @@
 use crate::{
     error::Failure,
     load::{Load, sign},
+    quarter::QuarterEnd,
     rota::Rota,
     scenario::Scenario,
 };
@@ -30,10 +31,12 @@ use mileverse_primitives::{
     abi::IStaking,
     address::STAKING,
     bridge::BridgeRules,
+    fees::FeeRules,
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
     header::StateCommitment,
     keccak256,
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -143,9 +146,14 @@ impl Committee {
                 stake: coins(STAKE),
                 commission_bp: 500,
             });
+        let holders = scenario
+            .quarter
+            .into_iter()
+            .flat_map(QuarterEnd::holdings)
+            .map(|(address, amount)| Allocation { address, amount });
         let genesis = Genesis {
             chain_id: CHAIN_ID,
-            timestamp_ms: 0,
+            timestamp_ms: u64::try_from(scenario.begins().as_millis()).map_err(setup)?,
             gas_limit: 30_000_000,
             block_time_ms: scenario.pace.block_time_ms,
             idle_block_time_ms: scenario.pace.idle_block_time_ms,
@@ -156,6 +164,7 @@ impl Committee {
                 seats_of,
             ),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: vec![Issuer {
                 address: load.issuer(),
                 daily_quota: U256::from(u64::MAX),
@@ -168,6 +177,9 @@ impl Committee {
             },
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
+            rewards: scenario
+                .quarter
+                .map_or_else(RewardRules::default, QuarterEnd::rules),
             contracts: Vec::new(),
             allocations: owners
                 .iter()
@@ -176,6 +188,7 @@ impl Committee {
                     address: owner.address(),
                     amount: coins(STAKE).saturating_add(coins(STAKE)),
                 })
+                .chain(holders)
                 .collect(),
         };
         genesis.check().map_err(setup)?;

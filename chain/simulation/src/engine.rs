@@ -13,6 +13,7 @@ use commonware_p2p::{
 };
 use commonware_runtime::{Handle, Supervisor as _, deterministic};
 use commonware_utils::NZUsize;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{Application, Parts, Tip},
     block::{Block, PublicKey},
@@ -30,7 +31,7 @@ use mileverse_consensus::{
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, genesis::Genesis};
 use std::{collections::VecDeque, future::Future, num::NonZeroUsize, pin::Pin, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// The channels that an engine speaks on, in the order in which it takes them.
 pub const CHANNELS: [u64; 11] = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL];

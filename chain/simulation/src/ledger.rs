@@ -21,6 +21,8 @@ pub struct Final {
     pub digest: B256,
     /// Transactions in it.
     pub transactions: u64,
+    /// When its leader made it.
+    pub made: Duration,
     /// When this validator had executed and indexed it.
     pub at: Duration,
 }
@@ -28,7 +30,7 @@ pub struct Final {
 impl Final {
     /// When its leader made it.
     pub const fn proposed(&self) -> Duration {
-        Duration::from_millis(self.header.timestamp_ms)
+        self.made
     }
 }
 
@@ -49,8 +51,8 @@ impl Ledger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A validator reports a final block.
-    pub fn enter(&self, validator: usize, block: &Block, at: Duration) {
+    /// A validator reports a final block; `begins` is the run's start, since 1970.
+    pub fn enter(&self, validator: usize, block: &Block, begins: Duration, at: Duration) {
         let header = block.header.clone();
         let (height, digest) = (header.height, header.digest());
         let mut entries = self.lock();
@@ -74,7 +76,9 @@ impl Ledger {
             let next = next_epoch(info);
             entries.epochs.entry(next.epoch).or_insert(next);
         }
+        let made = Duration::from_millis(header.timestamp_ms).saturating_sub(begins);
         let found = Final {
+            made,
             header,
             digest,
             transactions: block.transactions.len() as u64,

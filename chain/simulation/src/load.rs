@@ -101,6 +101,7 @@ impl Load {
         let sender = Sender {
             nonce: next,
             balance: U256::ZERO,
+            ..Sender::default()
         };
         for nonce in next..next.saturating_add(count) {
             // A refusal means that it waits already.

@@ -3,6 +3,7 @@
 //! Everything that happens in a run follows from a [`Scenario`]: the same one gives the same run,
 //! to the last bit. Times are virtual, counted from the start.
 
+use crate::quarter::QuarterEnd;
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -182,6 +183,8 @@ pub struct Scenario {
     pub blocks: u64,
     /// Transactions that wait at any time.
     pub load: u64,
+    /// A quarter that ends meanwhile.
+    pub quarter: Option<QuarterEnd>,
     /// What one turn of the scheduler takes of the virtual clock.
     pub tick: Duration,
 }
@@ -214,6 +217,7 @@ impl Scenario {
             malice: Vec::new(),
             blocks: 10,
             load: 8,
+            quarter: None,
             tick: Duration::from_millis(1),
         }
     }
@@ -235,6 +239,11 @@ impl Scenario {
             .map(Fault::until)
             .max()
             .unwrap_or_default()
+    }
+
+    /// The moment of its start, since 1970.
+    pub fn begins(&self) -> Duration {
+        self.quarter.map(QuarterEnd::begins).unwrap_or_default()
     }
 
     /// Whether a validator keeps the rules.

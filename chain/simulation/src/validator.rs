@@ -19,6 +19,7 @@ use commonware_cryptography::Signer as _;
 use commonware_p2p::simulated::{Oracle, SplitTarget};
 use commonware_runtime::{Clock as _, Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{NZU32, SystemTimeExt as _};
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     block::PublicKey,
@@ -37,7 +38,7 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Added to the idle block time before a silent leader loses its turn, as in a real node.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
@@ -254,6 +255,7 @@ async fn engine(
             let sender = Sender {
                 nonce: 0,
                 balance: *balance,
+                ..Sender::default()
             };
             mempool
                 .add(registration.clone(), sender)
@@ -326,6 +328,7 @@ async fn engine(
     })
     .await?;
     tokio::select! {
+        biased;
         reason = failed.recv() => Err(reason.unwrap_or_else(|| "the application ended".into())),
         ended = launched.engine => Err(format!("consensus ended: {ended:?}")),
         ended = watching => ended.map_err(|error| error.to_string())?,
@@ -374,8 +377,10 @@ impl Client {
                     .ok_or_else(|| format!("block {height} is final and not in the index"))?;
                 issued = issued.saturating_add(self.issues(height)?);
                 if let Some(validator) = self.validator {
+                    let begins = self.net.scenario.begins();
                     let now = Duration::from_millis(context.current().epoch_millis());
-                    self.net.ledger.enter(validator, &block, now);
+                    let now = now.saturating_sub(begins);
+                    self.net.ledger.enter(validator, &block, begins, now);
                 }
             }
             reported = tip;

@@ -3,6 +3,7 @@
 use crate::{
     error::Failure,
     ledger::Final,
+    quarter::{self, Paid},
     scenario::{Fault, Line, Scenario},
     validator::{self, Net},
 };
@@ -18,7 +19,7 @@ use std::{
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 /// How often the world looks at itself, in virtual time.
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub views_to_recover: u64,
     /// Ceremonies that failed.
     pub failed_ceremonies: u64,
+    /// How the quarter was paid, if one ended and everybody was.
+    pub paid: Option<Paid>,
 }
 
 impl Outcome {
@@ -109,7 +112,7 @@ pub fn run(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome,
 }
 
 /// Runs a scenario twice: every validator must have the same final blocks both times, each with the
-/// same state after it.
+/// same state after it, and everything must have happened in the same order.
 pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
     let one = run(scenario, &mut |_| {})?;
     let other = run(scenario, &mut |_| {})?;
@@ -117,13 +120,17 @@ pub fn run_twice(scenario: &Scenario) -> Result<Outcome, Failure> {
     if one.chains() != other.chains() {
         return differ("the validators' final blocks are others");
     }
+    if one.audit != other.audit {
+        return differ("the blocks are the same, but not the order of all events");
+    }
     Ok(one)
 }
 
 fn run_once(scenario: &Scenario, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
     let config = deterministic::Config::new()
         .with_seed(scenario.seed)
-        .with_cycle(scenario.tick);
+        .with_cycle(scenario.tick)
+        .with_start_time(UNIX_EPOCH + scenario.begins());
     let net = Arc::new(Net::new(scenario.clone())?);
     deterministic::Runner::new(config).start(|context| async move {
         let mut world = World::new(context, net).await?;
@@ -152,7 +159,7 @@ impl World {
         let (network, oracle) = Network::new(
             context.child("network"),
             NetworkConfig {
-                max_size: engine::largest_message(),
+                max_size: engine::largest_message(net.committee.genesis.limits()),
                 max_peers_per_set: NonZeroUsize::new(nodes)
                     .ok_or_else(|| setup("nobody is in it"))?,
                 disconnect_on_block: true,
@@ -173,6 +180,7 @@ impl World {
 
     fn now(&self) -> Duration {
         Duration::from_millis(self.context.current().epoch_millis())
+            .saturating_sub(self.net.scenario.begins())
     }
 
     async fn play(&mut self, watch: &mut dyn FnMut(Sight)) -> Result<Outcome, Failure> {
@@ -231,7 +239,10 @@ impl World {
                     .map(|who| net.ledger.height(who))
                     .all(|height| height >= wanted)
                 {
-                    return self.verdict(good, view);
+                    let honest = (0..scenario.nodes()).find(|who| scenario.is_honest(*who));
+                    let paid = quarter::judge(&net, honest.unwrap_or_default()).await?;
+                    let outcome = self.verdict(good, view)?;
+                    return Ok(Outcome { paid, ..outcome });
                 }
             }
             if now > limit {
@@ -277,6 +288,7 @@ impl World {
             crashes: self.crashes,
             views_to_recover: took,
             failed_ceremonies,
+            paid: None,
         })
     }
 

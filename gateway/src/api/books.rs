@@ -8,13 +8,12 @@ use super::Shared;
 use crate::issuer::chain::ChainError;
 use crate::issuer::conversion_name;
 use crate::journal::{Books as JournalBooks, ProgrammeBooks};
-use crate::keys::Scope;
+use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
 use crate::units::MicroPoints;
 use alloy::primitives::U256;
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -116,8 +115,8 @@ struct OnChain {
         (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub async fn read(State(app): Shared, headers: HeaderMap) -> Result<Json<Books>, Problem> {
-    app.keys.authorize(&headers, Scope::BooksRead)?;
+pub async fn read(State(app): Shared, credentials: Credentials) -> Result<Json<Books>, Problem> {
+    app.authorize(&credentials, Scope::BooksRead).await?;
     let store = &app.machine.store;
     let mut reads = 0u32;
     let (journal, chain) = loop {
@@ -163,6 +162,7 @@ pub async fn read(State(app): Shared, headers: HeaderMap) -> Result<Json<Books>,
 fn agree(journal: &JournalBooks, chain: &OnChain) -> bool {
     let expected = U256::from(journal.micro_points_issued).checked_add(chain.unrecorded);
     journal.balanced
+        && journal.floats_agree
         && chain.complete
         && expected == Some(chain.issued)
         && journal

@@ -4,15 +4,18 @@ use super::idempotent::{self, Done};
 use super::input::{self, Body, MemberInput, PathOf, QueryOf};
 use super::{App, Shared};
 use crate::clock::rfc3339;
+use crate::conversion::ask::Begin;
+use crate::conversion::recall::Stays;
 use crate::conversion::state::State as Stage;
 use crate::ids;
-use crate::keys::Scope;
+use crate::keys::{Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
-use crate::store::conversions::Conversion as Row;
+use crate::store::conversions::{Conversion as Row, Page};
 use crate::store::idempotency::Key;
+use crate::units::Fee;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -22,6 +25,9 @@ use utoipa::{IntoParams, ToSchema};
 
 const DEFAULT_PAGE: u32 = 20;
 const MAX_PAGE: u32 = 100;
+const MAX_REFERENCE_BYTES: usize = 64;
+const MAX_FILTER_BYTES: usize = 128;
+const MAX_WHY_CHARS: usize = 200;
 
 /// What to convert.
 #[derive(Deserialize, ToSchema)]
@@ -33,6 +39,37 @@ pub struct ConversionRequest {
     /// The member's own address on the native chain.
     #[schema(examples("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"))]
     receiver: String,
+    /// What you call it: 1 to 64 printable ASCII characters without spaces, unlike all your other
+    /// conversions'. It can be looked up by it.
+    #[serde(default)]
+    #[schema(max_length = 64, examples("order-4711"))]
+    reference: Option<String>,
+}
+
+/// The fee of a conversion.
+#[derive(Serialize, ToSchema)]
+pub struct FeeView {
+    /// MVP.
+    #[schema(examples("360"))]
+    points: String,
+    /// `member`: it was kept back of the points. `partner`: it is owed on top of them.
+    payer: &'static str,
+}
+
+pub(super) fn fee_view(fee: Fee) -> FeeView {
+    FeeView {
+        points: fee.points.to_string(),
+        payer: fee.payer.name(),
+    }
+}
+
+/// Why a conversion is disputed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DisputeRequest {
+    /// For the books: 1 to 200 characters.
+    #[schema(max_length = 200, examples("the member's account was taken over"))]
+    why: String,
 }
 
 /// The debit at the partner.
@@ -72,7 +109,7 @@ pub struct Conversion {
     #[schema(examples("conv_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
     id: String,
     /// `created`, `debiting`, `debit_unknown`, `debited`, `issuing`, `completed`, `refused`,
-    /// `reversing`, `reversed` or `attention`.
+    /// `reversing`, `reversed`, `disputed`, `returned` or `attention`.
     state: String,
     /// Whether the state is the last.
     #[serde(rename = "final")]
@@ -85,10 +122,14 @@ pub struct Conversion {
     miles: String,
     /// Points per mile, exact.
     rate: String,
-    /// MVP.
+    /// MVP that the member receives.
     points: String,
     /// MVP in millionths, as on the chain.
     points_micro: String,
+    fee: FeeView,
+    /// What you call it.
+    #[schema(required)]
+    reference: Option<String>,
     debit: DebitView,
     issue: IssueView,
     #[schema(required)]
@@ -108,12 +149,26 @@ pub struct ConversionPage {
     next_cursor: Option<String>,
 }
 
-/// Which page.
+/// Which conversions, and which page of them.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// `next_cursor` of the page before.
+    /// Only in this state.
+    state: Option<String>,
+    /// Only of this programme.
+    programme: Option<String>,
+    /// Only of this member, by the partner's id.
+    member_id: Option<String>,
+    /// Only the one that you call so.
+    reference: Option<String>,
+    /// Only the one whose debit the partner calls so.
+    partner_reference: Option<String>,
+    /// RFC 3339: only those made then or later.
+    created_from: Option<String>,
+    /// RFC 3339: only those made before.
+    created_to: Option<String>,
+    /// `next_cursor` of the page before; send the same filters with it.
     cursor: Option<String>,
     /// 1 to 100; 20 if not given.
     limit: Option<u32>,
@@ -121,6 +176,7 @@ pub struct PageQuery {
 
 fn view(row: Row) -> Conversion {
     let name = crate::issuer::conversion_name(&row.id).to_string();
+    let received = row.fee.received(row.points).unwrap_or_default();
     Conversion {
         state: row.state.name().to_owned(),
         is_final: row.state.is_final(),
@@ -130,8 +186,10 @@ fn view(row: Row) -> Conversion {
         receiver: row.receiver,
         miles: row.miles.to_string(),
         rate: row.rate.to_string(),
-        points: row.points.to_string(),
-        points_micro: row.points.0.to_string(),
+        points: received.to_string(),
+        points_micro: received.0.to_string(),
+        fee: fee_view(row.fee),
+        reference: row.reference,
         debit: DebitView {
             reference: row.debit_reference,
             partner_reference: row.partner_reference,
@@ -168,19 +226,23 @@ fn view(row: Row) -> Conversion {
         (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Scope missing, or the partner does not accept the member", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "Quote used or expired, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Quote used or expired, the float is short, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Cannot be converted; if a conversion was made and refused or reversed, with `conversion_id`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The partner cannot be asked; nothing has moved", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn create(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     Body(request): Body<ConversionRequest>,
 ) -> Result<Response, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsWrite)?;
-    let key = input::idempotency_key(&headers)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
     let member = request.member.check()?;
+    if let Some(reference) = &request.reference {
+        check_reference(reference)?;
+    }
     let fingerprint = caller.fingerprint(
         "conversion",
         &[
@@ -188,6 +250,7 @@ pub async fn create(
             &member.login,
             member.password.expose_secret(),
             &request.receiver,
+            request.reference.as_deref().unwrap_or_default(),
         ],
     );
     let key = Key {
@@ -196,13 +259,23 @@ pub async fn create(
         operation: "conversion",
         fingerprint,
     };
-    let (quote_id, receiver) = (request.quote_id, request.receiver);
+    let funding = caller.funding;
+    let (quote_id, receiver, reference) = (request.quote_id, request.receiver, request.reference);
     let work_app: Arc<App> = Arc::clone(&app);
-    idempotent::once(&app, key, |key, begun| async move {
+    idempotent::once(&app, key, move |key, begun| async move {
         let machine = &work_app.machine;
         let id = match begun {
             Some(id) => id,
-            None => machine.begin(&key, &quote_id, &member, &receiver).await?,
+            None => {
+                let asked = Begin {
+                    key: &key,
+                    funding,
+                    quote_id: &quote_id,
+                    receiver: &receiver,
+                    reference: reference.as_deref(),
+                };
+                machine.begin(&asked, &member).await?
+            }
         };
         // From here on nothing of the member is needed.
         drop(member);
@@ -240,6 +313,122 @@ fn answer(row: Row) -> Result<crate::store::idempotency::Stored, Problem> {
     }
 }
 
+fn check_reference(reference: &str) -> Result<(), Problem> {
+    let plain = (1..=MAX_REFERENCE_BYTES).contains(&reference.len())
+        && reference.bytes().all(|byte| byte.is_ascii_graphic());
+    if !plain {
+        return Err(Problem::new(
+            problem::INVALID,
+            "The reference must be 1 to 64 printable ASCII characters without spaces.",
+        ));
+    }
+    Ok(())
+}
+
+fn unknown() -> Problem {
+    Problem::new(
+        problem::NOT_FOUND,
+        "There is no such conversion of yours; GET /v1/conversions lists them.",
+    )
+}
+
+/// Why a conversion is neither cancelled nor disputed.
+fn stays(error: Stays, kind: problem::Kind) -> Problem {
+    let detail = match error {
+        Stays::NotNow => {
+            return Problem::new(
+                kind,
+                "The partner is being asked for the miles at this moment; ask again in a moment.",
+            )
+            .header(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Stays::State(state) => {
+            format!("The conversion is {state}; docs/gateway.md says what can be done then.")
+        }
+        Stays::TooLate => "The time in which it could be disputed is over.".to_owned(),
+        Stays::NotReversible => "This partner's system cannot give miles back.".to_owned(),
+        Stays::Step(error) => return Problem::internal(&error),
+        Stays::Store(error) => return error.into(),
+    };
+    Problem::new(kind, detail)
+}
+
+/// Cancel a conversion
+///
+/// As long as no issue is signed: the miles are not taken, or go back. Saying it again changes
+/// nothing, so no Idempotency-Key is needed.
+#[utoipa::path(
+    post,
+    path = "/v1/conversions/{id}/cancel",
+    tag = "conversions",
+    security(("api_key" = ["conversions:write"])),
+    params(("id" = String, Path, description = "`conv_…`")),
+    responses(
+        (status = 200, description = "`refused`, `reversing` or `reversed`", body = Conversion),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such conversion of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Too late, or not at this moment (with Retry-After)", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn cancel(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<Conversion>, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    if !ids::plausible(&id, "conv") {
+        return Err(unknown());
+    }
+    let cancelled = app.machine.cancel(&caller.partner, &id).await;
+    let row = cancelled.map_err(|error| stays(error, problem::NOT_CANCELLABLE))?;
+    row.map(view).map(Json).ok_or_else(unknown)
+}
+
+/// Dispute a conversion
+///
+/// A completed one, in the programme's time: the miles go back to the member, the points stay
+/// where they are and become a claim on you. Saying it again changes nothing, so no
+/// Idempotency-Key is needed.
+#[utoipa::path(
+    post,
+    path = "/v1/conversions/{id}/dispute",
+    tag = "conversions",
+    security(("api_key" = ["conversions:write"])),
+    params(("id" = String, Path, description = "`conv_…`")),
+    request_body = DisputeRequest,
+    responses(
+        (status = 200, description = "`disputed` or `returned`", body = Conversion),
+        (status = 400, description = "Malformed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such conversion of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not completed, too late, or the partner's system cannot give miles back", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not a reason", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn dispute(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+    Body(request): Body<DisputeRequest>,
+) -> Result<Json<Conversion>, Problem> {
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    if !ids::plausible(&id, "conv") {
+        return Err(unknown());
+    }
+    let why = request.why.trim();
+    if why.is_empty() || why.chars().count() > MAX_WHY_CHARS {
+        let detail = "The why must be 1 to 200 characters.";
+        return Err(Problem::new(problem::INVALID, detail));
+    }
+    let disputed = app.machine.dispute(&caller.partner, &id, why).await;
+    let row = disputed.map_err(|error| stays(error, problem::NOT_DISPUTABLE))?;
+    row.map(view).map(Json).ok_or_else(unknown)
+}
+
 /// Look a conversion up
 #[utoipa::path(
     get,
@@ -256,10 +445,10 @@ fn answer(row: Row) -> Result<crate::store::idempotency::Stored, Problem> {
 )]
 pub async fn look_up(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<Conversion>, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsRead)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let row = match ids::plausible(&id, "conv") {
         true => app.machine.store.conversion(&id).await?,
         false => None,
@@ -267,12 +456,16 @@ pub async fn look_up(
     row.filter(|row| row.partner == *caller.partner)
         .map(view)
         .map(Json)
-        .ok_or_else(|| {
-            Problem::new(
-                problem::NOT_FOUND,
-                "There is no such conversion of yours; GET /v1/conversions lists them.",
-            )
-        })
+        .ok_or_else(unknown)
+}
+
+fn moment(text: &str) -> Result<i64, Problem> {
+    let parsed: Result<jiff::Timestamp, _> = text.parse();
+    parsed.map(jiff::Timestamp::as_millisecond).map_err(|_| {
+        let detail =
+            "The created_from and created_to must be moments such as 2026-11-21T00:00:00Z.";
+        Problem::new(problem::MALFORMED, detail)
+    })
 }
 
 /// List conversions
@@ -291,10 +484,10 @@ pub async fn look_up(
 )]
 pub async fn list(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     QueryOf(page): QueryOf<PageQuery>,
 ) -> Result<Json<ConversionPage>, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsRead)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         let detail = format!("The limit must be between 1 and {MAX_PAGE}.");
@@ -308,12 +501,49 @@ pub async fn list(
         let detail = "The cursor must be the next_cursor of an earlier page.";
         return Err(Problem::new(problem::MALFORMED, detail));
     }
-    let cursor = page.cursor.as_deref();
+    let state = page
+        .state
+        .as_deref()
+        .map(|name| {
+            Stage::parse(name).ok_or_else(|| {
+                let all: Vec<_> = Stage::ALL.iter().map(|state| state.name()).collect();
+                let detail = format!("The state must be one of {}.", all.join(", "));
+                Problem::new(problem::MALFORMED, detail)
+            })
+        })
+        .transpose()?;
+    let names = [
+        &page.programme,
+        &page.member_id,
+        &page.reference,
+        &page.partner_reference,
+    ];
+    if names
+        .into_iter()
+        .flatten()
+        .any(|name| name.len() > MAX_FILTER_BYTES || name.contains('\0'))
+    {
+        let detail = "A filter is longer than 128 bytes; names are not.";
+        return Err(Problem::new(problem::MALFORMED, detail));
+    }
     // One more than asked for tells whether there is a next page.
     let mut rows = app
         .machine
         .store
-        .conversions_of(&caller.partner, cursor, limit + 1)
+        .conversions_of(
+            &caller.partner,
+            &Page {
+                before: page.cursor.as_deref(),
+                state,
+                programme: page.programme.as_deref(),
+                member_id: page.member_id.as_deref(),
+                reference: page.reference.as_deref(),
+                partner_reference: page.partner_reference.as_deref(),
+                from: page.created_from.as_deref().map(moment).transpose()?,
+                to: page.created_to.as_deref().map(moment).transpose()?,
+                limit: limit + 1,
+            },
+        )
         .await?;
     let size = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > size;

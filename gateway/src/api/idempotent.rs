@@ -1,6 +1,6 @@
 //! One key, one effect, one answer; see [`crate::store::idempotency`].
 //!
-//! The work runs in a task of its own: a caller who hangs up does not stop it half way.
+//! All of it runs in a task of its own: a caller who hangs up does not stop it half way.
 
 use super::App;
 use crate::conversion::Machine;
@@ -35,10 +35,21 @@ pub fn stored(status: StatusCode, body: &impl Serialize) -> Result<Stored, sqlx:
 pub async fn once<F, W>(app: &Arc<App>, key: Key, work: W) -> Result<Response, Problem>
 where
     F: Future<Output = Result<Done, Problem>> + Send + 'static,
-    W: FnOnce(Key, Option<String>) -> F,
+    W: FnOnce(Key, Option<String>) -> F + Send + 'static,
 {
-    let store = &app.machine.store;
-    let resumed = match store.claim_key(&key, app.machine.claimant()).await? {
+    let machine = Arc::clone(&app.machine);
+    // The claim too: a caller who hangs up while it is being committed must not leave it behind,
+    // claimed by a run that is alive and does nothing.
+    let task = tokio::spawn(async move { perform(machine, key, work).await });
+    task.await.map_err(|error| Problem::internal(&error))?
+}
+
+async fn perform<F, W>(machine: Arc<Machine>, key: Key, work: W) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<Done, Problem>> + Send + 'static,
+    W: FnOnce(Key, Option<String>) -> F + Send + 'static,
+{
+    let resumed = match machine.store.claim_key(&key, machine.claimant()).await? {
         Claim::Answered(answer) => return Ok(respond(answer, true)),
         Claim::Running => {
             return Err(Problem::new(
@@ -56,24 +67,16 @@ where
         Claim::Begin => None,
         Claim::Resume(resource) => Some(resource),
     };
-    let work = work(key.clone(), resumed);
-    let machine = Arc::clone(&app.machine);
-    let task_key = key.clone();
-    let task = tokio::spawn(async move {
-        let outcome = finish(&machine, &task_key, work.await).await;
-        // The gateway or the partner failed: nothing is decided, so the key is given back.
-        if outcome.as_ref().is_err() {
-            machine.store.release_key(&task_key, &machine.run).await?;
-        }
-        outcome
-    });
-    match task.await {
-        Ok(outcome) => outcome.map(|answer| respond(answer, false)),
-        Err(error) => {
-            store.release_key(&key, &app.machine.run).await?;
-            Err(Problem::internal(&error))
-        }
+    // In a task of its own, so that the key is given back even if the work panics.
+    let outcome = match tokio::spawn(work(key.clone(), resumed)).await {
+        Ok(outcome) => finish(&machine, &key, outcome).await,
+        Err(error) => Err(Problem::internal(&error)),
+    };
+    // The gateway or the partner failed: nothing is decided, so the key is given back.
+    if outcome.is_err() {
+        machine.store.release_key(&key, &machine.run).await?;
     }
+    outcome.map(|answer| respond(answer, false))
 }
 
 /// Stores the answer to a request that was decided; an error means that it was not.

@@ -5,7 +5,20 @@
 //! POST /v1/conversions         conversions:write, Idempotency-Key
 //! GET  /v1/conversions         conversions:read
 //! GET  /v1/conversions/{id}    conversions:read
+//! POST /v1/conversions/{id}/cancel   /dispute   conversions:write
+//! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
+//! POST /v1/oauth/token         client id and secret
+//! GET  /v1/float               float:read
+//! GET  /v1/price               float:read
+//! POST /v1/top-ups             float:write, Idempotency-Key
+//! GET  /v1/top-ups             float:read
+//! GET  /v1/top-ups/{id}        float:read
+//! POST /v1/top-ups/{id}/payment    float:write
+//! POST /v1/webhooks            webhooks:write, Idempotency-Key
+//! GET  /v1/webhooks            webhooks:read; PATCH, DELETE, /secret, /test, /replay: webhooks:write
+//! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
+//! POST /v1/events/{id}/resend  webhooks:write
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -14,15 +27,20 @@
 
 mod books;
 mod conversions;
+mod float;
 mod guard;
 mod health;
 mod idempotent;
 mod input;
+mod oauth;
+mod programmes;
 mod quotes;
 mod refusal;
+mod statement;
+mod webhooks;
 
 use crate::conversion::Machine;
-use crate::keys::Keys;
+use crate::keys::{Caller, Credentials, Keys, Scope};
 use crate::problem::{self, Problem};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -57,6 +75,15 @@ pub struct App {
     pub conversion_wait: Duration,
 }
 
+impl App {
+    /// Who calls, if they may do this.
+    async fn authorize(&self, credentials: &Credentials, scope: Scope) -> Result<Caller, Problem> {
+        self.keys
+            .authorize(&self.machine.store, credentials, scope)
+            .await
+    }
+}
+
 type Shared = axum::extract::State<Arc<App>>;
 
 #[derive(OpenApi)]
@@ -68,6 +95,9 @@ type Shared = axum::extract::State<Arc<App>>;
     modifiers(&BearerKey),
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
+        (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
+        (name = "float", description = "Prepaid points: what is left, and how to buy more"),
+        (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
         (name = "health", description = "For whoever runs the gateway"),
     )
@@ -91,7 +121,30 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(quotes::create))
         .routes(routes!(conversions::create, conversions::list))
         .routes(routes!(conversions::look_up))
+        .routes(routes!(conversions::cancel))
+        .routes(routes!(conversions::dispute))
+        .routes(routes!(programmes::list))
+        .routes(routes!(statement::read))
         .routes(routes!(books::read))
+        .routes(routes!(oauth::token))
+        .routes(routes!(float::read))
+        .routes(routes!(float::create, float::list))
+        .routes(routes!(float::look_up))
+        .routes(routes!(float::pay))
+        .routes(routes!(float::price))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(
+            webhooks::look_up,
+            webhooks::change,
+            webhooks::delete
+        ))
+        .routes(routes!(webhooks::secret, webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::deliveries))
+        .routes(routes!(webhooks::events))
+        .routes(routes!(webhooks::event))
+        .routes(routes!(webhooks::resend))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
 }

@@ -1,14 +1,16 @@
 //! `POST /v1/quotes`
 
+use super::conversions::{FeeView, fee_view};
 use super::idempotent::{self, Done};
 use super::input::{self, Body, MemberInput};
 use super::{App, Shared};
 use crate::clock::rfc3339;
-use crate::keys::Scope;
+use crate::conversion::ask::Asked;
+use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
 use crate::store::idempotency::Key;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -44,12 +46,13 @@ pub struct Quote {
     /// Points per mile, exact.
     #[schema(examples("12"))]
     rate: String,
-    /// MVP.
+    /// MVP that the member receives: miles times rate, less the fee if the member pays it.
     #[schema(examples("120000"))]
     points: String,
     /// MVP in millionths, as on the chain.
     #[schema(examples("120000000000"))]
     points_micro: String,
+    fee: FeeView,
     /// What the member has now.
     #[schema(examples("12345"))]
     balance: String,
@@ -72,18 +75,19 @@ pub struct Quote {
         (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Scope missing, or the partner does not accept the member", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "The same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The float is short, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "The amount or the programme cannot be used, or the key belongs to another body", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The partner cannot be asked", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn create(
     State(app): Shared,
-    headers: HeaderMap,
+    credentials: Credentials,
     Body(request): Body<QuoteRequest>,
 ) -> Result<Response, Problem> {
-    let caller = app.keys.authorize(&headers, Scope::ConversionsWrite)?;
-    let key = input::idempotency_key(&headers)?;
+    let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
     let member = request.member.check()?;
     let fingerprint = caller.fingerprint(
         "quote",
@@ -100,27 +104,33 @@ pub async fn create(
         operation: "quote",
         fingerprint,
     };
+    let funding = caller.funding;
     let (programme, miles) = (request.programme, request.miles);
     let work_app: Arc<App> = Arc::clone(&app);
-    idempotent::once(&app, key, |key, _| async move {
+    idempotent::once(&app, key, move |key, _| async move {
         let lifetime = work_app.quote_lifetime;
         let answer = work_app
             .machine
             .quote(
-                &key,
-                &programme,
-                &member,
-                &miles,
+                &Asked {
+                    key: &key,
+                    funding,
+                    programme: &programme,
+                    member: &member,
+                    miles: &miles,
+                },
                 lifetime,
                 |quote, balance| {
+                    let received = quote.fee.received(quote.points).unwrap_or_default();
                     let body = Quote {
                         id: quote.id.clone(),
                         programme: quote.programme.clone(),
                         member_id: quote.member_id.clone(),
                         miles: quote.miles.to_string(),
                         rate: quote.rate.to_string(),
-                        points: quote.points.to_string(),
-                        points_micro: quote.points.0.to_string(),
+                        points: received.to_string(),
+                        points_micro: received.0.to_string(),
+                        fee: fee_view(quote.fee),
                         balance: balance.to_string(),
                         expires_at: rfc3339(quote.expires_at),
                     };

@@ -50,10 +50,26 @@ impl From<Refused> for Problem {
                 format!("The quote was used by {conversion}; look that up, or make a new quote."),
             )
             .with("conversion_id", conversion),
+            Refused::ReferenceUsed(conversion) => Self::new(
+                problem::REFERENCE_USED,
+                format!("The reference names {conversion} already; look that up, or use another reference."),
+            )
+            .with("conversion_id", conversion),
             Refused::MemberMismatch => Self::new(
                 problem::MEMBER_MISMATCH,
                 "The quote was made for another member; send that member's login and password, or make a new quote.",
             ),
+            Refused::FloatShort { available, needed } => Self::new(
+                problem::FLOAT_SHORT,
+                format!("Your float holds {available} MVP and this takes {needed}; top it up with POST /v1/top-ups. Nothing has moved."),
+            )
+            .with("available", available.to_string())
+            .with("needed", needed.to_string()),
+            Refused::DailyLimit(limit) => Self::new(
+                problem::DAILY_LIMIT,
+                format!("At most {limit} miles can be converted on one day (UTC); convert fewer, or tomorrow."),
+            )
+            .with("daily_miles", limit.to_string()),
             Refused::Receiver(why) => Self::new(
                 problem::RECEIVER_INVALID,
                 format!("The receiver cannot be used: {why}; send the member's own address."),

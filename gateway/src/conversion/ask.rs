@@ -5,16 +5,21 @@
 use super::machine::{Lease, Machine};
 use super::programme::Programme;
 use super::state::State;
-use crate::clock::now_ms;
+use crate::clock::{day, now_ms};
+use crate::float::{self, Held};
 use crate::ids;
-use crate::store::conversions::{self, Conversion};
+use crate::store::conversions::{self, Conversion, Page};
 use crate::store::idempotency::{self, Key, Stored};
+use crate::store::jobs::{self, Kind as JobKind};
+use crate::store::partners::{Funding, use_day};
 use crate::store::quotes::{self, Quote};
-use crate::units::{MilesError, parse_miles};
+use crate::store::to_sql;
+use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
 use mileverse_primitives::address;
 use secrecy::SecretString;
+use sqlx::AnyConnection;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -26,6 +31,36 @@ pub struct Member {
     pub login: String,
     /// Password at the partner.
     pub password: SecretString,
+}
+
+/// What is to be quoted, and for whom.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The request.
+    pub key: &'a Key,
+    /// How its partner pays.
+    pub funding: Funding,
+    /// Whose miles.
+    pub programme: &'a str,
+    /// Which member's.
+    pub member: &'a Member,
+    /// How many.
+    pub miles: &'a str,
+}
+
+/// What is to be converted, for whom, and where to.
+#[derive(Debug)]
+pub struct Begin<'a> {
+    /// The request.
+    pub key: &'a Key,
+    /// How its partner pays.
+    pub funding: Funding,
+    /// The agreed terms.
+    pub quote_id: &'a str,
+    /// Who gets the points.
+    pub receiver: &'a str,
+    /// What the caller calls it.
+    pub reference: Option<&'a str>,
 }
 
 /// Why a request is refused. Nothing has moved.
@@ -61,9 +96,23 @@ pub enum Refused {
     /// Used by this conversion.
     #[error("the quote was used by {0}")]
     QuoteUsed(String),
+    /// The caller's reference names this conversion already.
+    #[error("the reference was used by {0}")]
+    ReferenceUsed(String),
     /// Somebody else's quote.
     #[error("the quote is for another member")]
     MemberMismatch,
+    /// The float is short.
+    #[error("the float holds {available} MVP and this takes {needed}")]
+    FloatShort {
+        /// What there is.
+        available: MicroPoints,
+        /// What it takes.
+        needed: MicroPoints,
+    },
+    /// The day's limit.
+    #[error("at most {0} miles a day")]
+    DailyLimit(u64),
     /// Not an address that can hold points.
     #[error("{0}")]
     Receiver(&'static str),
@@ -130,15 +179,13 @@ impl Machine {
     /// Makes a quote and stores it together with the answer that `answer` makes of it.
     pub async fn quote(
         &self,
-        key: &Key,
-        programme: &str,
-        member: &Member,
-        miles: &str,
+        asked: &Asked<'_>,
         lifetime: Duration,
         answer: impl FnOnce(&Quote, Miles) -> Result<Stored, sqlx::Error>,
     ) -> Result<Stored, Refused> {
-        let programme = self.asked_programme(programme)?;
-        let miles = parse_miles(miles).map_err(|error| match error {
+        let key = asked.key;
+        let programme = self.asked_programme(asked.programme)?;
+        let miles = parse_miles(asked.miles).map_err(|error| match error {
             MilesError::TooLarge => Refused::AboveMaximum(programme.maximum_miles),
             other => Refused::Miles(other),
         })?;
@@ -152,7 +199,15 @@ impl Machine {
             .rate
             .points(miles)
             .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
-        let (session, balance) = Self::check_member(programme, member, miles).await?;
+        let fee = programme
+            .fee
+            .fee(points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        let owed = fee
+            .owed(points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        self.check_float(&key.partner, asked.funding, owed).await?;
+        let (session, balance) = Self::check_member(programme, asked.member, miles).await?;
         let now = now_ms();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         let quote = Quote {
@@ -163,6 +218,7 @@ impl Machine {
             miles,
             rate: programme.rate,
             points,
+            fee,
             created_at: now,
             expires_at: now.saturating_add(lifetime),
             used_by: None,
@@ -179,14 +235,26 @@ impl Machine {
     /// Begins a conversion and leaves it moving. Gives its id; what becomes of it is in its row.
     pub async fn begin(
         self: &Arc<Self>,
-        key: &Key,
-        quote_id: &str,
+        asked: &Begin<'_>,
         member: &Member,
-        receiver: &str,
     ) -> Result<String, Refused> {
-        let receiver = parse_receiver(receiver)?;
+        let Begin {
+            key,
+            funding,
+            quote_id,
+            ..
+        } = *asked;
+        let receiver = parse_receiver(asked.receiver)?;
+        if let Some(reference) = asked.reference {
+            self.free_reference(&key.partner, reference).await?;
+        }
         let quote = self.usable_quote(key, quote_id).await?;
         let programme = self.asked_programme(&quote.programme)?;
+        let owed = quote
+            .fee
+            .owed(quote.points)
+            .ok_or(Refused::AboveMaximum(programme.maximum_miles))?;
+        self.check_float(&key.partner, funding, owed).await?;
         let (session, _) = Self::check_member(programme, member, quote.miles).await?;
         if session.member.as_str() != quote.member_id {
             return Err(Refused::MemberMismatch);
@@ -205,6 +273,12 @@ impl Machine {
             miles: quote.miles,
             rate: quote.rate,
             points: quote.points,
+            fee: quote.fee,
+            reference: asked.reference.map(ToOwned::to_owned),
+            held: match funding {
+                Funding::Prepaid => owed,
+                Funding::Postpaid => MicroPoints(0),
+            },
             state: State::Created,
             debit_sent_at: None,
             partner_reference: None,
@@ -222,17 +296,98 @@ impl Machine {
         let mut transaction = self.store.write().await?;
         // First, so that of two requests for one quote the second waits here and then is told.
         if !quotes::claim(&mut transaction, &quote.id, &conversion.id, now).await? {
-            drop(transaction);
+            // Who used it may share this commit: after it, that is seen.
+            transaction.commit().await?;
             self.usable_quote(key, quote_id).await?;
             return Err(Refused::QuoteExpired);
         }
-        conversions::insert(&mut transaction, &conversion, &self.run).await?;
+        if let Some(reference) = asked.reference {
+            let partner = &key.partner;
+            let taken = conversions::by_reference(&mut transaction, partner, reference).await?;
+            if let Some(taken) = taken {
+                return Err(Refused::ReferenceUsed(taken));
+            }
+        }
+        match conversions::insert(&mut transaction, &conversion, &self.run).await {
+            // Another replica used this reference, just now.
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                drop(transaction);
+                let reference = asked.reference.unwrap_or_default();
+                self.free_reference(&key.partner, reference).await?;
+                return Err(Refused::Store(sqlx::Error::Database(error)));
+            }
+            inserted => inserted?,
+        }
+        self.take_limits(&mut transaction, programme, &conversion)
+            .await?;
         idempotency::made(&mut transaction, key, &conversion.id).await?;
         transaction.commit().await?;
         let id = conversion.id.clone();
         let machine = Arc::clone(self);
         tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });
         Ok(id)
+    }
+
+    async fn free_reference(&self, partner: &str, reference: &str) -> Result<(), Refused> {
+        let page = Page {
+            reference: Some(reference),
+            limit: 1,
+            ..Page::default()
+        };
+        match self.store.conversions_of(partner, &page).await?.pop() {
+            Some(taken) => Err(Refused::ReferenceUsed(taken.id)),
+            None => Ok(()),
+        }
+    }
+
+    /// Says that a float is short before anything moves; [`take_limits`](Self::take_limits) makes
+    /// sure.
+    async fn check_float(
+        &self,
+        partner: &str,
+        funding: Funding,
+        needed: MicroPoints,
+    ) -> Result<(), Refused> {
+        if funding == Funding::Postpaid {
+            return Ok(());
+        }
+        let float = self.store.float(partner).await?;
+        let available = float.map_or(MicroPoints(0), |float| float.available);
+        if available < needed {
+            return Err(Refused::FloatShort { available, needed });
+        }
+        Ok(())
+    }
+
+    /// Takes what a conversion takes of the day's limits and of the float, the float last: its row
+    /// is the one that most conversions want.
+    async fn take_limits(
+        &self,
+        connection: &mut AnyConnection,
+        programme: &Programme,
+        conversion: &Conversion,
+    ) -> Result<(), Refused> {
+        let now = conversion.created_at;
+        let miles = to_sql(conversion.miles)?;
+        for (name, limit) in programme.daily(&conversion.partner, &conversion.member_id) {
+            let most = i64::try_from(limit).unwrap_or(i64::MAX);
+            if !use_day(connection, day(now), &name, miles, most).await? {
+                return Err(Refused::DailyLimit(limit));
+            }
+        }
+        let partner = &conversion.partner;
+        let needed = conversion.held;
+        if needed.0 == 0 {
+            return Ok(());
+        }
+        match float::hold(connection, conversion, now).await? {
+            Held::Short(available) => return Err(Refused::FloatShort { available, needed }),
+            Held::Low if self.seller.is_some() => {
+                jobs::add(connection, JobKind::TopUp, partner, now, now).await?;
+            }
+            Held::Low | Held::Enough => {}
+        }
+        Ok(())
     }
 
     async fn carry_out(&self, lease: &Lease, conversion: &Conversion, session: &Session) {

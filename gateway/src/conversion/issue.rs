@@ -41,13 +41,19 @@ impl Machine {
 
     /// Signs the issue and takes its nonce.
     pub(super) async fn sign(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        // Read before the nonce is taken: a stored nonce is never below the chain's.
-        let issuer = self.issuer(&conversion.id)?;
-        let chain_nonce = self.chain.next_nonce(issuer.address()).await?;
+        // Read before the nonce is taken: a stored nonce is never below the chain's. Once this run
+        // has stored one, the database's next is right, unless the key is used elsewhere; that is
+        // found out when the nonce turns out to be gone.
+        let issuer = self.issuer(&conversion.id)?.address();
+        let chain_nonce = match self.knows_nonce(issuer) {
+            true => 0,
+            false => self.chain.next_nonce(issuer).await?,
+        };
         let receiver = Self::receiver(conversion)?;
         let now = now_ms();
         let mut transaction = self.store.write().await?;
-        self.store_signature(&mut transaction, conversion, receiver, chain_nonce, now)
+        let signed = self
+            .store_signature(&mut transaction, conversion, receiver, chain_nonce, now)
             .await?;
         let (from, to) = (conversion.state, State::Issuing);
         let change = Change::default();
@@ -57,8 +63,14 @@ impl Machine {
             return Ok(Step::Moved);
         }
         transaction.commit().await?;
+        self.learn_nonce(issuer);
         self.moved(&conversion.id, from, to);
-        Ok(Step::Moved)
+        // It is new: there is nothing to look for on the chain before it is sent.
+        let conversion = Conversion {
+            state: to,
+            ..conversion.clone()
+        };
+        self.broadcast(&conversion, &signed).await
     }
 
     async fn store_signature(
@@ -68,12 +80,18 @@ impl Machine {
         receiver: Address,
         chain_nonce: u64,
         now: i64,
-    ) -> Result<(), StepError> {
+    ) -> Result<IssueTransaction, StepError> {
         let key = self.issuer(&conversion.id)?;
         let issuer = key.address().to_string();
         let nonce = issues::take_nonce(connection, &issuer, chain_nonce).await?;
         let name = conversion_name(&conversion.id);
-        let signed = key.sign(self.chain_id, nonce, receiver, conversion.points.0, name)?;
+        let signed = key.sign(
+            self.chain_id,
+            nonce,
+            receiver,
+            conversion.received()?.0,
+            name,
+        )?;
         let stored = IssueTransaction {
             issuer,
             nonce,
@@ -82,7 +100,7 @@ impl Machine {
             outcome: Outcome::Pending,
         };
         issues::insert(connection, &conversion.id, &stored, now).await?;
-        Ok(())
+        Ok(stored)
     }
 
     pub(super) async fn issue(&self, conversion: &Conversion) -> Result<Step, StepError> {
@@ -218,11 +236,10 @@ impl Machine {
             );
             return Ok(Step::Wait { absent_reads: 0 });
         }
-        if issued != U256::from(conversion.points.0) {
-            let reason = format!(
-                "the chain shows {issued} micro-points issued, {} were agreed",
-                conversion.points.0
-            );
+        let agreed = conversion.received()?.0;
+        if issued != U256::from(agreed) {
+            let reason =
+                format!("the chain shows {issued} micro-points issued, {agreed} were agreed");
             let change = Change {
                 reason: Some(("issue_mismatch", reason)),
                 ..Change::default()

@@ -5,18 +5,23 @@
 //! themselves all the same: every move says from which state, and does nothing if the row is
 //! elsewhere.
 
-use super::programme::Programme;
 use super::state::State;
-use crate::clock::now_ms;
+use super::{news, programme::Programme};
+use crate::clock::{day, now_ms};
 use crate::config::Retry;
+use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::journal::{self, Kind};
-use crate::store::Store;
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::{self, Claimant, Kind as JobKind};
+use crate::store::partners::free_day;
+use crate::store::{Store, to_sql};
+use crate::webhook::deliver::Sender;
+use alloy::primitives::Address;
 use rand::Rng;
+use sqlx::AnyConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -75,13 +80,42 @@ pub struct Machine {
     pub programmes: HashMap<String, Programme>,
     /// When to try again.
     pub retry: Retry,
+    /// Sells points for floats, if this gateway does.
+    pub seller: Option<Seller>,
+    /// Tells partners what happened.
+    pub sender: Sender,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
     leases: Mutex<HashSet<String>>,
+    /// Issuers whose nonce this run has asked the chain for and stored.
+    nonces: Mutex<HashSet<Address>>,
     /// Whoever waits for a conversion to be settled.
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+/// What a machine is made of; see the fields of [`Machine`].
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// The chain.
+    pub chain: Chain,
+    /// Its id.
+    pub chain_id: u64,
+    /// The keys.
+    pub issuers: Vec<Issuer>,
+    /// What can be converted.
+    pub programmes: Vec<Programme>,
+    /// When to try again.
+    pub retry: Retry,
+    /// Sells points for floats.
+    pub seller: Option<Seller>,
+    /// Tells partners what happened.
+    pub sender: Sender,
+    /// A replica that is silent for so long is dead.
+    pub replica_timeout: Duration,
 }
 
 /// Somebody who waits for a conversion to be settled.
@@ -146,29 +180,25 @@ impl Drop for Lease {
 
 impl Machine {
     /// Puts it together.
-    pub fn new(
-        store: Store,
-        chain: Chain,
-        chain_id: u64,
-        issuers: Vec<Issuer>,
-        programmes: Vec<Programme>,
-        retry: Retry,
-        replica_timeout: Duration,
-    ) -> Self {
-        let programmes = programmes
+    pub fn new(parts: Parts) -> Self {
+        let programmes = parts
+            .programmes
             .into_iter()
             .map(|programme| (programme.name.clone(), programme))
             .collect();
         Self {
-            store,
-            chain,
-            chain_id,
-            issuers,
+            store: parts.store,
+            chain: parts.chain,
+            chain_id: parts.chain_id,
+            issuers: parts.issuers,
             programmes,
-            retry,
+            retry: parts.retry,
+            seller: parts.seller,
+            sender: parts.sender,
             run: crate::ids::run(),
-            replica_timeout,
+            replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
+            nonces: Mutex::default(),
             waiting: Mutex::default(),
         }
     }
@@ -198,6 +228,16 @@ impl Machine {
             })
     }
 
+    pub(super) fn knows_nonce(&self, issuer: Address) -> bool {
+        let nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.contains(&issuer)
+    }
+
+    pub(super) fn learn_nonce(&self, issuer: Address) {
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.insert(issuer);
+    }
+
     /// Takes the lease on a conversion; `None` if somebody has it.
     pub fn lease(self: &Arc<Self>, id: &str) -> Option<Lease> {
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,9 +257,12 @@ impl Machine {
 
     /// Moves a conversion until it is settled or has to wait.
     pub async fn drive(&self, lease: &Lease) {
+        let mut moved = false;
         loop {
             let conversion = match self.store.conversion(&lease.id).await {
                 Ok(Some(conversion)) if !conversion.state.is_settled() => conversion,
+                // The move that settled it, a moment ago, took the job out.
+                Ok(_) if moved => return,
                 Ok(_) => {
                     self.forget_job(&lease.id).await;
                     return;
@@ -231,7 +274,10 @@ impl Machine {
                 }
             };
             let (absent_reads, error) = match self.step(&conversion).await {
-                Ok(Step::Moved) => continue,
+                Ok(Step::Moved) => {
+                    moved = true;
+                    continue;
+                }
                 Ok(Step::Wait { absent_reads }) => (absent_reads, None),
                 Err(error) => {
                     tracing::warn!(id = conversion.id, state = %conversion.state,
@@ -252,11 +298,11 @@ impl Machine {
     }
 
     /// A job whose conversion is settled has nothing left to do. The move that settled it takes
-    /// it out; this is for a row that somebody settled by another way.
+    /// it out; this is for a row that was found settled.
     async fn forget_job(&self, id: &str) {
         let forgotten = async {
             let mut write = self.store.write().await?;
-            jobs::done(&mut write, JobKind::Conversion, id).await?;
+            conversions::forget_settled(&mut write, id).await?;
             write.commit().await
         };
         if let Err(error) = forgotten.await {
@@ -272,15 +318,18 @@ impl Machine {
             State::Debited => self.sign(conversion).await,
             State::Issuing => self.issue(conversion).await,
             State::Reversing => self.reverse(conversion).await,
-            State::Completed | State::Refused | State::Reversed | State::Attention => {
-                Ok(Step::Moved)
-            }
+            State::Disputed => self.give_back(conversion).await,
+            State::Completed
+            | State::Refused
+            | State::Reversed
+            | State::Returned
+            | State::Attention => Ok(Step::Moved),
         }
     }
 
     /// When to come again after so many tries: doubled each time, with a little chance so that
     /// many conversions do not come back at once.
-    fn next_due(&self, attempts: u32) -> i64 {
+    pub(super) fn next_due(&self, attempts: u32) -> i64 {
         let factor = 1u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX);
         let wait = self
             .retry
@@ -323,17 +372,43 @@ impl Machine {
             conversions::transition(&mut transaction, &conversion.id, from, to, &change, now)
                 .await?;
         if !moved {
+            // Nothing was written, but who moved it may share this commit: after it, all is seen.
+            transaction.commit().await?;
             return Ok(false);
         }
         if let Some(kind) = posting {
             journal::post(&mut transaction, conversion, kind, now).await?;
         }
+        if matches!(to, State::Refused | State::Reversed) {
+            self.undo(&mut transaction, conversion, now).await?;
+        }
+        news::tell(&mut transaction, conversion, to, &change, now).await?;
         for (hash, outcome) in settled {
             issues::settle(&mut transaction, hash, *outcome).await?;
         }
         transaction.commit().await?;
         self.moved(&conversion.id, from, to);
         Ok(true)
+    }
+
+    /// What a conversion took up is free again: it came to nothing.
+    async fn undo(
+        &self,
+        connection: &mut AnyConnection,
+        conversion: &Conversion,
+        now: i64,
+    ) -> Result<(), StepError> {
+        // In the order that they were taken in, so that nobody waits for somebody who waits.
+        if let Some(programme) = self.programmes.get(&conversion.programme) {
+            let miles = to_sql(conversion.miles)?;
+            for (name, _) in programme.daily(&conversion.partner, &conversion.member_id) {
+                free_day(connection, day(conversion.created_at), &name, miles).await?;
+            }
+        }
+        if conversion.held.0 > 0 {
+            float::release(connection, conversion, now).await?;
+        }
+        Ok(())
     }
 
     /// Tells everybody who waits.

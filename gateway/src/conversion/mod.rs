@@ -7,6 +7,8 @@
 //! machine    the context, and the loop that moves one conversion as far as it goes
 //! debit      the partner's side: begin, inquire, reverse
 //! issue      the chain's side: sign, broadcast, confirm
+//! recall     cancelling and disputing
+//! news       what partners are told
 //! worker     finds what is due and moves it
 //! ```
 
@@ -14,7 +16,9 @@ pub mod ask;
 mod debit;
 mod issue;
 pub mod machine;
+mod news;
 pub mod programme;
+pub mod recall;
 pub mod state;
 pub mod worker;
 

@@ -8,6 +8,10 @@
 //!    └──> refused <───────────┘    │    │        │           │
 //!                                  └────│────────│───────────┴─> reversing ──> reversed
 //!                                       └────────┴───> attention <───┘
+//!
+//! created ──> refused, debited ──> reversing          the caller cancelled it
+//! completed ──> disputed ──> returned                 the partner disputed it in time
+//!     └──────────── <─┘                               … and its own system refuses
 //! ```
 //!
 //! | state | what is known | who acts |
@@ -21,6 +25,8 @@
 //! | refused | the miles were never taken | nobody |
 //! | reversing | the miles go back, or a tombstone is set | gateway, until acknowledged |
 //! | reversed | the miles are back | nobody |
+//! | disputed | the partner disputes it; the points exist | gateway, until the partner acknowledges |
+//! | returned | the miles are back, the points are a claim on the partner | nobody |
 //! | attention | facts contradict each other, or the partner never answered | an operator |
 
 use std::fmt;
@@ -46,13 +52,17 @@ pub enum State {
     Reversing,
     /// The miles are back.
     Reversed,
+    /// The partner disputes it: the miles go back.
+    Disputed,
+    /// The miles are back; the points are a claim on the partner.
+    Returned,
     /// An operator must look.
     Attention,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Created,
         Self::Debiting,
         Self::DebitUnknown,
@@ -62,6 +72,8 @@ impl State {
         Self::Refused,
         Self::Reversing,
         Self::Reversed,
+        Self::Disputed,
+        Self::Returned,
         Self::Attention,
     ];
 
@@ -77,6 +89,8 @@ impl State {
             Self::Refused => "refused",
             Self::Reversing => "reversing",
             Self::Reversed => "reversed",
+            Self::Disputed => "disputed",
+            Self::Returned => "returned",
             Self::Attention => "attention",
         }
     }
@@ -86,9 +100,12 @@ impl State {
         Self::ALL.into_iter().find(|state| state.name() == name)
     }
 
-    /// Whether this is the end.
+    /// Whether this is the end. Only a dispute, in time, leads on from `completed`.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Completed | Self::Refused | Self::Reversed)
+        matches!(
+            self,
+            Self::Completed | Self::Refused | Self::Reversed | Self::Returned
+        )
     }
 
     /// Whether nothing more happens by itself.

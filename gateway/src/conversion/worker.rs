@@ -6,25 +6,29 @@
 
 use super::machine::Machine;
 use crate::clock::now_ms;
-use crate::store::jobs::{Job, Kind};
+use crate::store::jobs::{Job, Kind, Lane};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
-/// Jobs done at once.
+/// Jobs of one lane done at once.
 const PARALLEL: usize = 32;
 /// A run says that it is alive so many times before it could be taken for dead.
 const BEATS: u32 = 4;
 
-/// Runs until told to stop; what is being done then is left to finish its step.
-pub async fn run(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
+/// Does the jobs of a lane until told to stop; what is being done then is left to finish its step.
+pub async fn run(machine: Arc<Machine>, lane: Lane, mut stop: watch::Receiver<bool>) {
     let slots = Arc::new(Semaphore::new(PARALLEL));
     let mut working = JoinSet::new();
     while !*stop.borrow() {
         let free = u32::try_from(slots.available_permits()).unwrap_or(u32::MAX);
         if free > 0 {
-            match machine.store.claim_jobs(machine.claimant(), free).await {
+            match machine
+                .store
+                .claim_jobs(machine.claimant(), lane, free)
+                .await
+            {
                 Ok(jobs) => {
                     for job in jobs {
                         let slot = Arc::clone(&slots).try_acquire_owned();
@@ -51,11 +55,39 @@ pub async fn run(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
 async fn work(machine: &Arc<Machine>, job: Job) {
     match job.kind {
         Kind::Conversion => {
-            // Without the lease a task of this very run moves it already.
-            if let Some(lease) = machine.lease(&job.name) {
-                machine.drive(&lease).await;
+            match machine.lease(&job.name) {
+                Some(lease) => machine.drive(&lease).await,
+                // A task of this very run moves it, or is about to end without seeing this job.
+                None => put_back(machine, &job, "a task of this gateway has it").await,
             }
         }
+        Kind::TopUp => {
+            let begun = match &machine.seller {
+                Some(seller) => seller.begin_automatic(&machine.store, &job.name).await,
+                None => return,
+            };
+            if let Err(error) = begun {
+                tracing::warn!(partner = job.name, %error, "a top-up cannot be begun; it is tried again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        }
+        Kind::Webhook => {
+            let (store, run) = (&machine.store, &machine.run);
+            if let Err(error) = machine.sender.work(store, run, &job).await {
+                tracing::warn!(name = job.name, %error, "a webhook's attempt cannot be noted; it is made again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        }
+    }
+}
+
+async fn put_back(machine: &Machine, job: &Job, error: &str) {
+    let due = machine.next_due(job.attempts);
+    let back = machine
+        .store
+        .put_job_back(job.kind, &job.name, &machine.run, due, Some(error));
+    if let Err(error) = back.await {
+        tracing::error!(name = job.name, %error, "a job cannot be put back; its claim ends by itself");
     }
 }
 

@@ -105,7 +105,12 @@ impl Chain {
         Ok(Self { provider })
     }
 
-    async fn ask<T>(&self, method: &'static str, parameters: Value) -> Result<T, ChainError>
+    /// Asks one thing of the node.
+    pub(crate) async fn ask<T>(
+        &self,
+        method: &'static str,
+        parameters: Value,
+    ) -> Result<T, ChainError>
     where
         T: serde::de::DeserializeOwned + std::fmt::Debug + Send + Sync + Unpin + 'static,
     {

@@ -1,5 +1,6 @@
 //! The issuer's key, and the transactions it signs.
 
+use crate::secrets::Secrets;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
@@ -60,6 +61,11 @@ impl Issuer {
     /// The issuer's address.
     pub const fn address(&self) -> Address {
         self.signer.address()
+    }
+
+    /// The gateway's secrets, if it was given no master key: every replica has this key too.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.signer.to_bytes().as_slice())
     }
 
     /// Signs `issue(receiver, amount, name)`. Issuers pay no gas, so its price is zero.

@@ -9,12 +9,20 @@
 //! | taken | `{programme}:miles_taken` | `{programme}:miles_to_convert` | `MILES:{programme}` |
 //! | issued | `{programme}:miles_to_convert` | `{programme}:miles_converted` | `MILES:{programme}` |
 //! | | `{programme}:points_owed_by_partner` | `points_in_circulation` | `MVP` (micro-points) |
+//! | | `{programme}:points_owed_by_partner` | `{programme}:fees` | `MVP`, if there is a fee |
 //! | given_back | `{programme}:miles_to_convert` | `{programme}:miles_taken` | `MILES:{programme}` |
+//! | returned | `{programme}:miles_converted` | `{programme}:miles_taken` | `MILES:{programme}` |
+//! | | `{partner}:points_claimed` | `{programme}:points_owed_by_partner` | `MVP` |
+//!
+//! A disputed conversion returns the miles and leaves the points where they are, for they are
+//! money by then: what they are worth is a claim on the partner, covered by its float if it is
+//! prepaid. The fee stays owed.
 //!
 //! So at any time `miles_taken` is what the partner took and did not give back, the credit of
 //! `miles_to_convert` is what points are still owed for, and the credit of
 //! `points_in_circulation` is what was issued.
 
+use crate::float;
 use crate::ids;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
@@ -36,6 +44,8 @@ pub enum Kind {
     Issued,
     /// The partner gave the miles back.
     GivenBack,
+    /// The partner disputed it and gave the miles back.
+    Returned,
 }
 
 impl Kind {
@@ -44,6 +54,7 @@ impl Kind {
             Self::Taken => "taken",
             Self::Issued => "issued",
             Self::GivenBack => "given_back",
+            Self::Returned => "returned",
         }
     }
 }
@@ -59,7 +70,13 @@ pub struct Entry {
     pub amount: i64,
 }
 
-fn pair(debit: &str, credit: &str, currency: &str, amount: i64) -> Result<[Entry; 2], sqlx::Error> {
+/// A debit of one account and a credit of another.
+pub(crate) fn pair(
+    debit: &str,
+    credit: &str,
+    currency: &str,
+    amount: i64,
+) -> Result<[Entry; 2], sqlx::Error> {
     let overflow = || sqlx::Error::Encode("an amount that cannot be negated".into());
     let opposite = amount.checked_neg().ok_or_else(overflow)?;
     let entry = |account: &str, amount| Entry {
@@ -81,11 +98,26 @@ pub fn entries(conversion: &Conversion, kind: Kind) -> Result<Vec<Entry>, sqlx::
         Kind::Taken => pair(&taken, &to_convert, &currency, miles)?.to_vec(),
         Kind::GivenBack => pair(&to_convert, &taken, &currency, miles)?.to_vec(),
         Kind::Issued => {
-            let points = to_sql(conversion.points.0)?;
+            let points = to_sql(conversion.received()?.0)?;
+            let fee = to_sql(conversion.fee.points.0)?;
             let owed = account("points_owed_by_partner");
-            [
+            let mut entries = [
                 pair(&to_convert, &account("miles_converted"), &currency, miles)?,
                 pair(&owed, CIRCULATION, POINTS, points)?,
+            ]
+            .concat();
+            if fee > 0 {
+                entries.extend(pair(&owed, &account("fees"), POINTS, fee)?);
+            }
+            entries
+        }
+        Kind::Returned => {
+            let points = to_sql(conversion.received()?.0)?;
+            let claimed = format!("{}:points_claimed", conversion.partner);
+            let owed = account("points_owed_by_partner");
+            [
+                pair(&account("miles_converted"), &taken, &currency, miles)?,
+                pair(&claimed, &owed, POINTS, points)?,
             ]
             .concat()
         }
@@ -99,7 +131,10 @@ pub async fn post(
     kind: Kind,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let entries = entries(conversion, kind)?;
+    let mut entries = entries(conversion, kind)?;
+    if kind == Kind::Issued && conversion.held.0 > 0 {
+        entries.extend(float::spend(connection, conversion).await?);
+    }
     let posting = Posting {
         subject: &conversion.id,
         kind: kind.name(),
@@ -210,7 +245,7 @@ pub struct ProgrammeBooks {
     pub miles_taken: u64,
     /// Of those, miles that points were issued for.
     pub miles_converted: u64,
-    /// Micro-points issued for them.
+    /// Micro-points issued for them, without fees.
     pub micro_points_issued: u64,
     /// Micro-points that the converted miles come to at their agreed rates.
     pub micro_points_by_rate: u64,
@@ -225,6 +260,8 @@ pub struct Books {
     pub micro_points_issued: u64,
     /// Every currency sums to zero over all accounts.
     pub balanced: bool,
+    /// Every float is what the journal says of it.
+    pub floats_agree: bool,
 }
 
 async fn balance(connection: &mut AnyConnection, account: &str) -> Result<i64, sqlx::Error> {
@@ -255,14 +292,19 @@ impl Store {
         for programme in programmes {
             let taken = balance(&mut snapshot, &format!("{programme}:miles_taken")).await?;
             let converted = balance(&mut snapshot, &format!("{programme}:miles_converted")).await?;
-            let issued = balance(
+            let owed = balance(
                 &mut snapshot,
                 &format!("{programme}:points_owed_by_partner"),
             )
             .await?;
+            let fees = balance(&mut snapshot, &format!("{programme}:fees")).await?;
+            let issued = owed
+                .checked_add(fees)
+                .ok_or_else(|| sqlx::Error::Decode("out of range".into()))?;
             let row = sqlx::query(
-                "SELECT CAST(COALESCE(SUM(micro_points), 0) AS BIGINT) AS by_rate
-                 FROM conversions WHERE programme = $1 AND state = 'completed'",
+                "SELECT CAST(COALESCE(SUM(CASE fee_payer WHEN 'member'
+                     THEN micro_points - fee_micro_points ELSE micro_points END), 0) AS BIGINT) AS by_rate
+                 FROM conversions WHERE programme = $1 AND state IN ('completed', 'disputed')",
             )
             .bind(&programme)
             .fetch_one(&mut *snapshot)
@@ -282,6 +324,7 @@ impl Store {
         .fetch_one(&mut *snapshot)
         .await?;
         books.balanced = unbalanced == 0;
+        books.floats_agree = float::agree(&mut snapshot).await?;
         Ok(books)
     }
 }

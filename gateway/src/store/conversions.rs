@@ -1,9 +1,10 @@
 //! Conversions: rows, transitions, and what is due.
 
 use super::jobs::{self, Kind};
+use super::quotes::fee;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
-use crate::units::{MicroPoints, Rate};
+use crate::units::{Fee, MicroPoints, Rate};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
@@ -28,6 +29,12 @@ pub struct Conversion {
     pub rate: Rate,
     /// Miles times rate.
     pub points: MicroPoints,
+    /// What is taken for it.
+    pub fee: Fee,
+    /// What the caller calls it.
+    pub reference: Option<String>,
+    /// Points that its partner's float set aside for it; none if the partner settles afterwards.
+    pub held: MicroPoints,
     /// Where it stands.
     pub state: State,
     /// Our name for the debit.
@@ -52,6 +59,45 @@ pub struct Conversion {
     pub created_at: i64,
     /// When it last changed state.
     pub updated_at: i64,
+}
+
+impl Conversion {
+    /// The points that the member receives: those that are issued.
+    pub fn received(&self) -> Result<MicroPoints, sqlx::Error> {
+        countable(self.fee.received(self.points))
+    }
+
+    /// The points that the partner owes: those received, and the fee.
+    pub fn owed(&self) -> Result<MicroPoints, sqlx::Error> {
+        countable(self.fee.owed(self.points))
+    }
+}
+
+fn countable(points: Option<MicroPoints>) -> Result<MicroPoints, sqlx::Error> {
+    points.ok_or_else(|| sqlx::Error::Decode("a fee that cannot be".into()))
+}
+
+/// Which conversions to list. `None` leaves a column open.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Page<'a> {
+    /// Older than this one.
+    pub before: Option<&'a str>,
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this programme.
+    pub programme: Option<&'a str>,
+    /// Of this member.
+    pub member_id: Option<&'a str>,
+    /// That the caller calls so.
+    pub reference: Option<&'a str>,
+    /// Whose debit the partner calls so.
+    pub partner_reference: Option<&'a str>,
+    /// Made then or later.
+    pub from: Option<i64>,
+    /// Made before.
+    pub to: Option<i64>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// What changes together with a state. `None` leaves a column as it is.
@@ -89,6 +135,9 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
         miles: from_sql(row.try_get("miles")?)?,
         rate: Rate(from_sql(row.try_get("micro_points_per_mile")?)?),
         points: MicroPoints(from_sql(row.try_get("micro_points")?)?),
+        fee: fee(row)?,
+        reference: row.try_get("reference")?,
+        held: MicroPoints(from_sql(row.try_get("held_micro_points")?)?),
         state,
         debit_reference: row.try_get("debit_reference")?,
         debit_sent_at: row.try_get("debit_sent_at")?,
@@ -104,6 +153,19 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
     })
 }
 
+/// The conversion that a partner calls so, also if it is not committed yet.
+pub async fn by_reference(
+    connection: &mut AnyConnection,
+    partner: &str,
+    reference: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM conversions WHERE partner = $1 AND reference = $2")
+        .bind(partner)
+        .bind(reference)
+        .fetch_optional(connection)
+        .await
+}
+
 /// Stores a new conversion, in state `created`, and the job of moving it, claimed by a run.
 pub async fn insert(
     connection: &mut AnyConnection,
@@ -112,8 +174,9 @@ pub async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11)",
+             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at, held_micro_points,
+             fee_micro_points, fee_payer, reference)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11, $12, $13, $14, $15)",
     )
     .bind(&conversion.id)
     .bind(&conversion.partner)
@@ -126,6 +189,10 @@ pub async fn insert(
     .bind(to_sql(conversion.points.0)?)
     .bind(&conversion.debit_reference)
     .bind(conversion.created_at)
+    .bind(to_sql(conversion.held.0)?)
+    .bind(to_sql(conversion.fee.points.0)?)
+    .bind(conversion.fee.payer.name())
+    .bind(&conversion.reference)
     .execute(&mut *connection)
     .await?;
     let (id, now) = (&conversion.id, conversion.created_at);
@@ -189,6 +256,19 @@ pub async fn transition(
     Ok(true)
 }
 
+/// Takes out the job of a conversion that is settled; one that was disputed meanwhile keeps its.
+pub async fn forget_settled(connection: &mut AnyConnection, id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM jobs WHERE kind = 'conversion' AND name = $1 AND EXISTS (
+             SELECT 1 FROM conversions c JOIN states s ON s.state = c.state
+             WHERE c.id = $1 AND s.settled = 1)",
+    )
+    .bind(id)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 async fn event(
     connection: &mut AnyConnection,
     id: &str,
@@ -221,20 +301,30 @@ impl Store {
         row.map(|row| read(&row)).transpose()
     }
 
-    /// A page of a partner's conversions, newest first, older than `before`.
+    /// A page of a partner's conversions, newest first.
     pub async fn conversions_of(
         &self,
         partner: &str,
-        before: Option<&str>,
-        limit: u32,
+        page: &Page<'_>,
     ) -> Result<Vec<Conversion>, sqlx::Error> {
         let rows = sqlx::query(
             "SELECT * FROM conversions WHERE partner = $1 AND ($2 IS NULL OR id < $2)
-             ORDER BY id DESC LIMIT $3",
+                 AND ($3 IS NULL OR state = $3) AND ($4 IS NULL OR programme = $4)
+                 AND ($5 IS NULL OR member_id = $5) AND ($6 IS NULL OR reference = $6)
+                 AND ($7 IS NULL OR partner_reference = $7)
+                 AND ($8 IS NULL OR created_at >= $8) AND ($9 IS NULL OR created_at < $9)
+             ORDER BY id DESC LIMIT $10",
         )
         .bind(partner)
-        .bind(before)
-        .bind(i64::from(limit))
+        .bind(page.before)
+        .bind(page.state.map(State::name))
+        .bind(page.programme)
+        .bind(page.member_id)
+        .bind(page.reference)
+        .bind(page.partner_reference)
+        .bind(page.from)
+        .bind(page.to)
+        .bind(i64::from(page.limit))
         .fetch_all(self.read())
         .await?;
         rows.iter().map(read).collect()

@@ -93,6 +93,8 @@ impl Store {
             return Ok(Claim::Other);
         }
         if let Some(status) = row.try_get::<Option<i64>, _>("status")? {
+            // The answer may share this commit: nobody hears it before it is on the disk.
+            write.commit().await?;
             return Ok(Claim::Answered(Stored {
                 status: u16::try_from(status)
                     .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,

@@ -24,16 +24,22 @@ const MAX_ERROR_CHARS: usize = 300;
 pub enum Kind {
     /// Move a conversion.
     Conversion,
+    /// Begin a top-up of a partner's float, which is low.
+    TopUp,
+    /// Tell an endpoint of an event.
+    Webhook,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Conversion];
+    pub const ALL: [Self; 3] = [Self::Conversion, Self::TopUp, Self::Webhook];
 
     /// As stored and as shown.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Conversion => "conversion",
+            Self::TopUp => "top_up",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -41,6 +47,15 @@ impl Kind {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
+}
+
+/// Which jobs somebody does: what partners' endpoints take their time for must not hold up money.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lane {
+    /// All but webhooks.
+    Money,
+    /// Webhooks.
+    Webhooks,
 }
 
 /// One job that was claimed.
@@ -168,32 +183,34 @@ pub async fn put_back(
 }
 
 const FREE: &str = "SELECT 1 FROM jobs
-     WHERE due_at <= $1 AND (owner = '' OR owned_until < $1
+     WHERE due_at <= $1 AND (kind = 'webhook') = $3 AND (owner = '' OR owned_until < $1
         OR owner NOT IN (SELECT run FROM replicas WHERE seen_at >= $2)) LIMIT 1";
 const CLAIM_SQLITE: &str = "UPDATE jobs SET owner = $3, owned_until = $4
      WHERE (kind, name) IN (SELECT kind, name FROM jobs
-         WHERE due_at <= $1 AND (owner = '' OR owned_until < $1
+         WHERE due_at <= $1 AND (kind = 'webhook') = $6 AND (owner = '' OR owned_until < $1
             OR owner NOT IN (SELECT run FROM replicas WHERE seen_at >= $2))
          ORDER BY due_at LIMIT $5)
      RETURNING kind, name, attempts";
 const CLAIM_POSTGRES: &str = "UPDATE jobs SET owner = $3, owned_until = $4
      WHERE (kind, name) IN (SELECT kind, name FROM jobs
-         WHERE due_at <= $1 AND (owner = '' OR owned_until < $1
+         WHERE due_at <= $1 AND (kind = 'webhook') = $6 AND (owner = '' OR owned_until < $1
             OR owner NOT IN (SELECT run FROM replicas WHERE seen_at >= $2))
          ORDER BY due_at LIMIT $5 FOR UPDATE SKIP LOCKED)
      RETURNING kind, name, attempts";
 
 impl Store {
-    /// Claims jobs that are due and that nobody alive does, longest due first.
+    /// Claims jobs of a lane that are due and that nobody alive does, longest due first.
     pub async fn claim_jobs(
         &self,
         claimant: Claimant<'_>,
+        lane: Lane,
         limit: u32,
     ) -> Result<Vec<Job>, sqlx::Error> {
         // Looking costs no writer's turn; mostly there is nothing.
         let free: Option<i32> = sqlx::query_scalar(FREE)
             .bind(claimant.now)
             .bind(claimant.alive_since)
+            .bind(lane == Lane::Webhooks)
             .fetch_optional(self.read())
             .await?;
         if free.is_none() {
@@ -206,6 +223,7 @@ impl Store {
             .bind(claimant.run)
             .bind(claimant.now.saturating_add(CLAIM_MS))
             .bind(i64::from(limit))
+            .bind(lane == Lane::Webhooks)
             .fetch_all(&mut *write)
             .await?;
         write.commit().await?;

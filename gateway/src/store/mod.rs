@@ -17,8 +17,11 @@ pub mod idempotency;
 pub mod issues;
 pub mod jobs;
 pub mod location;
+pub mod partners;
 pub mod quotes;
 pub mod replicas;
+pub mod statement;
+pub mod webhooks;
 pub mod write;
 
 pub use location::Location;

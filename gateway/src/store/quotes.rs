@@ -1,7 +1,8 @@
 //! Quotes: what was offered, to whom, until when.
 
 use super::{Store, from_sql, to_sql};
-use crate::units::{MicroPoints, Rate};
+use crate::units::{Fee, MicroPoints, Payer, Rate};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
 /// One quote.
@@ -21,6 +22,8 @@ pub struct Quote {
     pub rate: Rate,
     /// Miles times rate.
     pub points: MicroPoints,
+    /// What is taken for it.
+    pub fee: Fee,
     /// When it was made.
     pub created_at: i64,
     /// Until when it holds.
@@ -29,12 +32,22 @@ pub struct Quote {
     pub used_by: Option<String>,
 }
 
+/// The fee of a row that has one.
+pub(super) fn fee(row: &AnyRow) -> Result<Fee, sqlx::Error> {
+    let payer: String = row.try_get("fee_payer")?;
+    Ok(Fee {
+        points: MicroPoints(from_sql(row.try_get("fee_micro_points")?)?),
+        payer: Payer::parse(&payer)
+            .ok_or_else(|| sqlx::Error::Decode(format!("unknown payer {payer}").into()))?,
+    })
+}
+
 /// Stores a new quote.
 pub async fn insert(connection: &mut AnyConnection, quote: &Quote) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO quotes (id, partner, programme, member_id, miles, micro_points_per_mile,
-                             micro_points, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                             micro_points, created_at, expires_at, fee_micro_points, fee_payer)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(&quote.id)
     .bind(&quote.partner)
@@ -45,6 +58,8 @@ pub async fn insert(connection: &mut AnyConnection, quote: &Quote) -> Result<(),
     .bind(to_sql(quote.points.0)?)
     .bind(quote.created_at)
     .bind(quote.expires_at)
+    .bind(to_sql(quote.fee.points.0)?)
+    .bind(quote.fee.payer.name())
     .execute(connection)
     .await?;
     Ok(())
@@ -85,6 +100,7 @@ impl Store {
                 miles: from_sql(row.try_get("miles")?)?,
                 rate: Rate(from_sql(row.try_get("micro_points_per_mile")?)?),
                 points: MicroPoints(from_sql(row.try_get("micro_points")?)?),
+                fee: fee(&row)?,
                 created_at: row.try_get("created_at")?,
                 expires_at: row.try_get("expires_at")?,
                 used_by: row.try_get("used_by")?,

@@ -11,19 +11,36 @@ use mileverse_gateway::ids;
 use mileverse_gateway::store::conversions::{self, Conversion};
 use mileverse_gateway::store::quotes::{self, Quote};
 use mileverse_gateway::store::{OpenError, Purpose, Store};
-use mileverse_gateway::units::{MicroPoints, Rate};
+use mileverse_gateway::units::{Fee, MicroPoints, Rate};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 crate::on_both! {
-    killed_at_every_call_of_a_plain_conversion,
     killed_at_every_call_when_the_answer_was_lost,
-    killed_at_every_call_when_the_debit_never_arrived,
-    killed_again_while_recovering,
     created_and_never_sent_is_refused,
     a_caller_who_hangs_up_changes_nothing,
+}
+
+/// What is the same on either database, and long.
+mod only_on_sqlite {
+    use crate::support::Databases;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_at_every_call_of_a_plain_conversion() {
+        super::killed_at_every_call_of_a_plain_conversion(&Databases::sqlite()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_at_every_call_when_the_debit_never_arrived() {
+        super::killed_at_every_call_when_the_debit_never_arrived(&Databases::sqlite()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn killed_again_while_recovering() {
+        super::killed_again_while_recovering(&Databases::sqlite()).await;
+    }
 }
 
 /// More calls than any of these conversions makes.
@@ -220,6 +237,7 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         miles: 100,
         rate: Rate(12_000_000),
         points: MicroPoints(1_200_000_000),
+        fee: Fee::default(),
         created_at: now,
         expires_at: now + 1000,
         used_by: None,
@@ -234,6 +252,9 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         miles: 100,
         rate: quote.rate,
         points: quote.points,
+        fee: Fee::default(),
+        reference: None,
+        held: MicroPoints(0),
         state: State::Created,
         debit_reference: id.clone(),
         debit_sent_at: None,
@@ -286,7 +307,9 @@ async fn a_caller_who_hangs_up_changes_nothing(on: &Databases) {
         .header("idempotency-key", "crash")
         .json(&body);
     let _ = request.send().await;
+    let deadline = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < deadline, "its key is held for ever");
         let answer = world
             .post(&gateway, "/v1/conversions", "crash", &body)
             .send()

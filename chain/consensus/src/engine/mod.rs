@@ -53,6 +53,7 @@ use self::{
     turns::TurnOrder,
     witness::Witness,
 };
+use crate::watch;
 use crate::{
     application::{Application, Scheme, Tip},
     attestation,
@@ -106,7 +107,6 @@ use std::{
     pin::pin,
     time::Duration,
 };
-use tokio::sync::watch;
 
 pub use floor::Start;
 pub use limits::largest_message;
@@ -213,7 +213,7 @@ pub struct Running<E: StorageContext + Spawner + Clock> {
     pub engine: Handle<()>,
 }
 
-fn archive(prefix: &str, name: &str, cache: CacheRef) -> immutable::Config<()> {
+fn archive<C>(prefix: &str, name: &str, cache: CacheRef, codec: C) -> immutable::Config<C> {
     immutable::Config {
         metadata_partition: format!("{prefix}-{name}-metadata"),
         freezer_table_partition: format!("{prefix}-{name}-table"),
@@ -231,7 +231,7 @@ fn archive(prefix: &str, name: &str, cache: CacheRef) -> immutable::Config<()> {
         freezer_value_write_buffer: BUFFER,
         ordinal_write_buffer: BUFFER,
         replay_buffer: BUFFER,
-        codec_config: (),
+        codec_config: codec,
     }
 }
 
@@ -304,6 +304,7 @@ where
         progress,
     } = config;
     let secrets = Shared::new(secrets);
+    let limits = genesis.limits();
     let public_key = identity.public_key();
     let cache = CacheRef::new(PAGE_SIZE, cached_pages);
     let epoch_blocks = NonZeroU64::new(genesis.epoch_blocks)
@@ -331,7 +332,7 @@ where
             mailbox_size: MAILBOX,
             deque_size: 16,
             priority: true,
-            codec_config: (),
+            codec_config: limits,
             peer_provider: peers.clone(),
             strategy: Sequential,
         },
@@ -354,13 +355,13 @@ where
 
     let finalizations = immutable::Archive::init(
         context.child("finalizations"),
-        archive(&prefix, "finalizations", cache.clone()),
+        archive(&prefix, "finalizations", cache.clone(), ()),
     )
     .await
     .map_err(|error| format!("the archive of certificates cannot be opened: {error}"))?;
     let blocks = immutable::Archive::init(
         context.child("blocks"),
-        archive(&prefix, "blocks", cache.clone()),
+        archive(&prefix, "blocks", cache.clone(), limits),
     )
     .await
     .map_err(|error| format!("the archive of blocks cannot be opened: {error}"))?;
@@ -421,7 +422,7 @@ where
             replay_buffer: BUFFER,
             key_write_buffer: BUFFER,
             value_write_buffer: BUFFER,
-            block_codec_config: (),
+            block_codec_config: limits,
             max_repair: NZUsize!(32),
             max_pending_acks: NZUsize!(4),
             strategy: Sequential,

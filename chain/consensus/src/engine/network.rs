@@ -26,6 +26,7 @@ use commonware_stream::{
     sake::{self, Sake},
 };
 use commonware_utils::{NZU32, NZUsize};
+use mileverse_primitives::limits::BlockLimits;
 use rand::CryptoRng;
 use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
@@ -54,14 +55,17 @@ pub struct Joined<E: Clock> {
     pub network: Handle<()>,
 }
 
-/// Joins the network of a chain with so many `seats` as `identity`. `private` says whether its members may have addresses that
-/// only a private network routes; `guests` are peers of every epoch (see `peers`).
+/// Joins the network of a chain with so many `seats` and blocks of these `limits` as `identity`.
+/// `private` says whether its members may have addresses that only a private network routes; `guests`
+/// are peers of every epoch (see `peers`).
+#[allow(clippy::too_many_arguments)]
 pub fn join<E>(
     context: &E,
     identity: ed25519::PrivateKey,
     namespace: &[u8],
     listen: SocketAddr,
     seats: u32,
+    limits: BlockLimits,
     private: bool,
     guests: impl IntoIterator<Item = (PublicKey, Address)>,
 ) -> Joined<E>
@@ -84,7 +88,7 @@ where
             namespace,
             listen,
             most,
-            largest_message(),
+            largest_message(limits),
             NZUsize!(1024),
         )
     } else {
@@ -93,7 +97,7 @@ where
             namespace,
             listen,
             most,
-            largest_message(),
+            largest_message(limits),
             NZUsize!(1024),
         )
     };

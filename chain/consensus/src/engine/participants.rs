@@ -5,6 +5,7 @@
 //! and later blocks do not change it. A node whose own state is not there yet waits and does not
 //! answer: its vote for that block waits too.
 
+use crate::watch;
 use crate::{
     application::Tip,
     block::{Directory, PublicKey},
@@ -20,7 +21,6 @@ pub use mileverse_execution::Elected;
 use mileverse_execution::{Executor, ReadError, Rotations, StateReader};
 use mileverse_primitives::B256;
 use std::{future::Future, net::SocketAddr};
-use tokio::sync::watch;
 
 /// What final state says of elections. Every node must get the same answer, whenever it asks.
 pub trait Elections: Clone + Send + Sync + 'static {
@@ -99,7 +99,7 @@ impl<E: StorageContext + Spawner, L: Elections> Participants<E, L> {
         F: Future<Output = Result<Option<T>, ReadError>>,
     {
         let databases = match self.databases.wait_for(Option::is_some).await {
-            Ok(open) => open.clone(),
+            Ok(open) => open,
             Err(_) => None,
         };
         let Some(databases) = databases else {
@@ -107,7 +107,8 @@ impl<E: StorageContext + Spawner, L: Elections> Participants<E, L> {
             return std::future::pending().await;
         };
         loop {
-            self.tip.mark_unchanged();
+            // What the tip is does not matter, only whether it moves after this.
+            drop(self.tip.borrow_and_update());
             let batch = databases.new_batches().await;
             match question(self.elections.clone(), batch).await {
                 Ok(Some(answer)) => return answer,

@@ -5,8 +5,8 @@
 //! one is kept, since its engine may be on its way out.
 
 use crate::application::Tip;
+use crate::watch;
 use commonware_runtime::Storage;
-use tokio::sync::watch;
 
 /// Epochs kept beside the present one.
 const KEPT: u64 = 1;

@@ -30,17 +30,8 @@ pub async fn run<S, R, F>(
 {
     loop {
         tokio::select! {
-            first = local.recv() => {
-                let Some(first) = first else { return };
-                let mut bytes = first.len();
-                let mut batch = vec![first];
-                while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES - mileverse_execution::MAX_TRANSACTION_LENGTH {
-                    let Ok(next) = local.try_recv() else { break };
-                    bytes += next.len();
-                    batch.push(next);
-                }
-                let _ = sender.send(Recipients::All, batch.encode(), false);
-            }
+            // What peers send is bounded by their quotas; and a simulation must do the same again.
+            biased;
             message = receiver.recv() => {
                 let Ok((peer, message)) = message else { return };
                 let limits = (
@@ -53,6 +44,17 @@ pub async fn run<S, R, F>(
                     },
                     Err(error) => tracing::debug!(?peer, %error, "gossip that is no list of transactions"),
                 }
+            }
+            first = local.recv() => {
+                let Some(first) = first else { return };
+                let mut bytes = first.len();
+                let mut batch = vec![first];
+                while batch.len() < MAX_BATCH && bytes < MAX_BATCH_BYTES - mileverse_execution::MAX_TRANSACTION_LENGTH {
+                    let Ok(next) = local.try_recv() else { break };
+                    bytes += next.len();
+                    batch.push(next);
+                }
+                let _ = sender.send(Recipients::All, batch.encode(), false);
             }
         }
     }

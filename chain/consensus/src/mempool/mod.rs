@@ -5,14 +5,16 @@
 //!
 //! | limit | |
 //! |---|---|
-//! | [`MAX_TOTAL`] | transactions; when full, a new one pushes out one that pays less |
-//! | [`MAX_BYTES`] | bytes of them, the same way |
-//! | [`MAX_PER_SENDER`] | transactions of one sender, and nonces ahead of its account's |
+//! | [`Capacity::transactions`] | transactions; when full, a new one pushes out one that pays less |
+//! | [`Capacity::bytes`] | bytes of them, the same way |
+//! | [`Capacity::per_sender`] | transactions of one sender, and nonces ahead of its account's |
 //! | [`MAX_AGE`] | time in the pool |
 //!
+//! How much it holds follows from the chain's blocks ([`Capacity`]).
+//!
 //! A transaction replaces one of the same nonce only if both of its prices are at least 10 % higher
-//! (and higher at all). All waiting transactions of a sender together must be covered by its
-//! balance. Refusals use geth's words ([`Refusal`]).
+//! (and higher at all). All waiting transactions of a sender together must be covered by what it
+//! has, coin and points alike ([`Purse`]). Refusals use geth's words ([`Refusal`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -31,7 +33,7 @@ mod refusal;
 pub use refusal::Refusal;
 
 use mileverse_execution::Transaction;
-use mileverse_primitives::{Address, B256, Bytes, U256};
+use mileverse_primitives::{Address, B256, Bytes, U256, limits::BlockLimits};
 use pool::{Entry, Pool};
 use std::{
     collections::{BTreeMap, BinaryHeap, HashMap},
@@ -40,16 +42,44 @@ use std::{
 };
 use tokio::sync::{Notify, broadcast};
 
-/// Most transactions in the pool.
-pub const MAX_TOTAL: usize = 32_768;
-/// Most bytes of transactions in the pool.
-pub const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// Most transactions of one sender.
-pub const MAX_PER_SENDER: usize = 64;
+/// Blocks' worth of transactions that wait at most: while one is agreed on, the next is filled.
+const BLOCKS: usize = 2;
+/// Blocks' worth of bytes: a full pool of ordinary transactions stays below it.
+const BLOCKS_OF_BYTES: usize = 6;
+/// One sender's part of the pool is one of so many.
+const SHARE: usize = 8;
+/// Fewest transactions of one sender that wait, however small blocks are.
+const LEAST_PER_SENDER: usize = 64;
 /// Longest stay in the pool.
 pub const MAX_AGE: Duration = Duration::from_secs(600);
 /// Arrivals that a slow listener may be behind before it loses some.
 const MAX_BEHIND: usize = 4096;
+
+/// How much a pool holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Capacity {
+    /// Transactions.
+    pub transactions: usize,
+    /// Bytes of them.
+    pub bytes: usize,
+    /// Transactions of one sender: an eighth of the pool. An issuer or a payment processor may
+    /// keep some blocks busy alone, and no single one fills the pool. That nobody fills it with
+    /// many accounts is for prices to see to, not for this number.
+    pub per_sender: usize,
+}
+
+impl Capacity {
+    /// Of a pool for blocks with these limits.
+    pub fn of(limits: BlockLimits) -> Self {
+        let transactions = limits.transactions().saturating_mul(BLOCKS);
+        let per_sender = (transactions / SHARE).max(LEAST_PER_SENDER);
+        Self {
+            transactions: transactions.max(per_sender.saturating_mul(SHARE)),
+            bytes: limits.bytes().saturating_mul(BLOCKS_OF_BYTES),
+            per_sender,
+        }
+    }
+}
 
 /// What the chain knows of a sender.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +88,17 @@ pub struct Sender {
     pub nonce: u64,
     /// Native coin.
     pub balance: U256,
+    /// Its points, as far as this transaction needs some.
+    pub purse: Purse,
+}
+
+/// Points that pay for gas.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Purse {
+    /// What the sender has, in micro-points.
+    pub held: U256,
+    /// What this transaction may cost of it.
+    pub cost: U256,
 }
 
 /// A sender's waiting transactions by nonce.
@@ -75,18 +116,27 @@ pub struct Mempool {
     pool: Arc<Mutex<Pool>>,
     arrived: Arc<Notify>,
     listeners: broadcast::Sender<Transaction>,
-    gas_limit: u64,
+    limits: BlockLimits,
+    capacity: Capacity,
 }
 
 impl Mempool {
     /// An empty pool for blocks of `gas_limit`.
     pub fn new(gas_limit: u64) -> Self {
+        let limits = BlockLimits::of(gas_limit);
+        let capacity = Capacity::of(limits);
         Self {
-            pool: Arc::default(),
+            pool: Arc::new(Mutex::new(Pool::new(capacity))),
             arrived: Arc::default(),
             listeners: broadcast::channel(MAX_BEHIND).0,
-            gas_limit,
+            limits,
+            capacity,
         }
+    }
+
+    /// How much it holds.
+    pub const fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
     fn lock(&self) -> MutexGuard<'_, Pool> {
@@ -104,7 +154,7 @@ impl Mempool {
     }
 
     fn take(&self, transaction: Transaction, sender: Sender, local: bool) -> Result<B256, Refusal> {
-        refusal::check(&transaction, sender, self.gas_limit)?;
+        refusal::check(&transaction, sender, self.limits, self.capacity)?;
         let hash = transaction.hash();
         self.lock().add(transaction.clone(), sender, local)?;
         // Nobody may be listening.
@@ -250,7 +300,8 @@ impl Mempool {
         chosen
     }
 
-    /// Lets go of transactions that no block can take any more.
+    /// Lets go of transactions that no block can take any more, and of what their senders built on
+    /// them.
     pub fn forget(&self, hashes: &[B256]) {
         let mut pool = self.lock();
         for hash in hashes {

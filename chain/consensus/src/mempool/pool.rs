@@ -10,7 +10,7 @@
 //! Only a sender's last transaction is ever thrown out, so that no gap opens in the middle.
 
 use super::{
-    MAX_AGE, MAX_BYTES, MAX_PER_SENDER, MAX_TOTAL, Sender,
+    Capacity, MAX_AGE, Sender,
     refusal::{self, Refusal},
 };
 use mileverse_execution::Transaction;
@@ -32,6 +32,30 @@ pub(super) struct Entry {
     pub(super) order: u64,
     pub(super) local: bool,
     since: Instant,
+    cost: Cost,
+}
+
+/// What transactions may cost at most.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    coin: U256,
+    points: U256,
+}
+
+impl Cost {
+    const fn plus(self, other: Self) -> Self {
+        Self {
+            coin: self.coin.saturating_add(other.coin),
+            points: self.points.saturating_add(other.points),
+        }
+    }
+
+    const fn less(self, other: Self) -> Self {
+        Self {
+            coin: self.coin.saturating_sub(other.coin),
+            points: self.points.saturating_sub(other.points),
+        }
+    }
 }
 
 /// One sender's transactions.
@@ -40,9 +64,44 @@ pub(super) struct Queue {
     /// The next nonce on the chain, as far as it is known here.
     pub(super) next: u64,
     pub(super) waiting: BTreeMap<u64, Entry>,
+    /// What all of them may cost. Each was covered when it came, so the sum never saturates.
+    cost: Cost,
 }
 
 impl Queue {
+    fn insert(&mut self, nonce: u64, entry: Entry) {
+        self.cost = self.cost.plus(entry.cost);
+        if let Some(old) = self.waiting.insert(nonce, entry) {
+            self.cost = self.cost.less(old.cost);
+        }
+    }
+
+    fn remove(&mut self, nonce: u64) -> Option<Entry> {
+        let entry = self.waiting.remove(&nonce)?;
+        self.cost = self.cost.less(entry.cost);
+        Some(entry)
+    }
+
+    /// Takes out what has this nonce or a later one.
+    fn split_off(&mut self, nonce: u64) -> BTreeMap<u64, Entry> {
+        let gone = self.waiting.split_off(&nonce);
+        for entry in gone.values() {
+            self.cost = self.cost.less(entry.cost);
+        }
+        gone
+    }
+
+    /// Moves on to the next nonce; answers what was used.
+    fn advance(&mut self, next: u64) -> BTreeMap<u64, Entry> {
+        self.next = self.next.max(next);
+        let rest = self.waiting.split_off(&self.next);
+        let used = std::mem::replace(&mut self.waiting, rest);
+        for entry in used.values() {
+            self.cost = self.cost.less(entry.cost);
+        }
+        used
+    }
+
     /// Those that may run one after another now.
     pub(super) fn runnable(&self) -> impl Iterator<Item = &Entry> {
         (self.next..)
@@ -64,8 +123,8 @@ impl Queue {
 /// What a sender's last transaction pays; among equals the newest comes first.
 type Tail = (u128, Reverse<u64>, Address);
 
-#[derive(Default)]
 pub(super) struct Pool {
+    capacity: Capacity,
     pub(super) senders: HashMap<Address, Queue>,
     pub(super) hashes: HashMap<B256, (Address, u64)>,
     /// Senders with something that may run.
@@ -81,6 +140,23 @@ pub(super) struct Pool {
 }
 
 impl Pool {
+    /// An empty one.
+    pub(super) fn new(capacity: Capacity) -> Self {
+        Self {
+            capacity,
+            senders: HashMap::new(),
+            hashes: HashMap::new(),
+            ready: HashSet::new(),
+            tails: BTreeSet::new(),
+            arrivals: BTreeMap::new(),
+            recent: VecDeque::new(),
+            settled: HashMap::new(),
+            blocks: VecDeque::new(),
+            order: 0,
+            bytes: 0,
+        }
+    }
+
     /// Takes a transaction that was checked by itself.
     pub(super) fn add(
         &mut self,
@@ -92,48 +168,60 @@ impl Pool {
         if self.hashes.contains_key(&transaction.hash()) {
             return Err(Refusal::Known);
         }
-        let cost = refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?;
-        let queue = self.senders.get(&address);
+        let cost = Cost {
+            coin: refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?,
+            points: sender.purse.cost,
+        };
         let settled = self.settled.get(&address).copied().unwrap_or_default();
-        let next = queue
-            .map_or(settled, |queue| queue.next.max(settled))
-            .max(sender.nonce);
+        let known = self.senders.get(&address).map_or(0, |queue| queue.next);
+        let next = known.max(settled).max(sender.nonce);
         if nonce < next {
             return Err(Refusal::NonceTooLow {
                 next,
                 actual: nonce,
             });
         }
-        let others = queue.map(|queue| queue.waiting.range(next..)).into_iter();
-        let queued = others
-            .flatten()
-            .filter(|(other, _)| **other != nonce)
-            .filter_map(|(_, entry)| refusal::cost(&entry.transaction))
-            .fold(U256::ZERO, |sum, cost| sum.saturating_add(cost));
-        if queued.saturating_add(cost) > sender.balance {
+        // What the chain has used already costs nothing any more.
+        if next > known {
+            self.advance(address, next);
+        }
+        let queue = self.senders.get(&address);
+        let old = queue.and_then(|queue| queue.waiting.get(&nonce));
+        let queued = queue
+            .map_or_else(Cost::default, |queue| queue.cost)
+            .less(old.map_or_else(Cost::default, |old| old.cost));
+        if queued.coin.saturating_add(cost.coin) > sender.balance {
             return Err(Refusal::InsufficientFunds {
                 balance: sender.balance,
-                queued,
-                cost,
+                queued: queued.coin,
+                cost: cost.coin,
             });
         }
-        match queue.and_then(|queue| queue.waiting.get(&nonce)) {
+        // Whoever needs no points, pays with something else.
+        if !cost.points.is_zero() && queued.points.saturating_add(cost.points) > sender.purse.held {
+            return Err(Refusal::InsufficientPoints {
+                held: sender.purse.held,
+                queued: queued.points,
+                cost: cost.points,
+            });
+        }
+        match old {
             Some(old) if !replaces(&transaction, &old.transaction) => {
                 return Err(Refusal::Replacement);
             }
             Some(_) => {
                 self.remove(address, nonce);
             }
-            None if queue.is_some_and(|queue| queue.waiting.len() >= MAX_PER_SENDER) => {
+            None if queue.is_some_and(|queue| queue.waiting.len() >= self.capacity.per_sender) => {
                 return Err(Refusal::Full);
             }
             None => self.make_room(&transaction)?,
         }
-        self.insert(transaction, next, local);
+        self.insert(transaction, cost, next, local);
         Ok(())
     }
 
-    fn insert(&mut self, transaction: Transaction, next: u64, local: bool) {
+    fn insert(&mut self, transaction: Transaction, cost: Cost, next: u64, local: bool) {
         self.order = self.order.saturating_add(1);
         let (address, nonce, hash) = (
             transaction.sender(),
@@ -152,10 +240,11 @@ impl Pool {
             order: self.order,
             local,
             since: Instant::now(),
+            cost,
         };
         self.change(address, |queue| {
             queue.next = queue.next.max(next);
-            queue.waiting.insert(nonce, entry);
+            queue.insert(nonce, entry);
         });
     }
 
@@ -185,7 +274,7 @@ impl Pool {
 
     /// Takes one transaction out.
     fn remove(&mut self, address: Address, nonce: u64) -> Option<Entry> {
-        let entry = self.change(address, |queue| queue.waiting.remove(&nonce))?;
+        let entry = self.change(address, |queue| queue.remove(nonce))?;
         self.forgotten(&entry);
         Some(entry)
     }
@@ -199,8 +288,8 @@ impl Pool {
     /// Throws out what pays least until one more fits.
     fn make_room(&mut self, coming: &Transaction) -> Result<(), Refusal> {
         let tip = coming.max_priority_fee_per_gas();
-        while self.hashes.len() >= MAX_TOTAL
-            || self.bytes.saturating_add(coming.raw().len()) > MAX_BYTES
+        while self.hashes.len() >= self.capacity.transactions
+            || self.bytes.saturating_add(coming.raw().len()) > self.capacity.bytes
         {
             let Some(&(least, _, address)) = self.tails.first() else {
                 return Err(Refusal::Full);
@@ -232,8 +321,12 @@ impl Pool {
     }
 
     pub(super) fn forget(&mut self, hash: B256) {
-        if let Some((address, nonce)) = self.hashes.get(&hash).copied() {
-            self.remove(address, nonce);
+        let Some((address, nonce)) = self.hashes.get(&hash).copied() else {
+            return;
+        };
+        let gone = self.change(address, |queue| queue.split_off(nonce));
+        for entry in gone.values() {
+            self.forgotten(entry);
         }
     }
 
@@ -258,11 +351,7 @@ impl Pool {
         if !self.senders.contains_key(&address) {
             return;
         }
-        let used = self.change(address, |queue| {
-            queue.next = queue.next.max(next);
-            let rest = queue.waiting.split_off(&queue.next);
-            std::mem::replace(&mut queue.waiting, rest)
-        });
+        let used = self.change(address, |queue| queue.advance(next));
         for entry in used.values() {
             self.forgotten(entry);
         }

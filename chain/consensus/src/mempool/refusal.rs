@@ -1,9 +1,9 @@
 //! Why a transaction is not taken, in geth's words.
 
-use super::{MAX_PER_SENDER, Sender};
+use super::{Capacity, Sender};
 use alloy::consensus::Transaction as _;
 use mileverse_execution::Transaction;
-use mileverse_primitives::{Address, U256};
+use mileverse_primitives::{Address, U256, limits::BlockLimits};
 use thiserror::Error;
 
 /// Longest code that creates a contract (EIP-3860).
@@ -24,12 +24,14 @@ pub enum Refusal {
         actual: u64,
     },
     /// Too many nonces are missing before it.
-    #[error("nonce too high: next nonce {next}, tx nonce {actual}, at most {MAX_PER_SENDER} wait")]
+    #[error("nonce too high: next nonce {next}, tx nonce {actual}, at most {most} wait")]
     NonceTooHigh {
         /// The sender's next nonce.
         next: u64,
         /// The transaction's.
         actual: u64,
+        /// How many of one sender wait at most.
+        most: u64,
     },
     /// Same nonce, fee not high enough.
     #[error("replacement transaction underpriced")]
@@ -49,6 +51,18 @@ pub enum Refusal {
     InsufficientFunds {
         /// What the sender has.
         balance: U256,
+        /// What its other waiting transactions may cost.
+        queued: U256,
+        /// What this one may cost.
+        cost: U256,
+    },
+    /// What it may cost in points, with the sender's other waiting transactions, exceeds what it has.
+    #[error(
+        "insufficient points for gas: balance {held} micro-points, queued cost {queued}, tx cost {cost}; get more points, set lower gas limits, or wait until others are final"
+    )]
+    InsufficientPoints {
+        /// What the sender has.
+        held: U256,
         /// What its other waiting transactions may cost.
         queued: U256,
         /// What this one may cost.
@@ -103,10 +117,11 @@ pub(super) fn cost(transaction: &Transaction) -> Option<U256> {
 pub(super) fn check(
     transaction: &Transaction,
     sender: Sender,
-    gas_limit: u64,
+    limits: BlockLimits,
+    capacity: Capacity,
 ) -> Result<(), Refusal> {
     let envelope = transaction.envelope();
-    if transaction.gas_limit() > gas_limit {
+    if transaction.gas_limit() > limits.gas() {
         return Err(Refusal::GasLimit);
     }
     let (tip, cap) = (
@@ -129,8 +144,9 @@ pub(super) fn check(
     if actual < next {
         return Err(Refusal::NonceTooLow { next, actual });
     }
-    if actual - next >= MAX_PER_SENDER as u64 {
-        return Err(Refusal::NonceTooHigh { next, actual });
+    let most = capacity.per_sender as u64;
+    if actual - next >= most {
+        return Err(Refusal::NonceTooHigh { next, actual, most });
     }
     let (gas, least) = (transaction.gas_limit(), transaction.least_gas());
     if gas < least {

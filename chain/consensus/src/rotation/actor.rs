@@ -19,6 +19,7 @@ use super::{
     wire::Testimony,
 };
 use crate::block::PublicKey;
+use crate::watch;
 use commonware_codec::{Decode as _, Encode as _};
 use commonware_consensus::types::Epoch;
 use commonware_cryptography::{Signer as _, ed25519};
@@ -34,7 +35,6 @@ use commonware_runtime::{
 use commonware_utils::ordered::{Quorum as _, Set};
 use rand::CryptoRng;
 use std::{num::NonZeroU32, sync::Arc};
-use tokio::sync::watch;
 
 /// What one node rotates with.
 pub struct Config<S> {
@@ -116,7 +116,7 @@ pub struct State {
 /// A node's rotations, as the rest of it sees them.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    assignment: watch::Sender<Option<Assignment>>,
+    assignment: Arc<watch::Sender<Option<Assignment>>>,
     state: watch::Receiver<State>,
 }
 
@@ -124,7 +124,7 @@ impl Rotation {
     /// Of a node that takes no part in rotations.
     pub fn none() -> Self {
         Self {
-            assignment: watch::channel(None).0,
+            assignment: Arc::new(watch::channel(None).0),
             state: watch::channel(State::default()).1,
         }
     }
@@ -204,7 +204,7 @@ where
         .run(channel)
     });
     let rotation = Rotation {
-        assignment: assign,
+        assignment: Arc::new(assign),
         state: watch,
     };
     (rotation, handle)

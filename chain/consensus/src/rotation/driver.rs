@@ -5,6 +5,7 @@
 //! same answer, whenever it asks.
 
 use super::actor::{Assignment, Rotation};
+use crate::watch;
 use crate::{
     application::Tip,
     block::{Block, PublicKey},
@@ -17,7 +18,6 @@ use commonware_runtime::Spawner;
 use commonware_storage::Context as StorageContext;
 use commonware_utils::ordered::Set;
 use mileverse_execution::{ReadError, Rotations};
-use tokio::sync::watch;
 
 /// What state says of the group key, read from one state.
 ///

@@ -7,10 +7,10 @@ use alloy::{
     eips::eip2718::Encodable2718 as _,
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
-use commonware_codec::{Copying, DecodeExt as _, Encode as _};
+use commonware_codec::{Copying, Decode as _, Encode as _};
 use mileverse_consensus::{block::Block, index::Index, mempool::journal::Journal};
 use mileverse_execution::Transaction;
-use mileverse_primitives::keccak256;
+use mileverse_primitives::{keccak256, limits::BlockLimits};
 use proptest::prelude::*;
 
 const CHAIN_ID: u64 = 77_771;
@@ -66,7 +66,7 @@ proptest! {
     fn blocks((changes, cut, tail) in damage(), noise in prop::collection::vec(any::<u8>(), 0..400)) {
         let bytes = bent(super::support::block(7).encode().to_vec(), &changes, cut, &tail);
         for bytes in [bytes, noise] {
-            if let Ok(block) = Block::decode(Copying(bytes.as_slice())) {
+            if let Ok(block) = Block::decode_cfg(Copying(bytes.as_slice()), &BlockLimits::MOST) {
                 let again = block.encode();
                 prop_assert_eq!(again.as_ref(), bytes.as_slice());
             }

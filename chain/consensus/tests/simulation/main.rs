@@ -22,6 +22,7 @@ use mileverse_simulation::Endpoints;
 use std::{collections::BTreeSet, time::Duration};
 use support::{
     Net, Shape,
+    filling::{Filled, Filling},
     property::{AllSign, Answered, OneChain, OneSynced, Stopped},
 };
 
@@ -93,6 +94,74 @@ fn crashes_and_a_lossy_network_fork_nothing() {
                 count: 1,
             })
     });
+}
+
+/// The largest blocks that the sample network allows are made, travel, are voted on and become final;
+/// who was away fetches them, and a new node fetches the state behind them.
+fn blocks_are_filled(filling: Filling) {
+    let shape = Shape {
+        nodes: 5,
+        epoch_blocks: 40,
+        filling: Some(filling),
+        ..Shape::committee(4)
+    };
+    let net = Net::new(7, shape);
+    let away = Schedule::new()
+        .at(Duration::from_millis(100), Action::Crash(net.key(1)))
+        .at(Duration::from_secs(8), Action::Restart(net.key(1)));
+    PlanBuilder::new(net.clone())
+        .seed(7)
+        .timeout(Duration::from_secs(600))
+        .exit_condition(ProcessedHeightAtLeast::new(24))
+        .crash(Crash::Schedule(away))
+        .property(OneChain::new(net.clone()))
+        .property(Filled(filling))
+        .run()
+        .unwrap_or_else(|error| panic!("{error}; {filling:?}"));
+}
+
+#[test]
+fn blocks_full_of_transactions_go_round() {
+    blocks_are_filled(Filling::Transactions);
+}
+
+#[test]
+fn blocks_full_of_bytes_go_round() {
+    blocks_are_filled(Filling::Bytes);
+}
+
+#[test]
+fn blocks_full_of_gas_go_round() {
+    blocks_are_filled(Filling::Gas);
+}
+
+/// A new node starts from a state that full blocks left, and has the blocks after it.
+#[test]
+fn a_new_node_syncs_what_full_blocks_left() {
+    let shape = Shape {
+        nodes: 5,
+        epoch_blocks: 60,
+        filling: Some(Filling::Transactions),
+        ..Shape::committee(4)
+    };
+    let net = Net::new(8, shape);
+    PlanBuilder::new(net.clone())
+        .seed(8)
+        .timeout(Duration::from_secs(600))
+        .exit_condition(ProcessedHeightAtLeast::new(30))
+        .crash(Crash::DelayRound {
+            participants: vec![net.key(4)],
+            round: Round::new(Epoch::zero(), View::new(15)),
+        })
+        .property(OneChain::new(net.clone()))
+        .property(Filled(Filling::Transactions))
+        .property(OneSynced {
+            least: 8,
+            most: u64::MAX,
+            signs: false,
+        })
+        .run()
+        .unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]

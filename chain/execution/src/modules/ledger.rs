@@ -69,6 +69,13 @@ pub(crate) struct Blank {
 }
 
 impl Blank {
+    /// Storage that begins with these words.
+    pub(crate) fn holding(words: impl IntoIterator<Item = (Slot, U256)>) -> Self {
+        Self {
+            words: words.into_iter().collect(),
+        }
+    }
+
     pub(crate) fn into_words(self) -> Vec<(Slot, U256)> {
         self.words.into_iter().collect()
     }
@@ -92,26 +99,45 @@ impl Ledger for Blank {
 /// Keeps what is written to itself, over another ledger.
 pub(crate) struct Scratch<'a, L> {
     below: &'a mut L,
-    written: BTreeMap<Slot, U256>,
+    written: Written,
+}
+
+/// What was written, the last value for each place.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) words: BTreeMap<Slot, U256>,
+    /// Coin of accounts.
+    pub(crate) balances: BTreeMap<Address, U256>,
 }
 
 impl<'a, L: Ledger> Scratch<'a, L> {
     pub(crate) const fn new(below: &'a mut L) -> Self {
         Self {
             below,
-            written: BTreeMap::new(),
+            written: Written {
+                words: BTreeMap::new(),
+                balances: BTreeMap::new(),
+            },
         }
     }
 
-    /// What was written, the last word for each place.
-    pub(crate) fn into_words(self) -> BTreeMap<Slot, U256> {
+    /// What was written.
+    pub(crate) fn into_written(self) -> Written {
         self.written
+    }
+
+    /// Sets an account's coin.
+    pub(crate) fn set_balance(&mut self, address: Address, balance: U256) -> Result<(), Fault> {
+        // As with words: it must be known.
+        self.below.balance(address)?;
+        self.written.balances.insert(address, balance);
+        Ok(())
     }
 }
 
 impl<L: Ledger> Ledger for Scratch<'_, L> {
     fn load(&mut self, slot: Slot) -> Result<U256, Fault> {
-        match self.written.get(&slot) {
+        match self.written.words.get(&slot) {
             Some(word) => Ok(*word),
             None => self.below.load(slot),
         }
@@ -119,14 +145,17 @@ impl<L: Ledger> Ledger for Scratch<'_, L> {
 
     fn store(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
         // What stood there must be known to whoever takes the words over.
-        if !self.written.contains_key(&slot) {
+        if !self.written.words.contains_key(&slot) {
             self.below.load(slot)?;
         }
-        self.written.insert(slot, word);
+        self.written.words.insert(slot, word);
         Ok(())
     }
 
     fn balance(&mut self, address: Address) -> Result<U256, Fault> {
-        self.below.balance(address)
+        match self.written.balances.get(&address) {
+            Some(balance) => Ok(*balance),
+            None => self.below.balance(address),
+        }
     }
 }

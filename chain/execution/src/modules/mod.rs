@@ -18,6 +18,7 @@ pub(crate) mod host;
 pub(crate) mod ledger;
 mod permit;
 pub(crate) mod points;
+pub(crate) mod rewards;
 pub(crate) mod rotation;
 pub(crate) mod slot;
 pub(crate) mod staking;
@@ -31,10 +32,12 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS, ROTATION, STAKING},
+    address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
     contracts::Contract,
+    fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
+    rewards::RewardRules,
     staking::{Allocation, StakingRules},
 };
 use revm::precompile::{
@@ -58,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) bridge: BridgeRules,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
+    pub(crate) fees: FeeRules,
     /// All coin of block 0.
     pub(crate) coins: U256,
     pub(crate) allocations: Vec<Allocation>,
@@ -66,6 +70,9 @@ pub(crate) struct Config {
     pub(crate) epoch_blocks: u64,
     pub(crate) members: Vec<Member>,
     pub(crate) staking: StakingRules,
+    pub(crate) rewards: RewardRules,
+    /// Time of block 0, milliseconds since 1970.
+    pub(crate) started_ms: u64,
     pub(crate) genesis_hash: B256,
     /// Whether every transaction is run by the EVM.
     pub(crate) interpreted: bool,
@@ -80,6 +87,7 @@ impl Config {
             bridge: genesis.bridge,
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
+            fees: genesis.fees,
             // A genesis file that was checked has a sum and a hash; from one that was not, no
             // block 0 can be made.
             coins: genesis.coins().unwrap_or_default(),
@@ -88,6 +96,8 @@ impl Config {
             epoch_blocks: genesis.epoch_blocks,
             members: genesis.committee.members.clone(),
             staking: genesis.staking,
+            rewards: genesis.rewards.clone(),
+            started_ms: genesis.timestamp_ms,
             genesis_hash: genesis.hash().unwrap_or_default(),
             interpreted: false,
         }
@@ -110,7 +120,7 @@ const POINTS_MODULE: Module = Module {
     call: points::call,
 };
 
-const MODULES: [Module; 5] = [
+const MODULES: [Module; 6] = [
     POINTS_MODULE,
     Module {
         address: COIN,
@@ -135,6 +145,12 @@ const MODULES: [Module; 5] = [
         name: "rotation",
         max_input: rotation::MAX_INPUT,
         call: rotation::call,
+    },
+    Module {
+        address: REWARDS,
+        name: "rewards",
+        max_input: rewards::MAX_INPUT,
+        call: rewards::call,
     },
 ];
 
@@ -161,6 +177,7 @@ pub(crate) fn expected_slots(
     match to {
         POINTS => points::expected_slots(config, caller, data),
         BRIDGE => bridge::expected_slots(caller),
+        STAKING => rewards::expected_slots(caller),
         _ => Vec::new(),
     }
 }
@@ -180,11 +197,14 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
         .iter()
         .fold(U256::ZERO, |sum, one| sum.saturating_add(one.amount));
     for address in ALL {
-        let balance = if address == STAKING {
-            // The members' stakes and the reward pool.
-            config.coins.saturating_sub(allocated)
-        } else {
-            U256::ZERO
+        let balance = match address {
+            // The members' stakes and the pool of staking.
+            STAKING => config
+                .coins
+                .saturating_sub(allocated)
+                .saturating_sub(config.rewards.pool),
+            REWARDS => config.rewards.pool,
+            _ => U256::ZERO,
         };
         let account = Account { balance, ..account };
         changes.insert(account_key(address), Some(account.encode()));
@@ -196,12 +216,16 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
         };
         changes.insert(account_key(allocation.address), Some(account.encode()));
     }
+    // From a genesis file that was checked, these can be made. Without them no block has an outcome.
+    let staking = staking::genesis::storage(config).unwrap_or_default();
+    let rewards = rewards::genesis::storage(config, &staking).unwrap_or_default();
     let storage = points::genesis_storage(config)
         .into_iter()
         .chain(coin::genesis_storage(config))
         .chain(bridge::genesis_storage(config))
-        // From a genesis file that was checked, it can be made. Without it no block has an outcome.
-        .chain(staking::genesis::storage(config).unwrap_or_default());
+        .chain(staking)
+        // The members have numbers by now; what this says of them comes last.
+        .chain(rewards);
     for (slot, word) in storage {
         if let Some(value) = encode_word(word) {
             changes.insert(storage_key(slot.module(), slot.key()), Some(value));

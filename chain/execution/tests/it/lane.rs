@@ -8,8 +8,8 @@ use alloy::{
 use futures::executor::block_on;
 use mileverse_execution::{CallOutcome, Transaction, TransactionOutcome};
 use mileverse_primitives::{
-    abi::IPoints,
-    address::POINTS,
+    abi::{IBridge, IPoints},
+    address::{BRIDGE, COIN, POINTS},
     points::{Exempt, ExemptClass, Lane, MICRO},
 };
 use proptest::prelude::*;
@@ -61,7 +61,9 @@ fn run(chain: &mut Chain, user: usize, data: Vec<u8>) -> (TransactionOutcome, u6
 
 /// What the mempool says to a transaction.
 fn refusal(chain: &Chain, transaction: &Transaction) -> Option<String> {
-    block_on(chain.executor.admit(&chain.state, transaction)).unwrap()
+    block_on(chain.executor.admit(&chain.state, transaction))
+        .unwrap()
+        .err()
 }
 
 fn last_transfer(logs: &[Log]) -> IPoints::Transfer {
@@ -176,7 +178,8 @@ fn who_lacks_the_points_is_refused_at_admission_and_in_blocks() {
         vec![transaction.clone()],
     ))
     .unwrap();
-    assert!(taken.is_empty() && dead.is_empty(), "it may come true yet");
+    assert!(taken.is_empty());
+    assert_eq!(dead, [transaction.hash()], "pools let go of it");
     chain.issue(1, 1);
     assert_eq!(refusal(&chain, &transaction), None);
     assert!(chain.block(&[send]).receipts[0].success);
@@ -225,6 +228,92 @@ fn the_lane_leaves_room_for_others() {
     assert_eq!(taken, [first, third, other]);
     assert_eq!(dead, [too_much.hash()]);
     assert!(output.receipts.iter().all(|receipt| receipt.success));
+}
+
+fn send_over_bridge(chain: &Chain, token: Address, amount: u64) -> Vec<u8> {
+    IBridge::sendCall {
+        token,
+        receiver: Address::repeat_byte(0x22),
+        amount: U256::from(amount),
+        deadline: chain.now + 3_600,
+    }
+    .abi_encode()
+}
+
+/// Who holds only points sends them to Ethereum, too, and it is not free.
+#[test]
+fn points_that_leave_over_the_bridge_pay_for_their_gas() {
+    let mut chain = chain();
+    chain.issue(1, 500 * MICRO);
+    let holders = [chain.user(1), TREASURY, BRIDGE];
+    for (amount, success) in [(100 * MICRO, true), (MICRO, true), (900 * MICRO, false)] {
+        let before = holders.map(|holder| chain.points(holder));
+        let data = send_over_bridge(&chain, POINTS, amount);
+        let output = chain.block(&[Send::data(1, BRIDGE, data).gas(400_000)]);
+        let outcome = &output.receipts[0];
+        assert_eq!(outcome.success, success);
+        let owed = U256::from(outcome.gas_used * PRICE);
+        let moved = U256::from(if success { amount } else { 0 });
+        let after = holders.map(|holder| chain.points(holder));
+        assert_eq!(before[0] - after[0], moved + owed);
+        assert_eq!(after[1] - before[1], owed);
+        assert_eq!(after[2] - before[2], moved);
+        assert_eq!(last_transfer(&outcome.logs).value, owed);
+        assert_eq!(output.packets.len(), usize::from(success));
+    }
+    // Without points nobody gets a call of it into a block.
+    let data = send_over_bridge(&chain, POINTS, 0);
+    let poor = chain.sign_with(&Send::data(3, BRIDGE, data).gas(400_000), 0);
+    assert!(refusal(&chain, &poor).unwrap().contains("get more points"));
+    // Coin over the bridge is none of the lane's.
+    let data = send_over_bridge(&chain, COIN, 5);
+    let coin = chain.sign_with(&Send::data(3, BRIDGE, data).gas(400_000), 0);
+    assert_eq!(refusal(&chain, &coin), None);
+}
+
+#[test]
+fn contracts_have_their_share_of_a_block_and_no_more() {
+    let users = Chain::some_users(5);
+    let mut genesis = super::support::genesis(users[ISSUER].address());
+    genesis.fees.contract_bp = 1_000;
+    let mut chain = Chain::with(genesis, users);
+    let share = GAS_LIMIT / 10;
+    let plain = |user: usize, gas: u64| Send::data(user, Address::repeat_byte(9), []).gas(gas);
+    let large = chain.sign_with(&plain(1, share + 1), 0);
+    assert!(
+        refusal(&chain, &large)
+            .unwrap()
+            .contains("left for transactions that do not pay with points")
+    );
+    // More than any block has, geth's words say.
+    let larger = chain.sign_with(&plain(1, GAS_LIMIT + 1), 0);
+    assert_eq!(refusal(&chain, &larger), None);
+    let burn = [0x5b, 0x5f, 0x56];
+    let first = chain.sign_with(&Send::create(1, burn).gas(share - 50_000), 0);
+    let second = chain.sign_with(&plain(2, 50_001), 0);
+    let third = chain.sign_with(&plain(2, 50_000), 0);
+    let lane = chain.sign_with(&Send::data(3, POINTS, approve(chain.user(1))).gas(GAS), 0);
+    let candidates = vec![
+        large.clone(),
+        first.clone(),
+        second,
+        third.clone(),
+        lane.clone(),
+    ];
+    let input = chain.input(None);
+    let (taken, output, dead) = block_on(chain.executor.build(
+        &chain.state,
+        input.clone(),
+        candidates,
+    ))
+    .unwrap();
+    assert_eq!(taken, [first, third, lane]);
+    assert_eq!(dead, [large.hash()]);
+    assert_eq!(output.receipts[0].gas_used, share - 50_000);
+    // A block that takes it all the same is none.
+    let block = block_on(chain.executor.execute(&chain.state, input, &[large]));
+    assert!(block.is_err_and(|error| error.is_permanent()));
+    chain.thorough = false;
 }
 
 #[test]

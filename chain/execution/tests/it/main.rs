@@ -20,6 +20,7 @@ mod lane;
 mod points;
 mod properties;
 mod questions;
+mod rewards;
 mod rotation;
 mod signatures;
 mod staking;

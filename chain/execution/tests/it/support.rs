@@ -18,9 +18,11 @@ use mileverse_primitives::{
     address::{BRIDGE, POINTS, ROTATION},
     bridge::BridgeRules,
     checkpoint::Checkpoint,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Member},
     header::Turn,
     points::{Lane, PointsRules},
+    rewards::RewardRules,
     schedule::Schedule,
     staking::StakingRules,
 };
@@ -118,6 +120,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             output: Bytes::from_static(&[1]),
         },
         points: PointsRules::default(),
+        fees: FeeRules::default(),
         issuers: vec![Issuer {
             address: issuer,
             daily_quota: U256::from(DAILY_QUOTA),
@@ -135,6 +138,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             ..StakingRules::default()
         },
         contracts: Vec::new(),
+        rewards: RewardRules::default(),
         allocations: vec![],
     }
 }

@@ -110,10 +110,14 @@ pub fn govern(chain: &mut Chain, call: &impl SolCall) {
 }
 
 pub fn announce(chain: &mut Chain, call: &impl SolCall) -> B256 {
+    announce_as(chain, GOVERNOR, call)
+}
+
+pub fn announce_as(chain: &mut Chain, governor: usize, call: &impl SolCall) -> B256 {
     let data: Bytes = call.abi_encode().into();
     let operation = keccak256(&data);
     let logs = chain.send(Send::call(
-        GOVERNOR,
+        governor,
         BRIDGE,
         &IValves::scheduleCall { data },
     ));

@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     error::Error,
-    metrics,
+    leftovers, metrics,
     secrets::{self, Cost, Passphrase, Secrets, Setup, ValidatorKeys},
 };
 use alloy::transports::http::reqwest::Url;
@@ -12,6 +12,7 @@ use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address;
 use commonware_runtime::{Metrics as _, Runner as _, Supervisor as _, tokio as runtime};
 use commonware_utils::ordered::Quorum as _;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{self, Application, Parts, Tip},
     block::{self, PublicKey},
@@ -35,7 +36,7 @@ use mileverse_execution::Executor;
 use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
 use mileverse_rpc::{Admission, Filters, Reads, Waiting};
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Blocks of transactions waiting to be gossiped.
 const GOSSIP_QUEUE: usize = 4096;
@@ -149,7 +150,7 @@ fn prepare(config: Config, passphrase: Passphrase) -> Result<Ready, Error> {
 /// Runs a node until it is stopped. `start` says how it gets a state if it has none.
 pub(super) fn run(config: Config, passphrase: Passphrase, start: Start) -> Result<(), Error> {
     let ready = prepare(config, passphrase)?;
-    let storage = ready.config.data_dir.join("consensus");
+    let storage = ready.config.storage();
     let runner = runtime::Runner::new(
         runtime::Config::new()
             .with_worker_threads(2)
@@ -236,6 +237,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         &namespace,
         config.listen,
         genesis.staking.seats,
+        genesis.limits(),
         private,
         guests,
     );
@@ -245,7 +247,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             chain_id: genesis.chain_id,
             signer: keys.identity.clone(),
             secrets: rotation_secrets.clone(),
-            prefix: "key-rotation".into(),
+            prefix: leftovers::PREFIX.into(),
             most: MAX_PARTICIPANTS,
         },
         joined.rotation,
@@ -366,6 +368,11 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         metrics::now_ms(),
         instruments.clone(),
     );
+    let sweeping = tokio::spawn(leftovers::run(
+        config.storage(),
+        genesis.epoch_blocks,
+        tips.clone(),
+    ));
     let watching = tokio::spawn(metrics::watch::run(
         index.clone(),
         tips,
@@ -376,6 +383,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             genesis.epoch_blocks,
             reads.clone(),
         ),
+        reads.clone(),
     ));
     let metering = match config.metrics {
         Some(address) => {
@@ -450,6 +458,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     following.abort();
     visiting.abort();
     watching.abort();
+    sweeping.abort();
     if let Some((_, metering)) = metering {
         metering.abort();
     }

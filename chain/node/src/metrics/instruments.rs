@@ -1,5 +1,7 @@
 //! Our metrics. All begin with `mileverse_`; counters end with `_total` on the wire.
 
+use super::observer::seconds_between;
+use mileverse_execution::RewardsStanding;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -49,6 +51,14 @@ pub struct Instruments {
     pub mempool: Gauge,
     /// Now less the time of the newest Ethereum header that the chain agreed on.
     pub checkpoint_age: Seconds,
+    /// How long the quarter under way is over, or less than zero.
+    pub quarter_overdue: Seconds,
+    /// Quarters closed and not paid to everybody.
+    pub quarters_unpaid: Gauge,
+    /// Holders of the oldest of them that are still to be visited.
+    pub holders_unpaid: Gauge,
+    /// Whether the pool of the rewards has the whole pot of the quarter under way.
+    pub rewards_funded: Gauge,
     /// Whether this node should sign and does not.
     pub not_signing: Gauge,
     /// Whether `/ready` says yes.
@@ -76,6 +86,10 @@ impl Default for Instruments {
             peers: Gauge::default(),
             mempool: Gauge::default(),
             checkpoint_age: Seconds::default(),
+            quarter_overdue: Seconds::default(),
+            quarters_unpaid: Gauge::default(),
+            holders_unpaid: Gauge::default(),
+            rewards_funded: Gauge::default(),
             not_signing: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -139,7 +153,28 @@ impl Instruments {
             "1 if this node is a delegate and its turns and attestations stopped coming into blocks",
             &self.not_signing,
         );
+        gauge(
+            "rewards_quarters_unpaid",
+            "Quarters that are closed and not paid to every holder",
+            &self.quarters_unpaid,
+        );
+        gauge(
+            "rewards_holders_unpaid",
+            "Holders of the oldest unpaid quarter that no block has visited yet",
+            &self.holders_unpaid,
+        );
+        gauge(
+            "rewards_funded",
+            "1 if the pool has the whole pot of the quarter under way",
+            &self.rewards_funded,
+        );
         gauge("ready", "1 if /ready says yes", &self.ready);
+        registry.register_with_unit(
+            "rewards_quarter_overdue",
+            "Now less the end of the quarter under way; above zero, its close is due",
+            Unit::Seconds,
+            self.quarter_overdue.clone(),
+        );
         registry.register_with_unit(
             "head_age",
             "Now less the time of the newest final block",
@@ -179,6 +214,22 @@ impl Instruments {
             "Ceremonies by outcome",
             self.ceremonies.clone(),
         );
+    }
+
+    /// Where the quarterly rewards stand, at `now_ms`.
+    pub fn show_rewards(&self, standing: &RewardsStanding, now_ms: u64) {
+        if let Some(ends) = standing.ends_ms {
+            let overdue = if now_ms >= ends {
+                seconds_between(ends, now_ms)
+            } else {
+                -seconds_between(now_ms, ends)
+            };
+            self.quarter_overdue.set(overdue);
+        }
+        let left = standing.holders.saturating_sub(standing.visited);
+        self.quarters_unpaid.set(signed(standing.unpaid));
+        self.holders_unpaid.set(signed(left));
+        self.rewards_funded.set(standing.funded.into());
     }
 
     /// Counts turns of this node.
@@ -222,6 +273,33 @@ pub(super) fn signed(count: u64) -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn rewards_that_are_late_show() {
+        let instruments = Instruments::default();
+        let mut standing = RewardsStanding {
+            ends_ms: Some(10_000),
+            unpaid: 2,
+            holders: 100,
+            visited: 40,
+            funded: true,
+        };
+        instruments.show_rewards(&standing, 4_000);
+        let text = instruments.encode("").unwrap();
+        for line in [
+            "mileverse_rewards_quarter_overdue_seconds -6.0",
+            "mileverse_rewards_quarters_unpaid 2",
+            "mileverse_rewards_holders_unpaid 60",
+            "mileverse_rewards_funded 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        standing.funded = false;
+        instruments.show_rewards(&standing, 11_500);
+        let text = instruments.encode("").unwrap();
+        assert!(text.contains("mileverse_rewards_quarter_overdue_seconds 1.5"));
+        assert!(text.contains("mileverse_rewards_funded 0"));
+    }
 
     #[test]
     fn two_registries_become_one_text() {

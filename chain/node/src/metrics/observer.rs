@@ -7,6 +7,7 @@
 //! starts up.
 
 use super::instruments::{Instruments, signed};
+use mileverse_execution::RewardsStanding;
 use mileverse_primitives::{B256, header::Turn, schedule::Schedule};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -206,6 +207,11 @@ impl Observer {
                 .finality
                 .observe(seconds_between(seen.timestamp_ms, now_ms));
         }
+    }
+
+    /// Takes in where the quarterly rewards stand, at `now_ms`.
+    pub fn observe_rewards(&self, standing: &RewardsStanding, now_ms: u64) {
+        self.instruments.show_rewards(standing, now_ms);
     }
 
     fn enter(&self, state: &mut State, epoch: u64) {

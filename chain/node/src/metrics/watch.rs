@@ -8,6 +8,7 @@ use super::{
     observer::{Observer, Opening, Seen},
 };
 use futures::future::BoxFuture;
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::Tip,
     block::{self, Block},
@@ -16,18 +17,18 @@ use mileverse_consensus::{
 use mileverse_execution::NextEpoch;
 use mileverse_rpc::Reads;
 use std::future::{Future, ready};
-use tokio::sync::watch;
 
 /// Most blocks that are read at once to catch up.
 pub const MAX_BEHIND: u64 = 1024;
 
 /// Watches until the chain's tip is gone. `committee` answers who signs an epoch, for the epoch in
-/// which the node started.
+/// which the node started; of `reads` are asked the quarterly rewards.
 pub async fn run<C, F>(
     index: Index,
     mut tips: watch::Receiver<Tip>,
     observer: Observer,
     committee: C,
+    reads: Reads,
 ) where
     C: Fn(u64) -> F,
     F: Future<Output = Option<Opening>>,
@@ -52,6 +53,9 @@ pub async fn run<C, F>(
                 observer.tell(opening);
             }
             observer.observe(&look(&block), now_ms());
+        }
+        if let Some(standing) = reads.rewards().await {
+            observer.observe_rewards(&standing, now_ms());
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Ledger {
     pub trouble: Vec<Trouble>,
     block: u64,
     pub genesis: u8,
+    /// Answers nothing but who it is.
+    pub down: bool,
 }
 
 impl Ledger {
@@ -173,6 +175,9 @@ async fn rpc(
     } else {
         gate.arrive().await
     };
+    if !starting && ledger.lock().unwrap().down {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let outcome = answer(&mut ledger.lock().unwrap(), &method, &request["params"]);
     if pass == Pass::DieAfter {
         gate.die().await;

@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod databases;
+pub mod ethereum;
 pub mod gate;
 pub mod proxy;
 
@@ -13,13 +14,16 @@ pub use databases::Databases;
 use gate::Gate;
 use mileverse_adapters::airline::AirlineConfig as AdapterSettings;
 use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
+use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::keys::{ApiKey, Scope};
 use mileverse_gateway::server::Server;
-use mileverse_gateway::store::Location;
-use mileverse_gateway::units::parse_rate;
+use mileverse_gateway::store::partners::{Funding, Partner};
+use mileverse_gateway::store::{Location, Purpose, Store};
+use mileverse_gateway::units::{FeeRule, parse_rate};
+use mileverse_gateway::webhook::deliver::Rules;
 use proxy::Proxy;
 use reqwest::{RequestBuilder, StatusCode};
 use secrecy::SecretString;
@@ -59,6 +63,12 @@ pub struct Settings {
     pub visibility: Duration,
     pub timeout: Duration,
     pub retry: Retry,
+    pub float: Option<FloatConfig>,
+    pub webhooks: Rules,
+    pub daily_member_miles: Option<u64>,
+    pub daily_caller_miles: Option<u64>,
+    pub fee: FeeRule,
+    pub dispute_window: Duration,
 }
 
 impl Default for Settings {
@@ -75,6 +85,12 @@ impl Default for Settings {
                 absent_reads: 3,
                 reversals: 5,
             },
+            float: None,
+            webhooks: Rules::default(),
+            daily_member_miles: None,
+            daily_caller_miles: None,
+            fee: FeeRule::default(),
+            dispute_window: Duration::from_secs(3600),
         }
     }
 }
@@ -170,6 +186,10 @@ impl World {
             Scope::ConversionsWrite,
             Scope::ConversionsRead,
             Scope::BooksRead,
+            Scope::FloatRead,
+            Scope::FloatWrite,
+            Scope::WebhooksRead,
+            Scope::WebhooksWrite,
         ];
         let settings = &self.settings;
         Config {
@@ -186,11 +206,18 @@ impl World {
                 }],
             },
             retry: settings.retry.clone(),
+            master_key: None,
+            float: settings.float.clone(),
+            webhooks: settings.webhooks.clone(),
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),
                 minimum_miles: 1,
                 maximum_miles: 100_000,
+                daily_member_miles: settings.daily_member_miles,
+                daily_caller_miles: settings.daily_caller_miles,
+                fee: settings.fee,
+                dispute_window: settings.dispute_window,
                 adapter: AdapterConfig::Airline(AdapterSettings {
                     base_url: self.proxy.url.parse().unwrap(),
                     client_id: "mileverse-gateway".to_owned(),
@@ -224,6 +251,28 @@ impl World {
             server: Some(server),
             runtime: Some(runtime),
         }
+    }
+
+    /// The database, beside the gateway.
+    pub async fn store(&self) -> Store {
+        Store::open(&self.database, Purpose::Administer)
+            .await
+            .unwrap()
+    }
+
+    /// Makes or changes a partner.
+    pub async fn partner(&self, name: &str, change: impl FnOnce(&mut Partner)) {
+        let mut partner = Partner {
+            name: name.to_owned(),
+            funding: Funding::Postpaid,
+            active: true,
+            networks: String::new(),
+            requests_per_second: 10_000,
+        };
+        change(&mut partner);
+        let store = self.store().await;
+        store.put_partner(&partner, now_ms()).await.unwrap();
+        store.close().await;
     }
 
     pub fn post(&self, gateway: &Gateway, path: &str, key: &str, body: &Value) -> RequestBuilder {

@@ -80,6 +80,7 @@ use self::{
     discovery::Circle, history::History, opening::Opening, search::Search, service::Service,
 };
 use super::{Channel, Marshal, schemes::Schemes};
+use crate::watch;
 use crate::{
     application::{Scheme, Tip},
     block::{Block, Digest, Directory, EpochInfo, PublicKey},
@@ -101,7 +102,6 @@ use commonware_storage::Context as StorageContext;
 use commonware_utils::{channel::oneshot, ordered::Set};
 use rand::CryptoRng;
 use std::{collections::VecDeque, num::NonZeroU64};
-use tokio::sync::watch;
 
 pub(super) use self::wire::max_payload_size;
 

@@ -10,6 +10,7 @@ use super::{
     opening::{self, Opening},
     wire::{self, Latest, MAX_KEYS, Message},
 };
+use crate::watch;
 use crate::{
     application::Tip,
     block::PublicKey,
@@ -22,7 +23,6 @@ use commonware_runtime::{Clock, IoBuf, Metrics};
 use commonware_storage::Context as StorageContext;
 use commonware_utils::channel::oneshot;
 use std::{collections::VecDeque, num::NonZeroU64};
-use tokio::sync::watch;
 
 /// Encoded openings that are kept.
 const KEPT: usize = 4;

@@ -1,5 +1,6 @@
 //! A net for the simulator, described as data ([`Shape`]), and what must hold of it.
 
+pub mod filling;
 pub mod property;
 pub mod twin;
 
@@ -35,6 +36,8 @@ use commonware_glue::{
 use commonware_p2p::Address as Location;
 use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
 use commonware_utils::{N3f1, NZU32, TestRng, TryCollect as _, ordered::Set};
+use filling::{BLOCK_GAS, Filling};
+use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{self, Tip},
     block::{self, Output, PublicKey},
@@ -55,10 +58,12 @@ use mileverse_primitives::{
     address::{POINTS, ROTATION, STAKING},
     bridge::BridgeRules,
     certificate,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     header::StateCommitment,
     keccak256,
     points::PointsRules,
+    rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
     vote::possession_namespace,
 };
@@ -71,7 +76,7 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 pub const CHAIN_ID: u64 = 77_771;
 const CEREMONY: u64 = 6;
@@ -107,6 +112,8 @@ pub struct Shape {
     pub twins: BTreeSet<usize>,
     /// Nodes (by number) whose execution gives another result than everybody's.
     pub corrupted: BTreeSet<usize>,
+    /// What fills some blocks to their limit.
+    pub filling: Option<Filling>,
 }
 
 impl Shape {
@@ -125,6 +132,7 @@ impl Shape {
             mute: BTreeSet::new(),
             twins: BTreeSet::new(),
             corrupted: BTreeSet::new(),
+            filling: None,
         }
     }
 }
@@ -202,7 +210,7 @@ impl Net {
         let genesis = Genesis {
             chain_id: CHAIN_ID,
             timestamp_ms: 0,
-            gas_limit: 30_000_000,
+            gas_limit: shape.filling.map_or(30_000_000, |_| BLOCK_GAS),
             block_time_ms: 200,
             idle_block_time_ms: 1000,
             epoch_blocks: shape.epoch_blocks,
@@ -212,6 +220,7 @@ impl Net {
                 seats,
             ),
             points: PointsRules::default(),
+            fees: FeeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),
                 daily_quota: U256::from(1_000_000_000u64),
@@ -225,6 +234,7 @@ impl Net {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            rewards: RewardRules::default(),
             allocations: newcomers
                 .iter()
                 .map(|newcomer| Allocation {
@@ -247,8 +257,14 @@ impl Net {
         let registrations = newcomers
             .iter()
             .map(|newcomer| (newcomer.register(), coins(20_000)));
+        let filling = shape.filling.map(Filling::transactions);
+        let filling = filling.into_iter().flatten().map(|one| (one, U256::ZERO));
         let requests = (0..shape.asking).map(|number| (request(number, 0), U256::ZERO));
-        let waiting = issues.chain(registrations).chain(requests).collect();
+        let waiting = issues
+            .chain(registrations)
+            .chain(requests)
+            .chain(filling)
+            .collect();
         Self {
             rota,
             shape,
@@ -311,6 +327,7 @@ impl Net {
             let sender = Sender {
                 nonce: 0,
                 balance: *balance,
+                ..Sender::default()
             };
             mempool.add(transaction.clone(), sender).unwrap();
         }
@@ -376,13 +393,20 @@ fn sign(
     input: Vec<u8>,
 ) -> Transaction {
     let transaction = TxEip1559 {
-        chain_id: CHAIN_ID,
         nonce,
         gas_limit: 1_000_000,
         to: TxKind::Call(to),
         value,
         input: input.into(),
         ..Default::default()
+    };
+    signed(signer, transaction)
+}
+
+fn signed(signer: &PrivateKeySigner, transaction: TxEip1559) -> Transaction {
+    let transaction = TxEip1559 {
+        chain_id: CHAIN_ID,
+        ..transaction
     };
     let signature = signer
         .sign_hash_sync(&transaction.signature_hash())
@@ -455,7 +479,7 @@ impl EngineDefinition for Net {
     }
 
     fn max_message_size(&self) -> u32 {
-        engine::largest_message()
+        engine::largest_message(self.genesis.limits())
     }
 
     async fn init(&self, ctx: InitContext<'_, PublicKey>) -> (Handle<()>, Validator) {
@@ -541,6 +565,7 @@ impl EngineDefinition for Net {
                 let sender = Sender {
                     nonce: 1,
                     balance: U256::ZERO,
+                    ..Sender::default()
                 };
                 for number in (0..asking).filter(|_| due.is_ok()) {
                     mempool.add(request(number, 1), sender).unwrap();

@@ -3,9 +3,9 @@
 use commonware_codec::Encode as _;
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Recipients, Sender};
+use mileverse_consensus::watch;
 use mileverse_consensus::{application::Tip, block::PublicKey, proposal::SignedHeader};
 use mileverse_primitives::B256;
-use tokio::sync::watch;
 
 /// For each final block of `key`'s own: another header of that view, to `victim` alone.
 pub async fn run<S: Sender<PublicKey = PublicKey>>(

@@ -18,7 +18,7 @@ use crate::modules::{
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::{IBridge, IValves::Direction},
-    address::BRIDGE,
+    address::{BRIDGE, REWARDS},
     packet::{Expiry, Packet, REFUNDED, Transfer},
 };
 
@@ -154,9 +154,11 @@ fn end_hold(
     }
 }
 
-/// Whether a transfer can take effect, now or ever. What cannot goes home at once.
+/// Whether a transfer can take effect, now or ever. What cannot goes home at once. The rewards
+/// module takes coin, which is then in its pool.
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
-    if is_nobody(transfer.receiver) || transfer.amount > MAX_AMOUNT {
+    let is_pool = transfer.receiver == REWARDS && token == Token::Coin;
+    if (is_nobody(transfer.receiver) && !is_pool) || transfer.amount > MAX_AMOUNT {
         return Ok(false);
     }
     token.can_give(host, transfer.amount)

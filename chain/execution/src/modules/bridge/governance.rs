@@ -12,12 +12,14 @@
 //!
 //! A call may be made once, from the delay of the genesis file after its announcement on, for
 //! [`GRACE_SECONDS`]. The guardian may cancel an announced call, but not one that replaces the holder
-//! of a role: a guardian that stops for ever must not be able to stay.
+//! of a role: a guardian that stops for ever must not be able to stay. What is the governor's at the
+//! rewards module is announced here, too.
 
 use super::{BRIDGE, Token, deliver, valves};
 use crate::modules::{
     Config, decode,
     host::{Fault, Host},
+    rewards,
     slot::Slot,
 };
 use alloy::{
@@ -182,10 +184,14 @@ fn announced(host: &mut Host<'_>, operation: B256) -> Result<(u64, bool), Fault>
 
 fn schedule(host: &mut Host<'_>, data: &[u8]) -> Result<B256, Fault> {
     require_role(host, GOVERNOR)?;
-    let changes_role = match decode::<Call>(data)? {
-        Call::setGuardian(_) | Call::setGovernor(_) => true,
-        Call::resumeDirection(_) | Call::resumeToken(_) | Call::setLimits(_) => false,
-        _ => return Err(Fault::revert("only the governor's own calls are announced")),
+    let changes_role = if rewards::is_governed(data) {
+        false
+    } else {
+        match decode::<Call>(data)? {
+            Call::setGuardian(_) | Call::setGovernor(_) => true,
+            Call::resumeDirection(_) | Call::resumeToken(_) | Call::setLimits(_) => false,
+            _ => return Err(Fault::revert("only the governor's own calls are announced")),
+        }
     };
     let operation = keccak256(data);
     let (from, _) = announced(host, operation)?;
@@ -213,7 +219,7 @@ fn cancel(host: &mut Host<'_>, operation: B256) -> Result<(), Fault> {
 }
 
 /// Lets the governor make a call whose time has come, once.
-fn take_turn(host: &mut Host<'_>, data: &[u8]) -> Result<(), Fault> {
+pub(crate) fn take_turn(host: &mut Host<'_>, data: &[u8]) -> Result<(), Fault> {
     require_role(host, GOVERNOR)?;
     let operation = keccak256(data);
     let (from, _) = announced(host, operation)?;

@@ -4,12 +4,13 @@ use super::{COIN, TOTAL_SUPPLY};
 use crate::modules::{
     erc20,
     host::{Fault, Host},
+    ledger::Ledger,
 };
 use alloy::primitives::{Address, U256};
 
 /// Coins made and not destroyed.
-pub(crate) fn supply(host: &mut Host<'_>) -> Result<U256, Fault> {
-    host.load(TOTAL_SUPPLY)
+pub(crate) fn supply(ledger: &mut impl Ledger) -> Result<U256, Fault> {
+    ledger.load(TOTAL_SUPPLY)
 }
 
 /// Moves coins; the sum of balances stays.

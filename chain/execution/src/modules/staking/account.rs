@@ -16,7 +16,7 @@ use super::{
     totals::{self, Sum},
     word::{broken, halves, limbs, minus, pack, part, plus, split, unpack},
 };
-use crate::modules::{host::Fault, ledger::Ledger, slot::Slot};
+use crate::modules::{host::Fault, ledger::Ledger, rewards::remember, slot::Slot};
 use alloy::primitives::{Address, U256};
 use mileverse_primitives::{
     genesis::BASIS_POINTS,
@@ -89,15 +89,15 @@ pub(super) struct Account {
     stored: [u64; 3],
 }
 
-fn place(address: Address) -> Slot {
+pub(super) fn place(address: Address) -> Slot {
     ACCOUNTS.entry(address)
 }
 
-fn delegation_place(address: Address, index: u64) -> Slot {
+pub(super) fn delegation_place(address: Address, index: u64) -> Slot {
     place(address).field(2).entry(index)
 }
 
-fn unbonding_place(address: Address, index: u64) -> Slot {
+pub(super) fn unbonding_place(address: Address, index: u64) -> Slot {
     place(address).field(3).entry(index)
 }
 
@@ -157,9 +157,11 @@ impl Account {
         Ok(account)
     }
 
-    /// Writes the account back.
+    /// Writes the account back. The rewards module first writes down what it was, if a quarter was
+    /// closed meanwhile.
     pub(super) fn save(self, ledger: &mut impl Ledger) -> Result<(), Fault> {
         let address = self.address;
+        remember::stake(ledger, address)?;
         ledger.store(place(address), halves(self.free, self.rewards))?;
         let lengths = [
             self.delegations.len() as u64,

@@ -246,22 +246,25 @@ pub(super) struct Slash {
     pub(super) proven: u64,
     /// Share that it costs; 0 if it was never slashed.
     pub(super) share_bp: u64,
+    /// Height of the block in which it was proven.
+    pub(super) height: u64,
 }
 
 impl Word for Slash {
     const FIELD: u64 = 8;
 
     fn decode(word: U256) -> Self {
-        let [infraction, proven, share_bp, _] = *word.as_limbs();
+        let [infraction, proven, share_bp, height] = *word.as_limbs();
         Self {
             infraction,
             proven,
             share_bp,
+            height,
         }
     }
 
     fn encode(&self) -> U256 {
-        limbs([self.infraction, self.proven, self.share_bp, 0])
+        limbs([self.infraction, self.proven, self.share_bp, self.height])
     }
 }
 

@@ -82,6 +82,7 @@ fn slash(
     let share_bp = u64::from(context.rules.double_sign_slash_bp);
     let votes: Votes = candidate::get(host, id)?;
     let taken = part(votes.total, share_bp, BASIS_POINTS.into())?;
+    let height = host.height();
     candidate::put(
         host,
         id,
@@ -89,6 +90,7 @@ fn slash(
             infraction,
             proven: context.now,
             share_bp,
+            height,
         },
     )?;
     candidate::put(

@@ -17,7 +17,7 @@
 //!                                                  +5   ratio: earned by one vote, x 2^96
 //!                                                  +6   carry, x 2^96
 //!                                                  +7   epochs: registered, jailed until, commission may rise; place in the list from 1
-//!                                                  +8   slash: epoch of the infraction, epoch proven, basis points
+//!                                                  +8   slash: epoch of the infraction, epoch proven, basis points, height proven
 //!                                                  +9   votes not brought home after a slash | what is left of them << 128
 //!                                                  +10  reporter of the slash
 //!                                                  +16  profile (`profile`)
@@ -56,6 +56,7 @@
 //! | `epoch`, `score`, `election` | an epoch's end |
 //! | `committee` | the elected, committees, records |
 //! | `delegates` | who the delegates are, for other modules |
+//! | `counted` | whose the stake is, for other modules |
 //! | `candidate`, `profile`, `totals`, `word` | storage |
 //! | `view` | pages for a voting page |
 //! | `genesis` | block 0 |
@@ -68,6 +69,7 @@ pub(crate) mod block;
 mod call;
 mod candidate;
 mod committee;
+pub(crate) mod counted;
 pub(crate) mod delegates;
 mod election;
 mod epoch;
@@ -83,7 +85,7 @@ mod score;
 mod signature;
 mod totals;
 mod view;
-mod word;
+pub(crate) mod word;
 
 use super::{
     Config, decode,

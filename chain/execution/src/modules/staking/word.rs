@@ -4,12 +4,12 @@ use crate::modules::host::Fault;
 use alloy::primitives::U256;
 
 /// Two halves: `low | high << 128`.
-pub(super) fn halves(low: u128, high: u128) -> U256 {
+pub(crate) fn halves(low: u128, high: u128) -> U256 {
     U256::from(low) | (U256::from(high) << 128)
 }
 
 /// The halves of a word.
-pub(super) fn split(word: U256) -> (u128, u128) {
+pub(crate) fn split(word: U256) -> (u128, u128) {
     let [a, b, c, d] = *word.as_limbs();
     (join(a, b), join(c, d))
 }
@@ -26,7 +26,7 @@ pub(super) fn unpack(word: U256) -> (u64, u64, u128) {
 }
 
 /// Four 64-bit numbers, lowest first.
-pub(super) const fn limbs(numbers: [u64; 4]) -> U256 {
+pub(crate) const fn limbs(numbers: [u64; 4]) -> U256 {
     U256::from_limbs(numbers)
 }
 
@@ -35,7 +35,7 @@ fn join(low: u64, high: u64) -> u128 {
 }
 
 /// An amount of coin; all there is fits in 92 bits.
-pub(super) fn amount(word: U256) -> Result<u128, Fault> {
+pub(crate) fn amount(word: U256) -> Result<u128, Fault> {
     word.try_into().map_err(|_| Fault::overflow())
 }
 

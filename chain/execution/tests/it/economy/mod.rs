@@ -17,7 +17,7 @@
 //! failing seed prints the command that replays it.
 
 mod crowd;
-mod dice;
+pub mod dice;
 mod model;
 mod model_epoch;
 

@@ -31,6 +31,9 @@
 //! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
 //! lane = { shareBp = 9000, price = 1, least = 3000 }
 //!
+//! [fees]                          # contracts may use the whole block, if left out
+//! contractBp = 1000
+//!
 //! [[allocations]]                 # any number
 //! address = "0x…"
 //! amount = "250.5"                # MVC with decimals
@@ -38,6 +41,10 @@
 //! [staking]                       # any of the rules, by their names in the genesis file
 //! seats = 21
 //! rewardPool = "4500000"          # coin in MVC with decimals, all else as in the genesis file
+//!
+//! [rewards]                       # the same for the quarterly rewards
+//! pool = "18000000"
+//! excluded = ["0x…"]
 //!
 //! [bridge]                        # who may stop the bridge and open it again, and what may cross
 //! guardian = "0x…"
@@ -53,11 +60,12 @@ use mileverse_primitives::{
     Address, U256,
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
-    staking::{Allocation, StakingRules},
+    staking::Allocation,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     fs::OpenOptions,
@@ -71,7 +79,14 @@ use thiserror::Error;
 const MVC_DECIMALS: u8 = 18;
 const MVP_DECIMALS: u8 = 6;
 /// The rules of staking that are amounts of coin.
-const COIN_RULES: [&str; 3] = ["leastOwnStake", "rewardPool", "rewardPerEpoch"];
+const COIN_RULES: [&str; 6] = [
+    "leastOwnStake",
+    "rewardPool",
+    "rewardPerEpoch",
+    "pot",
+    "leastPayment",
+    "pool",
+];
 
 /// What is wrong with a description.
 #[derive(Debug, Error)]
@@ -105,9 +120,14 @@ pub enum SpecError {
         /// What is wrong.
         reason: String,
     },
-    /// A rule of staking that there is not.
-    #[error("[staking] {0}")]
-    Staking(String),
+    /// A rule that there is not.
+    #[error("[{section}] {reason}")]
+    Rule {
+        /// Of which section.
+        section: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -132,11 +152,15 @@ struct Spec {
     #[serde(default)]
     points: PointsRules,
     #[serde(default)]
+    fees: FeeRules,
+    #[serde(default)]
     allocations: Vec<Amount>,
     #[serde(default = "yes")]
     exchange: bool,
     #[serde(default)]
     staking: toml::Table,
+    #[serde(default)]
+    rewards: toml::Table,
 }
 
 #[derive(Deserialize)]
@@ -242,9 +266,11 @@ impl Spec {
             })
         });
         let mut points = self.points;
+        let mut rewards = rules("rewards", self.rewards)?;
         let mut contracts = Vec::new();
         if self.exchange {
             exchange::exempt(&mut points);
+            exchange::exclude(&mut rewards);
             contracts = exchange::contracts();
         }
         Ok(Genesis {
@@ -257,6 +283,7 @@ impl Spec {
             committee: Committee::seated(dealt.consensus_keys, dealt.output, seats),
             issuers: issuers.collect::<Result<_, SpecError>>()?,
             points,
+            fees: self.fees,
             ethereum: EthereumSide {
                 chain_id: self.ethereum.chain_id,
                 bridge: self.ethereum.bridge,
@@ -264,41 +291,46 @@ impl Spec {
                 points: self.ethereum.points,
             },
             bridge: self.bridge,
-            staking: rules(self.staking)?,
+            staking: rules("staking", self.staking)?,
+            rewards,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
             contracts,
         })
     }
 }
 
-/// The default rules with what is given in their place.
-fn rules(given: toml::Table) -> Result<StakingRules, SpecError> {
-    let wrong = |error: serde_json::Error| SpecError::Staking(error.to_string());
-    let mut rules = serde_json::to_value(StakingRules::default()).map_err(wrong)?;
+/// A section's default rules with what is given in their place.
+fn rules<R: Default + Serialize + DeserializeOwned>(
+    section: &'static str,
+    given: toml::Table,
+) -> Result<R, SpecError> {
+    let fault = |reason: String| SpecError::Rule { section, reason };
+    let wrong = |error: serde_json::Error| fault(error.to_string());
+    let mut rules = serde_json::to_value(R::default()).map_err(wrong)?;
     let given = serde_json::to_value(given).map_err(wrong)?;
-    overlay(&mut rules, given, "")?;
+    overlay(&mut rules, given, "").map_err(fault)?;
     serde_json::from_value(rules).map_err(wrong)
 }
 
-fn overlay(rules: &mut Value, given: Value, name: &str) -> Result<(), SpecError> {
+fn overlay(rules: &mut Value, given: Value, name: &str) -> Result<(), String> {
     match (rules, given) {
         (Value::Object(rules), Value::Object(given)) => {
             for (name, value) in given {
                 let rule = rules
                     .get_mut(&name)
-                    .ok_or_else(|| SpecError::Staking(format!("has no rule {name:?}")))?;
+                    .ok_or_else(|| format!("has no rule {name:?}"))?;
                 overlay(rule, value, &name)?;
             }
             Ok(())
         }
         (rule, Value::String(text)) if COIN_RULES.contains(&name) => {
-            let units = units("a rule of [staking]", &text, MVC_DECIMALS)?;
+            let units = units("a rule", &text, MVC_DECIMALS).map_err(|error| error.to_string())?;
             *rule = Value::String(format!("{units:#x}"));
             Ok(())
         }
-        (_, _) if COIN_RULES.contains(&name) => Err(SpecError::Staking(format!(
+        (_, _) if COIN_RULES.contains(&name) => Err(format!(
             "{name} is an amount: write it as a text such as \"10000\""
-        ))),
+        )),
         (rule, value) => {
             *rule = value;
             Ok(())
@@ -351,6 +383,7 @@ pub(super) fn write(path: &Path, genesis: &Genesis) -> Result<(), Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use mileverse_primitives::staking::StakingRules;
     use mileverse_primitives::{Bytes, staking::coins};
 
     fn text() -> String {

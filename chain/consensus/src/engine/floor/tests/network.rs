@@ -62,7 +62,9 @@ impl Net {
         let (network, oracle) = Network::new(
             context.child("network"),
             simulated::Config {
-                max_size: crate::engine::largest_message(),
+                max_size: crate::engine::largest_message(
+                    mileverse_primitives::limits::BlockLimits::of(30_000_000),
+                ),
                 max_peers_per_set: NZUsize!(64),
                 disconnect_on_block: true,
                 tracked_peer_sets: NZUsize!(6),

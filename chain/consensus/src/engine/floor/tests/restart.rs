@@ -4,6 +4,7 @@ use super::{
     Chain, EPOCH_BLOCKS, name,
     network::{NEWCOMER, Net, Script, run, seven},
 };
+use crate::watch;
 use crate::{
     application::Tip,
     engine::{
@@ -21,7 +22,6 @@ use std::{
     pin::{Pin, pin},
     time::Duration,
 };
-use tokio::sync::watch;
 
 type Context = deterministic::Context;
 

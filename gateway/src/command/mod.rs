@@ -1,5 +1,7 @@
 //! The verb `mileverse gateway`.
 
+mod administer;
+
 use crate::config::{Config, ConfigError};
 use crate::server::{Server, ServerError};
 use clap::{Args, Subcommand};
@@ -8,7 +10,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the gateway, or prints its OpenAPI document.
+/// Runs the gateway, or administers it.
 #[derive(Args, Debug)]
 pub struct Command {
     #[command(subcommand)]
@@ -23,6 +25,24 @@ enum Verb {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Bring the database's tables up to date, before replicas of a new version start.
+    Migrate {
+        /// The TOML configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Partners: how they pay, from where they call, how often.
+    #[command(subcommand)]
+    Partners(administer::Partners),
+    /// Keys of partners.
+    #[command(subcommand)]
+    Keys(administer::Keys),
+    /// What a point costs in ether.
+    #[command(subcommand)]
+    Prices(administer::Prices),
+    /// What waits to be done.
+    #[command(subcommand)]
+    Jobs(administer::Jobs),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -36,6 +56,12 @@ pub enum Error {
     /// The server.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The command line.
+    #[error("{0}")]
+    Argument(String),
+    /// The database.
+    #[error("the database failed ({0}); try again")]
+    Store(#[from] sqlx::Error),
     /// The operating system.
     #[error("the gateway cannot run: {0}")]
     Runtime(#[from] io::Error),
@@ -54,12 +80,29 @@ pub fn run(command: Command) -> Result<(), Error> {
         }
         Verb::Run { config } => {
             let config = Config::read(&config)?;
-            tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?
-                .block_on(serve(config))
+            runtime()?.block_on(serve(config))
         }
+        Verb::Migrate { config } => print(runtime()?.block_on(administer::migrate(config))?),
+        Verb::Partners(verb) => print(runtime()?.block_on(administer::partners(verb))?),
+        Verb::Keys(verb) => print(runtime()?.block_on(administer::keys(verb))?),
+        Verb::Prices(verb) => print(runtime()?.block_on(administer::prices(verb))?),
+        Verb::Jobs(verb) => print(runtime()?.block_on(administer::jobs(verb))?),
     }
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}
+
+/// One JSON object a line.
+fn print(rows: Vec<serde_json::Value>) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    for row in rows {
+        writeln!(out, "{row}")?;
+    }
+    Ok(())
 }
 
 /// The OpenAPI document as text, the same every time.

@@ -1,0 +1,446 @@
+//! `/v1/float`, `/v1/price`, `/v1/top-ups`
+
+use super::idempotent::{self, Done};
+use super::input::{self, Body, PathOf, QueryOf};
+use super::{App, Shared};
+use crate::clock::{now_ms, rfc3339};
+use crate::float::price::{Basis, PriceError};
+use crate::float::top_up::{Seller, TopUp as Row, TopUpError};
+use crate::ids;
+use crate::keys::{Credentials, Scope};
+use crate::problem::{self, Problem, ProblemBody};
+use crate::store::idempotency::Key;
+use crate::units::{MicroPoints, parse_points};
+use alloy::primitives::B256;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, ToSchema};
+
+const DEFAULT_PAGE: u32 = 20;
+const MAX_PAGE: u32 = 100;
+
+/// Prepaid points of the caller.
+#[derive(Serialize, ToSchema)]
+pub struct Float {
+    /// `prepaid`: conversions draw on this float. `postpaid`: they do not.
+    funding: &'static str,
+    /// MVP that can be converted.
+    #[schema(examples("250000"))]
+    available: String,
+    /// MVP set aside for conversions that are on their way.
+    #[schema(examples("1200"))]
+    held: String,
+    /// Below this a top-up is begun by itself; `0` if never.
+    threshold: String,
+    /// Of so many MVP.
+    automatic_top_up: String,
+}
+
+/// What a point costs now. Null where there is no price.
+#[derive(Serialize, ToSchema)]
+pub struct PriceView {
+    /// Wei for one MVP: the newest price.
+    #[schema(required, examples("250000000000"))]
+    market: Option<String>,
+    /// Wei for one MVP: the average of three months, rounded up to a whole wei.
+    #[schema(required, examples("245000000000"))]
+    average: Option<String>,
+    /// RFC 3339: where the average's window begins.
+    #[schema(required)]
+    average_since: Option<String>,
+}
+
+/// How many points to buy.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TopUpRequest {
+    /// MVP, at most six decimals.
+    #[schema(examples("100000"))]
+    points: String,
+    /// `market` or `average`
+    #[schema(examples("average"))]
+    basis: String,
+}
+
+/// The transaction that paid.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentRequest {
+    /// On Ethereum, `0x` and 64 hex digits.
+    transaction_hash: String,
+}
+
+/// One top-up: pay exactly `wei` to `pay_to`, in one transaction, before it expires.
+#[derive(Serialize, ToSchema)]
+pub struct TopUp {
+    #[schema(examples("top_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
+    id: String,
+    /// `awaiting_payment`: pay, then send the transaction's hash. `paid`: the points are in the
+    /// float. `expired`: do not pay; make a new one.
+    state: String,
+    /// MVP.
+    points: String,
+    /// `market` or `average`
+    basis: &'static str,
+    /// Wei for one MVP.
+    wei_per_point: String,
+    /// What to pay, exactly: the amount tells which top-up is paid.
+    wei: String,
+    /// Where to.
+    pay_to: String,
+    /// Begun because the float fell below its threshold.
+    automatic: bool,
+    #[schema(required)]
+    transaction_hash: Option<String>,
+    /// RFC 3339; the payment must be in a block by then.
+    expires_at: String,
+    /// RFC 3339
+    created_at: String,
+}
+
+/// A page, newest first.
+#[derive(Serialize, ToSchema)]
+pub struct TopUpPage {
+    items: Vec<TopUp>,
+    /// Send it as `cursor` for the next page; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TopUpQuery {
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// 1 to 100; 20 if not given.
+    limit: Option<u32>,
+}
+
+fn view(row: Row) -> TopUp {
+    let late = row.state == "awaiting_payment" && row.expires_at <= now_ms();
+    TopUp {
+        state: if late {
+            "expired".to_owned()
+        } else {
+            row.state
+        },
+        points: row.points.to_string(),
+        basis: row.basis.name(),
+        wei_per_point: row.wei_per_point.to_string(),
+        wei: format!("{}000000000", row.gwei),
+        pay_to: row.pay_to,
+        automatic: row.automatic,
+        transaction_hash: row.transaction_hash,
+        expires_at: rfc3339(row.expires_at),
+        created_at: rfc3339(row.created_at),
+        id: row.id,
+    }
+}
+
+impl From<TopUpError> for Problem {
+    fn from(error: TopUpError) -> Self {
+        let later =
+            |problem: Self| problem.header(header::RETRY_AFTER, HeaderValue::from_static("15"));
+        match error {
+            TopUpError::Price(PriceError::Store(error)) | TopUpError::Store(error) => {
+                Self::internal(&error)
+            }
+            TopUpError::Price(error) => Self::new(
+                problem::PRICE_UNKNOWN,
+                format!(
+                    "Points cannot be bought now: {error}; use the other basis, or try again later."
+                ),
+            ),
+            TopUpError::Range => Self::new(
+                problem::INVALID,
+                "That is more than can be bought at once; ask for fewer points.",
+            ),
+            TopUpError::Unknown => Self::new(
+                problem::NOT_FOUND,
+                "There is no such top-up of yours; GET /v1/top-ups lists them.",
+            ),
+            TopUpError::Pending => later(Self::new(
+                problem::PAYMENT_PENDING,
+                "The transaction is not in a finalized block yet; send the same request again in a few minutes.",
+            )),
+            TopUpError::Wrong(why) => Self::new(
+                problem::PAYMENT_WRONG,
+                format!("This transaction does not pay this top-up: {why}."),
+            ),
+            TopUpError::Ethereum(error) => {
+                tracing::warn!(%error, "Ethereum cannot be asked about a payment");
+                later(Self::new(
+                    problem::PAYMENT_PENDING,
+                    "Ethereum cannot be asked at the moment; send the same request again later.",
+                ))
+            }
+        }
+    }
+}
+
+fn seller(app: &App) -> Result<&Seller, Problem> {
+    app.machine.seller.as_ref().ok_or_else(|| {
+        Problem::new(
+            problem::TOP_UPS_OFF,
+            "This gateway sells no points; ask its operator.",
+        )
+    })
+}
+
+/// See what is left
+#[utoipa::path(
+    get,
+    path = "/v1/float",
+    tag = "float",
+    security(("api_key" = ["float:read"])),
+    responses(
+        (status = 200, description = "The caller's float", body = Float),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn read(State(app): Shared, credentials: Credentials) -> Result<Json<Float>, Problem> {
+    let caller = app.authorize(&credentials, Scope::FloatRead).await?;
+    let float = app.machine.store.float(&caller.partner).await?;
+    let shown = |points: fn(&crate::float::Float) -> MicroPoints| {
+        float.as_ref().map_or(MicroPoints(0), points).to_string()
+    };
+    Ok(Json(Float {
+        funding: caller.funding.name(),
+        available: shown(|float| float.available),
+        held: shown(|float| float.held),
+        threshold: shown(|float| float.threshold),
+        automatic_top_up: shown(|float| float.top_up),
+    }))
+}
+
+/// See what a point costs
+#[utoipa::path(
+    get,
+    path = "/v1/price",
+    tag = "float",
+    security(("api_key" = ["float:read"])),
+    responses(
+        (status = 200, description = "Market price and three-month average", body = PriceView),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "This gateway sells no points", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn price(
+    State(app): Shared,
+    credentials: Credentials,
+) -> Result<Json<PriceView>, Problem> {
+    app.authorize(&credentials, Scope::FloatRead).await?;
+    let rules = seller(&app)?.rules;
+    let store = &app.machine.store;
+    let now = now_ms();
+    let known = |error: PriceError| match error {
+        PriceError::Store(error) => Err(Problem::internal(&error)),
+        _ => Ok(()),
+    };
+    let market = match store.market_price(now, rules).await {
+        Ok(price) => Some(price.wei_per_point.to_string()),
+        Err(error) => known(error).map(|()| None)?,
+    };
+    let average = match store.average_price(now, rules).await {
+        Ok(average) => Some(average),
+        Err(error) => known(error).map(|()| None)?,
+    };
+    Ok(Json(PriceView {
+        market,
+        average: average.map(|average| average.wei_per_point.to_string()),
+        average_since: average.map(|average| rfc3339(average.since)),
+    }))
+}
+
+/// Begin a top-up
+///
+/// Fixes the price and answers what to pay, in ether, to which address, until when.
+#[utoipa::path(
+    post,
+    path = "/v1/top-ups",
+    tag = "float",
+    security(("api_key" = ["float:write"])),
+    params(("Idempotency-Key" = String, Header, description = "1 to 255 printable ASCII characters; a new one for each effect")),
+    request_body = TopUpRequest,
+    responses(
+        (status = 201, description = "Pay it, then send the transaction's hash", body = TopUp),
+        (status = 400, description = "Malformed, or no Idempotency-Key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The partner has no float, or the same request is still running", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Not an amount of points, not a basis, or the key belongs to another body", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "No price at the moment, or this gateway sells no points", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn create(
+    State(app): Shared,
+    credentials: Credentials,
+    Body(request): Body<TopUpRequest>,
+) -> Result<Response, Problem> {
+    let caller = app.authorize(&credentials, Scope::FloatWrite).await?;
+    let key = input::idempotency_key(&credentials.headers)?;
+    let parts = [request.points.as_str(), request.basis.as_str()];
+    let key = Key {
+        partner: caller.partner.to_string(),
+        key,
+        operation: "top_up",
+        fingerprint: caller.fingerprint("top_up", &parts),
+    };
+    let work_app: Arc<App> = Arc::clone(&app);
+    idempotent::once(&app, key, move |key, _| async move {
+        let store = &work_app.machine.store;
+        let seller = seller(&work_app)?;
+        if store.float(&key.partner).await?.is_none() {
+            return Err(Problem::new(
+                problem::NOT_PREPAID,
+                "You settle afterwards and have no float; ask the gateway's operator for one.",
+            ));
+        }
+        let points = parse_points(&request.points).ok_or_else(|| {
+            Problem::new(
+                problem::INVALID,
+                "The points must be a decimal above zero with at most six decimals, such as \"100000\".",
+            )
+        })?;
+        let basis = Basis::parse(&request.basis).ok_or_else(|| {
+            Problem::new(problem::INVALID, "The basis must be \"market\" or \"average\".")
+        })?;
+        let answer = seller
+            .begin(store, &key, points, basis, |top_up| {
+                idempotent::stored(StatusCode::CREATED, &view(top_up.clone()))
+            })
+            .await?;
+        Ok(Done::Recorded(answer))
+    })
+    .await
+}
+
+/// Look a top-up up
+#[utoipa::path(
+    get,
+    path = "/v1/top-ups/{id}",
+    tag = "float",
+    security(("api_key" = ["float:read"])),
+    params(("id" = String, Path, description = "`top_…`")),
+    responses(
+        (status = 200, description = "The top-up as it stands", body = TopUp),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such top-up of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn look_up(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+) -> Result<Json<TopUp>, Problem> {
+    let caller = app.authorize(&credentials, Scope::FloatRead).await?;
+    let row = match ids::plausible(&id, "top") {
+        true => app.machine.store.top_up(&caller.partner, &id).await?,
+        false => None,
+    };
+    let row = row.ok_or(TopUpError::Unknown)?;
+    Ok(Json(view(row)))
+}
+
+/// List top-ups
+#[utoipa::path(
+    get,
+    path = "/v1/top-ups",
+    tag = "float",
+    security(("api_key" = ["float:read"])),
+    params(TopUpQuery),
+    responses(
+        (status = 200, description = "The caller's top-ups, newest first", body = TopUpPage),
+        (status = 400, description = "Malformed query", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn list(
+    State(app): Shared,
+    credentials: Credentials,
+    QueryOf(page): QueryOf<TopUpQuery>,
+) -> Result<Json<TopUpPage>, Problem> {
+    let caller = app.authorize(&credentials, Scope::FloatRead).await?;
+    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
+    let cursor = page.cursor.as_deref();
+    if !(1..=MAX_PAGE).contains(&limit)
+        || cursor.is_some_and(|cursor| !ids::plausible(cursor, "top"))
+    {
+        let detail = format!(
+            "The limit must be between 1 and {MAX_PAGE}, the cursor the next_cursor of an earlier page."
+        );
+        return Err(Problem::new(problem::MALFORMED, detail));
+    }
+    // One more than asked for tells whether there is a next page.
+    let store = &app.machine.store;
+    let mut rows = store.top_ups_of(&caller.partner, cursor, limit + 1).await?;
+    let size = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+    Ok(Json(TopUpPage {
+        items: rows.into_iter().map(view).collect(),
+        next_cursor,
+    }))
+}
+
+/// Say that a top-up was paid
+///
+/// The points are in the float once the transaction is in a finalized block; until then the answer
+/// is 409 with Retry-After. Saying it again changes nothing, so no Idempotency-Key is needed.
+#[utoipa::path(
+    post,
+    path = "/v1/top-ups/{id}/payment",
+    tag = "float",
+    security(("api_key" = ["float:write"])),
+    params(("id" = String, Path, description = "`top_…`")),
+    request_body = PaymentRequest,
+    responses(
+        (status = 200, description = "Paid: the points are in the float", body = TopUp),
+        (status = 400, description = "Malformed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such top-up of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Not final yet; send it again later", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "The transaction does not pay this top-up", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "This gateway sells no points", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+pub async fn pay(
+    State(app): Shared,
+    credentials: Credentials,
+    PathOf(id): PathOf<String>,
+    Body(request): Body<PaymentRequest>,
+) -> Result<Json<TopUp>, Problem> {
+    let caller = app.authorize(&credentials, Scope::FloatWrite).await?;
+    if !ids::plausible(&id, "top") {
+        return Err(TopUpError::Unknown.into());
+    }
+    let hash: B256 = request.transaction_hash.parse().map_err(|_| {
+        Problem::new(
+            problem::INVALID,
+            "The transaction_hash must be \"0x\" and 64 hex digits.",
+        )
+    })?;
+    let seller = seller(&app)?;
+    let paid = seller
+        .pay(&app.machine.store, &caller.partner, &id, hash)
+        .await?;
+    Ok(Json(view(paid)))
+}

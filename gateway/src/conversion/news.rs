@@ -1,0 +1,67 @@
+//! What a partner is told about its conversions: that one is settled.
+//!
+//! No member and no receiver is in it: whoever may know looks the conversion up.
+
+use super::state::State;
+use crate::store::conversions::{Change, Conversion};
+use crate::webhook::{self, Kind};
+use serde_json::json;
+use sqlx::AnyConnection;
+
+const fn kind(from: State, to: State) -> Option<Kind> {
+    match to {
+        State::Completed if matches!(from, State::Disputed) => Some(Kind::ConversionDisputeRefused),
+        State::Returned => Some(Kind::ConversionReturned),
+        State::Completed => Some(Kind::ConversionCompleted),
+        State::Refused => Some(Kind::ConversionRefused),
+        State::Reversed => Some(Kind::ConversionReversed),
+        State::Attention => Some(Kind::ConversionAttention),
+        State::Created
+        | State::Debiting
+        | State::DebitUnknown
+        | State::Debited
+        | State::Issuing
+        | State::Disputed
+        | State::Reversing => None,
+    }
+}
+
+/// Tells of a move, in the transaction that makes it, if it settles the conversion.
+pub async fn tell(
+    connection: &mut AnyConnection,
+    conversion: &Conversion,
+    to: State,
+    change: &Change,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let Some(kind) = kind(conversion.state, to) else {
+        return Ok(());
+    };
+    let reason = match &change.reason {
+        Some((code, message)) => Some((*code, message.as_str())),
+        None => conversion
+            .reason_code
+            .as_deref()
+            .zip(conversion.reason.as_deref()),
+    };
+    let hash = change
+        .issue_hash
+        .as_ref()
+        .or(conversion.issue_hash.as_ref());
+    let data = json!({
+        "id": conversion.id,
+        "state": to.name(),
+        "final": to.is_final(),
+        "quote_id": conversion.quote_id,
+        "programme": conversion.programme,
+        "miles": conversion.miles.to_string(),
+        "reference": conversion.reference,
+        "points": conversion.received()?.to_string(),
+        "points_micro": conversion.received()?.0.to_string(),
+        "transaction_hash": hash,
+        "reason": reason.map(|(code, message)| json!({ "code": code, "message": message })),
+    });
+    let (partner, id) = (&conversion.partner, &conversion.id);
+    webhook::announce(connection, partner, kind, id, data, now).await?;
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Floats: points that a partner has bought and not yet converted.
+//!
+//! A prepaid partner converts only as many points as its float holds. The points of a conversion
+//! are set aside when it begins, used when they are issued, and put back if it comes to nothing.
+//! Each step is posted to the journal in the transaction that makes it:
+//!
+//! | kind | debit | credit | currency |
+//! |---|---|---|---|
+//! | topped_up | `points_prepaid` | `{partner}:float` | `MVP` (micro-points) |
+//! | | `treasury:ether` | `{partner}:ether_paid` | `GWEI` |
+//! | held | `{partner}:float` | `{partner}:float_held` | `MVP` |
+//! | released | `{partner}:float_held` | `{partner}:float` | `MVP` |
+//! | issued, beside its usual entries | `{partner}:float_held` | `{programme}:points_prepaid_used` | `MVP` |
+//!
+//! The table `floats` holds the sums, so that two conversions cannot spend the same points, and
+//! the database refuses to let one fall below zero.
+//!
+//! ```txt
+//! price      the price of a point in ether: market, and the exact average of three months
+//! top_up     buying points
+//! ethereum   the payment, once it is final
+//! ```
+
+pub mod ethereum;
+pub mod price;
+pub mod top_up;
+
+use crate::journal::{self, Entry, GATEWAY, POINTS, Posting, pair};
+use crate::store::conversions::Conversion;
+use crate::store::{Store, from_sql, to_sql};
+use crate::units::MicroPoints;
+use price::Basis;
+use sqlx::{AnyConnection, Row};
+
+/// Currency of ether in the journal, counted in billionths.
+pub const GWEI: &str = "GWEI";
+
+/// One partner's float.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Float {
+    /// Can be converted.
+    pub available: MicroPoints,
+    /// Set aside for conversions that are on their way.
+    pub held: MicroPoints,
+    /// Below this a top-up is begun; never if zero.
+    pub threshold: MicroPoints,
+    /// Of so many points.
+    pub top_up: MicroPoints,
+    /// At this price.
+    pub basis: Basis,
+}
+
+fn account(partner: &str, name: &str) -> String {
+    format!("{partner}:{name}")
+}
+
+/// What setting points aside came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Held {
+    /// They are set aside, and the float is above its threshold, or has none.
+    Enough,
+    /// They are set aside, and the float is below its threshold now.
+    Low,
+    /// They are not: the float holds only so many.
+    Short(MicroPoints),
+}
+
+/// Sets points aside for a conversion, if there are enough.
+pub async fn hold(
+    connection: &mut AnyConnection,
+    conversion: &Conversion,
+    now: i64,
+) -> Result<Held, sqlx::Error> {
+    let points = to_sql(conversion.held.0)?;
+    let row = sqlx::query(
+        "UPDATE floats SET available = available - $2, held = held + $2
+         WHERE partner = $1 AND available >= $2
+         RETURNING available, threshold, top_up",
+    )
+    .bind(&conversion.partner)
+    .bind(points)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else {
+        let available: Option<i64> =
+            sqlx::query_scalar("SELECT available FROM floats WHERE partner = $1")
+                .bind(&conversion.partner)
+                .fetch_optional(connection)
+                .await?;
+        return from_sql(available.unwrap_or(0)).map(|there| Held::Short(MicroPoints(there)));
+    };
+    let left: i64 = row.try_get("available")?;
+    let wanted: i64 = row.try_get("top_up")?;
+    let low = wanted > 0 && left < row.try_get("threshold")?;
+    let partner = &conversion.partner;
+    let entries = pair(
+        &account(partner, "float"),
+        &account(partner, "float_held"),
+        POINTS,
+        points,
+    )?;
+    post(connection, &conversion.id, "held", &entries, now).await?;
+    Ok(if low { Held::Low } else { Held::Enough })
+}
+
+/// Puts back what was set aside: the conversion came to nothing.
+pub async fn release(
+    connection: &mut AnyConnection,
+    conversion: &Conversion,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let points = to_sql(conversion.held.0)?;
+    changed(
+        sqlx::query(
+            "UPDATE floats SET available = available + $2, held = held - $2
+             WHERE partner = $1 AND held >= $2",
+        )
+        .bind(&conversion.partner)
+        .bind(points)
+        .execute(&mut *connection)
+        .await?,
+    )?;
+    let partner = &conversion.partner;
+    let entries = pair(
+        &account(partner, "float_held"),
+        &account(partner, "float"),
+        POINTS,
+        points,
+    )?;
+    post(connection, &conversion.id, "released", &entries, now).await
+}
+
+/// Uses what was set aside: the points are issued. Gives the entries that belong to the issue.
+pub async fn spend(
+    connection: &mut AnyConnection,
+    conversion: &Conversion,
+) -> Result<[Entry; 2], sqlx::Error> {
+    let points = to_sql(conversion.held.0)?;
+    changed(
+        sqlx::query("UPDATE floats SET held = held - $2 WHERE partner = $1 AND held >= $2")
+            .bind(&conversion.partner)
+            .bind(points)
+            .execute(connection)
+            .await?,
+    )?;
+    pair(
+        &account(&conversion.partner, "float_held"),
+        &account(&conversion.programme, "points_prepaid_used"),
+        POINTS,
+        points,
+    )
+}
+
+fn changed(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
+    if done.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(sqlx::Error::RowNotFound)
+    }
+}
+
+async fn post(
+    connection: &mut AnyConnection,
+    subject: &str,
+    kind: &str,
+    entries: &[Entry],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let posting = Posting {
+        subject,
+        kind,
+        by: GATEWAY,
+        note: None,
+    };
+    journal::write(connection, &posting, entries, now).await
+}
+
+impl Store {
+    /// A partner's float; none if it settles afterwards and never had one.
+    pub async fn float(&self, partner: &str) -> Result<Option<Float>, sqlx::Error> {
+        let row = sqlx::query("SELECT * FROM floats WHERE partner = $1")
+            .bind(partner)
+            .fetch_optional(self.read())
+            .await?;
+        row.map(|row| {
+            let points = |column: &str| -> Result<MicroPoints, sqlx::Error> {
+                from_sql(row.try_get(column)?).map(MicroPoints)
+            };
+            let basis: String = row.try_get("top_up_basis")?;
+            Ok(Float {
+                available: points("available")?,
+                held: points("held")?,
+                threshold: points("threshold")?,
+                top_up: points("top_up")?,
+                basis: Basis::parse(&basis)
+                    .ok_or_else(|| sqlx::Error::Decode(format!("unknown basis {basis}").into()))?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Sets when a float is topped up by itself. Whether there is such a float.
+    pub async fn set_automatic_top_up(
+        &self,
+        partner: &str,
+        threshold: MicroPoints,
+        top_up: MicroPoints,
+        basis: Basis,
+    ) -> Result<bool, sqlx::Error> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE floats SET threshold = $2, top_up = $3, top_up_basis = $4 WHERE partner = $1",
+        )
+        .bind(partner)
+        .bind(to_sql(threshold.0)?)
+        .bind(to_sql(top_up.0)?)
+        .bind(basis.name())
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+/// Whether every float is what the journal says of it.
+pub async fn agree(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    let odd: Option<String> = sqlx::query_scalar(
+        "SELECT partner FROM floats f
+         WHERE available <> -COALESCE((SELECT SUM(amount) FROM journal_entries
+                                       WHERE account = f.partner || ':float'), 0)
+            OR held <> -COALESCE((SELECT SUM(amount) FROM journal_entries
+                                  WHERE account = f.partner || ':float_held'), 0)
+         LIMIT 1",
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(odd.is_none())
+}

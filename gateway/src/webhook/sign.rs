@@ -1,0 +1,78 @@
+//! Secrets and signatures. A secret follows from the master key, the endpoint and a version, so no
+//! database holds one, and replacing one is counting its version up.
+
+use crate::secrets::Secrets;
+use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// What a secret begins with, so that one that leaks is recognised.
+pub const PREFIX: &str = "whsec_";
+
+/// Makes the secrets of all endpoints.
+#[derive(Clone, Debug)]
+pub struct Signer(hmac::Key);
+
+impl Signer {
+    /// From the gateway's secrets.
+    pub fn new(secrets: &Secrets) -> Self {
+        Self(secrets.derive("webhook secrets"))
+    }
+
+    fn secret(&self, endpoint: &str, version: i64) -> hmac::Tag {
+        hmac::sign(&self.0, format!("{endpoint}:{version}").as_bytes())
+    }
+
+    /// A secret as its partner is shown it.
+    pub fn shown(&self, endpoint: &str, version: i64) -> String {
+        format!(
+            "{PREFIX}{}",
+            STANDARD.encode(self.secret(endpoint, version))
+        )
+    }
+
+    /// The signature of a message under one version of an endpoint's secret.
+    pub fn sign(&self, endpoint: &str, version: i64, message: &Message<'_>) -> String {
+        let secret = self.secret(endpoint, version);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
+        let text = format!("{}.{}.{}", message.id, message.seconds, message.body);
+        format!("v1,{}", STANDARD.encode(hmac::sign(&key, text.as_bytes())))
+    }
+}
+
+/// What is signed.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// `webhook-id`
+    pub id: &'a str,
+    /// `webhook-timestamp`
+    pub seconds: i64,
+    /// The body.
+    pub body: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_shown_secret_gets_the_same_signature() {
+        let signer = Signer::new(&Secrets::new(b"master"));
+        let message = Message {
+            id: "evt_1",
+            seconds: 1_700_000_000,
+            body: "{}",
+        };
+        let shown = signer.shown("whk_1", 1);
+        let key = STANDARD
+            .decode(shown.strip_prefix(PREFIX).unwrap())
+            .unwrap();
+        assert_eq!(key.len(), 32);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        let by_hand = STANDARD.encode(hmac::sign(&key, b"evt_1.1700000000.{}"));
+        assert_eq!(signer.sign("whk_1", 1, &message), format!("v1,{by_hand}"));
+        assert_ne!(shown, signer.shown("whk_1", 2));
+        assert_ne!(shown, signer.shown("whk_2", 1));
+    }
+}

@@ -1,0 +1,278 @@
+//! `mileverse rewards`: the quarterly rewards of the coin's holders, as the chain computes them.
+//!
+//! | file | verbs |
+//! |---|---|
+//! | `report` | report: closed quarters |
+//! | `account` | preview, earned: one account |
+//! | `standing` | show: the quarter under way, the pool, the rules |
+//! | `fund` | fund: put coin into the pool |
+//! | `output` | table, JSON or CSV |
+//!
+//! Everything is asked of the rewards module over the chain's public JSON-RPC. `docs/rewards.md` has
+//! the rules.
+
+mod account;
+mod fund;
+mod output;
+mod report;
+mod standing;
+
+use crate::{
+    client::{Client, ClientError},
+    keystore::{self, KeystoreError},
+    rpc::RpcError,
+    units::{Amount, AmountError, Token},
+};
+use alloy::{
+    primitives::{Address, U256},
+    signers::local::PrivateKeySigner,
+    sol_types::SolCall,
+};
+use clap::{Args, Subcommand};
+use mileverse_primitives::{
+    abi::IRewards,
+    address::REWARDS,
+    quarter::{Quarter, QuarterError},
+};
+use output::{Format, Listing};
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// See what holders of MVC are paid each quarter.
+#[derive(Args, Debug)]
+pub struct Command {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args, Debug)]
+struct Options {
+    /// JSON-RPC endpoint of the native chain.
+    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
+    native_rpc: Option<String>,
+    /// Keystore file (eth-keystore, version 3).
+    #[arg(
+        long,
+        env = "MILEVERSE_KEYSTORE",
+        global = true,
+        value_name = "FILE",
+        default_value = "mileverse.json"
+    )]
+    keystore: PathBuf,
+    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
+    #[arg(long, global = true, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// One JSON object instead of a table.
+    #[arg(long, global = true, conflicts_with = "csv")]
+    json: bool,
+    /// Comma-separated values with a header line instead of a table.
+    #[arg(long, global = true)]
+    csv: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// What became of closed quarters: pot, holders, paid, carried, remainder.
+    Report(report::Report),
+    /// What an account would earn if the quarter closed now.
+    Preview(account::Whose),
+    /// What an account earned for each of the last eight quarters.
+    Earned(account::Whose),
+    /// The quarter under way, what is being paid, the pool and the rules.
+    Show,
+    /// Puts coin of yours into the pool.
+    Fund(fund::Fund),
+}
+
+/// Any failure of these verbs.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A key or its password.
+    #[error(transparent)]
+    Keystore(#[from] KeystoreError),
+    /// An amount.
+    #[error(transparent)]
+    Amount(#[from] AmountError),
+    /// The chain, or what it refuses.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A quarter.
+    #[error(transparent)]
+    Quarter(#[from] QuarterError),
+    /// An endpoint that nobody named.
+    #[error(
+        "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
+    )]
+    NoEndpoint,
+    /// A quarter that has no report.
+    #[error(
+        "{0} is not closed on this chain; `mileverse rewards show` says when the quarter under way ends"
+    )]
+    NotClosed(Quarter),
+    /// The runtime.
+    #[error("the command could not start: {0}")]
+    Start(std::io::Error),
+    /// Standard output is closed.
+    #[error("the answer could not be written to standard output: {0}")]
+    Output(std::io::Error),
+}
+
+impl From<RpcError> for Error {
+    fn from(error: RpcError) -> Self {
+        Self::Client(error.into())
+    }
+}
+
+/// Runs the verb.
+///
+/// # Errors
+///
+/// A sentence that says what to do.
+pub fn run(command: Command) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Start)?;
+    let Command { options, verb } = command;
+    let listing = runtime.block_on(act(&options, verb))?;
+    listing.print(options.format()).map_err(Error::Output)
+}
+
+async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
+    match verb {
+        Verb::Report(arguments) => report::report(&options.module(None).await?, &arguments).await,
+        Verb::Preview(whose) => {
+            let account = options.account(&whose)?;
+            account::preview(&options.module(None).await?, account).await
+        }
+        Verb::Earned(whose) => {
+            let account = options.account(&whose)?;
+            account::earned(&options.module(None).await?, account).await
+        }
+        Verb::Show => standing::show(&options.module(None).await?).await,
+        Verb::Fund(arguments) => {
+            let signer = options.signer()?;
+            fund::fund(&options.module(Some(signer)).await?, &arguments).await
+        }
+    }
+}
+
+impl Options {
+    const fn format(&self) -> Format {
+        if self.json {
+            Format::Json
+        } else if self.csv {
+            Format::Csv
+        } else {
+            Format::Table
+        }
+    }
+
+    fn signer(&self) -> Result<PrivateKeySigner, Error> {
+        let password = keystore::password(self.password_file.as_deref())?;
+        Ok(keystore::open(&self.keystore, &password)?)
+    }
+
+    fn account(&self, whose: &account::Whose) -> Result<Address, Error> {
+        match whose.account {
+            Some(account) => Ok(account),
+            None => Ok(self.signer()?.address()),
+        }
+    }
+
+    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
+        let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
+        let (client, _) = Client::native(url, signer).await?;
+        Ok(Module { client })
+    }
+}
+
+/// The rewards module.
+struct Module {
+    client: Client,
+}
+
+impl Module {
+    async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
+        Ok(self.client.endpoint().view(REWARDS, call).await?)
+    }
+
+    /// The report of a quarter, if it is closed.
+    async fn report(&self, quarter: Quarter) -> Result<Option<IRewards::Report>, Error> {
+        let call = IRewards::reportCall {
+            quarter: quarter.number(),
+        };
+        match self.view(&call).await {
+            Ok(report) => Ok(Some(report)),
+            // The module refuses to report what is not closed.
+            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reports of the last closed quarters, at most so many, newest first.
+    async fn reports(&self, most: u64) -> Result<Vec<IRewards::Report>, Error> {
+        let open = self.view(&IRewards::standingCall {}).await?.quarter;
+        let mut found = Vec::new();
+        for back in 1..=most {
+            let Some(quarter) = open.checked_sub(back) else {
+                break;
+            };
+            match self.report(Quarter::new(quarter)).await? {
+                Some(report) => found.push(report),
+                // No quarter is closed before one that is not.
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// An amount of MVC that the module named.
+const fn mvc(units: U256) -> Amount {
+    Amount::from_units(Token::Mvc, units)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        _command: Command,
+    }
+
+    #[test]
+    fn the_command_line_is_what_the_documents_say() {
+        let owner = "0x0000000000000000000000000000000000000001";
+        for good in [
+            "report",
+            "report --quarter 2026Q4 --json",
+            "report --last 3 --csv",
+            "preview",
+            &format!("preview --account {owner} --csv"),
+            &format!("earned --account {owner}"),
+            "show --json",
+            "fund --amount 1.5",
+        ] {
+            let words = std::iter::once("rewards").chain(good.split(' '));
+            assert!(Line::try_parse_from(words).is_ok(), "{good}");
+        }
+        for bad in [
+            "report --quarter 2026Q5",
+            "report --quarter 2026Q4 --last 3",
+            "report --last 0",
+            "report --json --csv",
+            "preview --account 7",
+            "fund",
+        ] {
+            let words = std::iter::once("rewards").chain(bad.split(' '));
+            assert!(Line::try_parse_from(words).is_err(), "{bad}");
+        }
+    }
+}
