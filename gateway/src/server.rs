@@ -152,7 +152,8 @@ impl Server {
             keys: Keys::new(config.api_keys, &secrets),
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
-        });
+        })
+        .merge(mileverse_app::router(&url));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));

@@ -17,4 +17,4 @@ pub mod words;
 
 mod command;
 
-pub use command::{Command, Error, run};
+pub use command::{Command, Error, parse_address, run};

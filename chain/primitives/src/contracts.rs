@@ -146,7 +146,8 @@ mod tests {
             }),
             error
         );
-        let many = (0..=MAX_WORDS).map(|n| (B256::with_last_byte(n as u8), PLACE.into_word()));
+        let many =
+            (0..=MAX_WORDS).map(|n| (B256::left_padding_from(&n.to_be_bytes()), PLACE.into_word()));
         assert_eq!(refused(|one| one.storage = many.collect()), error);
         let many = vec![contract(); MAX_CONTRACTS + 1];
         assert_eq!(

@@ -57,7 +57,7 @@ impl Client {
             _ => U256::ZERO,
         };
         if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
-            self.approve(token, self.bridge, amount.units()).await?;
+            self.approve(token, amount.units()).await?;
         }
         let call = IBridge::sendCall {
             token,

@@ -18,7 +18,7 @@ pub use bridge::{BridgeSent, Totals};
 pub use history::{Entry, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError};
 pub use send::{Patience, Sent, is_known};
-pub use swap::{MAX_SLIPPAGE_BP, Quote, Swapped, Wish};
+pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
 
 use crate::{
     review::{Consent, Places},

@@ -103,7 +103,15 @@ impl Client {
         if amount.is_zero() {
             return Err(ClientError::ZeroAmount);
         }
-        let account = self.signer()?.address();
+        self.check_balance(self.signer()?.address(), amount).await
+    }
+
+    /// Refuses what an account does not have.
+    pub(super) async fn check_balance(
+        &self,
+        account: Address,
+        amount: Amount,
+    ) -> Result<(), ClientError> {
         let balance = self.balance(account, amount.token()).await?;
         if balance.units() < amount.units() {
             return Err(ClientError::Balance {
@@ -116,14 +124,10 @@ impl Client {
         Ok(())
     }
 
-    /// Lets `spender` take tokens of an ERC-20, as far as it may not yet.
-    pub(super) async fn approve(
-        &self,
-        token: Address,
-        spender: Address,
-        amount: U256,
-    ) -> Result<(), ClientError> {
+    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
+    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
         let owner = self.signer()?.address();
+        let spender = self.bridge;
         let allowance = ICoin::allowanceCall { owner, spender };
         if self.endpoint.view(token, &allowance).await? >= amount {
             return Ok(());

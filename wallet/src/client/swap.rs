@@ -5,14 +5,19 @@
 
 use super::{Client, ClientError, Sent, send::sent};
 use crate::{
-    rpc::Chain,
+    rpc::{Chain, request},
+    transaction::gas_limit,
     units::{Amount, Token},
 };
 use alloy::{
-    primitives::U256,
+    primitives::{Address, Bytes, U256},
+    providers::Provider as _,
     sol_types::{SolCall, SolEvent},
 };
-use mileverse_primitives::exchange::{POOL, Pool};
+use mileverse_primitives::{
+    abi::ICoin,
+    exchange::{POOL, Pool},
+};
 use serde::Serialize;
 
 /// Parts of a whole.
@@ -49,6 +54,24 @@ pub struct Quote {
     pub least: Amount,
     /// Whether what is received is fixed.
     pub is_receive_fixed: bool,
+}
+
+/// One transaction of a plan.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Step {
+    /// `allow` or `swap`.
+    pub kind: &'static str,
+    /// Who is called.
+    pub to: Address,
+    /// Coin that goes along.
+    pub value: U256,
+    /// Call data.
+    pub input: Bytes,
+}
+
+impl Step {
+    /// Gas that suffices for any step, where it cannot be tried yet.
+    pub const GAS: u64 = 400_000;
 }
 
 /// A swap that happened.
@@ -125,22 +148,41 @@ impl Client {
         })
     }
 
-    /// Swaps within a quote's limit, to the account's own benefit, for at most `lifetime` seconds of
-    /// the chain's time. Allows the pool to take the points first, where it may not yet.
-    pub async fn swap(&self, quote: &Quote, lifetime: u64) -> Result<Swapped, ClientError> {
-        let account = self.signer()?.address();
-        self.check(account, quote.most).await?;
+    /// The transactions with which `account` swaps within a quote's limit, to its own benefit, for at
+    /// most `lifetime` seconds of the chain's time. The first lets the pool take the points, where it
+    /// may not yet; the last is the swap.
+    pub async fn plan_swap(
+        &self,
+        account: Address,
+        quote: &Quote,
+        lifetime: u64,
+    ) -> Result<Vec<Step>, ClientError> {
+        self.check_balance(account, quote.most).await?;
         let token = quote.give.token();
-        let value = if token == Token::Mvc {
-            quote.most.units()
-        } else {
-            let points = self.token_address(token)?;
-            self.approve(points, POOL, quote.most.units()).await?;
-            U256::ZERO
-        };
+        let token_in = self.token_address(token)?;
+        let mut steps = Vec::new();
+        let mut value = quote.most.units();
+        if token == Token::Mvp {
+            value = U256::ZERO;
+            let allowance = ICoin::allowanceCall {
+                owner: account,
+                spender: POOL,
+            };
+            if self.endpoint.view(token_in, &allowance).await? < quote.most.units() {
+                let approve = ICoin::approveCall {
+                    spender: POOL,
+                    amount: quote.most.units(),
+                };
+                steps.push(Step {
+                    kind: "allow",
+                    to: token_in,
+                    value,
+                    input: approve.abi_encode().into(),
+                });
+            }
+        }
         let now = self.head().await?.timestamp;
         let deadline = U256::from(now.saturating_add(lifetime));
-        let token_in = self.token_address(token)?;
         let input = if quote.is_receive_fixed {
             Pool::exactOutCall {
                 tokenIn: token_in,
@@ -160,17 +202,49 @@ impl Client {
             }
             .abi_encode()
         };
-        let receipt = self.execute(POOL, value, input.into()).await?;
-        let swapped = receipt
-            .logs()
-            .iter()
-            .filter(|log| log.address() == POOL)
-            .find_map(|log| Pool::Swapped::decode_log(&log.inner).ok())
-            .ok_or_else(|| self.endpoint.nonsense("a swap without its event"))?;
+        steps.push(Step {
+            kind: "swap",
+            to: POOL,
+            value,
+            input: input.into(),
+        });
+        Ok(steps)
+    }
+
+    /// Tries a step at the newest block; the gas that it may use, with some room. An error says why it
+    /// would fail.
+    pub async fn estimate(&self, account: Address, step: &Step) -> Result<u64, ClientError> {
+        let request = request(account, step.to, step.value, step.input.clone());
+        let estimate = self
+            .endpoint
+            .provider()
+            .estimate_gas(request)
+            .latest()
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?;
+        Ok(gas_limit(estimate, u64::MAX).unwrap_or(estimate))
+    }
+
+    /// Swaps within a quote's limit: plans it, signs each step, and waits until it is final.
+    pub async fn swap(&self, quote: &Quote, lifetime: u64) -> Result<Swapped, ClientError> {
+        let account = self.signer()?.address();
+        let steps = self.plan_swap(account, quote, lifetime).await?;
+        let mut swapped = None;
+        for step in steps {
+            let receipt = self.execute(step.to, step.value, step.input).await?;
+            swapped = receipt
+                .logs()
+                .iter()
+                .filter(|log| log.address() == POOL)
+                .find_map(|log| Pool::Swapped::decode_log(&log.inner).ok())
+                .map(|event| (sent(&receipt), event));
+        }
+        let (transaction, event) =
+            swapped.ok_or_else(|| self.endpoint.nonsense("a swap without its event"))?;
         Ok(Swapped {
-            transaction: sent(&receipt),
-            gave: Amount::from_units(token, swapped.amountIn),
-            received: Amount::from_units(quote.receive.token(), swapped.amountOut),
+            transaction,
+            gave: Amount::from_units(quote.give.token(), event.amountIn),
+            received: Amount::from_units(quote.receive.token(), event.amountOut),
         })
     }
 }

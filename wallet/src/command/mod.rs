@@ -246,7 +246,7 @@ impl Options {
 }
 
 /// Twenty bytes in hex; a mixed-case address must carry the right checksum.
-pub(crate) fn parse_address(text: &str) -> Result<Address, String> {
+pub fn parse_address(text: &str) -> Result<Address, String> {
     let advice = "an address is 0x and 40 hex digits";
     let address: Address = text
         .strip_prefix("0x")

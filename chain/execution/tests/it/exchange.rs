@@ -53,7 +53,7 @@ fn chain() -> Chain {
         let call = IPoints::issueCall {
             to: chain.user(user),
             amount: points(400_000_000),
-            conversionId: B256::with_last_byte(id as u8 + 1),
+            conversionId: B256::from(U256::from(id + 1)),
         };
         chain.send(Send::call(ISSUER, POINTS, &call));
         let call = IPoints::approveCall {

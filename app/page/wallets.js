@@ -1,0 +1,59 @@
+// Wallets of this browser: announced by EIP-6963, or the one of `window.ethereum` (EIP-1193).
+
+/** Calls `onFound` once for each wallet: { id, name, icon, provider }. */
+export function discover(onFound) {
+  const seen = new Set();
+  const add = (id, name, icon, provider) => {
+    if (seen.has(id)) return;
+    seen.add(id);
+    onFound({ id, name, icon, provider });
+  };
+  window.addEventListener("eip6963:announceProvider", ({ detail }) => {
+    const { info, provider } = detail ?? {};
+    if (!info?.uuid || !provider?.request) return;
+    const icon = typeof info.icon === "string" && info.icon.startsWith("data:image/") ? info.icon : null;
+    add(info.rdns || info.uuid, String(info.name).slice(0, 60), icon, provider);
+  });
+  window.dispatchEvent(new Event("eip6963:requestProvider"));
+  // Older wallets announce nothing.
+  setTimeout(() => {
+    if (seen.size === 0 && window.ethereum?.request) add("injected", "Browser wallet", null, window.ethereum);
+  }, 300);
+}
+
+/** Whether the person said no. */
+export const isRefusal = (error) => error?.code === 4001;
+
+export async function accounts(provider, mayAsk) {
+  const method = mayAsk ? "eth_requestAccounts" : "eth_accounts";
+  return provider.request({ method });
+}
+
+export const chainId = (provider) => provider.request({ method: "eth_chainId" });
+
+/** Goes to the network; adds it first where the wallet does not know it. */
+export async function useChain(provider, chain) {
+  try {
+    await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: chain.chainId }] });
+  } catch (error) {
+    if (isRefusal(error)) throw error;
+    await provider.request({
+      method: "wallet_addEthereumChain",
+      params: [
+        {
+          chainId: chain.chainId,
+          chainName: chain.name,
+          rpcUrls: [chain.rpcUrl],
+          nativeCurrency: { name: "MileVerse Coin", symbol: "MVC", decimals: 18 },
+        },
+      ],
+    });
+    await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: chain.chainId }] });
+  }
+}
+
+/** Has a prepared transaction signed and sent; answers its hash. */
+export function send(provider, { chainId, from, to, value, data, gas, gasPrice }) {
+  const transaction = { chainId, from, to, value, data, gas, gasPrice };
+  return provider.request({ method: "eth_sendTransaction", params: [transaction] });
+}

@@ -1,0 +1,77 @@
+//! The page for people with points, and the API behind it, which other wallets may use as well.
+//!
+//! ```txt
+//! GET  /app                                      the page; its files below /app/page/
+//! GET  /app/api/v1/chain                         what a wallet needs to add the network
+//! GET  /app/api/v1/quote                         what the pool would do now
+//! POST /app/api/v1/prepare                       the transactions for it: typed, decoded, simulated
+//! GET  /app/api/v1/transactions/{hash}           pending, final, failed
+//! GET  /app/api/v1/accounts/{address}/balances
+//! GET  /app/api/v1/accounts/{address}/history
+//! GET  /app/api/v1/accounts/{address}/events     server-sent events: each new entry of the history
+//! GET  /app/api/v1/openapi.json
+//! ```
+//!
+//! Nothing here holds a key or signs: `prepare` answers bytes, and the person's own wallet signs
+//! them. Amounts are decimal text, and whole numbers of the smallest unit beside it. Errors are
+//! problem details (RFC 9457).
+//!
+//! Limits: a body of 4 KiB, a request of 30 seconds, 128 requests and 256 streams at once, a stream
+//! of one hour.
+
+mod accounts;
+mod api;
+mod page;
+mod problem;
+mod state;
+mod swap;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use problem::Problem;
+use state::App;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use url::Url;
+
+/// Largest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 4 * 1024;
+/// Longest request.
+pub const MAX_REQUEST: Duration = Duration::from_secs(30);
+/// Most requests at once.
+pub const MAX_REQUESTS: usize = 128;
+/// Most streams at once.
+pub const MAX_STREAMS: usize = 256;
+/// Longest stream; whoever wants more opens the next.
+pub const MAX_STREAM: Duration = Duration::from_secs(3_600);
+
+/// The page and its API over the native chain's JSON-RPC at `rpc`, which is also what people's
+/// wallets are told to use. To be merged into a server's router.
+pub fn router(rpc: &Url) -> Router {
+    let app = Arc::new(App::new(rpc));
+    let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    let (api, specification) = api::routes().split_for_parts();
+    let document = axum::Json(specification);
+    let api = api
+        .route("/openapi.json", get(move || async move { document }))
+        .fallback(|| async { Problem::not_found() })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(slots, limit))
+        .with_state(app);
+    Router::new().nest("/app/api/v1", api).merge(page::router())
+}
+
+/// At most so many at once, none for too long.
+async fn limit(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    let Ok(_slot) = slots.try_acquire() else {
+        return Problem::busy().into_response();
+    };
+    tokio::time::timeout(MAX_REQUEST, next.run(request))
+        .await
+        .unwrap_or_else(|_| Problem::timeout().into_response())
+}

@@ -1,0 +1,340 @@
+//! The page's API over a real node: quote, prepare, sign elsewhere, follow, remember.
+
+use super::{
+    node::{Node, issue},
+    wallet::{open_pool, send},
+};
+use alloy::{
+    network::{EthereumWallet, TransactionBuilder as _},
+    primitives::{Address, Bytes, U256},
+    providers::{Provider as _, ProviderBuilder},
+    rpc::types::TransactionRequest,
+    signers::local::PrivateKeySigner,
+};
+use mileverse_primitives::{address::POINTS, exchange::POOL};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const API: &str = "/app/api/v1";
+
+struct Server {
+    url: String,
+    http: Client,
+}
+
+impl Server {
+    async fn start(rpc: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = mileverse_app::router(&rpc.parse().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            url,
+            http: Client::new(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let response = self
+            .http
+            .get(format!("{}{API}{path}", self.url))
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+
+    async fn prepare(&self, order: &Value) -> Value {
+        let response = self.post(order).await;
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{order}: {body}");
+        body
+    }
+
+    async fn post(&self, order: &Value) -> reqwest::Response {
+        let url = format!("{}{API}/prepare", self.url);
+        self.http.post(url).json(order).send().await.unwrap()
+    }
+}
+
+/// Checks a refusal's form; answers its sentence.
+async fn problem(response: reqwest::Response, status: StatusCode) -> String {
+    assert_eq!(response.status(), status);
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["status"], status.as_u16());
+    assert!(
+        body["type"]
+            .as_str()
+            .unwrap()
+            .starts_with("urn:mileverse:problem:")
+    );
+    body["detail"].as_str().unwrap().to_owned()
+}
+
+/// What a wallet makes of a prepared transaction.
+fn request(step: &Value) -> TransactionRequest {
+    let transaction = &step["transaction"];
+    let text = |name: &str| transaction[name].as_str().unwrap();
+    let number = |name: &str| text(name).parse::<U256>().unwrap();
+    TransactionRequest::default()
+        .with_from(text("from").parse().unwrap())
+        .with_to(text("to").parse().unwrap())
+        .with_value(number("value"))
+        .with_input(text("data").parse::<Bytes>().unwrap())
+        .with_gas_limit(number("gas").to())
+        .with_gas_price(number("gasPrice").to())
+        .with_chain_id(number("chainId").to())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
+    let node = Node::start().await;
+    let issuer = node.provider();
+    let server = Server::start(&node.url).await;
+    open_pool(&node, &issuer).await;
+    let signer = PrivateKeySigner::random();
+    let account = signer.address();
+    send(&issuer, issue(account, 200_000, "member")).await;
+    let wallet = ProviderBuilder::new()
+        .wallet(EthereumWallet::from(signer))
+        .connect_http(node.url.parse().unwrap())
+        .erased();
+
+    let chain = server.get("/chain").await;
+    assert_eq!(chain["chainId"], format!("{:#x}", super::node::CHAIN_ID));
+    assert_eq!(chain["pool"], POOL.to_string().to_lowercase());
+
+    // Somebody listens from before.
+    let mut stream = server
+        .http
+        .get(format!("{}{API}/accounts/{account}/events", server.url))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+
+    let quote = server
+        .get("/quote?give=mvp&amount=0.1&slippageBp=100")
+        .await;
+    assert_eq!(quote["receive"]["amount"], "0.831248957812239453");
+    let order = json!({ "account": account, "give": "mvp", "amount": "0.1", "slippageBp": 100 });
+    let plan = server.prepare(&order).await;
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2, "points need an allowance: {plan}");
+    assert_eq!(
+        (&steps[0]["kind"], &steps[0]["simulated"]),
+        (&json!("allow"), &json!(true))
+    );
+    assert_eq!(
+        (&steps[1]["kind"], &steps[1]["simulated"]),
+        (&json!("swap"), &json!(false))
+    );
+    assert_eq!(
+        steps[0]["transaction"]["to"],
+        POINTS.to_string().to_lowercase()
+    );
+    assert!(steps[0]["lines"].to_string().contains("up to 0.1 MVP"));
+    send(&wallet, request(&steps[0])).await;
+
+    let plan = server.prepare(&order).await;
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1, "{plan}");
+    assert_eq!(steps[0]["simulated"], true);
+    let lines = steps[0]["lines"].to_string();
+    assert!(
+        lines.contains("receive at least") && lines.contains("0.1 MVP"),
+        "{lines}"
+    );
+    let hash = *wallet
+        .send_transaction(request(&steps[0]))
+        .await
+        .unwrap()
+        .tx_hash();
+    let found = loop {
+        let found = server.get(&format!("/transactions/{hash}")).await;
+        if found["stage"] != "pending" && found["stage"] != "unknown" {
+            break found;
+        }
+    };
+    assert_eq!(found["stage"], "final");
+
+    let balances = server.get(&format!("/accounts/{account}/balances")).await;
+    assert_eq!(balances["points"]["amount"], "0.1");
+    assert_eq!(balances["coin"]["amount"], "0.831248957812239453");
+    let history = server
+        .get(&format!("/accounts/{account}/history?limit=1"))
+        .await;
+    let entry = &history["entries"][0];
+    assert_eq!(entry["kind"], "swapped");
+    assert_eq!(entry["transaction"], hash.to_string());
+    let mut heard = String::new();
+    while !heard.contains("swapped") {
+        let chunk = stream.chunk().await.unwrap().expect("the stream goes on");
+        heard.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(
+        heard.contains("event: entry") && heard.contains(&hash.to_string()),
+        "{heard}"
+    );
+
+    // The other way needs no allowance: the coin goes along.
+    let back = json!({ "account": account, "receive": "mvp", "amount": "0.05" });
+    let plan = server.prepare(&back).await;
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1);
+    assert_ne!(steps[0]["transaction"]["value"], "0x0");
+    send(&wallet, request(&steps[0])).await;
+    let balances = server.get(&format!("/accounts/{account}/balances")).await;
+    assert_eq!(balances["points"]["amount"], "0.15");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_a_sentence() {
+    let node = Node::start().await;
+    let server = Server::start(&node.url).await;
+    let account = Address::repeat_byte(9).to_string();
+    // An empty pool, and what cannot be meant.
+    for (query, status, word) in [
+        ("give=mvp&amount=1", StatusCode::CONFLICT, "PoolEmpty"),
+        (
+            "give=mvp&amount=-1",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "negative",
+        ),
+        (
+            "give=mvp&amount=1e5",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not an amount",
+        ),
+        (
+            "give=mvp&amount=0",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "zero",
+        ),
+        (
+            "give=mvp&amount=0.0000001",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "decimals",
+        ),
+        ("give=eth&amount=1", StatusCode::UNPROCESSABLE_ENTITY, "eth"),
+        ("amount=1", StatusCode::UNPROCESSABLE_ENTITY, "either"),
+        (
+            "give=mvp&receive=mvc&amount=1",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "either",
+        ),
+        ("give=mvp", StatusCode::UNPROCESSABLE_ENTITY, "amount"),
+        (
+            "give=mvp&amount=1&slippageBp=5001",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "slippage",
+        ),
+        (
+            "give=mvp&amount=1&slippageBp=70000",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "slippageBp",
+        ),
+        (
+            "give=mvp&amount=1&other=2",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "other",
+        ),
+    ] {
+        let url = format!("{}{API}/quote?{query}", server.url);
+        let said = problem(server.http.get(url).send().await.unwrap(), status).await;
+        assert!(said.contains(word), "{query}: {said}");
+    }
+    for order in [
+        json!({ "account": "0x1", "give": "mvp", "amount": "1" }),
+        json!({ "account": account, "give": "mvp", "amount": "1", "minutes": 61 }),
+        json!({ "account": account, "give": "mvp", "amount": 1 }),
+        json!([]),
+    ] {
+        problem(server.post(&order).await, StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    open_pool(&node, &node.provider()).await;
+    let poor = json!({ "account": account, "give": "mvp", "amount": "1" });
+    let said = problem(server.post(&poor).await, StatusCode::CONFLICT).await;
+    assert!(said.contains("less than 1 MVP"), "{said}");
+    for path in [
+        "/transactions/0x12",
+        "/accounts/me/balances",
+        "/accounts/0x1/history",
+    ] {
+        let url = format!("{}{API}{path}", server.url);
+        problem(
+            server.http.get(url).send().await.unwrap(),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        )
+        .await;
+    }
+    let url = format!("{}{API}/nothing", server.url);
+    problem(
+        server.http.get(url).send().await.unwrap(),
+        StatusCode::NOT_FOUND,
+    )
+    .await;
+    let unknown = server
+        .get(&format!("/transactions/0x{}", "11".repeat(32)))
+        .await;
+    assert_eq!(unknown["stage"], "unknown");
+
+    // A chain that is away is no secret, its address is.
+    let lost = Server::start("http://127.0.0.1:1").await;
+    let url = format!("{}{API}/quote?give=mvp&amount=1", lost.url);
+    let said = problem(
+        lost.http.get(url).send().await.unwrap(),
+        StatusCode::SERVICE_UNAVAILABLE,
+    )
+    .await;
+    assert!(!said.contains("127.0.0.1"), "{said}");
+
+    // The page: nothing inline, nothing from elsewhere.
+    let page = server
+        .http
+        .get(format!("{}/app", server.url))
+        .send()
+        .await
+        .unwrap();
+    let policy = page.headers()["content-security-policy"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let html = page.text().await.unwrap();
+    assert!(!html.contains("style=") && !html.contains("onclick") && !html.contains("://"));
+    let mut files: Vec<_> = html
+        .split('"')
+        .filter(|part| part.starts_with("/app/page/"))
+        .map(str::to_owned)
+        .collect();
+    files.extend(["api", "wallets", "words"].map(|name| format!("/app/page/{name}.js")));
+    for file in files {
+        let response = server
+            .http
+            .get(format!("{}{file}", server.url))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{file}");
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(
+            kind.starts_with("text/css") || kind.starts_with("text/javascript"),
+            "{file}"
+        );
+    }
+    let document = server.get("/openapi.json").await;
+    assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+}
