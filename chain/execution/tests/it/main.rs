@@ -17,6 +17,7 @@ mod governance;
 mod guardian;
 mod lane;
 mod points;
+mod price;
 mod properties;
 mod questions;
 mod rotation;

@@ -1,5 +1,6 @@
 //! Our metrics. All begin with `mileverse_`; counters end with `_total` on the wire.
 
+use mileverse_consensus::stages::{self, Stage};
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -43,6 +44,7 @@ pub struct Instruments {
     pub ceremony_phase: Gauge,
     /// Whether the newest ceremony succeeded.
     pub ceremony_succeeded: Gauge,
+    cpu: Family<Labels, Counter<f64, AtomicU64>>,
     /// Live connections.
     pub peers: Gauge,
     /// Transactions that wait.
@@ -73,6 +75,7 @@ impl Default for Instruments {
             ceremonies: Family::default(),
             ceremony_phase: Gauge::default(),
             ceremony_succeeded: Gauge::default(),
+            cpu: Family::default(),
             peers: Gauge::default(),
             mempool: Gauge::default(),
             checkpoint_age: Seconds::default(),
@@ -179,6 +182,12 @@ impl Instruments {
             "Ceremonies by outcome",
             self.ceremonies.clone(),
         );
+        registry.register_with_unit(
+            "cpu",
+            "Processor time by stage of a transaction's way",
+            Unit::Seconds,
+            self.cpu.clone(),
+        );
     }
 
     /// Counts turns of this node.
@@ -191,6 +200,14 @@ impl Instruments {
     pub fn count_votes(&self, all: u64, own: u64) {
         self.votes.get_or_create(&ALL).inc_by(all);
         self.votes.get_or_create(&OWN).inc_by(own);
+    }
+
+    /// Brings the processor times up to date.
+    pub fn note_cpu(&self) {
+        for (stage, spent) in Stage::ALL.iter().zip(stages::spent()) {
+            let counter = self.cpu.get_or_create(&[("stage", stage.name())]);
+            counter.inc_by((spent.as_secs_f64() - counter.get()).max(0.0));
+        }
     }
 
     /// Counts a ceremony that ended.
@@ -229,6 +246,7 @@ mod tests {
         instruments.height.set(7);
         instruments.count_turns(2, 1);
         instruments.count_ceremony(false);
+        instruments.note_cpu();
         instruments.finality.observe(0.3);
         let text = instruments
             .encode("# HELP other A thing.\n# TYPE other gauge\nother 1\n# EOF\n")
@@ -242,6 +260,7 @@ mod tests {
             "mileverse_ceremonies_total{outcome=\"failed\"} 1",
             "mileverse_ceremonies_total{outcome=\"succeeded\"} 0",
             "mileverse_finality_seconds_count 1",
+            "mileverse_cpu_seconds_total{stage=\"recover\"} 0.0",
             "mileverse_not_signing 0",
             concat!(
                 "mileverse_build_info{version=\"",
