@@ -47,6 +47,7 @@ struct Config {
     passphrase_file: &'static str,
     listen: SocketAddr,
     rpc: &'static str,
+    metrics: &'static str,
     ethereum_rpc: String,
     peers: Vec<Peer>,
 }
@@ -214,6 +215,7 @@ impl Seat {
             passphrase_file: "../passphrase",
             listen: self.listen,
             rpc: "127.0.0.1:0",
+            metrics: "127.0.0.1:0",
             ethereum_rpc: ethereum_rpc.to_owned(),
             peers,
         };

@@ -30,6 +30,7 @@ const LAST_LINES: usize = 12;
 #[derive(Deserialize)]
 struct Ready {
     url: String,
+    metrics: String,
 }
 
 /// A running validator.
@@ -40,6 +41,7 @@ pub struct Process {
     stdin: Option<ChildStdin>,
     log: PathBuf,
     data: PathBuf,
+    metrics: String,
 }
 
 impl Process {
@@ -69,12 +71,13 @@ impl Process {
             })?;
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
-        let process = Self {
+        let mut process = Self {
             number,
             child,
             stdin,
             log,
             data: seat.data(),
+            metrics: String::new(),
         };
         let ready = async {
             let mut line = String::new();
@@ -83,7 +86,10 @@ impl Process {
             serde_json::from_str::<Ready>(&line).ok()
         };
         match timeout(START, ready).await {
-            Ok(Some(ready)) => Ok((process, ready.url)),
+            Ok(Some(ready)) => {
+                process.metrics = format!("{}/metrics", ready.metrics);
+                Ok((process, ready.url))
+            }
             Ok(None) => Err(process.complaint("it ended before it served")),
             Err(_) => Err(process.complaint("it does not serve after a minute")),
         }
@@ -101,6 +107,11 @@ impl Process {
     /// Processor time it has taken so far, seconds.
     pub fn cpu_seconds(&self) -> Option<f64> {
         cpu_seconds(Some(self.child.id()?))
+    }
+
+    /// Where it tells what it measures of itself.
+    pub fn metrics(&self) -> &str {
+        &self.metrics
     }
 
     /// Memory that it has now, mebibytes.

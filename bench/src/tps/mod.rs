@@ -6,6 +6,7 @@
 //! traffic    what is sent: points, batches of points, coin, an ERC-20 token, or a mixture
 //! drive      hands it in, as fast as it becomes final or at a given rate
 //! watch      follows final blocks; only a transaction with a good final receipt counts
+//! stages     where the validators' processor time went
 //! report     the figures
 //! ```
 //!
@@ -15,10 +16,11 @@
 mod accounts;
 mod drive;
 mod report;
+mod stages;
 mod traffic;
 mod watch;
 
-use self::{accounts::Accounts, report::Report, traffic::Traffic, watch::Watch};
+use self::{accounts::Accounts, report::Report, stages::Stages, traffic::Traffic, watch::Watch};
 use crate::{
     error::{Error, within},
     figures::{float, tenth},
@@ -170,10 +172,10 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         net.check()?;
         let gone = begun.elapsed();
         if opened.is_none() && gone >= WARM_UP {
-            opened = Some((Instant::now(), net.cpu_seconds()));
+            opened = Some((Instant::now(), net.cpu_seconds(), Stages::read(&net).await?));
         }
         if closed.is_none() && (gone >= window || clients.is_finished()) {
-            closed = Some((Instant::now(), net.cpu_seconds()));
+            closed = Some((Instant::now(), net.cpu_seconds(), Stages::read(&net).await?));
         }
         if closed.is_some() && clients.is_finished() {
             let waiting = watch.ledger().waiting();
@@ -193,8 +195,8 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         .await
         .map_err(|error| Error::Setup(error.to_string()))??;
     let missing = || watch.ledger().nothing();
-    let (from, cpu_before) = opened.ok_or_else(missing)?;
-    let (to, cpu_after) = closed.ok_or_else(missing)?;
+    let (from, cpu_before, stages_before) = opened.ok_or_else(missing)?;
+    let (to, cpu_after, stages_after) = closed.ok_or_else(missing)?;
     progress.say("reading the receipts".into());
     let counted = watch.count(from, to).await?;
     let seconds = to.duration_since(from).as_secs_f64();
@@ -221,6 +223,15 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         cpu_us_per_tx: spent.map(|spent| tenth(per_tx(spent * 1_000_000.0))),
         cpu_us_per_tx_and_validator: spent
             .map(|spent| tenth(per_tx(spent * 1_000_000.0) / float(command.validators as u64))),
+        cpu_us_by_stage: spent.map(|spent| {
+            stages_after.per_transaction(
+                &stages_before,
+                spent,
+                counted
+                    .transactions
+                    .saturating_mul(command.validators as u64),
+            )
+        }),
         rss_mib,
         disk_bytes_per_tx: tenth(
             float(grown) / float(every.max(1)) / float(command.validators as u64),

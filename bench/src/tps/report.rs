@@ -3,6 +3,7 @@
 use super::Mode;
 use crate::{figures::Percentiles, machine::Machine};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A net's figures.
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +38,8 @@ pub struct Report {
     pub cpu_us_per_tx: Option<f64>,
     /// The same for one validator.
     pub cpu_us_per_tx_and_validator: Option<f64>,
+    /// Of that, in each stage; `agree` is what no other claims: consensus, network, the state's log.
+    pub cpu_us_by_stage: Option<BTreeMap<&'static str, f64>>,
     /// Memory of the largest validator at the end, mebibytes.
     pub rss_mib: Option<u64>,
     /// What one transaction takes on one validator's disk.
@@ -83,6 +86,11 @@ impl Report {
                 "CPU per transaction",
                 format!("{all:.1} µs together, {one:.1} µs each"),
             );
+        }
+        if let Some(stages) = &self.cpu_us_by_stage {
+            let of = |(name, spent): (&&str, &f64)| format!("{name} {spent:.1}");
+            let all: Vec<_> = stages.iter().map(of).collect();
+            row("of that, µs", all.join(", "));
         }
         if let Some(rss) = self.rss_mib {
             row("memory", format!("{rss} MiB"));

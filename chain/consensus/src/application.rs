@@ -25,6 +25,7 @@ use crate::{
     offer::Offers,
     rotation::{Rotation, handover},
     signature,
+    stages::{self, Stage},
     state::{self, Batch, BatchReader, Databases, Merkleized, StateDb},
     system::System,
 };
@@ -299,12 +300,14 @@ impl<V: EthereumView> Application<V> {
         height: u64,
         output: &BlockOutput,
     ) -> Result<Merkleized<E>, String> {
-        let batch = match self.overlay(height) {
-            Some(genesis) => state::write::<E>(batch, genesis),
-            None => batch,
+        let merkleizing = async {
+            let batch = match self.overlay(height) {
+                Some(genesis) => state::write::<E>(batch, genesis),
+                None => batch,
+            };
+            state::write::<E>(batch, &output.changes).merkleize().await
         };
-        state::write::<E>(batch, &output.changes)
-            .merkleize()
+        stages::during(Stage::Merkleize, merkleizing)
             .await
             .map_err(|error| error.to_string())
     }
@@ -369,15 +372,19 @@ impl<V: EthereumView> Application<V> {
             batch: &batch,
             overlay: self.overlay(header.height),
         };
-        let output = self
+        let executing = self
             .shared
             .executor
-            .execute(&reader, block.input(), &transactions)
-            .await
-            .map_err(|error| match error {
-                BlockError::Invalid(reason) | BlockError::Fatal(reason) => Refused::Invalid(reason),
-                BlockError::Read(error) => Refused::Unknown(error.to_string()),
-            })?;
+            .execute(&reader, block.input(), &transactions);
+        let output =
+            stages::during(Stage::Execute, executing)
+                .await
+                .map_err(|error| match error {
+                    BlockError::Invalid(reason) | BlockError::Fatal(reason) => {
+                        Refused::Invalid(reason)
+                    }
+                    BlockError::Read(error) => Refused::Unknown(error.to_string()),
+                })?;
         let differs = |what: &str| Refused::Invalid(format!("execution gives another {what}"));
         if output.outbox_root != header.outbox_root {
             return Err(differs("outbox"));
@@ -562,13 +569,12 @@ where
             .candidates(limits.transactions(), limits.bytes());
         let executor = &self.shared.executor;
         let built = loop {
-            let built = executor
-                .build(
-                    &reader,
-                    self.input(&parent.header, parent_digest, &plan, &system),
-                    candidates.clone(),
-                )
-                .await;
+            let building = executor.build(
+                &reader,
+                self.input(&parent.header, parent_digest, &plan, &system),
+                candidates.clone(),
+            );
+            let built = stages::during(Stage::Execute, building).await;
             // The chain may know better than this endpoint or this pool; what they offered is left
             // out then.
             match &built {
@@ -695,15 +701,15 @@ where
         let digest = block.digest();
         let height = block.header.height;
         let written = match self.recall(&digest, height) {
-            Some(output) => self
-                .shared
-                .index
-                .append(Record {
+            Some(output) => {
+                let record = Record {
                     block,
                     digest: block::word(&digest),
                     output: &output,
-                })
-                .map(|()| next_nonces(&output)),
+                };
+                stages::within(Stage::Persist, || self.shared.index.append(record))
+                    .map(|()| next_nonces(&output))
+            }
             // A block that the index already has was executed before a restart.
             None if self.shared.index.has(block::word(&digest)) => Ok(Vec::new()),
             None => Err(crate::index::IndexError::Gap(height)),

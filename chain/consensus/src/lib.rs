@@ -36,6 +36,7 @@ pub mod offer;
 pub mod proposal;
 pub mod rotation;
 pub mod signature;
+pub mod stages;
 pub mod state;
 pub mod sync;
 pub mod system;

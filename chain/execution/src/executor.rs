@@ -1,6 +1,7 @@
 //! What a node calls: execute a block, build one, try a call.
 //!
-//! Rules of a block, beside Ethereum's own (Osaka, base fee 0, no blobs, no withdrawals):
+//! Rules of a block, beside Ethereum's own (Osaka, a base fee that never moves, no blobs, no
+//! withdrawals):
 //!
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
 //!   attestations are counted; a quarter that is over is closed, and some holders are paid for the
@@ -11,7 +12,7 @@
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
-//! - the whole price of gas goes to the beneficiary; a price of zero is valid;
+//! - the whole price of gas goes to the beneficiary, the base fee included (`price`);
 //! - a transaction to the points module with a price of zero pays with points, and so does the
 //!   bridge's `send` of points (`lane`);
 //! - all others have `contractBp` of the block's gas.
@@ -31,8 +32,9 @@ use crate::{
         staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
+    price::{self, Terms},
     session::{Executed, Refusal, Session},
-    state::{self, Changes, ReadError, StateReader},
+    state::{self, Account, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
 use alloy::{
@@ -303,12 +305,13 @@ impl Executor {
     ///
     /// # Errors
     ///
-    /// When the state cannot be read.
-    pub async fn admit(
+    /// When the state cannot be read. `block` is what a block on top of `state` is executed with.
+    pub async fn admit<R: StateReader>(
         &self,
-        state: &impl StateReader,
+        state: &R,
+        block: impl FnOnce() -> BlockInput,
         transaction: &Transaction,
-    ) -> Result<Result<Fare, String>, ReadError> {
+    ) -> Result<Result<Fare, String>, BlockError> {
         let block_gas = self.config.gas_limit;
         let Some(lane) = Lane::of(&self.config, transaction) else {
             // More than the whole block has words of geth's.
@@ -317,7 +320,13 @@ impl Executor {
             } else {
                 outside_fits(&self.config, transaction, block_gas, 0)
             };
-            return Ok(fits
+            let terms = fits.and_then(|()| price::terms(&self.config, transaction));
+            let tried = match terms {
+                Ok(Terms::Delivery) => self.try_delivery(state, block(), transaction).await?,
+                Ok(Terms::Coin) => Ok(()),
+                Err(refusal) => Err(refusal),
+            };
+            return Ok(tried
                 .map(|()| Fare::default())
                 .map_err(|refusal| refusal.reason));
         };
@@ -330,6 +339,24 @@ impl Executor {
                 cost: lane.reserve(),
             })
             .map_err(|refusal| refusal.reason))
+    }
+
+    /// Whether a delivery that pays no gas price is of use on top of `state`.
+    async fn try_delivery<R: StateReader>(
+        &self,
+        state: &R,
+        block: BlockInput,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Refusal>, BlockError> {
+        let mut session = Session::open(self.config.clone(), state, &block).await?;
+        // It may wait for others of its sender.
+        session.for_calls();
+        session.set_base_fee(price::base_paid(&self.config, transaction));
+        let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
+        Ok(match session.transact(&envelope).await? {
+            Ok(done) => price::is_of_use(done.success, done.gas_used, &done.logs),
+            Err(refusal) => Err(refusal),
+        })
     }
 
     /// Tries a call on top of `state`, as if in `block`, and keeps nothing.
@@ -396,6 +423,10 @@ impl Executor {
     ) -> Result<Session<'a, R>, BlockError> {
         let mut session = Session::open(self.config.clone(), state, block).await?;
         session.for_calls();
+        // As geth: whoever names no price is not held against the base fee.
+        if request.gas_price > 0 {
+            session.set_base_fee(self.config.fees.base_price);
+        }
         session.assume(request);
         Ok(session)
     }
@@ -454,6 +485,8 @@ struct Work<'a, R> {
     gas_used: u64,
     /// Of it, by transactions that pay with points.
     lane_gas_used: u64,
+    /// Deliveries that were tried and admitted nothing.
+    vain: usize,
     first_leaf: u64,
     receipts: Vec<TransactionOutcome>,
 }
@@ -480,6 +513,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             session,
             gas_used: 0,
             lane_gas_used: 0,
+            vain: 0,
             first_leaf,
             receipts: Vec::new(),
         })
@@ -522,6 +556,19 @@ impl<'a, R: StateReader> Work<'a, R> {
                 return Ok(Err(refusal));
             }
         }
+        let delivers = match lane {
+            Some(_) => false,
+            None => match price::terms(&self.config, transaction) {
+                Ok(terms) => terms == Terms::Delivery,
+                Err(refusal) => return Ok(Err(refusal)),
+            },
+        };
+        if delivers && self.vain >= price::MAX_VAIN {
+            return Ok(Err(Refusal {
+                reason: "too many deliveries of this block admitted nothing".into(),
+                permanent: false,
+            }));
+        }
         let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
         let Executed {
             success,
@@ -529,11 +576,16 @@ impl<'a, R: StateReader> Work<'a, R> {
             mut logs,
             contract_address,
             effects,
-        } = match self.session.transact(&envelope).await? {
+        } = match self.transact(transaction, &envelope).await? {
             Ok(done) => done,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if delivers && let Err(refusal) = price::is_of_use(success, gas_used, &logs) {
+            self.vain = self.vain.saturating_add(1);
+            return Ok(Err(refusal));
+        }
         self.session.commit(effects);
+        self.pass_on_base_fee(transaction, gas_used).await?;
         // Never more than its limit, which fits.
         self.gas_used = self.gas_used.saturating_add(gas_used);
         if let Some(lane) = &lane {
@@ -552,9 +604,42 @@ impl<'a, R: StateReader> Work<'a, R> {
             cumulative_gas_used: self.gas_used,
             contract_address,
             logs,
-            effective_gas_price: transaction.effective_gas_price(),
+            effective_gas_price: price::effective(&self.config, transaction),
         });
         Ok(Ok(()))
+    }
+
+    /// Runs a transaction as it meets the block's base fee.
+    async fn transact(
+        &mut self,
+        transaction: &Transaction,
+        envelope: &TxEnv,
+    ) -> Result<Result<Executed, Refusal>, BlockError> {
+        self.session
+            .set_base_fee(price::base_paid(&self.config, transaction));
+        self.session.transact(envelope).await
+    }
+
+    /// The EVM burns the base fee; here the beneficiary has it.
+    async fn pass_on_base_fee(
+        &mut self,
+        transaction: &Transaction,
+        gas_used: u64,
+    ) -> Result<(), BlockError> {
+        let base = price::base_paid(&self.config, transaction);
+        let paid = U256::from(gas_used).saturating_mul(U256::from(base));
+        if paid.is_zero() {
+            return Ok(());
+        }
+        let beneficiary = self.block.beneficiary;
+        let account = self.session.account(beneficiary).await?;
+        let balance = account
+            .balance
+            .checked_add(paid)
+            .ok_or_else(|| BlockError::Fatal("more fees than there is coin".into()))?;
+        let account = Account { balance, ..account };
+        self.session.cache.set_account(beneficiary, account);
+        Ok(())
     }
 
     /// Takes what a transaction in the lane owes, or what its sender has left.

@@ -25,46 +25,19 @@ use crate::{
 use alloy::{
     consensus::Transaction as _,
     primitives::{Address, B256, Log, LogData, U256},
-    sol_types::{SolCall as _, SolEvent},
+    sol_types::SolEvent,
 };
 use mileverse_primitives::{
-    abi::{IBridge, IPoints},
-    address::{BRIDGE, POINTS},
-    fees::share,
+    abi::IPoints,
+    address::POINTS,
+    fees::{Carried, share},
     points::{Lane as Terms, MICRO},
 };
-
-/// What a transaction in the lane does.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Errand {
-    /// It calls the points module.
-    Points,
-    /// It sends points over the bridge.
-    Bridge,
-}
-
-impl Errand {
-    /// Whoever holds only points needs no other calls.
-    fn of(transaction: &Transaction) -> Option<Self> {
-        let envelope = transaction.envelope();
-        match envelope.to()? {
-            POINTS => Some(Self::Points),
-            BRIDGE => {
-                let (selector, rest) = envelope.input().split_first_chunk()?;
-                let (token, _) = rest.split_first_chunk::<32>()?;
-                let sends =
-                    *selector == IBridge::sendCall::SELECTOR && *token == POINTS.into_word().0;
-                sends.then_some(Self::Bridge)
-            }
-            _ => None,
-        }
-    }
-}
 
 /// A transaction in the lane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lane {
-    errand: Errand,
+    carried: Carried,
     sender: Address,
     /// Where its points stand.
     purse: (Address, U256),
@@ -78,14 +51,16 @@ pub(crate) struct Lane {
 impl Lane {
     /// The lane's view of a transaction; `None` if it is not in the lane.
     pub(crate) fn of(config: &Config, transaction: &Transaction) -> Option<Self> {
-        if transaction.effective_gas_price() > 0 {
+        if transaction.max_fee_per_gas() > 0 {
             return None;
         }
-        let errand = Errand::of(transaction)?;
+        let envelope = transaction.envelope();
+        let carried = Carried::of(envelope.to()?, envelope.input())
+            .filter(|carried| *carried != Carried::Delivery)?;
         let sender = transaction.sender();
         let rules = &config.points;
         Some(Self {
-            errand,
+            carried,
             sender,
             purse: points::balance_slot(sender),
             gas_limit: transaction.gas_limit(),
@@ -159,7 +134,7 @@ impl Lane {
         }
         let for_gas = || U256::from(gas_used).saturating_mul(U256::from(self.terms.price));
         // The bridge takes no share of what it moves, so only the gas is left to pay for.
-        if !success || self.errand == Errand::Bridge {
+        if !success || self.carried == Carried::Send {
             return for_gas();
         }
         let told = Told::of(logs, self.receiver);

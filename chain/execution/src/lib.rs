@@ -33,6 +33,7 @@ mod lane;
 mod modules;
 mod outcome;
 mod overlay;
+mod price;
 mod session;
 pub mod state;
 mod transaction;

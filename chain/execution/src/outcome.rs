@@ -2,13 +2,11 @@
 
 use crate::transaction::Transaction;
 use alloy::{
-    consensus::{
-        Receipt, ReceiptEnvelope, ReceiptWithBloom, TxType,
-        proofs::{calculate_receipt_root, ordered_trie_root_encoded},
-    },
-    primitives::{Address, B256, Bloom, Bytes, Log, logs_bloom},
+    consensus::proofs::{ordered_trie_root_encoded, ordered_trie_root_with_encoder},
+    primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, keccak256, map::HashMap},
     sol_types::SolEvent,
 };
+use alloy_rlp::{BufMut as _, Encodable as _, RlpEncodable};
 use mileverse_primitives::{abi::IBridge, address::BRIDGE};
 use serde::{Deserialize, Serialize};
 
@@ -58,31 +56,67 @@ pub(crate) fn transactions_root(transactions: &[Transaction]) -> B256 {
     ordered_trie_root_encoded(&encoded)
 }
 
+/// A receipt as Ethereum encodes it behind its type.
+#[derive(RlpEncodable)]
+struct Receipt<'a> {
+    success: bool,
+    cumulative_gas_used: u64,
+    bloom: &'a Bloom,
+    logs: &'a Vec<Log>,
+}
+
 /// Root of the ordered trie of typed receipts, as Ethereum's, and the union of their blooms.
 pub(crate) fn receipts_root(outcomes: &[TransactionOutcome]) -> (B256, Bloom) {
-    let mut union = Bloom::ZERO;
-    let receipts: Vec<ReceiptEnvelope> = outcomes
+    let mut blooms = Blooms::default();
+    let each: Vec<Bloom> = outcomes
         .iter()
-        .map(|outcome| {
-            let bloom = logs_bloom(&outcome.logs);
-            union |= bloom;
-            let receipt = ReceiptWithBloom::new(
-                Receipt {
-                    status: outcome.success.into(),
-                    cumulative_gas_used: outcome.cumulative_gas_used,
-                    logs: outcome.logs.clone(),
-                },
-                bloom,
-            );
-            match TxType::try_from(outcome.tx_type) {
-                Ok(TxType::Eip2930) => ReceiptEnvelope::Eip2930(receipt),
-                Ok(TxType::Eip1559) => ReceiptEnvelope::Eip1559(receipt),
-                Ok(TxType::Eip7702) => ReceiptEnvelope::Eip7702(receipt),
-                _ => ReceiptEnvelope::Legacy(receipt),
-            }
-        })
+        .map(|outcome| blooms.of(&outcome.logs))
         .collect();
-    (calculate_receipt_root(&receipts), union)
+    let union = each.iter().fold(Bloom::ZERO, |union, bloom| union | *bloom);
+    let receipts: Vec<_> = outcomes.iter().zip(&each).collect();
+    let root = ordered_trie_root_with_encoder(&receipts, |(outcome, bloom), out| {
+        // A legacy receipt has no type before it.
+        if outcome.tx_type != 0 {
+            out.put_u8(outcome.tx_type);
+        }
+        let receipt = Receipt {
+            success: outcome.success,
+            cumulative_gas_used: outcome.cumulative_gas_used,
+            bloom,
+            logs: &outcome.logs,
+        };
+        receipt.encode(out);
+    });
+    (root, union)
+}
+
+/// Makes blooms. A block's logs name the same contracts, events and accounts again and again, so
+/// each is hashed once.
+#[derive(Debug, Default)]
+struct Blooms {
+    addresses: HashMap<Address, B256>,
+    topics: HashMap<B256, B256>,
+}
+
+impl Blooms {
+    fn of(&mut self, logs: &[Log]) -> Bloom {
+        let mut bloom = Bloom::ZERO;
+        for log in logs {
+            let hash = self
+                .addresses
+                .entry(log.address)
+                .or_insert_with(|| keccak256(log.address));
+            bloom.accrue(BloomInput::Hash(*hash));
+            for topic in log.topics() {
+                let hash = self
+                    .topics
+                    .entry(*topic)
+                    .or_insert_with(|| keccak256(topic));
+                bloom.accrue(BloomInput::Hash(*hash));
+            }
+        }
+        bloom
+    }
 }
 
 /// The packets that the bridge announced, in order, from leaf `first`.

@@ -164,6 +164,18 @@ impl<'a, R: StateReader> Session<'a, R> {
         })
     }
 
+    /// What the next transaction pays of the base fee.
+    pub(crate) const fn set_base_fee(&mut self, base: u64) {
+        self.env.block_env.basefee = base;
+    }
+
+    /// An account as it is now.
+    pub(crate) async fn account(&mut self, address: Address) -> Result<Account, BlockError> {
+        self.cache.want(Place::Account(address));
+        self.cache.fetch(self.reader).await?;
+        Ok(self.cache.known_account(address).unwrap_or_default())
+    }
+
     /// Leaves out the checks that a mere call does not need: nonce, and that callers have no code.
     pub(crate) const fn for_calls(&mut self) {
         self.env.cfg_env.disable_nonce_check = true;

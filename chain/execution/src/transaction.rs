@@ -175,11 +175,6 @@ impl Transaction {
             .unwrap_or_else(|| self.max_fee_per_gas())
     }
 
-    /// What it really pays per gas in a block with base fee zero.
-    pub fn effective_gas_price(&self) -> u128 {
-        self.max_fee_per_gas().min(self.max_priority_fee_per_gas())
-    }
-
     /// The decoded envelope.
     pub fn envelope(&self) -> &TxEnvelope {
         &self.inner.envelope

@@ -3,13 +3,54 @@
 //!
 //! The default charges nothing and limits nothing: a net for development and tests.
 
-use crate::genesis::{BASIS_POINTS, GenesisError};
+use crate::{
+    abi::{IBridge, IValves},
+    address::{BRIDGE, POINTS},
+    genesis::{BASIS_POINTS, GenesisError},
+};
+use alloy::{primitives::Address, sol_types::SolCall as _};
 use serde::{Deserialize, Serialize};
+
+/// Highest base price: 10^15 of the coin's smallest unit for one gas.
+const MAX_BASE_PRICE: u64 = 1_000_000_000_000_000;
+
+/// Calls whose senders need no coin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Carried {
+    /// Any of the points module's: its gas is paid with points.
+    Points,
+    /// Points sent over the bridge: the same.
+    Send,
+    /// A delivery over the bridge, or the release of one that waited: free if it admits a packet.
+    Delivery,
+}
+
+impl Carried {
+    /// Which of them a call is, if any.
+    pub fn of(to: Address, input: &[u8]) -> Option<Self> {
+        match to {
+            POINTS => Some(Self::Points),
+            BRIDGE => match input.split_first_chunk()? {
+                (&IBridge::deliverCall::SELECTOR | &IValves::releaseCall::SELECTOR, _) => {
+                    Some(Self::Delivery)
+                }
+                (&IBridge::sendCall::SELECTOR, rest) => {
+                    let (token, _) = rest.split_first_chunk::<32>()?;
+                    (*token == POINTS.into_word().0).then_some(Self::Send)
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
 
 /// What gas costs outside of the points lane.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct FeeRules {
+    /// Least price of one gas, in the coin's smallest unit: the base fee of every block.
+    pub base_price: u64,
     /// Share of a block's gas for all that is outside of the points lane: contracts, whose gas takes
     /// a machine far longer than the modules' does.
     pub contract_bp: u16,
@@ -18,6 +59,7 @@ pub struct FeeRules {
 impl Default for FeeRules {
     fn default() -> Self {
         Self {
+            base_price: 0,
             contract_bp: BASIS_POINTS,
         }
     }
@@ -26,11 +68,17 @@ impl Default for FeeRules {
 impl FeeRules {
     /// The product's rules: a tenth of a block.
     pub const fn product() -> Self {
-        Self { contract_bp: 1_000 }
+        Self {
+            base_price: 0,
+            contract_bp: 1_000,
+        }
     }
 
     /// The rules that a genesis file must keep.
     pub(crate) const fn check(&self) -> Result<(), GenesisError> {
+        if self.base_price > MAX_BASE_PRICE {
+            return Err(GenesisError::Range("fees.basePrice (at most 10^15)"));
+        }
         if self.contract_bp == 0 || self.contract_bp > BASIS_POINTS {
             return Err(GenesisError::Range("fees.contractBp (1 to 10,000)"));
         }
@@ -59,9 +107,17 @@ mod tests {
         assert_eq!(FeeRules::product().check(), Ok(()));
         assert_eq!(FeeRules::default().check(), Ok(()));
         for bad in [
-            FeeRules { contract_bp: 0 },
+            FeeRules {
+                base_price: MAX_BASE_PRICE + 1,
+                ..FeeRules::product()
+            },
+            FeeRules {
+                contract_bp: 0,
+                ..FeeRules::product()
+            },
             FeeRules {
                 contract_bp: BASIS_POINTS + 1,
+                ..FeeRules::product()
             },
         ] {
             assert!(bad.check().is_err(), "{bad:?}");

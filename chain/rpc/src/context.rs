@@ -49,3 +49,10 @@ pub struct Context {
     /// Filters that clients installed.
     pub filters: Filters,
 }
+
+impl Context {
+    /// The base fee of every block.
+    pub const fn base_fee(&self) -> u64 {
+        self.genesis.fees.base_price
+    }
+}

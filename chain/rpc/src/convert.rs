@@ -23,8 +23,8 @@ pub const fn seconds(block: &Block) -> u64 {
     block.timestamp_ms() / 1000
 }
 
-/// A block's header as Ethereum has it.
-pub fn header(block: &Block, digest: B256) -> RpcHeader {
+/// A block's header as Ethereum has it; `base` is the base fee of the chain.
+pub fn header(block: &Block, digest: B256, base: u64) -> RpcHeader {
     let own = &block.header;
     let inner = EthereumHeader {
         parent_hash: own.parent,
@@ -41,7 +41,7 @@ pub fn header(block: &Block, digest: B256) -> RpcHeader {
         timestamp: seconds(block),
         // What PREVRANDAO says.
         mix_hash: own.parent,
-        base_fee_per_gas: Some(0),
+        base_fee_per_gas: Some(base),
         ..Default::default()
     };
     RpcHeader {
@@ -53,15 +53,16 @@ pub fn header(block: &Block, digest: B256) -> RpcHeader {
 }
 
 /// A block with its transactions' hashes, or with all of them.
-pub fn block(found: &Found, full: bool) -> Result<RpcBlock, IndexError> {
+pub fn block(found: &Found, full: bool, base: u64) -> Result<RpcBlock, IndexError> {
     let transactions = if full {
-        let all = (0..found.block.transactions.len()).map(|position| transaction(found, position));
+        let all =
+            (0..found.block.transactions.len()).map(|position| transaction(found, position, base));
         BlockTransactions::Full(all.collect::<Result<_, _>>()?)
     } else {
         BlockTransactions::Hashes(found.block.transactions.iter().map(keccak256).collect())
     };
     Ok(RpcBlock {
-        header: header(&found.block, found.digest),
+        header: header(&found.block, found.digest, base),
         uncles: Vec::new(),
         transactions,
         withdrawals: None,
@@ -83,25 +84,29 @@ fn envelope(found: &Found, position: usize) -> Result<(TxEnvelope, Address), Ind
 }
 
 /// One of a block's transactions.
-pub fn transaction(found: &Found, position: usize) -> Result<RpcTransaction, IndexError> {
+pub fn transaction(
+    found: &Found,
+    position: usize,
+    base: u64,
+) -> Result<RpcTransaction, IndexError> {
     let (envelope, sender) = envelope(found, position)?;
     Ok(RpcTransaction {
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         transaction_index: u64::try_from(position).ok(),
         block_timestamp: Some(seconds(&found.block)),
-        ..unplaced(envelope, sender)
+        ..unplaced(envelope, sender, base)
     })
 }
 
-/// A transaction that waits.
-pub fn pending(transaction: &Transaction) -> RpcTransaction {
-    unplaced(transaction.envelope().clone(), transaction.sender())
+/// A transaction that waits, at the price that it would pay.
+pub fn pending(transaction: &Transaction, base: u64) -> RpcTransaction {
+    unplaced(transaction.envelope().clone(), transaction.sender(), base)
 }
 
-fn unplaced(envelope: TxEnvelope, sender: Address) -> RpcTransaction {
+fn unplaced(envelope: TxEnvelope, sender: Address, base: u64) -> RpcTransaction {
     RpcTransaction {
-        effective_gas_price: Some(envelope.effective_gas_price(Some(0))),
+        effective_gas_price: Some(envelope.effective_gas_price(Some(base))),
         inner: Recovered::new_unchecked(envelope, sender),
         block_hash: None,
         block_number: None,
@@ -138,21 +143,25 @@ pub fn logs(found: &Found, position: usize, first: u64) -> Vec<Log> {
 }
 
 /// A transaction's receipt.
-pub fn receipt(found: &Found, position: usize) -> Result<TransactionReceipt, IndexError> {
+pub fn receipt(
+    found: &Found,
+    position: usize,
+    base: u64,
+) -> Result<TransactionReceipt, IndexError> {
     let (gas, logs) = (
         found.results.gas_before(position),
         found.results.logs_before(position),
     );
-    receipt_after(found, position, gas, logs)
+    receipt_after(found, position, base, gas, logs)
 }
 
 /// All receipts of a block.
-pub fn receipts(found: &Found) -> Result<Vec<TransactionReceipt>, IndexError> {
+pub fn receipts(found: &Found, base: u64) -> Result<Vec<TransactionReceipt>, IndexError> {
     let (mut gas, mut logs) = (0u64, 0u64);
     let outcomes = found.results.receipts.iter().enumerate();
     outcomes
         .map(|(position, outcome)| {
-            let receipt = receipt_after(found, position, gas, logs);
+            let receipt = receipt_after(found, position, base, gas, logs);
             gas = gas.saturating_add(outcome.gas_used);
             logs = logs.saturating_add(outcome.logs.len() as u64);
             receipt
@@ -164,6 +173,7 @@ pub fn receipts(found: &Found) -> Result<Vec<TransactionReceipt>, IndexError> {
 fn receipt_after(
     found: &Found,
     position: usize,
+    base: u64,
     gas: u64,
     first_log: u64,
 ) -> Result<TransactionReceipt, IndexError> {
@@ -193,7 +203,7 @@ fn receipt_after(
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         gas_used: outcome.gas_used,
-        effective_gas_price: envelope.effective_gas_price(Some(0)),
+        effective_gas_price: envelope.effective_gas_price(Some(base)),
         blob_gas_used: None,
         blob_gas_price: None,
         from: sender,

@@ -11,7 +11,7 @@ use mileverse_consensus::{
     index::{IndexError, Results},
 };
 use mileverse_execution::BlockInput;
-use mileverse_primitives::{B256, address::STAKING};
+use mileverse_primitives::{B256, address::STAKING, header::Header};
 
 /// A block whose header and results are at hand.
 pub struct Found {
@@ -103,6 +103,23 @@ pub fn transaction(context: &Context, hash: B256) -> Answer<Option<(Found, usize
     Ok(found.map(|found| (found, position)))
 }
 
+/// What the block after this one is executed with, as far as that can be known.
+pub fn next_block(header: &Header, digest: B256) -> BlockInput {
+    BlockInput {
+        height: header.height.saturating_add(1),
+        timestamp_ms: header.timestamp_ms,
+        gas_limit: header.gas_limit,
+        parent: digest,
+        beneficiary: STAKING,
+        // The state has it already.
+        checkpoint: None,
+        turn: header.turn,
+        attestations: Vec::new(),
+        next_epoch: None,
+        new_key: None,
+    }
+}
+
 /// The height whose state a call sees, and the block that it runs in: the named one itself, or for
 /// `pending` the one that would come next.
 pub fn scene(context: &Context, id: Option<BlockId>) -> Answer<(u64, BlockInput)> {
@@ -114,21 +131,10 @@ pub fn scene(context: &Context, id: Option<BlockId>) -> Answer<(u64, BlockInput)
         let found = at(context, height)?.ok_or_else(|| failure::refused("header not found"))?;
         (found.block.header, found.digest)
     };
-    let next = id == Some(BlockId::pending());
-    Ok((
-        height,
-        BlockInput {
-            height: height.saturating_add(u64::from(next)),
-            timestamp_ms: header.timestamp_ms,
-            gas_limit: header.gas_limit,
-            parent: if next { digest } else { header.parent },
-            beneficiary: STAKING,
-            // The state has it already.
-            checkpoint: None,
-            turn: header.turn,
-            attestations: Vec::new(),
-            next_epoch: None,
-            new_key: None,
-        },
-    ))
+    let mut block = next_block(&header, digest);
+    if id != Some(BlockId::pending()) {
+        block.height = height;
+        block.parent = header.parent;
+    }
+    Ok((height, block))
 }

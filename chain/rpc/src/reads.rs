@@ -6,7 +6,7 @@
 //! new as the state beside it, because the index is written before a block's state is applied.
 
 use crate::{
-    failure,
+    failure, find,
     limits::{MAX_CALL_TIME, MAX_CALL_WAIT},
     register::Answer,
 };
@@ -18,6 +18,7 @@ use mileverse_consensus::{
     application::Tip,
     index::{History, Index, IndexError},
     mempool::{Mempool, Purse, Refusal, Sender, journal::Journal},
+    stages::{self, Stage},
     state::{Batch, BatchReader, Databases},
 };
 use mileverse_execution::{
@@ -136,7 +137,9 @@ impl Reads {
     /// What a transaction may cost in points, or why no block takes it for its gas.
     async fn fare(&self, transaction: &Transaction) -> Answer<Fare> {
         let state = self.newest()?;
-        let found = self.executor.admit(&state, transaction).await;
+        let Tip { header, digest } = self.tip();
+        let next = || find::next_block(&header, digest);
+        let found = self.executor.admit(&state, next, transaction).await;
         found
             .map_err(|error| failure::internal(&error))?
             .map_err(failure::refused)
@@ -349,8 +352,9 @@ impl Admission {
         if self.mempool.get(keccak256(raw)).is_some() {
             return Err(failure::pool(Refusal::Known));
         }
-        let transaction = Transaction::decode(raw, self.chain_id)
-            .map_err(|error| failure::refused(error.to_string()))?;
+        let transaction =
+            stages::within(Stage::Recover, || Transaction::decode(raw, self.chain_id))
+                .map_err(|error| failure::refused(error.to_string()))?;
         let Fare { held, cost } = self.reads.fare(&transaction).await?;
         let sender = Sender {
             purse: Purse { held, cost },

@@ -20,6 +20,7 @@ use jsonrpsee::{
     },
     types::SubscriptionId,
 };
+use mileverse_consensus::stages::{self, Stage};
 use mileverse_primitives::limits::BlockLimits;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use thiserror::Error;
@@ -194,6 +195,8 @@ impl Door {
                 .map_err(|error| std::io::Error::other(error.to_string()))
         });
         let serving = serve_with_graceful_shutdown(socket, service, stop.shutdown());
+        // Answers are made as part of this.
+        let serving = stages::during(Stage::Receive, serving);
         tokio::spawn(serving.map(|ended| {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a JSON-RPC connection ended");

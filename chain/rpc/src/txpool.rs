@@ -21,7 +21,8 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
         Ok(json!({ "pending": U64::from(pending), "queued": U64::from(queued) }))
     })?;
     disk(module, "txpool_content", |context, _| {
-        Ok(everybody(context, shown))
+        let base = context.base_fee();
+        Ok(everybody(context, |one| shown(one, base)))
     })?;
     disk(module, "txpool_inspect", |context, _| {
         Ok(everybody(context, summary))
@@ -29,8 +30,8 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     disk(module, "txpool_contentFrom", from)
 }
 
-fn shown(transaction: &Transaction) -> Value {
-    serde_json::to_value(convert::pending(transaction)).unwrap_or_default()
+fn shown(transaction: &Transaction, base: u64) -> Value {
+    serde_json::to_value(convert::pending(transaction, base)).unwrap_or_default()
 }
 
 /// A transaction in one line, as geth writes it.
@@ -47,7 +48,7 @@ fn summary(transaction: &Transaction) -> Value {
     ))
 }
 
-fn by_nonce(waiting: &BTreeMap<u64, Transaction>, show: fn(&Transaction) -> Value) -> Value {
+fn by_nonce(waiting: &BTreeMap<u64, Transaction>, show: impl Fn(&Transaction) -> Value) -> Value {
     let entries = waiting.iter();
     Value::Object(
         entries
@@ -56,15 +57,15 @@ fn by_nonce(waiting: &BTreeMap<u64, Transaction>, show: fn(&Transaction) -> Valu
     )
 }
 
-fn everybody(context: &Context, show: fn(&Transaction) -> Value) -> Value {
+fn everybody(context: &Context, show: impl Fn(&Transaction) -> Value) -> Value {
     let (mut pending, mut queued) = (Map::new(), Map::new());
     for (sender, waiting) in context.admission.mempool.waiting() {
         let sender = sender.to_string();
         if !waiting.pending.is_empty() {
-            pending.insert(sender.clone(), by_nonce(&waiting.pending, show));
+            pending.insert(sender.clone(), by_nonce(&waiting.pending, &show));
         }
         if !waiting.queued.is_empty() {
-            queued.insert(sender, by_nonce(&waiting.queued, show));
+            queued.insert(sender, by_nonce(&waiting.queued, &show));
         }
     }
     json!({ "pending": pending, "queued": queued })
@@ -73,8 +74,9 @@ fn everybody(context: &Context, show: fn(&Transaction) -> Value) -> Value {
 fn from(context: &Context, mut arguments: Arguments) -> Answer<Value> {
     let sender: Address = arguments.next()?;
     let Waiting { pending, queued } = context.admission.mempool.waiting_of(sender);
+    let show = |one: &Transaction| shown(one, context.base_fee());
     Ok(json!({
-        "pending": by_nonce(&pending, shown),
-        "queued": by_nonce(&queued, shown),
+        "pending": by_nonce(&pending, show),
+        "queued": by_nonce(&queued, show),
     }))
 }

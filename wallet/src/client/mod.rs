@@ -78,11 +78,13 @@ pub enum ClientError {
         /// What was asked.
         needed: Amount,
     },
-    /// Not enough ether for gas.
+    /// Not enough ether or coin for gas.
     #[error(
-        "{account} has {balance} on Ethereum, and gas may cost {needed}; give it some ether, nothing was sent"
+        "{account} has {balance} on {chain}, and gas and value may cost {needed}; give it more, nothing was sent"
     )]
     Gas {
+        /// Where.
+        chain: Chain,
         /// Whose.
         account: Address,
         /// What there is.

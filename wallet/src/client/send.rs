@@ -18,7 +18,10 @@ use alloy::{
     rpc::types::TransactionReceipt,
     sol_types::SolCall,
 };
-use mileverse_primitives::abi::{ICoin, IPoints};
+use mileverse_primitives::{
+    abi::{ICoin, IPoints},
+    fees::Carried,
+};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -159,7 +162,7 @@ impl Client {
             chain: self.chain(),
             message: format!("{estimate} gas is more than a transaction may use"),
         })?;
-        let fees = self.fees().await?;
+        let fees = self.fees(to, &input).await?;
         self.check_gas(account, value, gas_limit, fees).await?;
         let unsigned = Unsigned {
             chain_id: self.chain_id,
@@ -223,9 +226,17 @@ impl Client {
         }
     }
 
-    async fn fees(&self) -> Result<Fees, ClientError> {
+    /// What gas costs. On the native chain calls that need no coin are sent without a price, which is
+    /// how they say so; for others the node is asked.
+    async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
         match self.chain() {
-            Chain::Native => Ok(Fees::Legacy { price: 0 }),
+            Chain::Native if Carried::of(to, input).is_some() => Ok(Fees::Legacy { price: 0 }),
+            Chain::Native => {
+                let price = self.endpoint.provider().get_gas_price().await;
+                Ok(Fees::Legacy {
+                    price: price.map_err(|fault| self.endpoint.fault(fault))?,
+                })
+            }
             Chain::Ethereum => {
                 let estimate = self
                     .endpoint
@@ -248,18 +259,23 @@ impl Client {
         gas_limit: u64,
         fees: Fees,
     ) -> Result<(), ClientError> {
-        if self.chain() == Chain::Native {
+        if fees.most() == 0 {
             return Ok(());
         }
-        let balance = self.balance(account, Token::Eth).await?;
+        let token = match self.chain() {
+            Chain::Native => Token::Mvc,
+            Chain::Ethereum => Token::Eth,
+        };
+        let balance = self.balance(account, token).await?;
         let needed = U256::from(gas_limit)
             .saturating_mul(U256::from(fees.most()))
             .saturating_add(value);
         if balance.units() < needed {
             return Err(ClientError::Gas {
+                chain: self.chain(),
                 account,
                 balance,
-                needed: Amount::from_units(Token::Eth, needed),
+                needed: Amount::from_units(token, needed),
             });
         }
         Ok(())

@@ -5,6 +5,7 @@
 //! than all else that is done with a transfer.
 
 use super::Mempool;
+use crate::stages::{self, Stage};
 use bytes::Bytes;
 use mileverse_execution::{Transaction, TransactionError};
 use mileverse_primitives::{B256, keccak256};
@@ -33,10 +34,12 @@ pub fn all(
     let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let share = missing.len().div_ceil(threads).max(LEAST_PER_THREAD);
     let recover = |part: &mut [(&Bytes, &mut Option<Transaction>)]| {
-        for (raw, place) in part {
-            **place = Some(Transaction::decode(raw, chain_id)?);
-        }
-        Ok::<_, TransactionError>(())
+        stages::within(Stage::Recover, || {
+            for (raw, place) in part {
+                **place = Some(Transaction::decode(raw, chain_id)?);
+            }
+            Ok::<_, TransactionError>(())
+        })
     };
     if missing.len() <= share {
         recover(&mut missing)?;

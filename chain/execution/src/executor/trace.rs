@@ -8,6 +8,7 @@ use super::{BlockInput, Executor, Work};
 use crate::{
     call::{CallOutcome, CallRequest},
     error::BlockError,
+    price,
     session::Session,
     state::StateReader,
     transaction::Transaction,
@@ -75,7 +76,9 @@ impl Executor {
                     tx_index: Some(position),
                     tx_hash: Some(transaction.hash()),
                 };
+                let base = price::base_paid(&work.config, transaction);
                 let session = &mut work.session;
+                session.set_base_fee(base);
                 traces.push(trace(session, &envelope, Some(place), options).await?);
             }
             if position.saturating_add(1) < positions.end

@@ -61,9 +61,13 @@ fn run(chain: &mut Chain, user: usize, data: Vec<u8>) -> (TransactionOutcome, u6
 
 /// What the mempool says to a transaction.
 fn refusal(chain: &Chain, transaction: &Transaction) -> Option<String> {
-    block_on(chain.executor.admit(&chain.state, transaction))
-        .unwrap()
-        .err()
+    block_on(
+        chain
+            .executor
+            .admit(&chain.state, || chain.input(None), transaction),
+    )
+    .unwrap()
+    .err()
 }
 
 fn last_transfer(logs: &[Log]) -> IPoints::Transfer {

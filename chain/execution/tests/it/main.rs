@@ -18,6 +18,7 @@ mod governance;
 mod guardian;
 mod lane;
 mod points;
+mod price;
 mod properties;
 mod questions;
 mod rewards;

@@ -1,9 +1,12 @@
 //! A chain in memory: executes blocks, checks that building and executing agree, commits.
 
 use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+    consensus::{
+        Receipt, ReceiptEnvelope, SignableTransaction, TxEip1559, TxEnvelope,
+        proofs::calculate_receipt_root,
+    },
     eips::eip2718::Encodable2718,
-    primitives::{Address, B256, Bytes, Log, TxKind, U256, keccak256},
+    primitives::{Address, B256, Bytes, Log, TxKind, U256, keccak256, logs_bloom},
     signers::{SignerSync, local::PrivateKeySigner},
     sol_types::{Revert, SolCall, SolError},
 };
@@ -11,7 +14,7 @@ use commonware_cryptography::{Signer as _, ed25519};
 use futures::executor::block_on;
 use mileverse_execution::{
     Account, BlockInput, BlockOutput, CallOutcome, CallRequest, Changes, Executor, Key, NewKey,
-    NextEpoch, ReadError, StateReader, Transaction, Value, state,
+    NextEpoch, ReadError, StateReader, Transaction, TransactionOutcome, Value, state,
 };
 use mileverse_primitives::{
     abi::IPoints,
@@ -99,6 +102,28 @@ impl MemoryState {
             reads: AtomicU64::new(0),
         }
     }
+}
+
+/// As alloy computes it.
+fn receipts_root(outcomes: &[TransactionOutcome]) -> B256 {
+    let envelopes: Vec<ReceiptEnvelope> = outcomes
+        .iter()
+        .map(|outcome| {
+            let receipt = Receipt {
+                status: outcome.success.into(),
+                cumulative_gas_used: outcome.cumulative_gas_used,
+                logs: outcome.logs.clone(),
+            }
+            .with_bloom();
+            match outcome.tx_type {
+                1 => ReceiptEnvelope::Eip2930(receipt),
+                2 => ReceiptEnvelope::Eip1559(receipt),
+                4 => ReceiptEnvelope::Eip7702(receipt),
+                _ => ReceiptEnvelope::Legacy(receipt),
+            }
+        })
+        .collect();
+    calculate_receipt_root(&envelopes)
 }
 
 pub fn genesis(issuer: Address) -> Genesis {
@@ -394,6 +419,9 @@ impl Chain {
                 .execute(&self.state, input.clone(), &transactions),
         )
         .unwrap();
+        let logs = output.receipts.iter().flat_map(|receipt| &receipt.logs);
+        assert_eq!(output.logs_bloom, logs_bloom(logs));
+        assert_eq!(output.receipts_root, receipts_root(&output.receipts));
         if self.thorough {
             self.try_otherwise(&transactions, &input, &output);
         }

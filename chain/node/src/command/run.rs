@@ -29,6 +29,7 @@ use mileverse_consensus::{
     index::{Index, IndexError},
     mempool::{Mempool, gossip, journal::Journal},
     rotation::{self, secrets::Shared},
+    stages::{self, Stage},
     state::Databases,
     sync::{Progress, visit},
 };
@@ -412,7 +413,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     };
     admission.resume(waited).await;
     let from_peers = admission.clone();
-    let gossiping = tokio::spawn(gossip::run(joined.gossip, outgoing, move |raw| {
+    let gossiping = gossip::run(joined.gossip, outgoing, move |raw| {
         let admission = from_peers.clone();
         async move {
             if let Err(refusal) = admission.admit(&raw).await {
@@ -422,7 +423,8 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
                 );
             }
         }
-    }));
+    });
+    let gossiping = tokio::spawn(stages::during(Stage::Receive, gossiping));
     let (address, server) = mileverse_rpc::serve(
         mileverse_rpc::Context {
             reads,

@@ -1,6 +1,7 @@
 //! Our metrics. All begin with `mileverse_`; counters end with `_total` on the wire.
 
 use super::observer::seconds_between;
+use mileverse_consensus::stages::{self, Stage};
 use mileverse_execution::RewardsStanding;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
@@ -45,6 +46,7 @@ pub struct Instruments {
     pub ceremony_phase: Gauge,
     /// Whether the newest ceremony succeeded.
     pub ceremony_succeeded: Gauge,
+    cpu: Family<Labels, Counter<f64, AtomicU64>>,
     /// Live connections.
     pub peers: Gauge,
     /// Transactions that wait.
@@ -83,6 +85,7 @@ impl Default for Instruments {
             ceremonies: Family::default(),
             ceremony_phase: Gauge::default(),
             ceremony_succeeded: Gauge::default(),
+            cpu: Family::default(),
             peers: Gauge::default(),
             mempool: Gauge::default(),
             checkpoint_age: Seconds::default(),
@@ -214,6 +217,12 @@ impl Instruments {
             "Ceremonies by outcome",
             self.ceremonies.clone(),
         );
+        registry.register_with_unit(
+            "cpu",
+            "Processor time by stage of a transaction's way",
+            Unit::Seconds,
+            self.cpu.clone(),
+        );
     }
 
     /// Where the quarterly rewards stand, at `now_ms`.
@@ -242,6 +251,14 @@ impl Instruments {
     pub fn count_votes(&self, all: u64, own: u64) {
         self.votes.get_or_create(&ALL).inc_by(all);
         self.votes.get_or_create(&OWN).inc_by(own);
+    }
+
+    /// Brings the processor times up to date.
+    pub fn note_cpu(&self) {
+        for (stage, spent) in Stage::ALL.iter().zip(stages::spent()) {
+            let counter = self.cpu.get_or_create(&[("stage", stage.name())]);
+            counter.inc_by((spent.as_secs_f64() - counter.get()).max(0.0));
+        }
     }
 
     /// Counts a ceremony that ended.
@@ -307,6 +324,7 @@ mod tests {
         instruments.height.set(7);
         instruments.count_turns(2, 1);
         instruments.count_ceremony(false);
+        instruments.note_cpu();
         instruments.finality.observe(0.3);
         let text = instruments
             .encode("# HELP other A thing.\n# TYPE other gauge\nother 1\n# EOF\n")
@@ -320,6 +338,7 @@ mod tests {
             "mileverse_ceremonies_total{outcome=\"failed\"} 1",
             "mileverse_ceremonies_total{outcome=\"succeeded\"} 0",
             "mileverse_finality_seconds_count 1",
+            "mileverse_cpu_seconds_total{stage=\"recover\"} 0.0",
             "mileverse_not_signing 0",
             concat!(
                 "mileverse_build_info{version=\"",

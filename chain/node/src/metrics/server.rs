@@ -76,6 +76,7 @@ impl Sources {
         self.judge();
         let others = (self.registry)();
         let instruments = &self.instruments;
+        instruments.note_cpu();
         instruments.mempool.set(signed(self.mempool.len() as u64));
         instruments.checkpoint_age.set(seconds_between(
             self.observer.part().checkpoint_ms,

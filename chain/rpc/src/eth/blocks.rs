@@ -77,19 +77,19 @@ pub(super) fn hash(arguments: &mut Arguments) -> Answer<BlockId> {
 fn block(context: &Context, id: BlockId, mut arguments: Arguments) -> Answer<Option<Block>> {
     let full = arguments.optional()?.unwrap_or_default();
     find::block(context, id)?
-        .map(|found| convert::block(&found, full))
+        .map(|found| convert::block(&found, full, context.base_fee()))
         .transpose()
         .map_err(failure::index)
 }
 
 fn header(context: &Context, id: BlockId) -> Answer<Option<Header>> {
     let found = find::block(context, id)?;
-    Ok(found.map(|found| convert::header(&found.block, found.digest)))
+    Ok(found.map(|found| convert::header(&found.block, found.digest, context.base_fee())))
 }
 
 fn receipts(context: &Context, id: BlockId) -> Answer<Option<Vec<TransactionReceipt>>> {
     find::block(context, id)?
-        .map(|found| convert::receipts(&found))
+        .map(|found| convert::receipts(&found, context.base_fee()))
         .transpose()
         .map_err(failure::index)
 }

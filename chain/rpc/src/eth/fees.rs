@@ -1,4 +1,4 @@
-//! What gas costs. The base fee is always zero; a tip only matters when blocks are full.
+//! What gas costs. The base fee never moves; a tip only matters when blocks are full.
 
 use crate::{
     arguments::Arguments,
@@ -20,7 +20,9 @@ use mileverse_primitives::U256;
 const MAX_PERCENTILES: usize = 100;
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
-    disk(module, "eth_gasPrice", |context, _| tip(context))?;
+    disk(module, "eth_gasPrice", |context, _| {
+        Ok(tip(context)?.saturating_add(U256::from(context.base_fee())))
+    })?;
     disk(module, "eth_maxPriorityFeePerGas", |context, _| {
         tip(context)
     })?;
@@ -28,7 +30,7 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMe
 }
 
 /// Nothing while blocks have room; when the newest is more than half full, what the middle of its
-/// gas paid.
+/// gas paid above the base fee.
 fn tip(context: &Context) -> Answer<U256> {
     let newest = context.reads.tip().header;
     if newest.gas_used <= newest.gas_limit / 2 {
@@ -37,7 +39,9 @@ fn tip(context: &Context) -> Answer<U256> {
     let Some(found) = find::at(context, newest.height)? else {
         return Ok(U256::ZERO);
     };
-    let middle = rewards(&found, &[50.0]).first().copied();
+    let middle = rewards(&found, &[50.0], context.base_fee())
+        .first()
+        .copied();
     Ok(U256::from(middle.unwrap_or_default()))
 }
 
@@ -71,11 +75,11 @@ fn history(context: &Context, mut arguments: Arguments) -> Answer<FeeHistory> {
         #[allow(clippy::cast_precision_loss)]
         ratios.push(header.gas_used as f64 / header.gas_limit.max(1) as f64);
         if let Some(percentiles) = &percentiles {
-            reward.push(rewards(&found, percentiles));
+            reward.push(rewards(&found, percentiles, context.base_fee()));
         }
     }
     Ok(FeeHistory {
-        base_fee_per_gas: vec![0; ratios.len().saturating_add(1)],
+        base_fee_per_gas: vec![context.base_fee().into(); ratios.len().saturating_add(1)],
         gas_used_ratio: ratios,
         oldest_block: oldest,
         reward: percentiles.map(|_| reward),
@@ -102,8 +106,8 @@ fn check(percentiles: &[f64]) -> Answer<()> {
     Ok(())
 }
 
-/// What was paid per gas at these shares of a block's gas, cheapest first.
-fn rewards(found: &find::Found, percentiles: &[f64]) -> Vec<u128> {
+/// The tips per gas at these shares of a block's gas, lowest first.
+fn rewards(found: &find::Found, percentiles: &[f64], base: u64) -> Vec<u128> {
     let mut paid: Vec<(u128, u64)> = found
         .block
         .transactions
@@ -111,7 +115,8 @@ fn rewards(found: &find::Found, percentiles: &[f64]) -> Vec<u128> {
         .zip(&found.results.receipts)
         .filter_map(|(raw, outcome)| {
             let envelope = TxEnvelope::decode_2718_exact(raw).ok()?;
-            Some((envelope.effective_gas_price(Some(0)), outcome.gas_used))
+            let price = envelope.effective_gas_price(Some(base));
+            Some((price.saturating_sub(base.into()), outcome.gas_used))
         })
         .collect();
     paid.sort_unstable();

@@ -140,7 +140,7 @@ async fn messages(
                 .map(|log| serde_json::to_value(log).map_err(value))
                 .collect(),
             None => find::at(&context, height)?
-                .map(|found| convert::header(&found.block, found.digest))
+                .map(|found| convert::header(&found.block, found.digest, context.base_fee()))
                 .iter()
                 .map(|head| serde_json::to_value(head).map_err(value))
                 .collect(),
@@ -159,7 +159,9 @@ async fn transactions(sink: &SubscriptionSink, context: &Context, full: bool) {
             arrived = arrivals.recv() => arrived,
         };
         let alive = match arrived {
-            Ok(transaction) if full => tell(sink, &convert::pending(&transaction)).await,
+            Ok(transaction) if full => {
+                tell(sink, &convert::pending(&transaction, context.base_fee())).await
+            }
             Ok(transaction) => tell(sink, &transaction.hash()).await,
             Err(RecvError::Lagged(_)) => true,
             Err(RecvError::Closed) => false,

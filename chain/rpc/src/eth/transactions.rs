@@ -56,14 +56,14 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMe
 fn transaction(context: &Context, mut arguments: Arguments) -> Answer<Option<Transaction>> {
     let hash = arguments.next()?;
     match find::transaction(context, hash)? {
-        Some((found, position)) => convert::transaction(&found, position)
+        Some((found, position)) => convert::transaction(&found, position, context.base_fee())
             .map(Some)
             .map_err(failure::index),
         None => Ok(context
             .admission
             .mempool
             .get(hash)
-            .map(|waiting| convert::pending(&waiting))),
+            .map(|waiting| convert::pending(&waiting, context.base_fee()))),
     }
 }
 
@@ -88,7 +88,7 @@ fn placed(context: &Context, id: BlockId, mut arguments: Arguments) -> Answer<Op
     let position = position(&mut arguments)?;
     find::block(context, id)?
         .filter(|found| position < found.block.transactions.len())
-        .map(|found| convert::transaction(&found, position))
+        .map(|found| convert::transaction(&found, position, context.base_fee()))
         .transpose()
         .map_err(failure::index)
 }
@@ -101,7 +101,7 @@ fn placed_raw(context: &Context, id: BlockId, mut arguments: Arguments) -> Answe
 
 fn receipt(context: &Context, hash: B256) -> Answer<Option<TransactionReceipt>> {
     find::transaction(context, hash)?
-        .map(|(found, position)| convert::receipt(&found, position))
+        .map(|(found, position)| convert::receipt(&found, position, context.base_fee()))
         .transpose()
         .map_err(failure::index)
 }

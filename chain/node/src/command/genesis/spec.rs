@@ -31,7 +31,8 @@
 //! fee = { basisPoints = 30, cap = "300000000", receiver = "0x…", exempt = [] }
 //! lane = { shareBp = 9000, price = 1, least = 3000 }
 //!
-//! [fees]                          # contracts may use the whole block, if left out
+//! [fees]                          # gas is free and contracts may use the whole block, if left out
+//! basePrice = 1000000000          # least price of a gas, in the coin's smallest unit
 //! contractBp = 1000
 //!
 //! [[allocations]]                 # any number

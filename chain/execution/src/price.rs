@@ -1,0 +1,109 @@
+//! What gas costs outside of the points lane.
+//!
+//! Every block has the same base fee, `fees.basePrice` of the genesis file, and a transaction must
+//! offer at least that: its sender pays base fee and tip as EIP-1559 says, up to its cap. Nothing is
+//! burned; all of it goes to the block's beneficiary.
+//!
+//! | offered | what it is | |
+//! |---|---|---|
+//! | the base fee or more | anything | paid with coin |
+//! | less | a delivery over the bridge, or the release of a transfer that waited | pays what it offers, if it admits a packet; otherwise no block may hold it |
+//! | less | anything else | no block may hold it |
+//!
+//! So a relayer needs no coin, and what it does for nothing is bounded: each packet is admitted once,
+//! somebody paid Ethereum for it, and [`GAS_PER_PACKET`] bounds what it may cost here. Deliveries that
+//! admit nothing cost their sender nothing either, so they must cost nodes little: they are tried
+//! before they wait in a pool, a leader lets go of one that fails, and gives up after [`MAX_VAIN`] of
+//! them in a block.
+
+use crate::{modules::Config, session::Refusal, transaction::Transaction};
+use alloy::{consensus::Transaction as _, primitives::Log, sol_types::SolEvent as _};
+use mileverse_primitives::{
+    abi::{IBridge, IValves},
+    address::BRIDGE,
+    fees::Carried,
+};
+
+/// Most gas of a delivery for each packet that it admits, and once more for what they share.
+pub(crate) const GAS_PER_PACKET: u64 = 1_000_000;
+/// Deliveries that a leader tries in vain for one block.
+pub(crate) const MAX_VAIN: usize = 8;
+
+/// How a transaction outside of the lane pays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Terms {
+    /// With coin.
+    Coin,
+    /// By being of use.
+    Delivery,
+}
+
+/// What a transaction outside of the lane pays by, or why no block takes it.
+pub(crate) fn terms(config: &Config, transaction: &Transaction) -> Result<Terms, Refusal> {
+    let (base, cap) = (base_of(config), transaction.max_fee_per_gas());
+    if cap >= base {
+        return Ok(Terms::Coin);
+    }
+    let envelope = transaction.envelope();
+    let carried = envelope
+        .to()
+        .and_then(|to| Carried::of(to, envelope.input()));
+    if carried == Some(Carried::Delivery) {
+        return Ok(Terms::Delivery);
+    }
+    Err(Refusal {
+        reason: format!("transaction underpriced: gas fee cap {cap}, minimum needed {base}"),
+        permanent: true,
+    })
+}
+
+/// The base fee of every block.
+fn base_of(config: &Config) -> u128 {
+    config.fees.base_price.into()
+}
+
+/// What a transaction pays of the base fee: all of it, or its cap if that is less.
+pub(crate) fn base_paid(config: &Config, transaction: &Transaction) -> u64 {
+    let cap = u64::try_from(transaction.max_fee_per_gas()).unwrap_or(u64::MAX);
+    config.fees.base_price.min(cap)
+}
+
+/// What a transaction pays for each gas: base fee and tip, up to its cap.
+pub(crate) fn effective(config: &Config, transaction: &Transaction) -> u128 {
+    let tip = transaction.max_priority_fee_per_gas();
+    let wanted = base_of(config).saturating_add(tip);
+    transaction.max_fee_per_gas().min(wanted)
+}
+
+/// Whether a delivery was of use.
+pub(crate) fn is_of_use(success: bool, gas_used: u64, logs: &[Log]) -> Result<(), Refusal> {
+    let admitted = logs.iter().filter(|log| admits(log)).count() as u64;
+    let most = GAS_PER_PACKET.saturating_mul(admitted.saturating_add(1));
+    if success && admitted > 0 && gas_used <= most {
+        return Ok(());
+    }
+    Err(Refusal {
+        reason: if success && admitted > 0 {
+            format!(
+                "a delivery of {admitted} packets that pays no gas price may use {most} gas, not {gas_used}"
+            )
+        } else {
+            "a delivery that admits no packet must pay a gas price; others may have delivered before".into()
+        },
+        permanent: true,
+    })
+}
+
+fn admits(log: &Log) -> bool {
+    let outcomes = [
+        IBridge::PacketReceived::SIGNATURE_HASH,
+        IBridge::PacketExpired::SIGNATURE_HASH,
+        IBridge::PacketRefunded::SIGNATURE_HASH,
+        IValves::PacketHeld::SIGNATURE_HASH,
+    ];
+    log.address == BRIDGE
+        && log
+            .topics()
+            .first()
+            .is_some_and(|topic| outcomes.contains(topic))
+}
