@@ -43,7 +43,8 @@ impl Filling {
                     to: nobody,
                     ..Default::default()
                 },
-                limits.transactions() * BLOCKS,
+                // The pool holds no more, and others wait beside them.
+                limits.transactions() * BLOCKS - 100,
             ),
             Self::Bytes => (
                 TxEip1559 {
@@ -67,7 +68,10 @@ impl Filling {
             ),
         };
         let senders: Vec<_> = (0..SENDERS)
-            .map(|number| PrivateKeySigner::from_bytes(&keccak256(number.to_be_bytes())).unwrap())
+            .map(|number| {
+                let seed = [b"filling".as_slice(), &number.to_be_bytes()].concat();
+                PrivateKeySigner::from_bytes(&keccak256(seed)).unwrap()
+            })
             .collect();
         (0..count as u64)
             .map(|number| {
