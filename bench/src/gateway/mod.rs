@@ -29,6 +29,7 @@ use crate::{
     progress::Progress,
 };
 use clap::{Args, ValueEnum};
+use std::io::{Write as _, stderr};
 use std::time::Duration;
 
 /// Before anything is counted.
@@ -78,6 +79,13 @@ pub fn run(command: &Command) -> Result<(), Error> {
         return Err(Error::Setup(
             "a SQLite file has one gateway; use --database postgres for more".to_owned(),
         ));
+    }
+    if !command.stubs {
+        let note = "partner and chain are stubs that answer at once, as with --stubs: the gateway's own time is not measured in any other way yet";
+        writeln!(stderr().lock(), "{note}").map_err(|source| Error::System {
+            what: "standard error",
+            source,
+        })?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

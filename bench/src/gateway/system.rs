@@ -16,6 +16,7 @@ use mileverse_gateway::store::{Location, Purpose, Store};
 use mileverse_gateway::units::{FeeRule, MICRO_PER_POINT, Rate};
 use mileverse_gateway::webhook::deliver::Rules;
 use mileverse_wallet::keystore;
+use reqwest::Url;
 use secrecy::SecretString;
 use serde_json::Value;
 use std::sync::Arc;
@@ -60,7 +61,7 @@ impl System {
                 let server = tokio::task::block_in_place(|| Postgres::start(Durability::Full))
                     .map_err(|why| failed(&why))?;
                 let url = server.create("bench", None).map_err(|why| failed(&why))?;
-                let url = url.parse().map_err(|why| failed(&why))?;
+                let url = url.parse::<Url>().map_err(|why| failed(&why))?;
                 (Location::Postgres(url), Some(server))
             }
         };
@@ -73,6 +74,7 @@ impl System {
         unlimited(&location).await?;
         let mut servers = Vec::new();
         for _ in 0..replicas {
+            let rpc_url = chain.url.parse::<Url>().map_err(|why| failed(&why))?;
             let config = Config {
                 listen: ([127, 0, 0, 1], 0).into(),
                 database: location.clone(),
@@ -80,7 +82,7 @@ impl System {
                 quote_lifetime: Duration::from_secs(300),
                 conversion_wait: Duration::from_secs(20),
                 chain: ChainConfig {
-                    rpc_url: chain.url.parse().map_err(|why| setup("the stub")(&why))?,
+                    rpc_url,
                     issuers: vec![IssuerConfig {
                         keystore: issuer.clone(),
                         password: SecretString::from(PASSWORD),
