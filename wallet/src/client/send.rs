@@ -4,7 +4,7 @@
 //! is not a failure: the same bytes are broadcast again and the receipt is asked for until
 //! [`Patience`] ends, and then the error names the hash to look up.
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, swap};
 use crate::{
     review::Review,
     rpc::{Chain, RpcError, request},
@@ -162,6 +162,7 @@ impl Client {
             chain: self.chain(),
             message: format!("{estimate} gas is more than a transaction may use"),
         })?;
+        let gas_limit = gas_limit.saturating_add(swap::room(to));
         let fees = self.fees(to, &input).await?;
         self.check_gas(account, value, gas_limit, fees).await?;
         let unsigned = Unsigned {

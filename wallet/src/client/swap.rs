@@ -22,6 +22,8 @@ use serde::Serialize;
 
 /// Parts of a whole.
 const WHOLE_BP: u64 = 10_000;
+/// Gas of noting a price, and more: `contracts/exchange.json` has 74,000 between the two.
+const NOTE_GAS: u64 = 120_000;
 /// The widest limit that a swap may have.
 pub const MAX_SLIPPAGE_BP: u16 = 5_000;
 
@@ -222,7 +224,8 @@ impl Client {
             .latest()
             .await
             .map_err(|fault| self.endpoint.fault(fault))?;
-        Ok(gas_limit(estimate, u64::MAX).unwrap_or(estimate))
+        let limit = gas_limit(estimate, u64::MAX).unwrap_or(estimate);
+        Ok(limit.saturating_add(room(step.to)))
     }
 
     /// Swaps within a quote's limit: plans it, signs each step, and waits until it is final.
@@ -247,6 +250,12 @@ impl Client {
             received: Amount::from_units(quote.receive.token(), event.amountOut),
         })
     }
+}
+
+/// Gas that a call may need beyond its estimate. The first change of the pool's reserves in a second
+/// notes the price, and an estimate in the second of an earlier change does not know of that.
+pub(super) fn room(to: Address) -> u64 {
+    if to == POOL { NOTE_GAS } else { 0 }
 }
 
 /// MVP for one MVC, rounded down; nothing if there is no coin, or too many points to tell.

@@ -98,11 +98,7 @@ impl<E: StorageContext + Spawner, L: Elections> Participants<E, L> {
     where
         F: Future<Output = Result<Option<T>, ReadError>>,
     {
-        let databases = match self.databases.wait_for(Option::is_some).await {
-            Ok(open) => open,
-            Err(_) => None,
-        };
-        let Some(databases) = databases else {
+        let Ok(Some(databases)) = self.databases.wait_for(Option::is_some).await else {
             // The engine ended before its state was open.
             return std::future::pending().await;
         };
