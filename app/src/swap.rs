@@ -5,7 +5,7 @@ use crate::{
     problem::Problem,
 };
 use alloy::{
-    primitives::{B256, Bytes, U256},
+    primitives::{B256, Bytes},
     providers::Provider as _,
 };
 use axum::{Json, extract::Path};
@@ -15,7 +15,7 @@ use mileverse_primitives::{
     exchange::{ORACLE, POOL},
 };
 use mileverse_wallet::{
-    client::{Client, Quote, Step, Wish},
+    client::{Client, ClientError, Quote, Step, Wish},
     review::Review,
     transaction::{Fees, Unsigned},
     units::Amount,
@@ -234,6 +234,12 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
     let quote = asked.quote(client).await?;
     let lifetime = minutes.saturating_mul(60);
     let steps = client.plan_swap(from, &quote, lifetime).await?;
+    let endpoint = client.endpoint();
+    let price = endpoint
+        .provider()
+        .get_gas_price()
+        .await
+        .map_err(|fault| Problem::from(ClientError::from(endpoint.fault(fault))))?;
     let mut prepared = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         // What stands after another step cannot be tried before that is final.
@@ -242,7 +248,7 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
         } else {
             None
         };
-        prepared.push(prepare_step(client, from, step, gas));
+        prepared.push(prepare_step(client, from, step, gas, price));
     }
     Ok(Json(Plan {
         quote: quote.into(),
@@ -250,12 +256,21 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
     }))
 }
 
-fn prepare_step(client: &Client, from: Address, step: &Step, gas: Option<u64>) -> Prepared {
+fn prepare_step(
+    client: &Client,
+    from: Address,
+    step: &Step,
+    gas: Option<u64>,
+    price: u128,
+) -> Prepared {
     let unsigned = Unsigned {
         chain_id: client.chain_id(),
         nonce: 0,
         gas_limit: gas.unwrap_or(Step::GAS),
-        fees: Fees::Legacy { price: 0 },
+        // Calls of the points module say by a price of zero that their gas is paid with points.
+        fees: Fees::Legacy {
+            price: if step.to == POINTS { 0 } else { price },
+        },
         to: step.to,
         value: step.value,
         input: step.input.clone(),
@@ -281,7 +296,7 @@ fn prepare_step(client: &Client, from: Address, step: &Step, gas: Option<u64>) -
             value: format!("{:#x}", unsigned.value),
             data: unsigned.input.clone(),
             gas: hex(unsigned.gas_limit),
-            gas_price: format!("{:#x}", U256::ZERO),
+            gas_price: format!("{:#x}", unsigned.fees.most()),
         },
     }
 }
@@ -323,11 +338,7 @@ pub(crate) async fn look_up(app: Shared, Path(hash): Path<String>) -> Result<Jso
         .map_err(|_| Problem::invalid("A transaction's hash is 0x and 64 hex digits."))?;
     let client = app.client().await?;
     let endpoint = client.endpoint();
-    let fault = |fault| {
-        Problem::from(mileverse_wallet::client::ClientError::from(
-            endpoint.fault(fault),
-        ))
-    };
+    let fault = |fault| Problem::from(ClientError::from(endpoint.fault(fault)));
     let receipt = endpoint
         .provider()
         .get_transaction_receipt(hash)

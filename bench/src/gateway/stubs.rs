@@ -12,7 +12,7 @@ use mileverse_adapters::{
 use mileverse_primitives::abi::IPoints;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -155,8 +155,8 @@ fn answer(ledger: &mut Ledger, method: &str, parameters: &Value) -> Option<Value
             let hash = *transaction.tx_hash();
             ledger.next_nonce = ledger.next_nonce.max(transaction.nonce().checked_add(1)?);
             // Once for a name, like the real one.
-            if !ledger.issued.contains_key(&call.conversionId) {
-                ledger.issued.insert(call.conversionId, call.amount);
+            if let Entry::Vacant(issue) = ledger.issued.entry(call.conversionId) {
+                issue.insert(call.amount);
                 ledger.total = ledger.total.checked_add(call.amount)?;
                 let block = u64::try_from(ledger.receipts.len()).ok()?;
                 ledger.receipts.insert(hash, block);
