@@ -187,7 +187,7 @@ mod tests {
             (&swapped.join(" "), WordsError::Checksum),
             (&"zoo ".repeat(400), WordsError::Length),
         ] {
-            let error = Words::parse(text).expect_err(text);
+            let error = Words::parse(text).unwrap_err();
             assert_eq!(error, expected);
             for word in ["legion", "lava", "zoo", "abandon"] {
                 assert!(!error.to_string().contains(word));

@@ -54,11 +54,13 @@ pub async fn cross(system: &System, from: Chain, amount: Amount) -> Result<Value
 
     let source_after = balance(source, system, token).await?;
     let destination_after = balance(destination, system, token).await?;
+    let left = source_before.checked_sub(amount);
     require(
-        source_before.checked_sub(amount) == Some(source_after),
+        left.and_then(|left| less_fee(left, &sent)) == Some(source_after),
         || {
             format!(
-                "{amount} left {from}, but the balance there went from {source_before} to {source_after}"
+                "{amount} left {from} for {}, but the balance there went from {source_before} to {source_after}",
+                sent.fee
             )
         },
     )?;
@@ -74,10 +76,20 @@ pub async fn cross(system: &System, from: Chain, amount: Amount) -> Result<Value
     Ok(crossing(&sent, amount, from, start))
 }
 
+/// What is left of a balance when a packet's transaction is paid for.
+pub fn less_fee(balance: Amount, sent: &BridgeSent) -> Option<Amount> {
+    if balance.token() == sent.fee.token() {
+        balance.checked_sub(sent.fee)
+    } else {
+        Some(balance)
+    }
+}
+
 fn crossing(sent: &BridgeSent, amount: Amount, from: Chain, start: Instant) -> Value {
     json!({
         "amount": amount.decimal(),
         "token": amount.token().symbol(),
+        "fee": sent.fee.to_string(),
         "packet": format!("{}:{}", from.word(), sent.id.sequence),
         "commitment": sent.commitment,
         "transaction": sent.sent.hash,

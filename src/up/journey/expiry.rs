@@ -9,7 +9,7 @@ use super::{
         system::{System, now_ms},
         wait::Look,
     },
-    cross::{EXPIRED, asked, balance, receipt, whole},
+    cross::{EXPIRED, asked, balance, less_fee, receipt, whole},
     require,
 };
 use alloy::primitives::B256;
@@ -52,8 +52,13 @@ pub async fn play(system: &System, fleet: &mut Fleet) -> Result<Facts, Error> {
     }
     let native_after = balance(native, system, Token::Mvp).await?;
     let ethereum_after = balance(ethereum, system, Token::Mvp).await?;
-    require(native_after == native_before, || {
-        format!("the refund left {native_after} on the native chain instead of {native_before}")
+    // Refunds are whole; what the sending cost is spent.
+    let expected = less_fee(native_before, &to_ethereum.sent);
+    require(expected == Some(native_after), || {
+        format!(
+            "the refund left {native_after} on the native chain of {native_before}, and the sending cost {}",
+            to_ethereum.sent.fee
+        )
     })?;
     require(ethereum_after == ethereum_before, || {
         format!("the refund left {ethereum_after} on Ethereum instead of {ethereum_before}")
@@ -83,6 +88,7 @@ impl Late {
         json!({
             "amount": self.amount.decimal(),
             "token": self.amount.token().symbol(),
+            "fee": self.sent.fee.to_string(),
             "packet": format!("{}:{}", from.word(), self.sequence()),
             "transaction": self.sent.sent.hash,
             "deadline": self.deadline,

@@ -2,7 +2,7 @@
 
 use super::{Chains, Client, ClientError, Sent, send::sent};
 use crate::{
-    rpc::Chain,
+    rpc::{Chain, RpcError},
     units::{Amount, Token},
 };
 use alloy::{
@@ -11,7 +11,8 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 use mileverse_primitives::{
-    abi::IBridge,
+    abi::{IBridge, IPoints},
+    address::POINTS,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId},
 };
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +28,9 @@ pub struct BridgeSent {
     pub commitment: B256,
     /// The packet itself.
     pub packet: Packet,
+    /// Points that the transaction cost its sender for gas, beside what it sent. Zero on Ethereum, and
+    /// where gas is paid with coin.
+    pub fee: Amount,
 }
 
 /// Totals of one token on one side; they only grow. `docs/protocol.md` says what they prove.
@@ -78,8 +82,42 @@ impl Client {
             sent: sent(&receipt),
             id: packet.id(),
             commitment,
+            fee: self.points_for_gas(&receipt, amount)?,
             packet,
         })
+    }
+
+    /// What a transaction that sent `amount` moved of its sender's points beside it.
+    fn points_for_gas(
+        &self,
+        receipt: &TransactionReceipt,
+        amount: Amount,
+    ) -> Result<Amount, ClientError> {
+        let none = Amount::from_units(Token::Mvp, U256::ZERO);
+        if self.chain() == Chain::Ethereum {
+            return Ok(none);
+        }
+        let moved = receipt
+            .logs()
+            .iter()
+            .filter(|log| log.address() == POINTS)
+            .filter_map(|log| IPoints::Transfer::decode_log(&log.inner).ok())
+            .filter(|transfer| transfer.from == receipt.from)
+            .try_fold(U256::ZERO, |sum, transfer| sum.checked_add(transfer.value));
+        let sent = match amount.token() {
+            Token::Mvp => amount.units(),
+            Token::Mvc | Token::Eth => U256::ZERO,
+        };
+        let fee = moved.and_then(|moved| moved.checked_sub(sent));
+        fee.map(|fee| Amount::from_units(Token::Mvp, fee))
+            .ok_or_else(|| {
+                let message = "the transaction's events tell of fewer points than it sent";
+                RpcError::Refused {
+                    chain: self.chain(),
+                    message: message.into(),
+                }
+                .into()
+            })
     }
 
     /// The first packet that this transaction sent.

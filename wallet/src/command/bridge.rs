@@ -75,6 +75,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
     let json = json!({
         "packet": packet.to_string(),
         "sent": amount,
+        "fee": sent.fee,
         "receiver": receiver,
         "deadline": deadline,
         "commitment": sent.commitment,
@@ -84,6 +85,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
         vec![
             ("packet", packet.to_string()),
             ("sent", amount.to_string()),
+            ("fee", sent.fee.to_string()),
             ("to", format!("{receiver} on {}", chain.other())),
             ("deadline", format!("in {} minutes", arguments.deadline)),
             ("transaction", sent.sent.hash.to_string()),
