@@ -48,9 +48,12 @@ pub(crate) struct Refusal {
 
 impl From<InvalidTransaction> for Refusal {
     fn from(error: InvalidTransaction) -> Self {
+        // A used nonce was used by a block that is not final yet: the pool lets go of the transaction,
+        // and of nothing behind it, when that block is.
         let permanent = !matches!(
             error,
             InvalidTransaction::NonceTooHigh { .. }
+                | InvalidTransaction::NonceTooLow { .. }
                 | InvalidTransaction::LackOfFundForMaxFee { .. }
         );
         Self {

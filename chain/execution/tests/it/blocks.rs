@@ -23,15 +23,15 @@ fn building_leaves_out_what_is_invalid_and_says_what_is_dead() {
     let count = |user: usize| Send::data(user, counter, Bytes::new()).gas(100_000);
     let poor = count(2).value(U256::ONE);
     let candidates = vec![
-        chain.sign_with(&count(1), 0),                    // too old: dead
-        chain.sign_with(&count(1), 2),                    // too early
-        chain.sign_with(&count(1), 1),                    // taken
-        chain.sign_with(&count(1), 2),                    // taken, now that its turn has come
-        chain.sign_with(&poor, 0),                        // cannot pay
-        chain.sign_with(&count(2).gas(20_000), 0),        // less than any needs: dead
-        chain.sign_with(&count(3).gas(GAS_LIMIT), 0),     // fits no more in this block
+        chain.sign_with(&count(1), 0), // used: not dead, or what is built on it would go with it
+        chain.sign_with(&count(1), 2), // too early
+        chain.sign_with(&count(1), 1), // taken
+        chain.sign_with(&count(1), 2), // taken, now that its turn has come
+        chain.sign_with(&poor, 0),     // cannot pay
+        chain.sign_with(&count(2).gas(20_000), 0), // less than any needs: dead
+        chain.sign_with(&count(3).gas(GAS_LIMIT), 0), // fits no more in this block
         chain.sign_with(&count(3).gas(GAS_LIMIT + 1), 0), // fits in none: dead
-        chain.sign_with(&count(4), 0),                    // taken
+        chain.sign_with(&count(4), 0), // taken
     ];
     let input = chain.input(None);
     let (taken, built, dead) = block_on(chain.executor.build(
@@ -47,7 +47,7 @@ fn building_leaves_out_what_is_invalid_and_says_what_is_dead() {
         hashes(&taken),
         [2, 3, 8].map(|index: usize| candidates[index].hash())
     );
-    assert_eq!(dead, [0, 5, 7].map(|index: usize| candidates[index].hash()));
+    assert_eq!(dead, [5, 7].map(|index: usize| candidates[index].hash()));
     let executed = block_on(chain.executor.execute(&chain.state, input.clone(), &taken)).unwrap();
     assert_eq!(executed, built);
     chain.state.apply(&built.changes);
