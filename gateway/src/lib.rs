@@ -16,6 +16,7 @@
 //! webhook/      telling partners what happened
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
+//! metrics       figures for Prometheus
 //! keys, secrets, problem, ids, units, clock
 //! ```
 
@@ -29,6 +30,7 @@ pub mod ids;
 pub mod issuer;
 pub mod journal;
 pub mod keys;
+pub mod metrics;
 pub mod problem;
 pub mod secrets;
 pub mod server;

@@ -1,9 +1,9 @@
 //! What every request passes: a request id, a limit on how many run, a limit on how long.
 
-use super::MAX_REQUEST;
+use super::{App, MAX_REQUEST};
 use crate::ids;
 use crate::problem::{self, Problem};
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,14 @@ use tracing::Instrument;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub async fn guard(State(slots): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+pub async fn guard(
+    State((slots, app)): State<(Arc<Semaphore>, Arc<App>)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    // As the route is written: a path with an id in it would be a figure of its own.
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
     let id = ids::request();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let began = Instant::now();
@@ -35,7 +42,10 @@ pub async fn guard(State(slots): State<Arc<Semaphore>>, request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::debug!(id, %method, path, status = response.status().as_u16(), ms, "answered");
+    let took = began.elapsed();
+    let status = response.status().as_u16();
+    app.machine.metrics.answered(&route, status, took);
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(id, %method, path, status, ms, "answered");
     response
 }

@@ -21,6 +21,7 @@
 //! GET  /v1/webhooks            webhooks:read; PATCH, DELETE, /secret, /test, /replay: webhooks:write
 //! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
 //! POST /v1/events/{id}/resend  webhooks:write
+//! GET  /metrics                books:read
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -35,6 +36,7 @@ mod health;
 mod idempotent;
 mod input;
 mod members;
+mod metrics;
 mod oauth;
 mod programmes;
 mod quotes;
@@ -152,6 +154,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(webhooks::events))
         .routes(routes!(webhooks::event))
         .routes(routes!(webhooks::resend))
+        .routes(routes!(metrics::read))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))
 }
@@ -165,6 +168,7 @@ pub fn specification() -> Specification {
 pub fn router(app: App) -> Router {
     let (router, specification) = routes().split_for_parts();
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
+    let app = Arc::new(app);
     router
         .merge(SwaggerUi::new("/docs").url("/openapi.json", specification))
         .fallback(|| async {
@@ -180,6 +184,9 @@ pub fn router(app: App) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(slots, guard::guard))
-        .with_state(Arc::new(app))
+        .layer(middleware::from_fn_with_state(
+            (slots, Arc::clone(&app)),
+            guard::guard,
+        ))
+        .with_state(app)
 }

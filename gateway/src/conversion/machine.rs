@@ -13,6 +13,7 @@ use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::journal::{self, Kind};
+use crate::metrics::Metrics;
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::Claimant;
@@ -87,6 +88,8 @@ pub struct Machine {
     pub sender: Sender,
     /// Seals personal data.
     pub vault: Vault,
+    /// Counts.
+    pub metrics: Metrics,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
@@ -201,6 +204,7 @@ impl Machine {
             seller: parts.seller,
             sender: parts.sender,
             vault: parts.vault,
+            metrics: Metrics::default(),
             run: crate::ids::run(),
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
@@ -419,6 +423,7 @@ impl Machine {
 
     /// Tells everybody who waits.
     pub(super) fn moved(&self, id: &str, from: State, to: State) {
+        self.metrics.moved(to);
         if to == State::Attention {
             tracing::error!(id, %from, "a conversion needs an operator");
         } else {

@@ -73,9 +73,13 @@ async fn work(machine: &Arc<Machine>, job: Job) {
         }
         Kind::Webhook => {
             let (store, run) = (&machine.store, &machine.run);
-            if let Err(error) = machine.sender.work(store, run, &job).await {
-                tracing::warn!(name = job.name, %error, "a webhook's attempt cannot be noted; it is made again");
-                put_back(machine, &job, &error.to_string()).await;
+            match machine.sender.work(store, run, &job).await {
+                Ok(Some(delivered)) => machine.metrics.attempted(delivered),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(name = job.name, %error, "a webhook's attempt cannot be noted; it is made again");
+                    put_back(machine, &job, &error.to_string()).await;
+                }
             }
         }
     }

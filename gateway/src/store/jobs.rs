@@ -270,6 +270,28 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// How many jobs of each kind wait, and how many of them were due before a moment.
+    pub async fn job_counts(&self, before: i64) -> Result<Vec<(Kind, i64, i64)>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT kind, COUNT(*) AS waiting,
+                 CAST(SUM(CASE WHEN due_at < $1 THEN 1 ELSE 0 END) AS BIGINT) AS late
+             FROM jobs GROUP BY kind",
+        )
+        .bind(before)
+        .fetch_all(self.read())
+        .await?;
+        let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, 0, 0)).collect();
+        for row in rows {
+            let name: String = row.try_get("kind")?;
+            for (kind, waiting, late) in &mut counts {
+                if kind.name() == name {
+                    (*waiting, *late) = (row.try_get("waiting")?, row.try_get("late")?);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
     /// What waits, by when it is due.
     pub async fn waiting_jobs(&self, limit: u32) -> Result<Vec<Waiting>, sqlx::Error> {
         let rows = sqlx::query(

@@ -126,8 +126,13 @@ impl Sender {
         Some(Place(self, endpoint))
     }
 
-    /// Does a job: one attempt.
-    pub async fn work(&self, store: &Store, run: &str, job: &Job) -> Result<(), sqlx::Error> {
+    /// Does a job: one attempt. Whether the endpoint took it, if it was made.
+    pub async fn work(
+        &self,
+        store: &Store,
+        run: &str,
+        job: &Job,
+    ) -> Result<Option<bool>, sqlx::Error> {
         let found = match job.name.split_once(':') {
             Some((event, endpoint)) => store.delivery(event, endpoint).await?,
             None => None,
@@ -135,7 +140,7 @@ impl Sender {
         let Some((delivery, event, endpoint)) =
             found.filter(|(delivery, ..)| delivery.state == "pending")
         else {
-            return forget(store, &job.name).await;
+            return forget(store, &job.name).await.map(|()| None);
         };
         if endpoint.status != "enabled" {
             let attempt = Attempt {
@@ -147,15 +152,17 @@ impl Sender {
             let mut write = store.write().await?;
             webhooks::note_attempt(&mut write, &delivery, &attempt).await?;
             jobs::done(&mut write, JobKind::Webhook, &job.name).await?;
-            return write.commit().await;
+            return write.commit().await.map(|()| None);
         }
         let Some(_place) = self.place(&endpoint.id) else {
             let due = later(now_ms(), CROWDED);
             let kind = JobKind::Webhook;
-            return store.put_job_back(kind, &job.name, run, due, None).await;
+            let back = store.put_job_back(kind, &job.name, run, due, None).await;
+            return back.map(|()| None);
         };
         let answer = self.send(&event, &endpoint).await;
-        self.note(store, run, &delivery, &endpoint, &answer).await
+        self.note(store, run, &delivery, &endpoint, &answer).await?;
+        Ok(Some(answer.error.is_none()))
     }
 
     async fn send(&self, event: &Event, endpoint: &Endpoint) -> Answer {

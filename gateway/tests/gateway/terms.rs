@@ -214,6 +214,26 @@ async fn a_disputed_conversion_gives_the_miles_back_and_keeps_the_points(on: &Da
     assert_eq!(line["issued"]["conversions"], 2, "{statement}");
     assert_eq!(line["issued"]["points"], "2400");
     assert_eq!(line["returned"]["miles"], "100");
+    let metrics = world.client.get(format!("{}/metrics", gateway.url));
+    let metrics = metrics
+        .bearer_auth(crate::support::KEY)
+        .send()
+        .await
+        .unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for line in [
+        "gateway_conversions{state=\"returned\"} 1",
+        "gateway_conversions{state=\"completed\"} 1",
+        "gateway_conversion_moves_total{to=\"debited\"} 2",
+        "gateway_jobs_waiting{kind=\"conversion\"} 0",
+        "gateway_requests_total{route=\"/v1/conversions\",status=\"201\"} 2",
+    ] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+    assert!(!metrics.contains(&conversion), "{metrics}");
+    let closed = world.client.get(format!("{}/metrics", gateway.url));
+    let status = closed.send().await.unwrap().status();
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
     // The other one stands, and a second dispute of the first changes nothing.
     let view = world.until(&gateway, id(&kept), &["completed"]).await;
     assert_eq!(view["reason"], Value::Null);

@@ -1,0 +1,168 @@
+//! Figures for Prometheus, at `GET /metrics`.
+//!
+//! | metric | type | labels |
+//! |---|---|---|
+//! | `gateway_requests_total` | counter | `route`, `status` |
+//! | `gateway_request_seconds` | histogram | `route` |
+//! | `gateway_conversion_moves_total` | counter | `to`: the state moved to, by this replica |
+//! | `gateway_webhook_attempts_total` | counter | `outcome`: `delivered`, `failed` |
+//! | `gateway_conversions` | gauge | `state`: rows in the database, at the scrape |
+//! | `gateway_jobs_waiting`, `gateway_jobs_overdue` | gauge | `kind`; overdue: due for over a minute |
+//!
+//! No label holds anything of a partner or a member.
+
+use crate::clock::now_ms;
+use crate::conversion::state::State;
+use crate::store::Store;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::time::Duration;
+
+/// Seconds; the last two are for conversions that wait for the chain.
+const BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0,
+];
+/// A job that has been due for so long is overdue.
+const OVERDUE_MS: i64 = 60_000;
+
+macro_rules! labels {
+    ($($name:ident { $($field:ident),* })*) => {
+        $(
+            #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+            struct $name { $($field: String,)* }
+        )*
+    };
+}
+
+labels! {
+    RouteStatus { route, status }
+    Route { route }
+    To { to }
+    Outcome { outcome }
+    InState { state }
+    OfKind { kind }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RouteStatus, Counter>,
+    seconds: Family<Route, Histogram, fn() -> Histogram>,
+    moves: Family<To, Counter>,
+    attempts: Family<Outcome, Counter>,
+    conversions: Family<InState, Gauge>,
+    waiting: Family<OfKind, Gauge>,
+    overdue: Family<OfKind, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let seconds: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("gateway"),
+            requests: Family::default(),
+            seconds: Family::new_with_constructor(seconds),
+            moves: Family::default(),
+            attempts: Family::default(),
+            conversions: Family::default(),
+            waiting: Family::default(),
+            overdue: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register("requests", "Answers given", metrics.requests.clone());
+        registry.register(
+            "request_seconds",
+            "Time until the answer",
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "conversion_moves",
+            "Moves to a state, by this replica",
+            metrics.moves.clone(),
+        );
+        registry.register(
+            "webhook_attempts",
+            "Attempts to tell an endpoint",
+            metrics.attempts.clone(),
+        );
+        registry.register(
+            "conversions",
+            "Conversions in a state",
+            metrics.conversions.clone(),
+        );
+        registry.register("jobs_waiting", "Jobs not done yet", metrics.waiting.clone());
+        registry.register(
+            "jobs_overdue",
+            "Jobs due for over a minute",
+            metrics.overdue.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A request was answered.
+    pub fn answered(&self, route: &str, status: u16, took: Duration) {
+        let labels = RouteStatus {
+            route: route.to_owned(),
+            status: status.to_string(),
+        };
+        self.requests.get_or_create(&labels).inc();
+        let labels = Route {
+            route: route.to_owned(),
+        };
+        self.seconds
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
+    }
+
+    /// A conversion moved.
+    pub fn moved(&self, to: State) {
+        let labels = To {
+            to: to.name().to_owned(),
+        };
+        self.moves.get_or_create(&labels).inc();
+    }
+
+    /// An endpoint was told, or not.
+    pub fn attempted(&self, delivered: bool) {
+        let outcome = if delivered { "delivered" } else { "failed" };
+        let labels = Outcome {
+            outcome: outcome.to_owned(),
+        };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// All figures as text, those of the database as of now.
+    pub async fn text(&self, store: &Store) -> Result<String, sqlx::Error> {
+        let counts = store.counts().await?;
+        for state in State::ALL {
+            let many = counts
+                .iter()
+                .find(|(found, _)| *found == state)
+                .map_or(0, |(_, many)| *many);
+            let labels = InState {
+                state: state.name().to_owned(),
+            };
+            let many = i64::try_from(many).unwrap_or(i64::MAX);
+            self.conversions.get_or_create(&labels).set(many);
+        }
+        let overdue = now_ms().saturating_sub(OVERDUE_MS);
+        for (kind, waiting, late) in store.job_counts(overdue).await? {
+            let labels = OfKind {
+                kind: kind.name().to_owned(),
+            };
+            self.waiting.get_or_create(&labels).set(waiting);
+            self.overdue.get_or_create(&labels).set(late);
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+        Ok(text)
+    }
+}
