@@ -5,6 +5,7 @@
 //! | [`FACTORY`] | makes pools of two tokens |
 //! | [`POOL`] | the pool of MVP (token 0) and MVC (token 1) |
 //! | [`ORACLE`] | what an MVC is worth in MVP: the platform's price |
+//! | [`ROUTER`] | swaps what comes over the bridge, and sends over the bridge what was swapped |
 //!
 //! `docs/swap.md` explains them. Code and interfaces are made from `artifacts/*.json`, which
 //! `contracts/tools/artifacts` writes from `contracts/src/exchange`.
@@ -25,6 +26,8 @@ pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101"
 pub const POOL: Address = address!("4d56000000000000000000000000000000000102");
 /// The platform's price.
 pub const ORACLE: Address = address!("4d56000000000000000000000000000000000103");
+/// Swaps across chains.
+pub const ROUTER: Address = address!("4d56000000000000000000000000000000000104");
 
 /// Where a pool keeps the addresses of its two tokens.
 const TOKEN_SLOTS: [u64; 2] = [5, 6];
