@@ -88,14 +88,14 @@ pub fn contracts() -> Vec<Contract> {
 }
 
 /// Frees the pool from the points' own transfer fee: its trades pay the pool's, and it could not pay
-/// out exactly what it books otherwise. An exemption that is there already is made whole.
+/// out exactly what it books otherwise. What the router is given goes on to the pool or comes from it,
+/// so giving it is free, too. An exemption that is there already is made whole.
 pub fn exempt(points: &mut PointsRules) {
     let exempt = &mut points.fee.exempt;
-    exempt.retain(|one| one.address != POOL);
-    exempt.push(Exempt {
-        address: POOL,
-        class: ExemptClass::Both,
-    });
+    for (address, class) in [(POOL, ExemptClass::Both), (ROUTER, ExemptClass::Receiver)] {
+        exempt.retain(|one| one.address != address);
+        exempt.push(Exempt { address, class });
+    }
 }
 
 /// Puts the pool on the list of those who earn no quarterly rewards: its coin is the traders', not its
@@ -130,8 +130,8 @@ mod tests {
         });
         exempt(&mut rules);
         exempt(&mut rules);
-        assert_eq!(rules.fee.exempt.len(), 1);
-        assert_eq!(rules.fee.exempt[0].class, ExemptClass::Both);
+        let classes: Vec<_> = rules.fee.exempt.iter().map(|one| one.class).collect();
+        assert_eq!(classes, [ExemptClass::Both, ExemptClass::Receiver]);
         assert_eq!(rules.check(), Ok(()));
     }
 

@@ -197,6 +197,7 @@ mod tests {
         PacketRow {
             sequence: 7,
             place: 6,
+            kind: "transfer",
             commitment: B256::ZERO,
             state: RowState::Waiting,
             outcome: 0,
