@@ -333,7 +333,8 @@ impl Protocol {
                 world.left[way.index()] -= 1;
                 let swaps = self.swaps && way == Way::ToNative;
                 let side = world.side(way);
-                side.sent.push(if swaps { Kind::Swap } else { Kind::Transfer });
+                side.sent
+                    .push(if swaps { Kind::Swap } else { Kind::Transfer });
                 side.stock += World::stock_for_sending(way);
             }
             Step::TimeOnNative => world.native.time += 1,

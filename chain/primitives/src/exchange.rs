@@ -18,7 +18,7 @@ use crate::{
 };
 use alloy::primitives::{Address, B256, Bytes, U256, address};
 
-pub use abi::{Oracle, Pool, PoolFactory};
+pub use abi::{Oracle, Pool, PoolFactory, SwapRouter};
 
 /// Makes pools.
 pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101");
@@ -42,6 +42,7 @@ mod abi {
     pub use factory::PoolFactory;
     pub use oracle::Oracle;
     pub use pool::Pool;
+    pub use router::SwapRouter;
 
     // Errors that two contracts share appear in each one's ABI.
     mod factory {
@@ -65,6 +66,13 @@ mod abi {
             "artifacts/Pool.json"
         );
     }
+    mod router {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            SwapRouter,
+            "artifacts/SwapRouter.json"
+        );
+    }
 }
 
 /// What a genesis file places for the exchange.
@@ -84,6 +92,7 @@ pub fn contracts() -> Vec<Contract> {
         place(FACTORY, &PoolFactory::DEPLOYED_BYTECODE),
         pool,
         place(ORACLE, &Oracle::DEPLOYED_BYTECODE),
+        place(ROUTER, &SwapRouter::DEPLOYED_BYTECODE),
     ]
 }
 
@@ -115,7 +124,7 @@ mod tests {
     fn the_exchange_can_be_placed() {
         let contracts = contracts();
         assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
-        assert_eq!(contracts.len(), 3);
+        assert_eq!(contracts.len(), 4);
         let pool = contracts.iter().find(|one| one.address == POOL).unwrap();
         let words: Vec<_> = pool.storage.values().copied().collect();
         assert_eq!(words, [POINTS.into_word(), COIN.into_word()]);

@@ -98,7 +98,8 @@ fn deliver(world: &World, input: &Bytes) -> Result<(Bridge, usize), String> {
 
 /// The bridge opens what is swapped for nobody but the router.
 fn check_target(waiting: &Waiting) -> Result<(), String> {
-    let call = IBridge::deliverCall::abi_decode(&waiting.input).map_err(|error| error.to_string())?;
+    let call =
+        IBridge::deliverCall::abi_decode(&waiting.input).map_err(|error| error.to_string())?;
     let is_swap = |item: &IBridge::StorageItem| item.packet.get(1) == Some(&4);
     let wanted = if call.items.iter().any(is_swap) {
         ROUTER
@@ -128,8 +129,8 @@ pub fn block(world: &mut World, _now_s: u64) {
     }) {
         let waiting = pool.remove(at);
         assert_eq!(waiting.chain_id, Some(NATIVE), "signed for another chain");
-        let outcome = deliver(world, &waiting.input)
-            .and_then(|done| check_target(&waiting).map(|()| done));
+        let outcome =
+            deliver(world, &waiting.input).and_then(|done| check_target(&waiting).map(|()| done));
         let success = outcome.is_ok();
         if let Ok((bridge, items)) = outcome {
             world.native.bridge = bridge;

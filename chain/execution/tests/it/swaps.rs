@@ -174,10 +174,7 @@ fn coin_from_ethereum_arrives_as_points_and_points_as_coin() {
     let told = find::<SwapRouter::Swapped>(&output, ROUTER);
     assert_eq!(told.len(), 1);
     assert_eq!((told[0].sequence, told[0].receiver), (first, SOMEBODY));
-    assert_eq!(
-        (told[0].amountIn, told[0].amountOut),
-        (coins(10), expected)
-    );
+    assert_eq!((told[0].amountIn, told[0].amountOut), (coins(10), expected));
     // The pool has the coin; nobody was asked for the points' transfer fee.
     assert_eq!(chain.points(super::support::TREASURY), U256::ZERO);
 
@@ -216,15 +213,27 @@ fn a_price_that_moved_sends_the_packet_home_whole() {
         )
     };
     // One that does not go stands in the way of none beside it.
-    let all = [ask(too_much), ask(expected), ask(U256::MAX), ask(U256::ZERO)];
+    let all = [
+        ask(too_much),
+        ask(expected),
+        ask(U256::MAX),
+        ask(U256::ZERO),
+    ];
     let plain = ethereum.send(coin_token(), SOMEBODY, 77, deadline);
     let snapshot = ethereum.snapshot();
     let [refused, done, greedy, modest] = all;
-    let output = route(&mut chain, &snapshot, &[refused, done, plain, greedy, modest]);
+    let output = route(
+        &mut chain,
+        &snapshot,
+        &[refused, done, plain, greedy, modest],
+    );
     assert_eq!(all.map(|one| receipt(&chain, one)), [2, 1, 2, 1]);
     assert_eq!(receipt(&chain, plain), 1);
     assert_eq!(chain.account(SOMEBODY).balance, U256::from(77));
-    assert_eq!(totals(&chain, COIN).received, coins(20_000_010) + U256::from(77));
+    assert_eq!(
+        totals(&chain, COIN).received,
+        coins(20_000_010) + U256::from(77)
+    );
     let told = find::<SwapRouter::SwapRefused>(&output, ROUTER);
     assert_eq!(told.len(), 2);
     assert_eq!(told[0].sequence, refused);
@@ -252,7 +261,14 @@ fn what_cannot_be_swapped_goes_home_whoever_brings_it() {
         let deadline = chain.now + HOUR;
         let token = coin_token();
         let mut ask = |receiver, deadline| {
-            swap(&mut ethereum, token, COIN_UNIT, receiver, deadline, U256::ONE)
+            swap(
+                &mut ethereum,
+                token,
+                COIN_UNIT,
+                receiver,
+                deadline,
+                U256::ONE,
+            )
         };
         let all = [
             ask(SOMEBODY, chain.now - 1),
@@ -388,7 +404,14 @@ fn limits_count_swaps_and_large_ones_wait_for_the_router() {
     let deadline = chain.now + 600;
     let mut ask = |amount: u64, least| {
         let amount = amount * COIN_UNIT;
-        swap(&mut ethereum, coin_token(), amount, SOMEBODY, deadline, least)
+        swap(
+            &mut ethereum,
+            coin_token(),
+            amount,
+            SOMEBODY,
+            deadline,
+            least,
+        )
     };
     let [small, refused] = [ask(1, U256::ONE), ask(1, U256::MAX)];
     let [large, over] = [ask(6, U256::ONE), ask(2, U256::ONE)];
@@ -468,87 +491,106 @@ fn a_held_swap_may_be_stopped_or_released_at_a_price_that_moved() {
     let _ = GOVERNOR;
 }
 
-/// A receiver that is a contract runs when coin arrives. Whatever it does, its packet has one end, and
-/// the packets beside it have theirs.
+/// The modules move coin by their books and call nobody: a receiver that is a contract never runs, so it
+/// can neither hold up a delivery nor act within one.
 #[test]
-fn a_hostile_receiver_harms_nobody_but_itself() {
-    let hostile = Address::repeat_byte(0x68);
-    let heir = format!("73{}ff", alloy::primitives::hex::encode(ROUTER));
-    let give_points = {
-        let call = IPoints::transferCall {
-            to: ROUTER,
-            amount: U256::ONE,
-        }
-        .abi_encode();
-        calls(&[(POINTS, call)])
+fn a_receiver_that_is_a_contract_receives_and_never_runs() {
+    let (mut chain, mut ethereum) = world();
+    let deadline = chain.now + HOUR;
+    let give = IPoints::transferCall {
+        to: ROUTER,
+        amount: U256::ONE,
     };
-    // Code, and what becomes of the swap.
-    let cases: [(&str, Vec<u8>, u8); 5] = [
-        ("burns all gas", vec![0x5b, 0x60, 0x00, 0x56], 2),
-        ("reverts", vec![0x60, 0x00, 0x80, 0xfd], 2),
-        ("halts", vec![0xfe], 2),
-        ("gives the router points", give_points, 2),
-        (
-            "gives the router its coin",
-            alloy::primitives::hex::decode(heir).unwrap(),
-            1,
-        ),
+    let codes = [
+        // Burns all gas, reverts, halts, gives the router points.
+        vec![0x5b, 0x60, 0x00, 0x56],
+        vec![0x60, 0x00, 0x80, 0xfd],
+        vec![0xfe],
+        calls(&[(POINTS, give.abi_encode())]),
     ];
-    for (what, code, outcome) in cases {
-        let (mut chain, mut ethereum) = world();
-        place(&mut chain, hostile, code);
+    let mut all = Vec::new();
+    for (code, byte) in codes.into_iter().zip(0x68..) {
+        let receiver = Address::repeat_byte(byte);
+        place(&mut chain, receiver, code);
         let give = IPoints::transferCall {
-            to: hostile,
+            to: receiver,
             amount: points(1),
         };
         chain.send(Send::call(PROVIDER, POINTS, &give));
-        let deadline = chain.now + HOUR;
-        let mut ask = |receiver| {
-            let amount = points(100).to();
-            swap(
-                &mut ethereum,
-                points_token(),
-                amount,
-                receiver,
-                deadline,
-                U256::ONE,
-            )
-        };
-        let [before, bad, after] = [SOMEBODY, hostile, SOMEBODY].map(&mut ask);
-        let snapshot = ethereum.snapshot();
-        let call = through_router(&snapshot, &[before, bad, after]);
-        let output = chain.block_with(&[call], Some(snapshot.checkpoint()));
-        assert!(output.receipts[0].success, "{what}");
-        let ends = [before, bad, after].map(|one| receipt(&chain, one));
-        assert_eq!(ends, [1, outcome, 1], "{what}");
-        check_books(&chain);
-        assert_eq!(chain.points(ROUTER), U256::ZERO, "{what}");
-        if outcome == 2 {
-            went_home(&mut ethereum, &snapshot, &output.packets[0], bad);
-            assert_eq!(chain.points(hostile), points(1), "{what}");
-            assert_eq!(chain.account(hostile).balance, U256::ZERO, "{what}");
-        } else {
-            // What it wasted is the router's, which never notices.
-            assert!(chain.account(ROUTER).balance > U256::ZERO);
-            let more = ask_again(&mut ethereum, deadline);
-            let snapshot = ethereum.snapshot();
-            let call = through_router(&snapshot, &[more]);
-            let output = chain.block_with(&[call], Some(snapshot.checkpoint()));
-            assert!(output.receipts[0].success);
-            assert_eq!(receipt(&chain, more), 1);
+        for (token, amount) in [
+            (points_token(), points(100).to()),
+            (coin_token(), COIN_UNIT),
+        ] {
+            let one = swap(&mut ethereum, token, amount, receiver, deadline, U256::ONE);
+            all.push((one, receiver));
         }
+    }
+    let snapshot = ethereum.snapshot();
+    let sequences: Vec<u64> = all.iter().map(|(one, _)| *one).collect();
+    route(&mut chain, &snapshot, &sequences);
+    for (one, receiver) in all {
+        assert_eq!(receipt(&chain, one), 1);
+        assert!(chain.points(receiver) > points(1));
+        assert!(chain.account(receiver).balance > U256::ZERO);
+        assert_eq!(chain.slot(receiver, U256::ZERO), U256::ZERO);
     }
 }
 
-fn ask_again(ethereum: &mut Ethereum, deadline: u64) -> u64 {
-    swap(
-        ethereum,
+/// What somebody gives the router unasked stays there, and changes nothing.
+#[test]
+fn a_gift_to_the_router_changes_nothing() {
+    let (mut chain, mut ethereum) = world();
+    let deadline = chain.now + HOUR;
+    let gift = IPoints::transferCall {
+        to: ROUTER,
+        amount: points(3),
+    };
+    chain.send(Send::call(PROVIDER, POINTS, &gift));
+    let gift = ICoin::transferCall {
+        to: ROUTER,
+        amount: coins(2),
+    };
+    chain.send(Send::call(PROVIDER, COIN, &gift));
+    let mut ask =
+        |token, amount, least| swap(&mut ethereum, token, amount, SOMEBODY, deadline, least);
+    let all = [
+        ask(coin_token(), COIN_UNIT, U256::ONE),
+        ask(points_token(), 5_000_000, U256::ONE),
+        ask(coin_token(), COIN_UNIT, U256::MAX),
+        ask(points_token(), 5_000_000, U256::MAX),
+    ];
+    let snapshot = ethereum.snapshot();
+    let call = through_router(&snapshot, &all);
+    let output = chain.block_with(&[call], Some(snapshot.checkpoint()));
+    assert!(output.receipts[0].success);
+    assert_eq!(all.map(|one| receipt(&chain, one)), [1, 1, 2, 2]);
+    check_books(&chain);
+    assert_eq!(chain.points(ROUTER), points(3));
+    assert_eq!(chain.account(ROUTER).balance, coins(2));
+}
+
+/// Nobody makes a swap fail by too little gas: then the delivery fails, and nothing is decided.
+#[test]
+fn too_little_gas_decides_nothing() {
+    let (mut chain, mut ethereum) = world();
+    let one = swap(
+        &mut ethereum,
         coin_token(),
         COIN_UNIT,
         SOMEBODY,
-        deadline,
+        chain.now + HOUR,
         U256::ONE,
-    )
+    );
+    let snapshot = ethereum.snapshot();
+    chain.block_with(&[], Some(snapshot.checkpoint()));
+    let mut decided = false;
+    for gas in (100_000..1_600_000).step_by(50_000) {
+        let output = chain.block(&[through_router(&snapshot, &[one]).gas(gas)]);
+        decided |= output.receipts[0].success;
+        assert_eq!(receipt(&chain, one), u8::from(decided), "{gas}");
+    }
+    assert!(decided);
+    check(&chain);
 }
 
 /// Code that makes these calls, one after another, and stores at slot n whether the n-th succeeded.
@@ -557,7 +599,9 @@ fn calls(calls: &[(Address, Vec<u8>)]) -> Vec<u8> {
     let mut head = Vec::new();
     let mut data = Vec::new();
     for (at, (to, input)) in calls.iter().enumerate() {
-        let offset = u16::try_from(head_length + data.len()).unwrap().to_be_bytes();
+        let offset = u16::try_from(head_length + data.len())
+            .unwrap()
+            .to_be_bytes();
         let length = u16::try_from(input.len()).unwrap().to_be_bytes();
         // CODECOPY(0, offset, length)
         head.extend([0x61, length[0], length[1], 0x61, offset[0], offset[1]]);
@@ -573,44 +617,6 @@ fn calls(calls: &[(Address, Vec<u8>)]) -> Vec<u8> {
     assert_eq!(head.len() + 1, head_length);
     head.push(0x00);
     [head, data].concat()
-}
-
-#[test]
-fn a_receiver_that_delivers_from_within_finds_its_packet_taken() {
-    let (mut chain, mut ethereum) = world();
-    let inside = Address::repeat_byte(0x69);
-    let deadline = chain.now + HOUR;
-    let one = swap(
-        &mut ethereum,
-        points_token(),
-        points(100).to(),
-        inside,
-        deadline,
-        U256::ONE,
-    );
-    let plain = ethereum.send(coin_token(), SOMEBODY, 7, deadline);
-    let snapshot = ethereum.snapshot();
-    // 131,072 gas each: the router again; the bridge with the very packet; a settling of its own.
-    let code = calls(&[
-        (ROUTER, snapshot.deliver(&[one]).abi_encode()),
-        (BRIDGE, snapshot.deliver(&[one]).abi_encode()),
-        (
-            BRIDGE,
-            IBridge::settleCall {
-                sequence: one,
-                done: true,
-            }
-            .abi_encode(),
-        ),
-    ]);
-    place(&mut chain, inside, code);
-    route(&mut chain, &snapshot, &[one, plain]);
-    assert_eq!([one, plain].map(|one| receipt(&chain, one)), [1, 1]);
-    assert_eq!(chain.slot(inside, U256::ZERO), U256::ZERO);
-    // Open: to the bridge it is like one that is settled, nothing happens.
-    assert_eq!(chain.slot(inside, U256::from(1)), U256::ONE);
-    assert_eq!(chain.slot(inside, U256::from(2)), U256::ZERO);
-    assert!(chain.account(inside).balance > U256::ZERO);
 }
 
 /// A chain whose router does what its calldata says.
@@ -632,14 +638,7 @@ fn a_bad_router_can_neither_keep_nor_leave_anything() {
     let deadline = chain.now + HOUR;
     let all = [coin_token(), coin_token(), points_token()].map(|token| {
         let amount = COIN_UNIT / 1_000_000_000_000;
-        swap(
-            &mut ethereum,
-            token,
-            amount,
-            SOMEBODY,
-            deadline,
-            U256::ONE,
-        )
+        swap(&mut ethereum, token, amount, SOMEBODY, deadline, U256::ONE)
     });
     let snapshot = ethereum.snapshot();
     chain.block_with(&[], Some(snapshot.checkpoint()));
@@ -708,7 +707,9 @@ fn open_packets_are_listed_and_counted_while_they_are_open() {
     let mut code = calls(&[(BRIDGE, IBridge::openedCall {}.abi_encode())]);
     // Instead of stopping: RETURNDATACOPY and store its hash at slot 7.
     let stop = 45;
-    let tail = [0x3d, 0x5f, 0x5f, 0x3e, 0x3d, 0x5f, 0x20, 0x60, 0x07, 0x55, 0x00];
+    let tail = [
+        0x3d, 0x5f, 0x5f, 0x3e, 0x3d, 0x5f, 0x20, 0x60, 0x07, 0x55, 0x00,
+    ];
     assert_eq!(code[stop], 0);
     let data = code.split_off(stop + 1);
     code.pop();
@@ -744,7 +745,10 @@ fn open_packets_are_listed_and_counted_while_they_are_open() {
     place(&mut chain, ROUTER, peek.code.to_vec());
     let output = chain.block(&[Send::data(RELAYER, ROUTER, vec![])]);
     assert!(output.receipts[0].success);
-    assert_eq!(chain.slot(reader, U256::from(7)), U256::from_be_bytes(hash.0));
+    assert_eq!(
+        chain.slot(reader, U256::from(7)),
+        U256::from_be_bytes(hash.0)
+    );
     assert_eq!(receipt(&chain, one), 2);
 }
 
@@ -829,9 +833,8 @@ fn what_leaves_is_swapped_first_and_refunded_to_its_sender() {
             packetDeadline: deadline,
         };
         let value = if token == COIN { amount } else { U256::ZERO };
-        let send = |call: &SwapRouter::swapAndSendCall| {
-            Send::call(TRADER, ROUTER, call).value(value)
-        };
+        let send =
+            |call: &SwapRouter::swapAndSendCall| Send::call(TRADER, ROUTER, call).value(value);
         let greedy = chain.try_call(&send(&call));
         assert!(!greedy.is_success());
         call.leastOut = expected;
@@ -882,7 +885,15 @@ fn nobody_is_named_as_sender_who_could_not_be_refunded() {
         deadline: chain.now + HOUR,
         sender,
     };
-    let nobodies = [Address::ZERO, POINTS, COIN, BRIDGE, STAKING, REWARDS, ROUTER];
+    let nobodies = [
+        Address::ZERO,
+        POINTS,
+        COIN,
+        BRIDGE,
+        STAKING,
+        REWARDS,
+        ROUTER,
+    ];
     let calls = nobodies.map(call);
     let good = call(SOMEBODY);
     for bad in calls {
@@ -907,7 +918,9 @@ enum Step {
         lifetime: u64,
     },
     /// Without an action.
-    Plain { amount: u64 },
+    Plain {
+        amount: u64,
+    },
     /// From here, swapped first.
     Out {
         coin: bool,
@@ -915,10 +928,20 @@ enum Step {
         lifetime: u64,
     },
     /// Somebody trades, and the price moves.
-    Trade { coin: bool, amount: u64 },
-    ToEthereum { from: usize },
-    ToNative { from: u64 },
-    Wait { native: bool, seconds: u64 },
+    Trade {
+        coin: bool,
+        amount: u64,
+    },
+    ToEthereum {
+        from: usize,
+    },
+    ToNative {
+        from: u64,
+    },
+    Wait {
+        native: bool,
+        seconds: u64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -1001,19 +1024,11 @@ impl World {
                 let now = quote(&self.chain, here, U256::from(amount));
                 let least = now * U256::from(percent) / U256::from(100);
                 let deadline = self.chain.now + lifetime;
-                swap(
-                    &mut self.ethereum,
-                    token,
-                    amount,
-                    SOMEBODY,
-                    deadline,
-                    least,
-                );
+                swap(&mut self.ethereum, token, amount, SOMEBODY, deadline, least);
             }
             Step::Plain { amount } => {
                 let deadline = self.chain.now + 30;
-                self.ethereum
-                    .send(coin_token(), SOMEBODY, amount, deadline);
+                self.ethereum.send(coin_token(), SOMEBODY, amount, deadline);
             }
             Step::Out {
                 coin,
@@ -1045,7 +1060,8 @@ impl World {
                     deadline: U256::MAX,
                 };
                 let value = if coin { U256::from(amount) } else { U256::ZERO };
-                self.chain.send(Send::call(TRADER, POOL, &call).value(value));
+                self.chain
+                    .send(Send::call(TRADER, POOL, &call).value(value));
             }
             Step::ToEthereum { from } => {
                 let first = self.to_ethereum.saturating_sub(from);
