@@ -60,7 +60,11 @@ async fn fill_pool(chains: &Chains, member: Address) {
         (POINTS, U256::ZERO, allow.abi_encode()),
         (POOL, coins.units(), provide.abi_encode()),
     ] {
-        chains.native.execute(to, value, input.into()).await.unwrap();
+        chains
+            .native
+            .execute(to, value, input.into())
+            .await
+            .unwrap();
     }
 }
 
@@ -74,7 +78,12 @@ async fn held(chains: &Chains, member: Address) -> [U256; 4] {
         (Chain::Ethereum, Token::Mvc),
     ];
     for (slot, (chain, token)) in all.iter_mut().zip(places) {
-        *slot = chains.on(chain).balance(member, token).await.unwrap().units();
+        *slot = chains
+            .on(chain)
+            .balance(member, token)
+            .await
+            .unwrap()
+            .units();
     }
     all
 }
@@ -173,7 +182,10 @@ async fn one_action_swaps_from_chain_to_chain() {
     // What is given pays no fee of the points' beside; allowing the router to take it costs its gas.
     let spent = before[0] - after[0];
     let given = amount(Token::Mvp, "100").units();
-    assert!(spent >= given && spent < given + given / U256::from(100), "{spent}");
+    assert!(
+        spent >= given && spent < given + given / U256::from(100),
+        "{spent}"
+    );
     check_books(&chains).await;
 
     // All three are in the account's history.
