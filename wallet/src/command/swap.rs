@@ -154,11 +154,11 @@ async fn across(options: &Options, arguments: &Arguments, wish: Wish) -> Result<
     };
     let (from, to) = (Chain::from(arguments.from), Chain::from(arguments.to));
     if arguments.quote {
-        let (client, _) = Client::native(options.native_rpc()?, None).await?;
+        let (client, _) = Client::native(options.native.url()?, None).await?;
         let quote = client.quote(wish, arguments.slippage_bp).await?;
         return Ok(Answer::facts(lines(&quote), json!(quote)));
     }
-    let signer = options.key()?;
+    let signer = options.key.signer()?;
     let receiver = arguments.receiver.unwrap_or(signer.address());
     let asks = options.consent()?.is_some();
     let chains = options.chains(Some(signer)).await?;
