@@ -7,7 +7,7 @@
 //! | offered | what it is | |
 //! |---|---|---|
 //! | the base fee or more | anything | paid with coin |
-//! | less | a delivery over the bridge, or the release of a transfer that waited | pays what it offers, if it admits a packet; otherwise no block may hold it |
+//! | less | a delivery over the bridge, or the release of a transfer that waited, at the bridge or through the router | pays what it offers, if it admits a packet; otherwise no block may hold it |
 //! | less | anything else | no block may hold it |
 //!
 //! So a relayer needs no coin, and what it does for nothing is bounded: each packet is admitted once,

@@ -7,7 +7,7 @@ use crate::{
     executor::BlockInput,
     modules::{
         self, Config,
-        bridge::checkpoint,
+        bridge::{checkpoint, left_open},
         host::Fault,
         ledger::{Books, Scratch, Written},
         slot::Slot,
@@ -115,6 +115,19 @@ impl From<direct::Done> for Executed {
             },
         }
     }
+}
+
+/// A transaction that leaves a packet open is none. The router settles what it opens, so this never
+/// happens while its code is what the genesis file should have placed.
+fn closed(done: ResultAndState) -> Result<ResultAndState, Refusal> {
+    if left_open(&done.state) {
+        return Err(Refusal {
+            reason: "it leaves a packet of the bridge open; the router must settle what it opens"
+                .into(),
+            permanent: true,
+        });
+    }
+    Ok(done)
 }
 
 pub(crate) struct Session<'a, R> {
@@ -265,7 +278,7 @@ impl<'a, R: StateReader> Session<'a, R> {
             let result =
                 poll_fn(|context| Poll::Ready(self.attempt(transaction.clone(), context))).await;
             if self.cache.is_complete() {
-                return Ok(result);
+                return Ok(result.and_then(closed));
             }
             self.cache.fetch(self.reader).await?;
         }
@@ -297,6 +310,9 @@ impl<'a, R: StateReader> Session<'a, R> {
                     Ok(())
                 }
                 Err(Fault::Revert(reason)) => Err(BlockError::Invalid(reason)),
+                Err(Fault::Typed(_)) => {
+                    Err(BlockError::Fatal("the chain's own work was refused".into()))
+                }
                 Err(Fault::Fatal(reason)) => Err(BlockError::Fatal(reason)),
                 // Nothing is charged here.
                 Err(Fault::OutOfGas) => Err(BlockError::Fatal("out of gas".into())),

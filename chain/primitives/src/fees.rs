@@ -6,6 +6,7 @@
 use crate::{
     abi::{IBridge, IValves},
     address::{BRIDGE, POINTS},
+    exchange::ROUTER,
     genesis::{BASIS_POINTS, GenesisError},
 };
 use alloy::{primitives::Address, sol_types::SolCall as _};
@@ -21,7 +22,8 @@ pub enum Carried {
     Points,
     /// Points sent over the bridge: the same.
     Send,
-    /// A delivery over the bridge, or the release of one that waited: free if it admits a packet.
+    /// A delivery over the bridge, or the release of one that waited, at the bridge itself or through
+    /// the router: free if it admits a packet.
     Delivery,
 }
 
@@ -30,10 +32,12 @@ impl Carried {
     pub fn of(to: Address, input: &[u8]) -> Option<Self> {
         match to {
             POINTS => Some(Self::Points),
-            BRIDGE => match input.split_first_chunk()? {
+            // The router has the same two functions.
+            BRIDGE | ROUTER => match input.split_first_chunk()? {
                 (&IBridge::deliverCall::SELECTOR | &IValves::releaseCall::SELECTOR, _) => {
                     Some(Self::Delivery)
                 }
+                _ if to == ROUTER => None,
                 (&IBridge::sendCall::SELECTOR, rest) => {
                     let (token, _) = rest.split_first_chunk::<32>()?;
                     (*token == POINTS.into_word().0).then_some(Self::Send)

@@ -127,10 +127,14 @@ impl Client {
         Ok(())
     }
 
-    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
-    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
+    /// Lets the bridge or the router take tokens, as far as it may not yet.
+    pub(super) async fn approve(
+        &self,
+        token: Address,
+        spender: Address,
+        amount: U256,
+    ) -> Result<(), ClientError> {
         let owner = self.signer()?.address();
-        let spender = self.bridge;
         let allowance = ICoin::allowanceCall { owner, spender };
         if self.endpoint.view(token, &allowance).await? >= amount {
             return Ok(());

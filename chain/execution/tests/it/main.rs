@@ -26,4 +26,5 @@ mod rotation;
 mod signatures;
 mod staking;
 mod support;
+mod swaps;
 mod valves;
