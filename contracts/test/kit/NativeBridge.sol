@@ -51,13 +51,13 @@ contract BridgeModel {
     mapping(uint64 sequence => uint8) public receipt;
     mapping(bytes32 commitment => bool) private _announced;
     mapping(uint64 sequence => uint256) private _heldUntil;
-    /// @notice Units that have come in and out of flight, by token: received, and sent less refunded.
+    /// @notice What has come in, by token.
     mapping(address token => uint256) public received;
-    mapping(address token => uint256) public sentOut;
     INativeBridge.Opened[] private _opened;
     /// @dev What the router had before anything was opened, by token.
     mapping(address token => uint256) private _before;
     mapping(uint64 sequence => bytes) private _packets;
+    mapping(uint64 sequence => bool) public refunded;
     /// @dev Packets that expired here, in order: what goes home.
     bytes[] private _expired;
     Sent[] private _sent;
@@ -94,6 +94,14 @@ contract BridgeModel {
         uint64 sequence = _sequence(packet);
         require(_heldUntil[sequence] != 0 && _announced[keccak256(packet)], "not held");
         _deliver(packet);
+    }
+
+    /// @dev News that what left from here expired over there.
+    function refund(uint64 sequence) external {
+        require(!refunded[sequence], "refunded");
+        refunded[sequence] = true;
+        Sent storage back = _sent[sequence - 1];
+        _move(back.token, address(this), back.sender, back.amount);
     }
 
     function opened() external view returns (INativeBridge.Opened[] memory) {
@@ -134,7 +142,6 @@ contract BridgeModel {
         require(sender != address(0) && sender != Native.ROUTER, "no such sender");
         require(msg.value == (token == Native.COIN ? amount : 0), "another value");
         if (token == Native.POINTS) POINTS.carry(msg.sender, address(this), amount);
-        sentOut[token] += amount;
         _sent.push(Sent(token, receiver, amount, deadline, sender));
         return uint64(_sent.length);
     }
