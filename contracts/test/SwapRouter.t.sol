@@ -179,6 +179,28 @@ contract SwapRouterTest is RouterWorld {
         assertRouterEmpty(0, 0);
     }
 
+    /// @dev However much the deliverer gives, each swap has the same.
+    function test_eachSwapHasTheSameGas() public {
+        HostileReceiver hostile = _hostile();
+        bytes memory call = delivery(one(swapHere(Native.POINTS, address(hostile), POINT, 1, SOON)));
+        uint256 same;
+        uint256 count;
+        for (uint256 gas_ = 300_000; gas_ < 6_000_000; gas_ += 97_531) {
+            uint256 snapshot = vm.snapshotState();
+            (bool done,) = Native.ROUTER.call{gas: gas_}(call);
+            uint256 found = hostile.gas();
+            assert(vm.revertToState(snapshot));
+            if (!done) {
+                vm.assertTrue(count == 0, "once enough, always enough");
+                continue;
+            }
+            ++count;
+            same = count == 1 ? found : same;
+            vm.assertEq(found, same, "what the receiver was left with");
+        }
+        vm.assertTrue(count > 40 && same > 300_000 && same < ROUTER.SWAP_GAS(), "and enough");
+    }
+
     /// @dev Gas of a whole batch may be short in the middle of it: then none of it happened.
     function test_aBatchShortOfGasIsUndoneWhole() public {
         bytes[] memory packets = new bytes[](6);

@@ -218,6 +218,31 @@ contract BridgeModel {
     }
 }
 
+/// @notice A bridge that costs nothing and always has the same packet open: what remains is the router's own
+/// gas, and the pool's.
+contract FlatBridge {
+    address private immutable TOKEN;
+    uint256 private immutable AMOUNT;
+    address private immutable RECEIVER;
+
+    constructor(address token, uint256 amount, address receiver) {
+        (TOKEN, AMOUNT, RECEIVER) = (token, amount, receiver);
+    }
+
+    function deliver(uint64, bytes[] calldata, INativeBridge.StorageItem[] calldata) external {}
+
+    function settle(uint64, bool) external {}
+
+    function opened() external view returns (INativeBridge.Opened[] memory out) {
+        out = new INativeBridge.Opened[](1);
+        out[0] = INativeBridge.Opened(1, TOKEN, AMOUNT, RECEIVER, 1);
+    }
+
+    function sendFor(address, address, uint256, uint64, address) external payable returns (uint64) {
+        return 1;
+    }
+}
+
 /// @notice A coin that, unlike the module, calls whom it pays: what the router would meet on a chain that
 /// did. Whoever is called may do what it likes.
 contract CallingCoin is ExactCoin {
@@ -240,6 +265,8 @@ contract HostileReceiver {
     bool public good;
     bytes public answer;
     uint256 public calls;
+    /// @notice What it was called with.
+    uint256 public gas;
 
     function arm(address target, bytes calldata call, bool refuses, bool burns) external {
         (_target, _call, _refuses, _burns) = (target, call, refuses, burns);
@@ -248,6 +275,7 @@ contract HostileReceiver {
     receive() external payable {}
 
     fallback() external {
+        gas = gasleft();
         ++calls;
         if (_call.length != 0) (good, answer) = _target.call(_call);
         if (_burns) while (gasleft() > 3_000) {} // all it gets
