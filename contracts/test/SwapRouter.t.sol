@@ -8,6 +8,7 @@ import {ExchangeErrors} from "../src/errors/ExchangeErrors.sol";
 import {RouterErrors} from "../src/errors/RouterErrors.sol";
 import {INativeBridge, Native} from "../src/exchange/Native.sol";
 import {SwapRouter} from "../src/exchange/SwapRouter.sol";
+import {ChargingPoints} from "./kit/ExchangeWorld.sol";
 import {BridgeModel, CallingCoin, HostileReceiver} from "./kit/NativeBridge.sol";
 import {RouterWorld} from "./kit/RouterWorld.sol";
 
@@ -254,17 +255,27 @@ contract SwapRouterTest is RouterWorld {
         assertRouterEmpty(7, 9);
     }
 
-    /// @dev The pool's points are free of the points' own fee; where they are not, the coin goes home.
-    function test_withoutTheExemptionPointsAreNotSwapped() public {
-        vm.mockCall(
-            Native.POINTS,
-            abi.encodeWithSelector(POINTS.transferFrom.selector, Native.ROUTER),
-            abi.encode(false)
+    /// @dev On a network whose genesis file exempts neither pool nor router from the points' own fee, all goes
+    /// home, also where a gift would pay that fee.
+    function test_withoutTheExemptionNothingIsSwapped() public {
+        vm.etch(Native.POINTS, address(new ChargingPoints()).code);
+        POINTS.make(Native.ROUTER, 1_000 * POINT);
+        deliver(swapHere(Native.POINTS, BOB, 100 * POINT, 1, SOON));
+        deliver(swapHere(Native.COIN, BOB, COIN_ONE, 1, SOON));
+        vm.assertEq(BRIDGE.receipt(1), 2, "points expire");
+        vm.assertEq(BRIDGE.receipt(2), 2, "coin expires");
+        assertRouterEmpty(1_000 * POINT, 0);
+        assertBooks(0, 0);
+        fund(ALICE, 0, COIN_ONE);
+        (uint256 out,) = POOL.quoteExactIn(Native.COIN, COIN_ONE);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ExchangeErrors.AmountMoved.selector, Native.POINTS, out, out + out * 30 / 10_000
+            )
         );
-        deliver(swapHere(Native.POINTS, BOB, POINT, 1, SOON));
-        vm.assertEq(BRIDGE.receipt(1), 2, "expired");
-        vm.clearMockedCalls();
-        assertRouterEmpty(0, 0);
+        vm.prank(ALICE);
+        ROUTER.swapAndSend{value: COIN_ONE}(Native.COIN, COIN_ONE, 1, SOON, BOB, SOON);
+        vm.assertEq(ALICE.balance, COIN_ONE, "nothing happened");
     }
 
     /// @dev A module that does not let the outcome be told: all of the swap is undone, and it goes home.

@@ -37,7 +37,7 @@ contract PointsModel is ERC20Permit {
         super._update(from, to, amount);
     }
 
-    function transferFee(address from, address to, uint256 amount) public pure returns (uint256) {
+    function transferFee(address from, address to, uint256 amount) public pure virtual returns (uint256) {
         bool exempt = from == Native.POOL || to == Native.POOL || from == TREASURY || to == TREASURY
             || to == Native.ROUTER;
         uint256 fee = amount * 30 / 10_000;
@@ -55,6 +55,13 @@ contract PointsModel is ERC20Permit {
             uint256 fee = transferFee(from, to, value);
             if (fee != 0) super._update(from, TREASURY, fee);
         }
+    }
+}
+
+/// @notice Points of a genesis file that exempts neither the pool nor the router.
+contract ChargingPoints is PointsModel {
+    function transferFee(address, address, uint256 amount) public pure override returns (uint256) {
+        return amount * 30 / 10_000;
     }
 }
 
