@@ -22,6 +22,8 @@ const RICH: Sender = Sender {
         held: U256::ZERO,
         cost: U256::ZERO,
     },
+    help: Vec::new(),
+    needs_help: false,
 };
 
 fn signer(seed: u8) -> PrivateKeySigner {
