@@ -171,10 +171,20 @@ impl World {
         self.counters[at].0
     }
 
+    /// Mostly one of the user's own.
+    fn own_counter(&mut self, user: usize) -> Address {
+        let own = self.counters.iter().filter(|(_, maker, _)| *maker == user);
+        let own: Vec<_> = own.map(|(counter, _, _)| *counter).collect();
+        if own.is_empty() || self.dice.chance(20) {
+            return self.any_counter();
+        }
+        own[self.dice.below(own.len())]
+    }
+
     fn any_terms(&mut self) -> IFees::Terms {
-        let share = [0, 1, 2_500, 3_333, 9_999, 10_000, 10_000][self.dice.below(7)];
-        let mut most = |calls: usize| match self.dice.below(4) {
-            0 => u128::MAX,
+        let share = [0, 2_500, 3_333, 9_999, 10_000, 10_000, 10_000][self.dice.below(7)];
+        let mut most = |calls: usize| match self.dice.below(5) {
+            0..=2 => u128::MAX,
             _ => CALL * self.dice.below(calls) as u128 + self.dice.below(1_000) as u128,
         };
         let (one, user, day) = (most(4), most(8), most(30));
@@ -186,8 +196,16 @@ impl World {
         let me = self.chain.user(user);
         let have = self.naive.coin.get(&me).copied().unwrap_or_default();
         let counter = self.any_counter();
+        // Makers see to their contracts.
+        let is_maker = MAKERS.contains(&user);
+        let what = if is_maker && self.dice.chance(60) {
+            55 + self.dice.below(33)
+        } else {
+            self.dice.below(100)
+        };
+        let own = self.own_counter(user);
         let (mut value, mut gas) = (0, 300_000);
-        let (to, deed) = match self.dice.below(100) {
+        let (to, deed) = match what {
             0..=49 => {
                 gas = [50_000, 60_000, 80_000, 250_000][self.dice.below(4)];
                 let fails = self.dice.chance(15);
@@ -199,24 +217,24 @@ impl World {
                 gas = 21_000;
                 (self.chain.user(other), Deed::Pay)
             }
-            55..=59 => (FEES, Deed::Claim(counter)),
+            55..=59 => (FEES, Deed::Claim(own)),
             60..=62 => {
-                let other = self.any_user();
-                (FEES, Deed::SetOperator(counter, self.chain.user(other)))
+                let other = MAKERS[self.dice.below(2)];
+                (FEES, Deed::SetOperator(own, self.chain.user(other)))
             }
             63..=70 => {
                 value = match self.dice.below(3) {
                     0 => self.dice.amount(have / 1_000),
-                    calls => CALL * calls as u128 * 5,
+                    calls => CALL * calls as u128 * 20,
                 };
-                (FEES, Deed::Deposit(counter))
+                (FEES, Deed::Deposit(own))
             }
-            71..=78 => (FEES, Deed::SetTerms(counter, self.any_terms())),
+            71..=78 => (FEES, Deed::SetTerms(own, self.any_terms())),
             79..=82 => {
-                let held = self.deposit_of(counter, me).held;
-                (FEES, Deed::Announce(counter, self.dice.amount(held)))
+                let held = self.deposit_of(own, me).held;
+                (FEES, Deed::Announce(own, self.dice.amount(held)))
             }
-            83..=87 => (FEES, Deed::Withdraw(counter)),
+            83..=87 => (FEES, Deed::Withdraw(own)),
             88..=94 => {
                 value = COIN * self.dice.below(12) as u128 + self.dice.below(3) as u128;
                 (STAKING, Deed::Stake)
@@ -230,7 +248,12 @@ impl World {
         if to == STAKING {
             gas = 1_000_000;
         }
-        let cap = [0, 1, 667, BASE - 1, BASE, BASE, BASE + 5, 2 * BASE][self.dice.below(8)];
+        let caps = [0, 0, 667, BASE - 1, BASE, BASE, BASE + 5, 2 * BASE];
+        let cap = if is_maker {
+            BASE
+        } else {
+            caps[self.dice.below(8)]
+        };
         let tip = [0, 0, 3, cap][self.dice.below(4)].min(cap);
         let offered = Offered {
             user: me,
