@@ -246,6 +246,15 @@ impl Executor {
         rewards::read::standing(&self.config, state).await
     }
 
+    /// Coin that operators of contracts have deposited for gas, in its smallest unit.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn gas_deposits(&self, state: &impl StateReader) -> Result<U256, ReadError> {
+        fees::charge::deposits(state).await
+    }
+
     /// Whether the candidate that has or had `key` is out for good, for a double proposal.
     ///
     /// # Errors

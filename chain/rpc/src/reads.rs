@@ -151,6 +151,12 @@ impl Reads {
         self.executor.rewards(&state).await.ok()
     }
 
+    /// Coin deposited for gas, as far as the newest state can be read.
+    pub async fn gas_deposits(&self) -> Option<U256> {
+        let state = self.newest().ok()?;
+        self.executor.gas_deposits(&state).await.ok()
+    }
+
     /// Whether a candidate is out for good.
     pub async fn tombstoned(&self, key: B256) -> Answer<bool> {
         let state = self.newest()?;

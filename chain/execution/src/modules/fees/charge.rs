@@ -7,10 +7,13 @@ use super::{
     plus,
     sponsor::{self, Sponsor},
 };
-use crate::modules::{
-    Config,
-    host::Fault,
-    ledger::{Ledger, Scratch},
+use crate::{
+    modules::{
+        Config,
+        host::Fault,
+        ledger::{Ledger, Scratch},
+    },
+    state::{ReadError, StateReader, storage},
 };
 use alloy::primitives::{Address, U256};
 
@@ -112,6 +115,11 @@ pub(crate) fn spend(
     paid: u128,
 ) -> Result<(), Fault> {
     purse.spend(ledger, user, now, paid)
+}
+
+/// All deposits, as committed state has them.
+pub(crate) async fn deposits(state: &impl StateReader) -> Result<U256, ReadError> {
+    storage(state, DEPOSITS.module(), DEPOSITS.key()).await
 }
 
 /// Whether the module has the coin that it owes.
