@@ -22,19 +22,19 @@ abstract contract Test {
         out[index] ^= 0x01;
     }
 
-    /// @dev The first `length` bytes.
-    function cut(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
-        out = new bytes(length);
-        for (uint256 i = 0; i < length; ++i) {
-            out[i] = value[i];
-        }
-    }
-
     /// @dev All but the first `length` bytes.
     function cutFront(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
         out = new bytes(value.length - length);
         for (uint256 i = 0; i < out.length; ++i) {
             out[i] = value[length + i];
+        }
+    }
+
+    /// @dev The first `length` bytes.
+    function cut(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
+        out = new bytes(length);
+        for (uint256 i = 0; i < length; ++i) {
+            out[i] = value[i];
         }
     }
 }
