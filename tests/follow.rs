@@ -29,7 +29,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -38,6 +38,8 @@ use std::{
 const CHAIN_ID: u64 = 77_773;
 const VALIDATORS: usize = 4;
 const EPOCH_BLOCKS: u64 = 16;
+/// A free port.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Between two looks; nothing depends on it.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -166,14 +168,15 @@ fn addresses(count: usize) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn configure(home: &Path, listen: SocketAddr, introduce: &[String]) -> PathBuf {
+/// The configuration of a node that answers JSON-RPC at `rpc`.
+fn configure(home: &Path, listen: SocketAddr, rpc: SocketAddr, introduce: &[String]) -> PathBuf {
     fs::create_dir_all(home).unwrap();
     let config = home.join("node.toml");
     fs::write(
         &config,
         format!(
             "genesis = '../genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             passphrase_file = '../passphrase'\nlisten = '{listen}'\nrpc = '127.0.0.1:0'\n\
+             passphrase_file = '../passphrase'\nlisten = '{listen}'\nrpc = '{rpc}'\n\
              ethereum_rpc = 'http://127.0.0.1:1'\nintroduce = {introduce:?}\n"
         ),
     )
@@ -204,7 +207,7 @@ fn allocation(to: Address, amount: &str) -> String {
 }
 
 /// A network of so many validators in `root`. Nobody runs yet. Answers their configurations.
-fn found(root: &Path, listen: &[SocketAddr], spec: &str) -> Vec<PathBuf> {
+fn found(root: &Path, listen: &[SocketAddr], rpc: &[SocketAddr], spec: &str) -> Vec<PathBuf> {
     let passphrase = root.join("passphrase");
     mileverse_node::secrets::Passphrase::random_file(&passphrase).unwrap();
     done(
@@ -230,7 +233,7 @@ fn found(root: &Path, listen: &[SocketAddr], spec: &str) -> Vec<PathBuf> {
         .enumerate()
         .map(|(number, address)| {
             let home = root.join(format!("validator-{number}"));
-            configure(&home, *address, &[])
+            configure(&home, *address, rpc[number], &[])
         })
         .collect()
 }
@@ -239,11 +242,11 @@ fn found(root: &Path, listen: &[SocketAddr], spec: &str) -> Vec<PathBuf> {
 async fn a_stranger_fetches_the_state_and_follows() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let listen = addresses(VALIDATORS + 1);
+    let (listen, rpc) = (addresses(VALIDATORS + 1), [ANY; VALIDATORS]);
     let member = PrivateKeySigner::random();
     let coins = U256::from(12_345u64) * U256::from(10u64).pow(U256::from(17u64));
     let description = spec(&listen[..VALIDATORS], "") + &allocation(member.address(), "1234.5");
-    let validators: Vec<Node> = found(root, &listen[..VALIDATORS], &description)
+    let validators: Vec<Node> = found(root, &listen[..VALIDATORS], &rpc, &description)
         .into_iter()
         .map(|config| Node::start("run", config))
         .collect();
@@ -251,7 +254,7 @@ async fn a_stranger_fetches_the_state_and_follows() {
 
     // Nobody knows it, it has no keys, and its configuration names nothing but where to knock.
     let hosts: Vec<String> = validators.iter().map(|node| node.url.clone()).collect();
-    let config = configure(&root.join("follower"), listen[VALIDATORS], &hosts);
+    let config = configure(&root.join("follower"), listen[VALIDATORS], ANY, &hosts);
     let follower = Node::start("follow", config);
     assert!(root.join("follower/keys.json").exists());
 
@@ -358,16 +361,17 @@ async fn a_validator_that_is_killed_loses_nothing_that_was_final() {
     let mut random = StdRng::seed_from_u64(seed);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let listen = addresses(2);
+    // Its endpoint stays where the follower was told that it is.
+    let (listen, rpc) = (addresses(2), addresses(1));
     let (member, somebody) = (PrivateKeySigner::random(), Address::repeat_byte(0x77));
     let description = spec(&listen[..1], "") + &allocation(member.address(), "1234.5");
-    let config = found(root, &listen[..1], &description).remove(0);
+    let config = found(root, &listen[..1], &rpc, &description).remove(0);
     let mut validator = Node::start("run", config);
     validator.reaches(3 * EPOCH_BLOCKS).await;
     let hosts = [validator.url.clone()];
     let follower = Node::start(
         "follow",
-        configure(&root.join("follower"), listen[1], &hosts),
+        configure(&root.join("follower"), listen[1], ANY, &hosts),
     );
     let first = follower.status().await.first_height.unwrap();
 
@@ -434,7 +438,8 @@ async fn a_quarter_is_paid_once_through_kills_and_a_sync_in_the_middle() {
     const HOLDERS: u64 = 300;
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let listen = addresses(2);
+    // Its endpoint stays where the follower was told that it is.
+    let (listen, rpc) = (addresses(2), addresses(1));
     let unit = U256::from(10u64).pow(U256::from(18u64));
     // The chain begins a second before the quarter under way: its first block closes the one before.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -447,14 +452,14 @@ async fn a_quarter_is_paid_once_through_kills_and_a_sync_in_the_middle() {
         .collect::<String>();
     description +=
         "[rewards]\npool = '1000'\npot = '1000'\nleastPayment = '0'\nholdersPerBlock = 1\n";
-    let config = found(root, &listen[..1], &description).remove(0);
+    let config = found(root, &listen[..1], &rpc, &description).remove(0);
 
     let mut validator = Node::start("run", config);
     validator.reaches(2 * EPOCH_BLOCKS).await;
     validator = validator.restart("run");
     validator.reaches(3 * EPOCH_BLOCKS).await;
     let hosts = [validator.url.clone()];
-    let config = configure(&root.join("follower"), listen[1], &hosts);
+    let config = configure(&root.join("follower"), listen[1], ANY, &hosts);
     let mut follower = Node::start("follow", config);
     let status = follower.status().await;
     assert!(status.sync.operations > 0, "{:?}", status.sync);

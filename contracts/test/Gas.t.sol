@@ -109,6 +109,11 @@ contract GasTest is World {
         vm.assertEq(json, vm.readFile(FILE), "gas.json is what this run finds; tools/gas rewrites it");
     }
 
+    /// @dev EIP-170 allows 24,576 bytes; the bridge keeps room for what is to come.
+    function test_theBridgeHasRoom() public {
+        vm.assertLe(address(bridge).code.length, 24_576 - 2_000, "bytes of the bridge's code");
+    }
+
     function _certificate() private returns (uint256) {
         (ILightClient.HeaderProof memory header,) = _outbox(_transfers(1));
         client.verify(header);

@@ -6,11 +6,13 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod fees;
 mod points;
 mod rewards;
 mod rotation;
 mod staking;
 mod valves;
+pub use fees::IFees;
 pub use points::IPoints;
 pub use rewards::IRewards;
 pub use rotation::IRotation;

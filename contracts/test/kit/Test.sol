@@ -22,6 +22,14 @@ abstract contract Test {
         out[index] ^= 0x01;
     }
 
+    /// @dev All but the first `length` bytes.
+    function cutFront(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
+        out = new bytes(value.length - length);
+        for (uint256 i = 0; i < out.length; ++i) {
+            out[i] = value[length + i];
+        }
+    }
+
     /// @dev The first `length` bytes.
     function cut(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
         out = new bytes(length);

@@ -15,6 +15,7 @@
 pub(crate) mod bridge;
 pub(crate) mod coin;
 mod erc20;
+pub(crate) mod fees;
 pub(crate) mod host;
 pub(crate) mod ledger;
 mod permit;
@@ -36,7 +37,7 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
+    address::{ALL, BRIDGE, COIN, FEES, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
     contracts::Contract,
     exchange::{POOL, ROUTER},
@@ -137,7 +138,7 @@ const POINTS_MODULE: Module = Module {
     call: points::call,
 };
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     POINTS_MODULE,
     Module {
         address: COIN,
@@ -168,6 +169,12 @@ const MODULES: [Module; 6] = [
         name: "rewards",
         max_input: rewards::MAX_INPUT,
         call: rewards::call,
+    },
+    Module {
+        address: FEES,
+        name: "fees",
+        max_input: fees::MAX_INPUT,
+        call: fees::call,
     },
 ];
 

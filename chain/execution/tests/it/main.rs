@@ -17,6 +17,7 @@ mod forgery;
 mod governance;
 mod guardian;
 mod lane;
+mod payers;
 mod points;
 mod price;
 mod properties;
