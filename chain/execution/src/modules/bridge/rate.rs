@@ -33,11 +33,11 @@ pub(super) fn take(rule: U256, used: U256, amount: U256, time: u64) -> Option<U2
 /// What is used if `amount`, which was let through at this very time, was not after all. Where the
 /// sums could not be told exactly, they stay.
 pub(super) fn put_back(used: U256, amount: U256) -> U256 {
-    let (in_hour, in_day) = (used & NONE, (used >> 96) & NONE);
+    let (in_hour, in_day): (U256, U256) = (used & NONE, (used >> 96) & NONE);
     if in_hour == NONE || in_day == NONE {
         return used;
     }
-    let number = used >> 192 << 192;
+    let number: U256 = (used >> 192) << 192;
     in_hour.saturating_sub(amount) | in_day.saturating_sub(amount) << 96 | number
 }
 
