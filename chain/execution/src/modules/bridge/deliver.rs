@@ -126,7 +126,7 @@ fn admit(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<Op
     }
     valves::require_unpaused(host, token)?;
     match valves::admit_in(host, token, transfer.amount)? {
-        Admission::Now => take_effect(host, token, &transfer, commitment).map(|()| None),
+        Admission::Now => take_effect(host, token, &transfer, commitment, false).map(|()| None),
         Admission::After(seconds) => {
             valves::hold(host, transfer.id.sequence, commitment, seconds).map(|()| None)
         }
@@ -150,7 +150,7 @@ fn end_hold(
     valves::require_unpaused(host, token)?;
     valves::unhold(host, transfer.id.sequence)?;
     if can_receive(host, token, &transfer)? {
-        take_effect(host, token, &transfer, commitment).map(|()| None)
+        take_effect(host, token, &transfer, commitment, true).map(|()| None)
     } else {
         expire(host, transfer, commitment).map(Some)
     }
@@ -204,10 +204,11 @@ fn take_effect(
     token: Token,
     transfer: &Transfer,
     commitment: B256,
+    was_held: bool,
 ) -> Result<(), Fault> {
     match transfer.action {
         None => receive(host, token, transfer, commitment),
-        Some(Action::Swap { least }) => opened::open(host, token, transfer, least),
+        Some(Action::Swap { least }) => opened::open(host, token, transfer, least, was_held),
     }
 }
 
