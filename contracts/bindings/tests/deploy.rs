@@ -11,7 +11,8 @@ use alloy::{
 };
 use kit::Anvil;
 use mileverse_bindings::{
-    Authority, Bridge, LightClient, Lockup, MileVerseCoin, QuarterlyRewards, Reserve, WrappedPoints,
+    Authority, Bridge, LightClient, Lockup, MileVerseCoin, QuarterlyRewards, Reserve,
+    WrappedPoints,
     deploy::{DeployError, Deployment, Tranches, Valves, deploy},
     light_client::ILightClient,
 };

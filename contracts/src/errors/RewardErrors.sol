@@ -11,6 +11,8 @@ interface RewardErrors {
     error NotNext(uint64 quarter, uint64 next);
     /// @notice The quarter is not over; it ends at this second.
     error NotOver(uint64 quarter, uint256 end);
+    /// @notice There is less than 1 MVC for it; it is opened when somebody has given that much (`fund`).
+    error NothingToShare(uint64 quarter);
     /// @notice The quarter is not open; once it is over anybody opens it.
     error NotOpen(uint64 quarter);
     /// @notice Send an amount along.

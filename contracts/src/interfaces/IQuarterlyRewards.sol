@@ -55,7 +55,7 @@ interface IQuarterlyRewards {
     event Readmitted(address indexed account, uint64 quarter);
 
     /// @notice Opens a quarter that is over: takes its pot from the reserve and fixes what is eligible. In
-    /// order, each once.
+    /// order, each once. Refuses while there is less than 1 MVC for it.
     function open(uint64 quarter) external;
 
     /// @notice Pays an account for a quarter. Refuses if there is nothing to pay.

@@ -38,6 +38,10 @@ contract QuarterlyRewards is IQuarterlyRewards, AccessManaged {
     /// @notice The most accounts, or quarters, of one call.
     uint256 public constant MAX_BATCH = 256;
 
+    /// @notice The least a pot has. A quarter is opened when there is that much, so that the native chain's
+    /// share of it is never nothing; it waits for one.
+    uint256 public constant LEAST_POT = 1e18;
+
     /// @notice How long a share may take to the native chain, in seconds. It is sent again if it took longer.
     uint64 public constant LIFETIME_SECONDS = 7 days;
 
@@ -140,6 +144,9 @@ contract QuarterlyRewards is IQuarterlyRewards, AccessManaged {
         }
         uint256 locked = coin.balanceAtClose(address(bridge), quarter);
         uint256 pot = eligible == 0 ? 0 : Math.min(here, reserve.POT());
+        if (eligible != 0 && pot < LEAST_POT) {
+            revert RewardErrors.NothingToShare(quarter);
+        }
         uint256 share = pot == 0 ? 0 : pot * locked / eligible;
         available = here - pot;
         owed += pot;

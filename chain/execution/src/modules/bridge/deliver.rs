@@ -14,12 +14,14 @@ use super::{
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host},
     is_nobody,
+    rewards::share,
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::{IBridge, IValves::Direction},
     address::{BRIDGE, REWARDS},
     packet::{Expiry, Packet, REFUNDED, Transfer},
+    rewards::QuarterAccount,
 };
 
 /// Reading and checking one packet, beside its proof.
@@ -155,8 +157,13 @@ fn end_hold(
 }
 
 /// Whether a transfer can take effect, now or ever. What cannot goes home at once. The rewards
-/// module takes coin, which is then in its pool.
+/// module takes coin, which is then in its pool, and the shares of its quarters.
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        return Ok(token == Token::Coin
+            && transfer.amount <= MAX_AMOUNT
+            && share::is_due(host, transfer.sender, account)?);
+    }
     let is_pool = transfer.receiver == REWARDS && token == Token::Coin;
     if (is_nobody(transfer.receiver) && !is_pool) || transfer.amount > MAX_AMOUNT {
         return Ok(false);
@@ -204,6 +211,10 @@ fn receive(
             commitment,
         },
     )?;
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        token.give(host, REWARDS, transfer.amount, Sum::Received)?;
+        return share::came(host, account, transfer.amount);
+    }
     token.give(host, transfer.receiver, transfer.amount, Sum::Received)
 }
 

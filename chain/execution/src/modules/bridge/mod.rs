@@ -24,7 +24,7 @@
 //! Points that leave are held in this module's points balance; coins that leave are destroyed.
 //!
 //! A transfer from Ethereum that cannot take effect expires at once and is refunded: one to the zero
-//! address or to a system module (but the rewards module takes coin), of a token that is not the bridge's, of more than is held, or above
+//! address or to a system module (but the rewards module takes coin, and its source's shares for the accounts of its quarters), of a token that is not the bridge's, of more than is held, or above
 //! a limit.
 //!
 //! Limits: [`MAX_ITEMS`] packets per delivery, [`MAX_INPUT`] bytes of calldata, proofs as

@@ -5,7 +5,10 @@ use super::{
     token::{Sum, Token},
     valves,
 };
-use crate::modules::host::{Fault, Host};
+use crate::modules::{
+    host::{Fault, Host},
+    rewards::share,
+};
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::IBridge,
@@ -26,6 +29,9 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64,
         return Err(Fault::revert(
             "the deadline must lie after this block's time and at most 30 days after it",
         ));
+    }
+    if token == Token::Coin {
+        share::may_leave(host)?;
     }
     valves::admit_out(host, token, call.amount)?;
     token.take(host, call.amount)?;
