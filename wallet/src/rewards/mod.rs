@@ -6,12 +6,14 @@
 //! | `account` | preview, earned: one account |
 //! | `standing` | show: the quarter under way, the pool, the rules |
 //! | `fund` | fund: put coin into the pool |
+//! | `ethereum` | claim, open, forward, and what the others say with `--chain ethereum` |
 //! | `output` | table, JSON or CSV |
 //!
-//! Everything is asked of the rewards module over the chain's public JSON-RPC. `docs/rewards.md` has
-//! the rules.
+//! Everything is asked of the rewards module over the chain's public JSON-RPC, and of the contract on
+//! Ethereum that the module names as its source. `docs/rewards.md` has the rules.
 
 mod account;
+mod ethereum;
 mod fund;
 mod output;
 mod report;
@@ -28,7 +30,8 @@ use alloy::{
     signers::local::PrivateKeySigner,
     sol_types::SolCall,
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use ethereum::Contract;
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
@@ -52,6 +55,14 @@ struct Options {
     /// JSON-RPC endpoint of the native chain.
     #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
     native_rpc: Option<String>,
+    /// JSON-RPC endpoint of Ethereum, for what is paid there.
+    #[arg(
+        long,
+        env = "MILEVERSE_ETHEREUM_RPC",
+        global = true,
+        value_name = "URL"
+    )]
+    ethereum_rpc: Option<String>,
     /// Keystore file (eth-keystore, version 3).
     #[arg(
         long,
@@ -80,10 +91,26 @@ enum Verb {
     Preview(account::Whose),
     /// What an account earned for each of the last eight quarters.
     Earned(account::Whose),
+    /// On Ethereum: pays an account what it earned. Anybody may do it for anybody.
+    Claim(ethereum::Claim),
+    /// On Ethereum: opens the quarters that are over, so that they may be claimed.
+    Open(ethereum::Which),
+    /// On Ethereum: sends the native chain its share of open quarters.
+    Forward(ethereum::Which),
     /// The quarter under way, what is being paid, the pool and the rules.
     Show,
     /// Puts coin of yours into the pool.
     Fund(fund::Fund),
+}
+
+/// Which chain is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Side {
+    /// The native chain.
+    #[default]
+    Native,
+    /// Ethereum.
+    Ethereum,
 }
 
 /// Any failure of these verbs.
@@ -106,6 +133,20 @@ pub enum Error {
         "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
     )]
     NoEndpoint,
+    /// An endpoint of Ethereum that nobody named.
+    #[error("no endpoint of Ethereum is known; use --ethereum-rpc or set MILEVERSE_ETHEREUM_RPC")]
+    NoEthereum,
+    /// A chain that pays out of its own pool.
+    #[error(
+        "this chain's rewards have no source on Ethereum (`rewards.source` in its genesis file)"
+    )]
+    NoSource,
+    /// A quarter that cannot be claimed yet.
+    #[error("{0} is not open on Ethereum; once it is over, `mileverse rewards open` opens it")]
+    NotOpen(Quarter),
+    /// A quarter that nobody can open yet.
+    #[error("{0} is not over, or was before the contract; nothing was opened")]
+    NotOver(Quarter),
     /// A quarter that has no report.
     #[error(
         "{0} is not closed on this chain; `mileverse rewards show` says when the quarter under way ends"
@@ -142,14 +183,42 @@ pub fn run(command: Command) -> Result<(), Error> {
 
 async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
     match verb {
-        Verb::Report(arguments) => report::report(&options.module(None).await?, &arguments).await,
+        Verb::Report(arguments) => match arguments.chain {
+            Side::Native => report::report(&options.module(None).await?, &arguments).await,
+            Side::Ethereum => {
+                let contract = options.contract(None).await?;
+                ethereum::report(&contract, arguments.quarter, arguments.last()).await
+            }
+        },
         Verb::Preview(whose) => {
-            let account = options.account(&whose)?;
-            account::preview(&options.module(None).await?, account).await
+            let account = options.account(whose.account)?;
+            match whose.chain {
+                Side::Native => account::preview(&options.module(None).await?, account).await,
+                Side::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
+            }
         }
         Verb::Earned(whose) => {
-            let account = options.account(&whose)?;
-            account::earned(&options.module(None).await?, account).await
+            let account = options.account(whose.account)?;
+            match whose.chain {
+                Side::Native => account::earned(&options.module(None).await?, account).await,
+                Side::Ethereum => {
+                    let contract = options.contract(None).await?;
+                    ethereum::earned(&contract, account, account::KNOWN).await
+                }
+            }
+        }
+        Verb::Claim(arguments) => {
+            let signer = options.signer()?;
+            let account = arguments.account.unwrap_or(signer.address());
+            ethereum::claim(&options.contract(Some(signer)).await?, account, &arguments).await
+        }
+        Verb::Open(which) => {
+            let signer = options.signer()?;
+            ethereum::open(&options.contract(Some(signer)).await?, &which).await
+        }
+        Verb::Forward(which) => {
+            let signer = options.signer()?;
+            ethereum::forward(&options.contract(Some(signer)).await?, &which).await
         }
         Verb::Show => standing::show(&options.module(None).await?).await,
         Verb::Fund(arguments) => {
@@ -175,8 +244,8 @@ impl Options {
         Ok(keystore::open(&self.keystore, &password)?)
     }
 
-    fn account(&self, whose: &account::Whose) -> Result<Address, Error> {
-        match whose.account {
+    fn account(&self, named: Option<Address>) -> Result<Address, Error> {
+        match named {
             Some(account) => Ok(account),
             None => Ok(self.signer()?.address()),
         }
@@ -186,6 +255,22 @@ impl Options {
         let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
         let (client, _) = Client::native(url, signer).await?;
         Ok(Module { client })
+    }
+
+    /// The contract on Ethereum that the native chain names.
+    async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Contract, Error> {
+        let native = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
+        let url = self.ethereum_rpc.as_deref().ok_or(Error::NoEthereum)?;
+        let (client, facts) = Client::native(native, None).await?;
+        let module = Module { client };
+        let source = module.view(&IRewards::rulesCall {}).await?.source;
+        if source.is_zero() {
+            return Err(Error::NoSource);
+        }
+        Ok(Contract {
+            client: Client::ethereum(url, &facts, signer).await?,
+            address: source,
+        })
     }
 }
 
@@ -259,6 +344,13 @@ mod tests {
             &format!("earned --account {owner}"),
             "show --json",
             "fund --amount 1.5",
+            "report --chain ethereum --last 2",
+            &format!("earned --chain ethereum --account {owner}"),
+            "claim --all",
+            &format!("claim --quarter 2026Q4 --account {owner} --json"),
+            "open",
+            "open --quarter 2026Q4",
+            "forward --json --ethereum-rpc http://127.0.0.1:8545",
         ] {
             let words = std::iter::once("rewards").chain(good.split(' '));
             assert!(Line::try_parse_from(words).is_ok(), "{good}");
@@ -270,6 +362,9 @@ mod tests {
             "report --json --csv",
             "preview --account 7",
             "fund",
+            "claim",
+            "claim --all --quarter 2026Q4",
+            "preview --chain both",
         ] {
             let words = std::iter::once("rewards").chain(bad.split(' '));
             assert!(Line::try_parse_from(words).is_err(), "{bad}");
