@@ -308,7 +308,7 @@ impl Ahead {
         Ok(Self {
             coin: after(1),
             bridge: after(bridge),
-            rewards: after(bridge + 1),
+            rewards: after(bridge.saturating_add(1)),
         })
     }
 }

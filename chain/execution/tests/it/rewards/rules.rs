@@ -447,6 +447,7 @@ fn a_share_from_ethereum_is_the_pot() {
     assert_eq!((before.pot, before.paidHeight), (U256::ZERO, 0));
     assert!(before.nextFunded);
     let eligible: u64 = before.eligible.to();
+    ethereum.now = chain.now;
     let user = chain.user(6);
     let had = balance(&chain, user);
 
