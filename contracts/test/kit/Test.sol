@@ -40,4 +40,12 @@ abstract contract Test {
         uint256 floor = 10 * tokens;
         return 21_000 + (usual > floor ? usual : floor);
     }
+
+    /// @dev All but the first `length` bytes.
+    function cutFront(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
+        out = new bytes(value.length - length);
+        for (uint256 i = 0; i < out.length; ++i) {
+            out[i] = value[length + i];
+        }
+    }
 }

@@ -61,7 +61,7 @@ impl Client {
             _ => U256::ZERO,
         };
         if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
-            self.approve(token, amount.units()).await?;
+            self.approve(token, self.bridge, amount.units()).await?;
         }
         let call = IBridge::sendCall {
             token,
@@ -72,17 +72,26 @@ impl Client {
         let receipt = self
             .execute(self.bridge, value, call.abi_encode().into())
             .await?;
+        self.bridge_sent(&receipt, amount)
+    }
+
+    /// What a transaction that gave `amount` away sent.
+    pub(super) fn bridge_sent(
+        &self,
+        receipt: &TransactionReceipt,
+        amount: Amount,
+    ) -> Result<BridgeSent, ClientError> {
         let (packet, commitment) =
-            self.packet_in(&receipt)
+            self.packet_in(receipt)
                 .ok_or_else(|| ClientError::NoPacket {
                     chain: self.chain(),
                     hash: receipt.transaction_hash,
                 })?;
         Ok(BridgeSent {
-            sent: sent(&receipt),
+            sent: sent(receipt),
             id: packet.id(),
             commitment,
-            fee: self.points_for_gas(&receipt, amount)?,
+            fee: self.points_for_gas(receipt, amount)?,
             packet,
         })
     }

@@ -1,5 +1,6 @@
 //! What an account did and what happened to it on the native chain, from the chain's own events:
-//! transfers of points and of the coin's ERC-20 face, swaps, payments, provisions.
+//! transfers of points and of the coin's ERC-20 face, swaps, payments, provisions. A swap across chains
+//! has the bridge on its other side.
 //!
 //! Read backwards from the newest block, [`RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
@@ -17,7 +18,7 @@ use alloy::{
 use mileverse_primitives::{
     abi::ICoin,
     address::{BRIDGE, COIN, POINTS},
-    exchange::{POOL, Pool},
+    exchange::{POOL, Pool, ROUTER, SwapRouter},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,7 +129,7 @@ impl Client {
         to: u64,
     ) -> Result<Vec<Entry>, ClientError> {
         let all = Filter::new()
-            .address(vec![POINTS, COIN, POOL])
+            .address(vec![POINTS, COIN, POOL, ROUTER])
             .from_block(from)
             .to_block(to);
         let word = account.into_word();
@@ -156,7 +157,8 @@ impl Client {
         let told: BTreeSet<B256> = logs
             .values()
             .filter(|log| {
-                log.address() == POOL && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
+                [POOL, ROUTER].contains(&log.address())
+                    && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
             })
             .filter_map(|log| log.transaction_hash)
             .collect();
@@ -197,6 +199,7 @@ fn read(account: Address, log: &Log, is_told: bool) -> Option<Read> {
         POINTS => Token::Mvp,
         COIN => Token::Mvc,
         POOL => return read_pool(account, log),
+        ROUTER => return read_router(account, log),
         _ => return None,
     };
     let event = ICoin::Transfer::decode_log(&log.inner).ok()?;
@@ -206,7 +209,7 @@ fn read(account: Address, log: &Log, is_told: bool) -> Option<Read> {
     } else {
         (false, event.from)
     };
-    if is_told && other == POOL {
+    if is_told && [POOL, ROUTER].contains(&other) {
         return None;
     }
     let kind = match (is_out, other == Address::ZERO || other == BRIDGE) {
@@ -241,6 +244,10 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         let r#in = vec![Amount::from_units(get, event.amountOut)];
         return Some(match (event.sender == account, event.receiver == account) {
             (true, true) => (Kind::Swapped, out, r#in, None),
+            // Came over the bridge.
+            (false, true) if event.sender == ROUTER => {
+                (Kind::Swapped, Vec::new(), r#in, Some(BRIDGE))
+            }
             // Paid to somebody else, or paid by somebody else.
             (true, false) => (Kind::Swapped, out, Vec::new(), Some(event.receiver)),
             _ => (Kind::Received, Vec::new(), r#in, Some(event.sender)),
@@ -257,4 +264,16 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         return is_own.then_some((Kind::Withdrawn, Vec::new(), r#in, None));
     }
     None
+}
+
+/// What left over the bridge, swapped first. What came is told by the pool.
+fn read_router(account: Address, log: &Log) -> Option<Read> {
+    let event = SwapRouter::SwappedAndSent::decode_log(&log.inner).ok()?;
+    let give = if event.tokenIn == POINTS {
+        Token::Mvp
+    } else {
+        Token::Mvc
+    };
+    let out = vec![Amount::from_units(give, event.amountIn)];
+    (event.sender == account).then_some((Kind::Swapped, out, Vec::new(), Some(BRIDGE)))
 }

@@ -16,7 +16,7 @@ use alloy::{
 };
 use mileverse_primitives::{
     abi::ICoin,
-    exchange::{POOL, Pool},
+    exchange::{POOL, Pool, ROUTER},
 };
 use serde::Serialize;
 
@@ -255,7 +255,11 @@ impl Client {
 /// Gas that a call may need beyond its estimate. The first change of the pool's reserves in a second
 /// notes the price, and an estimate in the second of an earlier change does not know of that.
 pub(super) fn room(to: Address) -> u64 {
-    if to == POOL { NOTE_GAS } else { 0 }
+    if to == POOL || to == ROUTER {
+        NOTE_GAS
+    } else {
+        0
+    }
 }
 
 /// MVP for one MVC, rounded down; nothing if there is no coin, or too many points to tell.

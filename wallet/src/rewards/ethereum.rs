@@ -10,12 +10,8 @@
 //! else, so a timer may call them as often as it likes.
 
 use super::{Error, Listing, mvc};
-use crate::client::{Client, ClientError};
-use alloy::{
-    primitives::{Address, U256},
-    rpc::types::TransactionReceipt,
-    sol_types::SolCall,
-};
+use crate::module::Module;
+use alloy::primitives::{Address, U256};
 use clap::Args;
 use mileverse_bindings::{IQuarterlyRewards, QuarterlyRewards};
 use mileverse_primitives::quarter::Quarter;
@@ -46,65 +42,44 @@ pub(super) struct Which {
     quarter: Option<Quarter>,
 }
 
-/// The contract, by somebody's access to Ethereum.
-pub(super) struct Contract {
-    pub(super) client: Client,
-    pub(super) address: Address,
+async fn standing(contract: &Module) -> Result<IQuarterlyRewards::Standing, Error> {
+    Ok(contract.view(&QuarterlyRewards::standingCall {}).await?)
 }
 
-impl Contract {
-    async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
-        Ok(self.client.endpoint().view(self.address, call).await?)
-    }
+/// The report of a quarter, if it is open.
+async fn find(contract: &Module, quarter: u64) -> Result<Option<IQuarterlyRewards::Report>, Error> {
+    let call = QuarterlyRewards::reportCall { quarter };
+    Ok(contract.find(&call).await?)
+}
 
-    async fn execute(&self, call: &impl SolCall) -> Result<TransactionReceipt, Error> {
-        let input = call.abi_encode().into();
-        Ok(self.client.execute(self.address, U256::ZERO, input).await?)
-    }
-
-    async fn standing(&self) -> Result<IQuarterlyRewards::Standing, Error> {
-        self.view(&QuarterlyRewards::standingCall {}).await
-    }
-
-    /// The report of a quarter, if it is open.
-    async fn report(&self, quarter: u64) -> Result<Option<IQuarterlyRewards::Report>, Error> {
-        match self.view(&QuarterlyRewards::reportCall { quarter }).await {
-            Ok(report) => Ok(Some(report)),
-            // The contract refuses to report what is not open.
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
-            Err(error) => Err(error),
+/// Reports of the last open quarters, at most so many, newest first.
+async fn newest(contract: &Module, most: u64) -> Result<Vec<IQuarterlyRewards::Report>, Error> {
+    let next = standing(contract).await?.next;
+    let mut found = Vec::new();
+    for back in 1..=most {
+        let Some(quarter) = next.checked_sub(back) else {
+            break;
+        };
+        match find(contract, quarter).await? {
+            Some(report) => found.push(report),
+            // No quarter is open before the first.
+            None => break,
         }
     }
-
-    /// Reports of the last open quarters, at most so many, newest first.
-    async fn reports(&self, most: u64) -> Result<Vec<IQuarterlyRewards::Report>, Error> {
-        let next = self.standing().await?.next;
-        let mut found = Vec::new();
-        for back in 1..=most {
-            let Some(quarter) = next.checked_sub(back) else {
-                break;
-            };
-            match self.report(quarter).await? {
-                Some(report) => found.push(report),
-                // No quarter is open before the first.
-                None => break,
-            }
-        }
-        Ok(found)
-    }
+    Ok(found)
 }
 
 pub(super) async fn report(
-    contract: &Contract,
+    contract: &Module,
     quarter: Option<Quarter>,
     last: u64,
 ) -> Result<Listing, Error> {
     let reports = match quarter {
         Some(quarter) => {
-            let report = contract.report(quarter.number()).await?;
+            let report = find(contract, quarter.number()).await?;
             vec![report.ok_or(Error::NotOpen(quarter))?]
         }
-        None => contract.reports(last).await?,
+        None => newest(contract, last).await?,
     };
     let header = vec![
         "quarter",
@@ -172,12 +147,12 @@ fn packet(report: &IQuarterlyRewards::Report) -> String {
     }
 }
 
-pub(super) async fn preview(contract: &Contract, account: Address) -> Result<Listing, Error> {
-    let standing = contract.standing().await?;
+pub(super) async fn preview(contract: &Module, account: Address) -> Result<Listing, Error> {
+    let now = standing(contract).await?;
     let preview = contract
         .view(&QuarterlyRewards::previewCall { account })
         .await?;
-    let quarter = Quarter::new(standing.quarter);
+    let quarter = Quarter::new(now.quarter);
     let facts = vec![
         ("account", account.to_string()),
         ("quarter", quarter.to_string()),
@@ -185,29 +160,29 @@ pub(super) async fn preview(contract: &Contract, account: Address) -> Result<Lis
         ("balance", mvc(preview.holding).to_string()),
         ("all that earns", mvc(preview.eligible).to_string()),
         ("pot", mvc(preview.pot).to_string()),
-        ("whole pot is there", standing.funded.to_string()),
+        ("whole pot is there", now.funded.to_string()),
     ];
     let json = json!({
         "account": account,
         "quarter": quarter.to_string(),
-        "endsAt": standing.endsAt,
+        "endsAt": now.endsAt,
         "amount": mvc(preview.amount),
         "balance": mvc(preview.holding),
         "eligible": mvc(preview.eligible),
         "pot": mvc(preview.pot),
-        "funded": standing.funded,
+        "funded": now.funded,
     });
     Ok(Listing::facts(facts, json))
 }
 
 pub(super) async fn earned(
-    contract: &Contract,
+    contract: &Module,
     account: Address,
     last: u64,
 ) -> Result<Listing, Error> {
     let mut rows = Vec::new();
     let mut json = Vec::new();
-    for report in contract.reports(last).await? {
+    for report in newest(contract, last).await? {
         let quarter = report.quarter;
         let earned = contract
             .view(&QuarterlyRewards::earnedCall { account, quarter })
@@ -229,26 +204,22 @@ pub(super) async fn earned(
 }
 
 pub(super) async fn claim(
-    contract: &Contract,
+    contract: &Module,
     account: Address,
     arguments: &Claim,
 ) -> Result<Listing, Error> {
     let asked = match arguments.quarter {
         Some(quarter) => vec![quarter.number()],
         None => {
-            let reports = contract.reports(u64::MAX).await?;
+            let reports = newest(contract, u64::MAX).await?;
             reports.iter().map(|report| report.quarter).collect()
         }
     };
     let mut due = Vec::new();
     for quarter in asked {
         let call = QuarterlyRewards::earnedCall { account, quarter };
-        let earned = match contract.view(&call).await {
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => {
-                return Err(Error::NotOpen(Quarter::new(quarter)));
-            }
-            answer => answer?,
-        };
+        let earned = contract.find(&call).await?;
+        let earned = earned.ok_or(Error::NotOpen(Quarter::new(quarter)))?;
         if !earned.isClaimed && !earned.amount.is_zero() {
             due.push((quarter, earned.amount));
         }
@@ -258,13 +229,13 @@ pub(super) async fn claim(
     for batch in due.chunks(BATCH) {
         let quarters = batch.iter().map(|(quarter, _)| *quarter).collect();
         let call = QuarterlyRewards::claimQuartersCall { account, quarters };
-        let receipt = contract.execute(&call).await?;
+        let receipt = contract.call(&call, U256::ZERO).await?;
         // What the contract says it paid: somebody else may have been faster.
         for log in receipt.logs() {
             let Ok(paid) = log.log_decode::<QuarterlyRewards::Claimed>() else {
                 continue;
             };
-            if log.address() != contract.address {
+            if log.address() != contract.address() {
                 continue;
             }
             let paid = paid.inner.data;
@@ -288,20 +259,20 @@ pub(super) async fn claim(
     Ok(Listing::new(header, rows, Value::Array(json)))
 }
 
-pub(super) async fn open(contract: &Contract, which: &Which) -> Result<Listing, Error> {
+pub(super) async fn open(contract: &Module, which: &Which) -> Result<Listing, Error> {
     let mut rows = Vec::new();
     let mut json = Vec::new();
     loop {
-        let standing = contract.standing().await?;
-        let quarter = standing.next;
+        let now = standing(contract).await?;
+        let quarter = now.next;
         let is_asked = which.quarter.is_none_or(|one| one.number() >= quarter);
-        if quarter >= standing.quarter || !is_asked {
+        if quarter >= now.quarter || !is_asked {
             break;
         }
         let receipt = contract
-            .execute(&QuarterlyRewards::openCall { quarter })
+            .call(&QuarterlyRewards::openCall { quarter }, U256::ZERO)
             .await?;
-        let report = contract.report(quarter).await?;
+        let report = find(contract, quarter).await?;
         let report = report.ok_or(Error::NotOpen(Quarter::new(quarter)))?;
         let name = Quarter::new(quarter).to_string();
         rows.push(vec![
@@ -322,7 +293,7 @@ pub(super) async fn open(contract: &Contract, which: &Which) -> Result<Listing, 
         }));
     }
     if let Some(quarter) = which.quarter.filter(|_| rows.is_empty())
-        && contract.report(quarter.number()).await?.is_none()
+        && find(contract, quarter.number()).await?.is_none()
     {
         return Err(Error::NotOver(quarter));
     }
@@ -337,13 +308,13 @@ pub(super) async fn open(contract: &Contract, which: &Which) -> Result<Listing, 
     Ok(Listing::new(header, rows, Value::Array(json)))
 }
 
-pub(super) async fn forward(contract: &Contract, which: &Which) -> Result<Listing, Error> {
+pub(super) async fn forward(contract: &Module, which: &Which) -> Result<Listing, Error> {
     let mut reports = match which.quarter {
         Some(quarter) => {
-            let report = contract.report(quarter.number()).await?;
+            let report = find(contract, quarter.number()).await?;
             vec![report.ok_or(Error::NotOpen(quarter))?]
         }
-        None => contract.reports(FORWARDED).await?,
+        None => newest(contract, FORWARDED).await?,
     };
     // The native chain pays them in order.
     reports.reverse();
@@ -356,10 +327,9 @@ pub(super) async fn forward(contract: &Contract, which: &Which) -> Result<Listin
         }
         let quarter = report.quarter;
         let receipt = contract
-            .execute(&QuarterlyRewards::forwardCall { quarter })
+            .call(&QuarterlyRewards::forwardCall { quarter }, U256::ZERO)
             .await?;
-        let sequence = contract
-            .report(quarter)
+        let sequence = find(contract, quarter)
             .await?
             .map_or(0, |report| report.sequence);
         let name = Quarter::new(quarter).to_string();

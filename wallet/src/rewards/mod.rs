@@ -20,25 +20,21 @@ mod report;
 mod standing;
 
 use crate::{
+    access::{Ethereum, Key, Native, NoEndpoint, block_on},
     client::{Client, ClientError},
-    keystore::{self, KeystoreError},
+    keystore::KeystoreError,
+    module::{Module, mvc},
     rpc::RpcError,
-    units::{Amount, AmountError, Token},
+    units::AmountError,
 };
-use alloy::{
-    primitives::{Address, U256},
-    signers::local::PrivateKeySigner,
-    sol_types::SolCall,
-};
+use alloy::{signers::local::PrivateKeySigner, sol_types::SolCall};
 use clap::{Args, Subcommand, ValueEnum};
-use ethereum::Contract;
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
     quarter::{Quarter, QuarterError},
 };
 use output::{Format, Listing};
-use std::path::PathBuf;
 use thiserror::Error;
 
 /// See what holders of MVC are paid each quarter.
@@ -52,29 +48,12 @@ pub struct Command {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// JSON-RPC endpoint of the native chain.
-    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
-    native_rpc: Option<String>,
-    /// JSON-RPC endpoint of Ethereum, for what is paid there.
-    #[arg(
-        long,
-        env = "MILEVERSE_ETHEREUM_RPC",
-        global = true,
-        value_name = "URL"
-    )]
-    ethereum_rpc: Option<String>,
-    /// Keystore file (eth-keystore, version 3).
-    #[arg(
-        long,
-        env = "MILEVERSE_KEYSTORE",
-        global = true,
-        value_name = "FILE",
-        default_value = "mileverse.json"
-    )]
-    keystore: PathBuf,
-    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    native: Native,
+    #[command(flatten)]
+    ethereum: Ethereum,
+    #[command(flatten)]
+    key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true, conflicts_with = "csv")]
     json: bool,
@@ -129,13 +108,8 @@ pub enum Error {
     #[error(transparent)]
     Quarter(#[from] QuarterError),
     /// An endpoint that nobody named.
-    #[error(
-        "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
-    )]
-    NoEndpoint,
-    /// An endpoint of Ethereum that nobody named.
-    #[error("no endpoint of Ethereum is known; use --ethereum-rpc or set MILEVERSE_ETHEREUM_RPC")]
-    NoEthereum,
+    #[error(transparent)]
+    NoEndpoint(#[from] NoEndpoint),
     /// A chain that pays out of its own pool.
     #[error(
         "this chain's rewards have no source on Ethereum (`rewards.source` in its genesis file)"
@@ -172,12 +146,8 @@ impl From<RpcError> for Error {
 ///
 /// A sentence that says what to do.
 pub fn run(command: Command) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Start)?;
     let Command { options, verb } = command;
-    let listing = runtime.block_on(act(&options, verb))?;
+    let listing = block_on(act(&options, verb)).map_err(Error::Start)??;
     listing.print(options.format()).map_err(Error::Output)
 }
 
@@ -191,14 +161,14 @@ async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
             }
         },
         Verb::Preview(whose) => {
-            let account = options.account(whose.account)?;
+            let account = options.key.account(whose.account)?;
             match whose.chain {
                 Side::Native => account::preview(&options.module(None).await?, account).await,
                 Side::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
             }
         }
         Verb::Earned(whose) => {
-            let account = options.account(whose.account)?;
+            let account = options.key.account(whose.account)?;
             match whose.chain {
                 Side::Native => account::earned(&options.module(None).await?, account).await,
                 Side::Ethereum => {
@@ -208,21 +178,21 @@ async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
             }
         }
         Verb::Claim(arguments) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             let account = arguments.account.unwrap_or(signer.address());
             ethereum::claim(&options.contract(Some(signer)).await?, account, &arguments).await
         }
         Verb::Open(which) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             ethereum::open(&options.contract(Some(signer)).await?, &which).await
         }
         Verb::Forward(which) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             ethereum::forward(&options.contract(Some(signer)).await?, &which).await
         }
         Verb::Show => standing::show(&options.module(None).await?).await,
         Verb::Fund(arguments) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             fund::fund(&options.module(Some(signer)).await?, &arguments).await
         }
     }
@@ -239,49 +209,31 @@ impl Options {
         }
     }
 
-    fn signer(&self) -> Result<PrivateKeySigner, Error> {
-        let password = keystore::password(self.password_file.as_deref())?;
-        Ok(keystore::open(&self.keystore, &password)?)
-    }
-
-    fn account(&self, named: Option<Address>) -> Result<Address, Error> {
-        match named {
-            Some(account) => Ok(account),
-            None => Ok(self.signer()?.address()),
-        }
-    }
-
-    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
-        let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
-        let (client, _) = Client::native(url, signer).await?;
-        Ok(Module { client })
+    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Rewards, Error> {
+        Module::connect(REWARDS, &self.native, signer)
+            .await
+            .map(Rewards)
     }
 
     /// The contract on Ethereum that the native chain names.
-    async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Contract, Error> {
-        let native = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
-        let url = self.ethereum_rpc.as_deref().ok_or(Error::NoEthereum)?;
-        let (client, facts) = Client::native(native, None).await?;
-        let module = Module { client };
-        let source = module.view(&IRewards::rulesCall {}).await?.source;
+    async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
+        let (client, facts) = Client::native(self.native.url()?, None).await?;
+        let native = Rewards(Module::at(REWARDS, client));
+        let source = native.view(&IRewards::rulesCall {}).await?.source;
         if source.is_zero() {
             return Err(Error::NoSource);
         }
-        Ok(Contract {
-            client: Client::ethereum(url, &facts, signer).await?,
-            address: source,
-        })
+        let client = Client::ethereum(self.ethereum.url()?, &facts, signer).await?;
+        Ok(Module::at(source, client))
     }
 }
 
 /// The rewards module.
-struct Module {
-    client: Client,
-}
+struct Rewards(Module);
 
-impl Module {
+impl Rewards {
     async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
-        Ok(self.client.endpoint().view(REWARDS, call).await?)
+        Ok(self.0.view(call).await?)
     }
 
     /// The report of a quarter, if it is closed.
@@ -289,12 +241,7 @@ impl Module {
         let call = IRewards::reportCall {
             quarter: quarter.number(),
         };
-        match self.view(&call).await {
-            Ok(report) => Ok(Some(report)),
-            // The module refuses to report what is not closed.
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.0.find(&call).await?)
     }
 
     /// Reports of the last closed quarters, at most so many, newest first.
@@ -313,11 +260,6 @@ impl Module {
         }
         Ok(found)
     }
-}
-
-/// An amount of MVC that the module named.
-const fn mvc(units: U256) -> Amount {
-    Amount::from_units(Token::Mvc, units)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Closed quarters.
 
-use super::{Error, Listing, Module, Side, mvc};
+use super::{Error, Listing, Rewards, Side, mvc};
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
@@ -28,15 +28,15 @@ impl Report {
     }
 }
 
-pub(super) async fn report(module: &Module, arguments: &Report) -> Result<Listing, Error> {
+pub(super) async fn report(rewards: &Rewards, arguments: &Report) -> Result<Listing, Error> {
     let reports = match arguments.quarter {
         Some(quarter) => vec![
-            module
+            rewards
                 .report(quarter)
                 .await?
                 .ok_or(Error::NotClosed(quarter))?,
         ],
-        None => module.reports(arguments.last()).await?,
+        None => rewards.reports(arguments.last()).await?,
     };
     let header = vec![
         "quarter",

@@ -412,6 +412,7 @@ fn from(ethereum: &mut Ethereum, sender: Address, receiver: Address, amount: u64
             sender,
             receiver,
             amount: U256::from(amount),
+            action: None,
         })
     })
 }

@@ -297,6 +297,7 @@ impl World {
                 sender,
                 receiver: receiver.into(),
                 amount: U256::from(share.amount()),
+                action: None,
             })
         }))
     }
