@@ -15,6 +15,7 @@ use super::{
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host},
     is_nobody,
+    rewards::share,
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
@@ -22,6 +23,7 @@ use mileverse_primitives::{
     address::{BRIDGE, REWARDS},
     exchange::ROUTER,
     packet::{Action, Expiry, Packet, REFUNDED, Transfer},
+    rewards::QuarterAccount,
 };
 
 /// Reading and checking one packet, beside its proof.
@@ -157,9 +159,15 @@ fn end_hold(
 }
 
 /// Whether a transfer can take effect, now or ever. What cannot goes home at once. The rewards
-/// module takes coin, which is then in its pool. The router could never give on what it receives.
+/// module takes coin, which is then in its pool, and the shares of its quarters. The router could never give on what it receives.
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
     let has_action = transfer.action.is_some();
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        return Ok(token == Token::Coin
+            && !has_action
+            && transfer.amount <= MAX_AMOUNT
+            && share::is_due(host, transfer.sender, account)?);
+    }
     let has_exchange = host.config().has_exchange;
     let is_pool = transfer.receiver == REWARDS && token == Token::Coin && !has_action;
     if (is_nobody(transfer.receiver) && !is_pool)
@@ -226,6 +234,10 @@ fn receive(
             commitment,
         },
     )?;
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        token.give(host, REWARDS, transfer.amount, Sum::Received)?;
+        return share::came(host, account, transfer.amount);
+    }
     token.give(host, transfer.receiver, transfer.amount, Sum::Received)
 }
 
