@@ -89,6 +89,7 @@ pub struct Server {
     http: JoinHandle<io::Result<()>>,
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
+    calendar: JoinHandle<()>,
 }
 
 impl Server {
@@ -143,6 +144,7 @@ impl Server {
             seller,
             sender,
             vault,
+            reconciliation: config.reconciliation,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
@@ -154,6 +156,7 @@ impl Server {
             conversion_wait: config.conversion_wait,
         })
         .merge(mileverse_app::router(&url));
+        let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
@@ -175,12 +178,18 @@ impl Server {
             http,
             lanes,
             beat,
+            calendar,
         })
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What moves conversions, for who embeds the gateway.
+    pub fn machine(&self) -> Arc<Machine> {
+        Arc::clone(&self.machine)
     }
 
     /// Stops: no new requests, what is going on is finished or left to its row.
@@ -201,6 +210,7 @@ impl Server {
             http.abort();
         }
         self.beat.abort();
+        self.calendar.abort();
         // What is left is free for others at once, not only when this run is taken for dead.
         let run = &self.machine.run;
         if let Err(error) = self.machine.store.forget_replicas(run, 0).await {

@@ -12,14 +12,18 @@
 //!
 //! No transaction is ever open across a call to somebody else.
 
+pub mod audit;
+pub mod cases;
 pub mod conversions;
 pub mod idempotency;
 pub mod issues;
 pub mod jobs;
 pub mod location;
 pub mod members;
+pub mod operators;
 pub mod partners;
 pub mod quotes;
+pub mod reconciliations;
 pub mod replicas;
 pub mod statement;
 pub mod webhooks;

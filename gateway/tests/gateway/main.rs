@@ -41,6 +41,7 @@ mod faults;
 mod float;
 mod journey;
 mod members;
+mod operators;
 mod partners;
 mod replicas;
 mod support;

@@ -18,7 +18,9 @@ use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
     AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
 };
+use mileverse_gateway::conversion::Machine;
 use mileverse_gateway::keys::{ApiKey, Scope};
+use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
 use mileverse_gateway::store::partners::{Funding, Partner};
 use mileverse_gateway::store::{Location, Purpose, Store};
@@ -69,6 +71,7 @@ pub struct Settings {
     pub daily_caller_miles: Option<u64>,
     pub fee: FeeRule,
     pub dispute_window: Duration,
+    pub reconciliation: Reconciliation,
 }
 
 impl Default for Settings {
@@ -91,6 +94,7 @@ impl Default for Settings {
             daily_caller_miles: None,
             fee: FeeRule::default(),
             dispute_window: Duration::from_secs(3600),
+            reconciliation: Reconciliation::default(),
         }
     }
 }
@@ -113,6 +117,11 @@ impl Gateway {
         })
         .await
         .unwrap();
+    }
+
+    /// What it is made of, to see it at work.
+    pub fn machine(&self) -> Arc<Machine> {
+        self.server.as_ref().unwrap().machine()
     }
 
     pub async fn stop(mut self) {
@@ -210,6 +219,7 @@ impl World {
             previous_master_keys: Vec::new(),
             float: settings.float.clone(),
             webhooks: settings.webhooks.clone(),
+            reconciliation: settings.reconciliation,
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),
