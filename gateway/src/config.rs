@@ -76,7 +76,7 @@ use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
-use crate::store::Location;
+use crate::store::{Location, Witness};
 use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
@@ -138,6 +138,8 @@ pub struct Config {
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
     pub api_keys: Vec<ApiKey>,
+    /// Sees every commit; nobody but in tests.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// The chain and the issuer's key.
@@ -658,6 +660,7 @@ impl File {
             reconciliation: self.reconciliation.check()?,
             programmes,
             api_keys,
+            witness: None,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
 use crate::vault::{Vault, VaultError};
 use crate::webhook::deliver::Sender;
+use axum::serve::ListenerExt as _;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
 use secrecy::ExposeSecret;
@@ -148,6 +149,9 @@ impl Server {
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
+        if let Some(witness) = config.witness {
+            machine.store.watch(witness);
+        }
         let (stop, stopped) = watch::channel(false);
         let app = api::router(App {
             machine: Arc::clone(&machine),
@@ -163,7 +167,12 @@ impl Server {
         let mut ended = stopped;
         let http = tokio::spawn(async move {
             axum::serve(
-                listener,
+                listener.tap_io(|stream| {
+                    // Answers are small, and whoever waits for one sends nothing meanwhile.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection waits for more to send");
+                    }
+                }),
                 app.into_make_service_with_connect_info::<SocketAddr>(),
             )
             .with_graceful_shutdown(async move {

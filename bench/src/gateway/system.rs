@@ -111,6 +111,7 @@ impl System {
                     digest: digest(&key),
                     scopes: Scope::ALL.to_vec(),
                 }],
+                witness: None,
             };
             let failed = setup("the gateway");
             let started = Server::start(config).await;

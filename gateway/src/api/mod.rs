@@ -40,6 +40,7 @@ mod members;
 mod metrics;
 mod oauth;
 mod operator;
+mod page;
 mod programmes;
 mod quotes;
 mod refusal;

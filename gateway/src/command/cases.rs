@@ -104,7 +104,7 @@ fn entry(text: &str) -> Result<Value, Error> {
 pub async fn run(verb: Cases) -> Result<(), Error> {
     match verb {
         Cases::List { remote, all, kind } => {
-            let mut path = "/v1/operator/cases?limit=200".to_owned();
+            let mut path = "/v1/operator/cases?limit=100".to_owned();
             if !all {
                 path.push_str("&state=open");
             }

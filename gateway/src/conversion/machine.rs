@@ -18,6 +18,7 @@ use crate::operator::CaseKind;
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::store::cases::{self, Opening};
 use crate::store::conversions::{self, Change, Conversion};
+use crate::store::idempotency::{self, Key, Stored};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::Claimant;
 use crate::store::partners::free_day;
@@ -102,8 +103,19 @@ pub struct Machine {
     leases: Mutex<HashSet<String>>,
     /// Issuers whose nonce this run has asked the chain for and stored.
     nonces: Mutex<HashSet<Address>>,
+    /// How those are answered whose request began a conversion, by its id.
+    answers: Mutex<HashMap<String, Answer>>,
     /// Whoever waits for a conversion to be settled.
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+/// How a request is answered once its conversion is settled: in the transaction that settles it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The request.
+    pub key: Key,
+    /// Its answer; none as long as there is none to be kept.
+    pub make: fn(Conversion) -> Result<Option<Stored>, sqlx::Error>,
 }
 
 /// What a machine is made of; see the fields of [`Machine`].
@@ -234,6 +246,7 @@ impl Machine {
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
             nonces: Mutex::default(),
+            answers: Mutex::default(),
             waiting: Mutex::default(),
         }
     }
@@ -448,6 +461,9 @@ impl Machine {
             let kind = CaseKind::ReversalUnacknowledged.name();
             cases::close_about(connection, kind, id, "answered", GATEWAY, now).await?;
         }
+        if to.is_settled() {
+            self.answer_in(connection, id).await?;
+        }
         if to == State::Attention {
             let reason = step.change.reason.as_ref();
             let facts = reason.map(|(code, why)| format!("{code}: {why}"));
@@ -456,6 +472,33 @@ impl Machine {
                 .await?;
         }
         Ok(true)
+    }
+
+    /// Whoever began this conversion is answered when it settles.
+    pub fn answer_later(&self, id: &str, answer: Answer) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(id.to_owned(), answer);
+    }
+
+    /// Whoever began this conversion is answered otherwise.
+    pub fn answer_no_more(&self, id: &str) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.remove(id);
+    }
+
+    async fn answer_in(&self, connection: &mut AnyConnection, id: &str) -> Result<(), sqlx::Error> {
+        let answer = {
+            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.get(id).cloned()
+        };
+        let Some(answer) = answer else {
+            return Ok(());
+        };
+        let row = conversions::row(connection, id).await?;
+        if let Some(stored) = (answer.make)(row)? {
+            idempotency::answer_once(connection, &answer.key, &stored).await?;
+        }
+        Ok(())
     }
 
     /// Lets a conversion wait for an operator, in the transaction that finds out, and last in it.

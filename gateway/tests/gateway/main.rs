@@ -39,6 +39,7 @@ mod crash;
 mod document;
 mod faults;
 mod float;
+mod histories;
 mod journey;
 mod members;
 mod operators;

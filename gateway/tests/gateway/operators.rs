@@ -594,8 +594,8 @@ async fn the_database_refuses_two_eyes_and_another_past(on: &Databases) {
     // Past the triggers, as who owns the server could: the chain of hashes shows it.
     let (off, on_again): (&[&'static str], &[&'static str]) = match store.is_shared() {
         true => (
-            &["ALTER TABLE audit_log DISABLE TRIGGER ALL"],
-            &["ALTER TABLE audit_log ENABLE TRIGGER ALL"],
+            &["ALTER TABLE audit_log DISABLE TRIGGER USER"],
+            &["ALTER TABLE audit_log ENABLE TRIGGER USER"],
         ),
         false => (&["DROP TRIGGER audit_log_fixed"], &[]),
     };

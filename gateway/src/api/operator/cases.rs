@@ -1,6 +1,6 @@
 //! `/v1/operator/cases`, `/v1/operator/actions`
 
-use super::{May, Shared, limit, nothing, who};
+use super::{May, Shared, nothing, page, who};
 use crate::api::input::{Body, PathOf, QueryOf};
 use crate::clock::rfc3339;
 use crate::ids;
@@ -97,7 +97,7 @@ pub struct CaseQuery {
     subject: Option<String>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
-    /// 1 to 200; 50 if not given.
+    /// 1 to 100; 20 if not given.
     limit: Option<u32>,
 }
 
@@ -213,7 +213,7 @@ pub async fn list(
     QueryOf(query): QueryOf<CaseQuery>,
 ) -> Result<Json<CasePage>, Problem> {
     who(&app, &credentials, May::Read).await?;
-    let limit = limit(query.limit)?;
+    let size = page::size(query.limit, query.cursor.as_deref(), "case")?;
     let open = match query.state.as_deref() {
         None => None,
         Some("open") => Some(true),
@@ -223,18 +223,15 @@ pub async fn list(
             return Err(Problem::new(problem::MALFORMED, detail));
         }
     };
-    let page = Page {
+    let wanted = Page {
         before: query.cursor.as_deref(),
         open,
         kind: query.kind.as_deref(),
         subject: query.subject.as_deref(),
-        limit: limit.saturating_add(1),
+        limit: page::rows(size),
     };
-    let mut rows = app.machine.store.cases(&page).await?;
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+    let mut rows = app.machine.store.cases(&wanted).await?;
+    let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(CasePage {
         items: rows.into_iter().map(|row| case(row, None)).collect(),
         next_cursor,

@@ -8,7 +8,7 @@ pub mod cases;
 pub mod people;
 pub mod reconciliations;
 
-use super::{App, Shared};
+use super::{App, Shared, page};
 use crate::clock::now_ms;
 use crate::keys::{Credentials, digest, hex};
 use crate::operator::Role;
@@ -89,15 +89,7 @@ fn nothing(what: &str) -> Problem {
     Problem::new(problem::NOT_FOUND, format!("There is no such {what}."))
 }
 
-const DEFAULT_PAGE: u32 = 50;
-const MAX_PAGE: u32 = 200;
-
-/// How many rows a page has.
+/// How many rows a list without a cursor has.
 fn limit(asked: Option<u32>) -> Result<u32, Problem> {
-    let limit = asked.unwrap_or(DEFAULT_PAGE);
-    if (1..=MAX_PAGE).contains(&limit) {
-        return Ok(limit);
-    }
-    let detail = format!("The limit must be between 1 and {MAX_PAGE}.");
-    Err(Problem::new(problem::MALFORMED, detail))
+    page::size(asked, None, "")
 }

@@ -85,7 +85,7 @@ pub struct AuditPage {
 pub struct AuditQuery {
     /// Rows before this number.
     before: Option<i64>,
-    /// 1 to 200; 50 if not given.
+    /// 1 to 100; 20 if not given.
     limit: Option<u32>,
 }
 

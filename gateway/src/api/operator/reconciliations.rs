@@ -103,7 +103,7 @@ pub struct Reconciliation {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct NewestQuery {
-    /// 1 to 200; 50 if not given.
+    /// 1 to 100; 20 if not given.
     limit: Option<u32>,
 }
 

@@ -56,6 +56,8 @@ pub struct World {
     pub airline: Airline,
     pub client: reqwest::Client,
     pub settings: Settings,
+    /// Another partner than the airline.
+    pub adapter: Option<AdapterConfig>,
 }
 
 #[derive(Clone)]
@@ -187,6 +189,7 @@ impl World {
             airline,
             client,
             settings,
+            adapter: None,
         }
     }
 
@@ -229,12 +232,14 @@ impl World {
                 daily_caller_miles: settings.daily_caller_miles,
                 fee: settings.fee,
                 dispute_window: settings.dispute_window,
-                adapter: AdapterConfig::Airline(AdapterSettings {
-                    base_url: self.proxy.url.parse().unwrap(),
-                    client_id: "mileverse-gateway".to_owned(),
-                    client_secret: SecretString::from("sandbox-airline-secret"),
-                    timeout: settings.timeout,
-                    visibility_window: settings.visibility,
+                adapter: self.adapter.clone().unwrap_or_else(|| {
+                    AdapterConfig::Airline(AdapterSettings {
+                        base_url: self.proxy.url.parse().unwrap(),
+                        client_id: "mileverse-gateway".to_owned(),
+                        client_secret: SecretString::from("sandbox-airline-secret"),
+                        timeout: settings.timeout,
+                        visibility_window: settings.visibility,
+                    })
                 }),
             }],
             api_keys: vec![
@@ -242,6 +247,7 @@ impl World {
                 api_key("demo", READER, &[Scope::ConversionsRead]),
                 api_key("stranger", STRANGER, &all),
             ],
+            witness: Some(Arc::clone(&self.gate) as _),
         }
     }
 
