@@ -182,7 +182,8 @@ async fn insert_lines(
     Ok(())
 }
 
-/// Both sides of every reference that a run for a window judges.
+/// Both sides of every reference that a run for a window judges. CROSS JOIN keeps SQLite to the order
+/// as written, from the few references to their rows; it has no figures of the tables to know better.
 const PAIRS: &str = "WITH scope (reference) AS (
         SELECT l.reference FROM statement_lines l JOIN partner_statements s ON s.id = l.statement_id
         WHERE s.programme = $1 AND s.day = $2 AND s.current = 1
@@ -200,20 +201,20 @@ const PAIRS: &str = "WITH scope (reference) AS (
             CAST(SUM(CASE l.kind WHEN 'debit' THEN 1 ELSE 0 END) AS BIGINT) AS debits,
             CAST(SUM(CASE l.kind WHEN 'debit' THEN 0 ELSE 1 END) AS BIGINT) AS reversals,
             MIN(l.member) AS least, MAX(l.member) AS greatest, MIN(l.at) AS first_at
-        FROM scope p JOIN statement_lines l ON l.reference = p.reference
-            JOIN partner_statements s ON s.id = l.statement_id
-        WHERE s.programme = $1 AND s.current = 1 GROUP BY l.reference
+        FROM scope p CROSS JOIN statement_lines l CROSS JOIN partner_statements s
+        WHERE l.reference = p.reference AND s.id = l.statement_id
+            AND s.programme = $1 AND s.current = 1 GROUP BY l.reference
     ), posted AS (
         SELECT p.reference, CAST(SUM(e.amount) AS BIGINT) AS net
-        FROM scope p JOIN journal_transactions t ON t.subject = p.reference
-            JOIN journal_entries e ON e.transaction_id = t.id
-        WHERE (e.account || '') = $5 GROUP BY p.reference
+        FROM scope p CROSS JOIN journal_transactions t CROSS JOIN journal_entries e
+        WHERE t.subject = p.reference AND e.transaction_id = t.id
+            AND (e.account || '') = $5 GROUP BY p.reference
     ), corrected AS (
         SELECT p.reference, CAST(SUM(e.amount) AS BIGINT) AS net
-        FROM scope p JOIN cases k ON k.subject = p.reference JOIN actions a ON a.case_id = k.id
-            JOIN journal_transactions t ON t.subject = a.id
-            JOIN journal_entries e ON e.transaction_id = t.id
-        WHERE (e.account || '') = $5 GROUP BY p.reference
+        FROM scope p CROSS JOIN cases k CROSS JOIN actions a CROSS JOIN journal_transactions t
+            CROSS JOIN journal_entries e
+        WHERE k.subject = p.reference AND a.case_id = k.id AND t.subject = a.id
+            AND e.transaction_id = t.id AND (e.account || '') = $5 GROUP BY p.reference
     )
     SELECT p.reference, theirs.net, theirs.debits, theirs.reversals, theirs.least, theirs.greatest,
         theirs.first_at, c.state, c.member_id, COALESCE(c.debit_sent_at, c.created_at) AS sent_at,
@@ -266,10 +267,10 @@ const MINTED: &str = "SELECT c.id, c.programme, c.state, c.updated_at,
         UNION
         SELECT subject FROM cases WHERE state = 'open'
             AND kind IN ('row_without_mint', 'mint_not_recorded', 'mint_amount_differs')
-    ) p JOIN conversions c ON c.id = p.id
+    ) p CROSS JOIN conversions c
         LEFT JOIN journal_transactions t ON t.subject = c.id AND t.kind = 'issued'
         LEFT JOIN chain_issues i ON i.conversion_id = c.id
-    ORDER BY c.id";
+    WHERE c.id = p.id ORDER BY c.id";
 
 impl Store {
     /// Stores a statement, in the place of an earlier one of that day. The same file again is the
