@@ -1,6 +1,6 @@
 //! Building: from call data to stored, signed bytes.
 
-use super::Sender;
+use super::{Sender, nonce::unbroken};
 use crate::{
     Error,
     chain::{At, Ledger},
@@ -24,7 +24,7 @@ pub enum Built {
         /// What it would use.
         gas: u64,
     },
-    /// Another transaction has the nonce; nothing was signed.
+    /// As many transactions wait as may; nothing was signed.
     Busy,
     /// A packet would cost more than it is worth for now; nothing was signed.
     Dear {
@@ -60,9 +60,11 @@ impl Sender {
             self.metrics.transaction(&self.way, "dear");
             return Ok(Built::Dear { each });
         }
-        let nonce = ledger.nonce(account, At::Latest).await?;
+        let next = ledger.nonce(account, At::Latest).await?;
         let rows = self.stored().await?;
-        if rows.iter().any(|row| row.nonce == nonce) {
+        let nonce = unbroken(next, rows.iter().map(|row| row.nonce));
+        let waiting = usize::try_from(nonce.saturating_sub(next)).unwrap_or(usize::MAX);
+        if waiting >= self.limits.in_flight {
             return Ok(Built::Busy);
         }
         let row = self

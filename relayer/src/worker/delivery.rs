@@ -10,13 +10,10 @@ use crate::{
     store::{Direction, NewPacket, Outcome, Position, RouteStore, Row},
     transaction::{Built, Sender},
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mileverse_primitives::{Bytes, packet::Packet};
 use mileverse_wallet::rpc::Chain;
 use std::collections::HashSet;
 
-/// Calls that run at the same time on one endpoint.
-pub(super) const CONCURRENCY: usize = 8;
 /// Most bytes of call data in one transaction; nodes take transactions up to 131,072 bytes.
 const MAX_INPUT_LENGTH: usize = 120_000;
 /// First and longest wait of a refused packet.
@@ -62,7 +59,8 @@ pub(super) struct Proven<T> {
 /// What the senders are doing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Desk {
-    /// Senders with nothing under way, by their place.
+    /// Senders that can take a transaction, by their place; who can take several stands there as
+    /// often.
     pub(super) idle: Vec<usize>,
     /// Packets that are under way.
     pub(super) reserved: HashSet<u64>,
@@ -126,6 +124,8 @@ impl Delivery {
         let mut desk = Desk::default();
         let mut trouble = None;
         let mut well = 0usize;
+        let mut free = Vec::with_capacity(self.senders.len());
+        let mut included = Vec::new();
         for (place, sender) in self.senders.iter().enumerate() {
             let driven = match sender.drive(ledger).await {
                 Ok(driven) => driven,
@@ -139,16 +139,28 @@ impl Delivery {
             };
             well = well.saturating_add(1);
             desk.reserved.extend(driven.reserved);
-            if !driven.pending {
-                desk.idle.push(place);
-            }
+            free.push((place, driven.free));
             for settled in driven.settled {
-                if settled.outcome != Outcome::Reverted {
-                    continue;
+                match settled.outcome {
+                    Outcome::Included => included.extend(settled.packets),
+                    Outcome::Gone => {}
+                    Outcome::Reverted => {
+                        let reason =
+                            format!("transaction {} was refused in its block", settled.hash);
+                        for sequence in settled.packets {
+                            self.set_aside(sequence, &reason).await?;
+                        }
+                    }
                 }
-                let reason = format!("transaction {} was refused in its block", settled.hash);
-                for sequence in settled.packets {
-                    self.set_aside(sequence, &reason).await?;
+            }
+        }
+        self.arrived(ledger, included).await?;
+        // One for each before a second for any.
+        while free.iter().any(|(_, free)| *free > 0) {
+            for (place, free) in &mut free {
+                if let Some(fewer) = free.checked_sub(1) {
+                    *free = fewer;
+                    desk.idle.push(*place);
                 }
             }
         }
@@ -156,6 +168,44 @@ impl Delivery {
             Some(error) if well == 0 => Err(error),
             _ => Ok(desk),
         }
+    }
+
+    /// Their transaction is in a block: most of them have a receipt now, and some wait there for
+    /// their delay.
+    async fn arrived(&self, ledger: &impl Ledger, sequences: Vec<u64>) -> Result<(), Error> {
+        let (receipts, without): (Vec<_>, Vec<_>) = self
+            .receipts(ledger, sequences, At::Latest)
+            .await?
+            .into_iter()
+            .partition(|(_, outcome)| *outcome != 0);
+        self.note(ledger, receipts).await?;
+        for (sequence, _) in without {
+            self.wait_if_held(ledger, sequence).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a large transfer aside until its delay is over; `true` if it is one.
+    async fn wait_if_held(&self, ledger: &impl Ledger, sequence: u64) -> Result<bool, Error> {
+        let Some(until) = ledger.held(sequence).await? else {
+            return Ok(false);
+        };
+        let until_ms = until.saturating_mul(1_000);
+        if until_ms <= self.clock.now_ms() {
+            return Ok(false);
+        }
+        tracing::info!(
+            route = self.store.name(), direction = %self.direction, sequence, until,
+            "a large transfer waits for its delay"
+        );
+        let reason = format!(
+            "it is held until {until} (seconds since 1970), because it is large; until then a guardian may stop it"
+        );
+        self.metrics.packets(&self.way, "held", 1);
+        self.store
+            .set_aside(self.direction, sequence, until_ms, &reason)
+            .await?;
+        Ok(true)
     }
 
     /// Whether a receipt waits to become final.
@@ -241,22 +291,7 @@ impl Delivery {
                 .iter()
                 .all(|(sequence, _)| *sequence != row.sequence)
         });
-        if !receipts.is_empty() {
-            if ledger.chain() == Chain::Native {
-                // Final at once; asked again of as many endpoints as must agree.
-                let sequences = receipts.iter().map(|(sequence, _)| *sequence).collect();
-                let sure = self.receipts(ledger, sequences, At::Finalized).await?;
-                let sure: Vec<_> = sure
-                    .into_iter()
-                    .filter(|(_, outcome)| *outcome != 0)
-                    .collect();
-                self.done(&sure).await?;
-                moved = !sure.is_empty();
-            } else {
-                self.landed(ledger, &receipts).await?;
-                moved = true;
-            }
-        }
+        moved |= self.note(ledger, receipts).await?;
         let mut carried = Vec::with_capacity(rows.len());
         for row in rows {
             match self.pass_over(&row) {
@@ -271,6 +306,26 @@ impl Delivery {
             }
         }
         Ok((carried, moved))
+    }
+
+    /// These have receipts. `true` if that is believed.
+    async fn note(&self, ledger: &impl Ledger, receipts: Vec<(u64, u8)>) -> Result<bool, Error> {
+        if receipts.is_empty() {
+            return Ok(false);
+        }
+        if ledger.chain() == Chain::Ethereum {
+            self.landed(ledger, &receipts).await?;
+            return Ok(true);
+        }
+        // Final at once; asked again of as many endpoints as must agree.
+        let sequences = receipts.iter().map(|(sequence, _)| *sequence).collect();
+        let mut sure = self.receipts(ledger, sequences, At::Finalized).await?;
+        sure.retain(|(_, outcome)| *outcome != 0);
+        if sure.len() < receipts.len() {
+            ledger.doubt();
+        }
+        self.done(&sure).await?;
+        Ok(!sure.is_empty())
     }
 
     /// Why the rules leave a packet to others.
@@ -296,7 +351,11 @@ impl Delivery {
         }
         let isolated = isolate(ledger, sender.account(), &items, &encode).await?;
         for (at, reason) in &isolated.bad {
-            if let Some(item) = items.get(*at) {
+            if let Some(item) = items.get(*at)
+                && !self.wait_if_held(ledger, item.sequence).await?
+            {
+                // Perhaps it is the endpoint's fault alone.
+                ledger.doubt();
                 self.set_aside(item.sequence, reason).await?;
             }
         }
@@ -408,14 +467,11 @@ impl Delivery {
         sequences: Vec<u64>,
         at: At,
     ) -> Result<Vec<(u64, u8)>, Error> {
-        stream::iter(sequences)
-            .map(|sequence| async move {
-                let outcome = ledger.receipt(sequence, at).await?;
-                Ok((sequence, outcome))
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await
+        if sequences.is_empty() {
+            return Ok(Vec::new());
+        }
+        let outcomes = ledger.receipts(&sequences, at).await?;
+        Ok(sequences.into_iter().zip(outcomes).collect())
     }
 }
 

@@ -125,7 +125,12 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().accounts,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().accounts,
                 };
-                Ok(accounts.nonces.get(&account).copied().unwrap_or(0))
+                let nonce = accounts.nonces.get(&account).copied().unwrap_or(0);
+                // What is for ever is asked of several endpoints.
+                Ok(match at {
+                    At::Latest => world.tell(nonce),
+                    At::Finalized => nonce,
+                })
             })
             .await
     }
@@ -200,6 +205,22 @@ impl Ledger for Ledgers {
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
+        Ok(self.receipts(&[sequence], at).await?[0])
+    }
+
+    async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
+        self.shared
+            .call(self.chain, |world| {
+                let bridge = match self.chain {
+                    Chain::Native => &world.native.bridge,
+                    Chain::Ethereum => &world.ethereum.head().bridge,
+                };
+                Ok(bridge.held.get(&sequence).copied())
+            })
+            .await
+    }
+
+    async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         self.shared
             .call(self.chain, |world| {
                 let bridge = match (self.chain, at) {
@@ -207,7 +228,8 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().bridge,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().bridge,
                 };
-                Ok(bridge.receipts.get(&sequence).copied().unwrap_or(0))
+                let outcome = |sequence| bridge.receipts.get(sequence).copied().unwrap_or(0);
+                Ok(sequences.iter().map(outcome).collect())
             })
             .await
     }

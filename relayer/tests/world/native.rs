@@ -219,17 +219,27 @@ impl NativeChain for FakeNative {
             .await
     }
 
-    async fn path(&self, index: u64, size: u64) -> Result<OutboxProof, RpcError> {
+    async fn outbox_size(&self) -> Result<u64, RpcError> {
+        self.0
+            .shared
+            .call(Chain::Native, |world| {
+                Ok(world.native.bridge.sent.len() as u64)
+            })
+            .await
+    }
+
+    async fn paths(&self, indices: &[u64], size: u64) -> Result<Vec<OutboxProof>, RpcError> {
         self.0
             .shared
             .call(Chain::Native, |world| {
                 let leaves = world.native.leaves(size as usize);
-                Ok(OutboxProof {
-                    index,
+                let path = |index: &u64| OutboxProof {
+                    index: *index,
                     size,
-                    commitment: world.native.bridge.sent[index as usize].commitment(),
-                    path: outbox::path(&leaves, index as usize).unwrap(),
-                })
+                    commitment: world.native.bridge.sent[*index as usize].commitment(),
+                    path: outbox::path(&leaves, *index as usize).unwrap(),
+                };
+                Ok(indices.iter().map(path).collect())
             })
             .await
     }
