@@ -688,19 +688,57 @@ fn several_transactions_of_one_key_are_under_way_at_once() {
 #[test]
 fn a_wrong_nonce_strands_no_packet() {
     block_on(async {
-        let mut run = Run::new(10, Trouble::default(), Setup::of(10));
+        let mut above = 0;
+        for seed in 10..20 {
+            let mut run = Run::new(seed, Trouble::default(), Setup::of(10));
+            {
+                let mut world = run.shared.lock();
+                let deadline = world.now_s() + 1_000_000;
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+                world.trouble.wrong_number = 1_000;
+            }
+            run.tick(Direction::ToEthereum).await;
+            {
+                let mut world = run.shared.lock();
+                world.trouble.wrong_number = 0;
+                assert_eq!(world.ethereum.pool.len(), 1);
+                above += world.ethereum.pool[0].nonce.min(1);
+            }
+            run.finish().await;
+            run.check();
+        }
+        assert!(above > 0, "none was signed above a gap");
+    });
+}
+
+#[test]
+fn what_another_relayer_delivered_first_wedges_nobody() {
+    block_on(async {
+        let mut run = Run::new(12, Trouble::default(), Setup::of(10));
         {
             let mut world = run.shared.lock();
             let deadline = world.now_s() + 1_000_000;
-            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
-            world.trouble.wrong_number = 1_000;
+            let head = world.ethereum.head_mut();
+            head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            // Until it is final, and the native chain knows.
+            for _ in 0..8 {
+                let now_s = world.now_s();
+                world::ethereum::block(&mut world, now_s);
+            }
+            world.native.checkpoint = world.ethereum.finalized();
         }
-        run.tick(Direction::ToEthereum).await;
+        while run.shared.lock().native.pool.is_empty() {
+            run.tick(Direction::ToNative).await;
+        }
         {
+            // Another relayer's delivery is in the next block, before ours.
             let mut world = run.shared.lock();
-            world.trouble.wrong_number = 0;
-            assert!(world.ethereum.pool.iter().all(|waiting| waiting.nonce > 0));
-            assert_eq!(world.ethereum.pool.len(), 1, "signed above a gap");
+            world.native.pool.clear();
+            world.native.bridge.receipts.insert(1, 1);
+            *world.native.bridge.effects.entry(1).or_default() += 1;
+            let deadline = world.now_s() + 1_000_000;
+            let head = world.ethereum.head_mut();
+            head.bridge.transfer(ETHEREUM, NATIVE, deadline);
         }
         run.finish().await;
         run.check();

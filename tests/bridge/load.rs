@@ -28,14 +28,30 @@ const BOTH: [Chain; 2] = [Chain::Native, Chain::Ethereum];
 
 /// One account on one chain. Everything it signs is kept: a block that is taken back takes its
 /// transactions along, and they are given to the node again.
-struct Account {
+pub struct Account {
     chain: Chain,
     key: PrivateKeySigner,
     signed: Vec<Bytes>,
 }
 
 impl Account {
-    async fn submit(&mut self, endpoint: &Endpoint, to: Address, value: U256, input: Vec<u8>) -> B256 {
+    /// An account that has sent nothing yet.
+    pub const fn new(chain: Chain, key: PrivateKeySigner) -> Self {
+        Self {
+            chain,
+            key,
+            signed: Vec::new(),
+        }
+    }
+
+    /// Signs a call and gives it to the node.
+    pub async fn submit(
+        &mut self,
+        endpoint: &Endpoint,
+        to: Address,
+        value: U256,
+        input: Vec<u8>,
+    ) -> B256 {
         let (chain_id, fees) = match self.chain {
             Chain::Native => (NATIVE, Fees::Legacy { price: 0 }),
             Chain::Ethereum => {
@@ -57,7 +73,7 @@ impl Account {
         };
         let signed = sign(&self.key, &unsigned).unwrap();
         let sent = endpoint.provider().send_raw_transaction(&signed.raw).await;
-        sent.unwrap();
+        let _ = sent.unwrap();
         self.signed.push(signed.raw);
         signed.hash
     }
@@ -82,6 +98,8 @@ pub struct Load<'a> {
     accounts: Vec<Account>,
     /// Transfers handed in.
     pub sent: usize,
+    /// Some of the points go to the sender's own account on Ethereum, so that they can come back.
+    pub feeds: bool,
 }
 
 /// What is sent: from where, and which token.
@@ -108,23 +126,16 @@ impl Kind {
 impl<'a> Load<'a> {
     /// Gives the members points on the native chain, and the bridge their allowance on Ethereum.
     pub async fn prepare(net: &'a Net, keys: &[PrivateKeySigner]) -> Self {
-        let accounts = BOTH.into_iter().flat_map(|chain| {
-            keys.iter().map(move |key| Account {
-                chain,
-                key: key.clone(),
-                signed: Vec::new(),
-            })
-        });
+        let accounts = BOTH
+            .into_iter()
+            .flat_map(|chain| keys.iter().map(move |key| Account::new(chain, key.clone())));
         let mut load = Self {
             net,
             accounts: accounts.collect(),
             sent: 0,
+            feeds: true,
         };
-        let mut issuer = Account {
-            chain: Chain::Native,
-            key: net.issuer.clone(),
-            signed: Vec::new(),
-        };
+        let mut issuer = Account::new(Chain::Native, net.issuer.clone());
         let mut last = B256::ZERO;
         for (number, key) in keys.iter().enumerate() {
             let issue = IPoints::issueCall {
@@ -133,7 +144,9 @@ impl<'a> Load<'a> {
                 conversionId: B256::with_last_byte(u8::try_from(number).unwrap() + 1),
             };
             let input = issue.abi_encode();
-            last = issuer.submit(&net.native, address::POINTS, U256::ZERO, input).await;
+            last = issuer
+                .submit(&net.native, address::POINTS, U256::ZERO, input)
+                .await;
         }
         confirmed(&net.native, last).await;
         for account in &mut load.accounts {
@@ -170,7 +183,13 @@ impl<'a> Load<'a> {
 
     /// One transfer, to be received within so many seconds. What a member does not have (points on
     /// Ethereum before any arrived) it sends in the other token.
-    pub async fn transfer(&mut self, mut kind: Kind, member: usize, amount: U256, seconds: u64) {
+    pub async fn transfer(
+        &mut self,
+        mut kind: Kind,
+        member: usize,
+        amount: U256,
+        seconds: u64,
+    ) -> B256 {
         let members = self.accounts.len() / 2;
         let place = match kind.from {
             Chain::Native => member,
@@ -193,8 +212,9 @@ impl<'a> Load<'a> {
             (Chain::Ethereum, Chain::Native) => (self.net.contracts.points, U256::ZERO),
             (Chain::Ethereum, Chain::Ethereum) => (self.net.contracts.coin, U256::ZERO),
         };
-        // Members feed each other's points on Ethereum, so that some can come back.
-        let own = (kind.from, kind.home) == (Chain::Native, Chain::Native) && self.sent % 3 == 0;
+        let own = self.feeds
+            && (kind.from, kind.home) == (Chain::Native, Chain::Native)
+            && self.sent % 3 == 0;
         let receiver = match own {
             true => account.key.address(),
             false => kind.receiver(),
@@ -210,10 +230,24 @@ impl<'a> Load<'a> {
             deadline: now + seconds,
         };
         let (endpoint, bridge) = self.net.side(kind.from);
-        self.accounts[place]
+        let hash = self.accounts[place]
             .submit(endpoint, bridge, value, call.abi_encode())
             .await;
         self.sent += 1;
+        hash
+    }
+
+    /// Any call of a member's.
+    pub async fn call(&mut self, chain: Chain, member: usize, to: Address, input: Vec<u8>) -> B256 {
+        let members = self.accounts.len() / 2;
+        let place = match chain {
+            Chain::Native => member,
+            Chain::Ethereum => members + member,
+        };
+        let endpoint = self.net.side(chain).0;
+        self.accounts[place]
+            .submit(endpoint, to, U256::ZERO, input)
+            .await
     }
 
     /// Gives again to the nodes what is in no block, which a block taken back causes.
@@ -331,7 +365,11 @@ pub async fn audit(net: &Net) -> Outcomes {
                         _ => Chain::Ethereum,
                     };
                     let kind = Kind { from: chain, home };
-                    outcomes.received.entry(kind).or_default().push(transfer.clone());
+                    outcomes
+                        .received
+                        .entry(kind)
+                        .or_default()
+                        .push(transfer.clone());
                 }
                 (Packet::Transfer(transfer), 2) => {
                     assert_eq!(ends, (0, 1, 1), "{what}");
@@ -381,7 +419,8 @@ async fn books(net: &Net, outcomes: &Outcomes) {
                     Chain::Native => NATIVE,
                     Chain::Ethereum => ETHEREUM,
                 };
-                transfer.token.home == id && transfer.id.source == source
+                let token = &transfer.token;
+                (token.home, token.contract) == (id, here) && transfer.id.source == source
             });
             ours.fold(U256::ZERO, |sum, transfer| sum + transfer.amount)
         };
@@ -423,9 +462,12 @@ async fn events(endpoint: &Endpoint, bridge: Address, topic: B256) -> BTreeMap<u
 }
 
 /// Every packet that a chain sent, as it tells itself.
-async fn packets(net: &Net, chain: Chain) -> Vec<Packet> {
+pub async fn packets(net: &Net, chain: Chain) -> Vec<Packet> {
     let (endpoint, bridge) = net.side(chain);
-    let next = endpoint.view(bridge, &IBridge::nextSequenceCall {}).await.unwrap();
+    let next = endpoint
+        .view(bridge, &IBridge::nextSequenceCall {})
+        .await
+        .unwrap();
     let mut packets = Vec::new();
     match chain {
         Chain::Native => {
@@ -436,7 +478,10 @@ async fn packets(net: &Net, chain: Chain) -> Vec<Packet> {
                     .await
                     .unwrap();
                 assert!(!page.is_empty(), "the outbox ends at {from}");
-                packets.extend(page.iter().map(|leaf| Packet::decode(&leaf.packet).unwrap()));
+                packets.extend(
+                    page.iter()
+                        .map(|leaf| Packet::decode(&leaf.packet).unwrap()),
+                );
             }
         }
         Chain::Ethereum => {
@@ -458,7 +503,10 @@ async fn packets(net: &Net, chain: Chain) -> Vec<Packet> {
 pub async fn relayer_is_done(net: &Net) {
     wait("the relayer's own end", async || {
         let status = net.relayer_told(&["status"]);
-        let directions = status["routes"][0]["directions"].as_array().unwrap().clone();
+        let directions = status["routes"][0]["directions"]
+            .as_array()
+            .unwrap()
+            .clone();
         let open = |direction: &serde_json::Value| {
             let counts = &direction["counts"];
             counts["waiting"].as_u64().unwrap() + counts["landed"].as_u64().unwrap()

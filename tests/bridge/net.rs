@@ -3,14 +3,16 @@
 
 use super::process::{Process, mileverse, told};
 use alloy::{
-    network::EthereumWallet,
-    primitives::{Address, B256, U256, b256, hex},
+    eips::BlockNumberOrTag,
+    primitives::{Address, B256, U256, Uint, aliases::U96, b256, hex},
     providers::{Provider as _, ProviderBuilder},
     signers::local::PrivateKeySigner,
 };
-use mileverse_bindings::deploy::{Deployment, Tranches, Valves, deploy};
+use mileverse_bindings::{
+    Authority, Bridge, IValves, MileVerseCoin,
+    deploy::{Deployment, Tranches, Valves, deploy},
+};
 use mileverse_fixtures::faults::{FaultProxy, Faults};
-use mileverse_node::secrets::Passphrase;
 use mileverse_primitives::genesis::Genesis;
 use mileverse_wallet::{
     keystore,
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -34,6 +37,8 @@ pub const ENDPOINTS: usize = 3;
 const SLOTS: u64 = 2;
 /// Key of anvil's first development account. Public knowledge, worth nothing elsewhere.
 const DEPLOYER: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
+/// Anvil begins so many seconds ago, and catches up before the validators start.
+const PAST: u64 = 3_700;
 const PASSWORD: &str = "a test's password";
 /// Between two looks; nothing depends on it.
 pub const PACE: Duration = Duration::from_millis(100);
@@ -49,6 +54,8 @@ pub struct Plan {
     pub native_valves: String,
     /// Who has MVC on the native chain from its block 0, and on Ethereum.
     pub members: Vec<Address>,
+    /// An ERC-20 of the first member's is registered on Ethereum besides.
+    pub foreign: bool,
 }
 
 /// Everything that runs.
@@ -61,7 +68,10 @@ pub struct Net {
     pub native: Endpoint,
     pub ethereum: Endpoint,
     pub contracts: Deployment,
-    pub deployer: PrivateKeySigner,
+    /// The registered ERC-20, if the plan has one.
+    pub foreign: Option<Address>,
+    /// Where the relayer shows itself.
+    pub shown: String,
     pub issuer: PrivateKeySigner,
     pub config: PathBuf,
     _lines: Vec<FaultProxy>,
@@ -80,7 +90,7 @@ impl Net {
         let (rpc, anvil_port) = rest.split_at(VALIDATORS);
 
         let passphrase = root.join("passphrase");
-        Passphrase::random_file(&passphrase).unwrap();
+        secret(&passphrase, "a test's passphrase");
         told(
             mileverse()
                 .args(["node", "deal", "--scrypt-log-n", "10", "--validators"])
@@ -91,7 +101,7 @@ impl Net {
                 .arg(&passphrase),
         );
         let issuer = PrivateKeySigner::from_bytes(&B256::repeat_byte(0x71)).unwrap();
-        let deployer = PrivateKeySigner::from_bytes(&DEPLOYER).unwrap();
+        let deployer = deployer();
         let zero = Deployment {
             light_client: Address::ZERO,
             coin: Address::repeat_byte(1),
@@ -113,7 +123,13 @@ impl Net {
         })
         .await;
         let contracts = contracts(root, &url, &deployer, draft.coins().unwrap(), plan).await;
+        let foreign = match plan.foreign {
+            true => Some(foreign(&ethereum, &url, &deployer, &contracts, plan.members[0]).await),
+            false => None,
+        };
         genesis(root, plan, consensus, issuer.address(), &contracts);
+        let behind = now_s().saturating_sub(time(&ethereum).await);
+        anvil_says(&ethereum, "evm_increaseTime", json!([behind])).await;
         // Until here a block for each transaction; from here on one a second.
         anvil_says(&ethereum, "evm_setIntervalMining", json!([1])).await;
 
@@ -180,7 +196,8 @@ impl Net {
             native,
             ethereum,
             contracts,
-            deployer,
+            foreign,
+            shown: String::new(),
             issuer,
             config,
             _lines: lines,
@@ -195,6 +212,12 @@ impl Net {
             Chain::Native => (&self.native, mileverse_primitives::address::BRIDGE),
             Chain::Ethereum => (&self.ethereum, self.contracts.bridge),
         }
+    }
+
+    /// Starts the relayer.
+    pub fn start_relayer(&mut self) {
+        let ready: Value = serde_json::from_str(&self.relayer.start()).unwrap();
+        self.shown = format!("http://{}", ready["listen"].as_str().unwrap());
     }
 
     /// Asks anvil for something that no real node offers.
@@ -223,6 +246,61 @@ async fn anvil_says(ethereum: &Endpoint, method: &'static str, parameters: Value
         .unwrap()
 }
 
+async fn time(ethereum: &Endpoint) -> u64 {
+    let block = ethereum
+        .provider()
+        .get_block_by_number(BlockNumberOrTag::Latest)
+        .await;
+    block.unwrap().unwrap().header.timestamp
+}
+
+/// Makes an ERC-20 that belongs to `owner`, and has the governor register it, with 6 decimals.
+async fn foreign(
+    ethereum: &Endpoint,
+    url: &str,
+    governor: &PrivateKeySigner,
+    contracts: &Deployment,
+    owner: Address,
+) -> Address {
+    let provider = ProviderBuilder::new()
+        .wallet(governor.clone())
+        .connect_http(url.parse().unwrap());
+    let all = MileVerseCoin::Share {
+        account: owner,
+        amount: U256::from(3_000_000_000u64) * U256::from(10u64).pow(U256::from(18)),
+    };
+    let token = *MileVerseCoin::deploy(&provider, vec![all])
+        .await
+        .unwrap()
+        .address();
+    let none = U96::MAX;
+    let limits = IValves::Limits {
+        sendPerHour: none,
+        sendPerDay: none,
+        receivePerHour: none,
+        receivePerDay: none,
+        largeFrom: none,
+        holdSeconds: 0,
+    };
+    let bridge = Bridge::new(contracts.bridge, &provider);
+    let call = bridge.register(token, 6, limits).calldata().clone();
+    let authority = Authority::new(contracts.authority, &provider);
+    let scheduled = authority
+        .schedule(contracts.bridge, call.clone(), Uint::ZERO)
+        .send()
+        .await
+        .unwrap();
+    assert!(scheduled.get_receipt().await.unwrap().status());
+    anvil_says(ethereum, "evm_increaseTime", json!([3_601])).await;
+    let done = authority
+        .execute(contracts.bridge, call)
+        .send()
+        .await
+        .unwrap();
+    assert!(done.get_receipt().await.unwrap().status());
+    token
+}
+
 /// As many free ports, all at once so that they differ.
 fn ports(count: usize) -> Vec<u16> {
     let held: Vec<_> = (0..count)
@@ -238,16 +316,28 @@ fn anvil(root: &Path, port: u16) -> Process {
     let program = fs::read_dir(&packages)
         .expect("contracts/node_modules is missing; run `npm ci --prefix contracts`")
         .map(|folder| folder.unwrap().path())
-        .find(|folder| folder.file_name().unwrap().to_string_lossy().starts_with("anvil-"))
+        .find(|folder| {
+            folder
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .starts_with("anvil-")
+        })
         .expect("anvil is not among the packages, or not for this platform")
         .join("bin/anvil");
-    let mut arguments = vec!["guard".to_owned(), "--".to_owned(), program.display().to_string()];
+    let mut arguments = vec![
+        "guard".to_owned(),
+        "--".to_owned(),
+        program.display().to_string(),
+    ];
     for (flag, value) in [
         ("--host", "127.0.0.1".to_owned()),
         ("--port", port.to_string()),
         ("--chain-id", ETHEREUM.to_string()),
         ("--hardfork", "prague".to_owned()),
         ("--slots-in-an-epoch", SLOTS.to_string()),
+        // So that a governor's delay can pass without the chain running ahead of the clock.
+        ("--timestamp", (now_s() - PAST).to_string()),
     ] {
         arguments.push(flag.to_owned());
         arguments.push(value);
@@ -266,7 +356,7 @@ async fn contracts(
     let dealing: Value = serde_json::from_str(&dealing).unwrap();
     let group_key = hex::decode(dealing["groupKey"].as_str().unwrap()).unwrap();
     let provider = ProviderBuilder::new()
-        .wallet(EthereumWallet::from(deployer.clone()))
+        .wallet(deployer.clone())
         .connect_http(url.parse().unwrap());
     let owner = deployer.address();
     let tranches = Tranches {
@@ -288,7 +378,7 @@ async fn contracts(
     )
     .await
     .unwrap();
-    let coin = mileverse_bindings::MileVerseCoin::new(contracts.coin, &provider);
+    let coin = MileVerseCoin::new(contracts.coin, &provider);
     for member in &plan.members {
         let gift = U256::from(10u64).pow(U256::from(21));
         let sent = coin.transfer(*member, gift).send().await.unwrap();
@@ -357,7 +447,7 @@ fn relayer(
     proxies: &[Vec<FaultProxy>; 2],
     contracts: &Deployment,
 ) -> Process {
-    fs::write(root.join("password"), PASSWORD).unwrap();
+    secret(&root.join("password"), PASSWORD);
     let keys: Vec<_> = ["first", "second"]
         .iter()
         .map(|name| {
@@ -383,8 +473,24 @@ fn relayer(
         contracts.bridge
     );
     fs::write(config, text).unwrap();
-    let arguments = ["relayer".into(), "run".into(), "--config".into(), config.into()];
+    let arguments = [
+        "relayer".into(),
+        "run".into(),
+        "--config".into(),
+        config.into(),
+    ];
     Process::new::<std::ffi::OsString>("relayer", root, true, arguments)
+}
+
+/// Writes a file that only its owner may read.
+fn secret(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Anvil's first account, which deploys the contracts.
+pub fn deployer() -> PrivateKeySigner {
+    PrivateKeySigner::from_bytes(&DEPLOYER).unwrap()
 }
 
 /// Seconds since 1970, by this machine.

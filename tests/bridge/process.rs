@@ -62,7 +62,12 @@ impl Process {
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line).unwrap();
-            assert!(line.contains("ready"), "{}: {line:?}: {}", self.name, self.last(30));
+            assert!(
+                line.contains("ready"),
+                "{}: {line:?}: {}",
+                self.name,
+                self.last(30)
+            );
         }
         self.child = Some(child);
         line

@@ -90,9 +90,10 @@ async fn each_transfer_has_one_end_in_any_storm() {
         valves: Valves::standard(Address::repeat_byte(0x91), Address::repeat_byte(0x92)),
         native_valves: String::new(),
         members: keys.iter().map(PrivateKeySigner::address).collect(),
+        foreign: false,
     };
     let mut net = Net::start(&plan).await;
-    net.relayer.start();
+    net.start_relayer();
     let started = Instant::now();
     let (sent, blows) = blow(&mut net, &keys, transfers, &mut dice).await;
     calm(&mut net);
@@ -215,7 +216,10 @@ fn report(net: &Net, sent: usize, blows: &Blows, outcomes: &Outcomes, taken: Dur
             *dealt.entry(fault).or_default() += count;
         }
     }
-    println!("{sent} transfers in {:.1} s; {blows:?}", taken.as_secs_f64());
+    println!(
+        "{sent} transfers in {:.1} s; {blows:?}",
+        taken.as_secs_f64()
+    );
     for (kind, transfers) in &outcomes.received {
         println!("  received {kind:?}: {}", transfers.len());
     }

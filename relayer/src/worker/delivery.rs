@@ -12,7 +12,10 @@ use crate::{
 };
 use mileverse_primitives::{Bytes, packet::Packet};
 use mileverse_wallet::rpc::Chain;
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// Most bytes of call data in one transaction; nodes take transactions up to 131,072 bytes.
 const MAX_INPUT_LENGTH: usize = 120_000;
@@ -46,6 +49,8 @@ pub struct Delivery {
     way: Way,
     /// The finalized block at which receipts were last looked at.
     looked_at: Option<u64>,
+    /// About how many packets fit one transaction's bytes: no more are proven for one.
+    room: AtomicUsize,
 }
 
 /// A packet with what proves it.
@@ -85,7 +90,25 @@ impl Delivery {
             clock,
             metrics,
             looked_at: None,
+            room: AtomicUsize::new(usize::MAX),
         }
+    }
+
+    /// Most packets that are worth proving for one transaction.
+    fn batch(&self) -> usize {
+        self.orders.batch.min(self.room.load(Ordering::Relaxed))
+    }
+
+    /// So many of `proven` packets fitted: the next time as many, or a few more if all did.
+    fn learn(&self, proven: usize, fitted: usize) {
+        let room = if fitted < proven {
+            fitted
+        } else if fitted >= self.batch() {
+            fitted.saturating_add(fitted / 8).saturating_add(1)
+        } else {
+            return;
+        };
+        self.room.store(room.max(1), Ordering::Relaxed);
     }
 
     pub(super) const fn store(&self) -> &RouteStore {
@@ -277,7 +300,7 @@ impl Delivery {
         desk: &Desk,
         place: u64,
     ) -> Result<(Vec<Row>, bool), Error> {
-        let mut rows = self.next(desk, place, self.orders.batch).await?;
+        let mut rows = self.next(desk, place, self.batch()).await?;
         let mut moved = false;
         let sequences = rows.iter().map(|row| row.sequence).collect();
         let receipts: Vec<_> = self
@@ -345,10 +368,12 @@ impl Delivery {
         let Some(sender) = self.senders.get(sender) else {
             return Ok(false);
         };
+        let proven = items.len();
         fit(&mut items, &encode);
         if items.is_empty() {
             return Ok(false);
         }
+        self.learn(proven, items.len());
         let isolated = isolate(ledger, sender.account(), &items, &encode).await?;
         for (at, reason) in &isolated.bad {
             if let Some(item) = items.get(*at)

@@ -168,6 +168,12 @@ impl Ledger for Ledgers {
         let new = Waiting::decode(&raw);
         self.shared
             .call(self.chain, |world| {
+                if self.chain == Chain::Native {
+                    native::is_of_use(world, &new.input).map_err(|message| RpcError::Refused {
+                        chain: self.chain,
+                        message,
+                    })?;
+                }
                 let (accounts, pool) = match self.chain {
                     Chain::Native => (&world.native.accounts, &mut world.native.pool),
                     Chain::Ethereum => {

@@ -108,7 +108,9 @@ impl Bridge {
                     || self.held.contains_key(&id.sequence) =>
             {
                 match self.held.get(&id.sequence) {
-                    None => drop(self.held.insert(id.sequence, now_s + DELAY)),
+                    None => {
+                        self.held.insert(id.sequence, now_s + DELAY);
+                    }
                     Some(until) if now_s < *until => return Err("TransferHeld".into()),
                     Some(_) => {
                         self.held.remove(&id.sequence);

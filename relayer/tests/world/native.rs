@@ -95,6 +95,20 @@ fn deliver(world: &World, input: &Bytes) -> Result<(Bridge, usize), String> {
     Ok((bridge, call.items.len()))
 }
 
+/// What a node says of a delivery that pays nothing and is of no use.
+pub fn is_of_use(world: &World, input: &Bytes) -> Result<(), String> {
+    let call = IBridge::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
+    let bridge = &world.native.bridge;
+    let admits = call.items.iter().any(|item| {
+        Packet::decode(&item.packet)
+            .is_ok_and(|packet| !bridge.receipts.contains_key(&packet.id().sequence))
+    });
+    match admits {
+        true => Ok(()),
+        false => Err("a delivery that admits no packet must pay a gas price".into()),
+    }
+}
+
 pub fn try_deliver(world: &mut World, input: &Bytes) -> Result<usize, String> {
     deliver(world, input).map(|(_, items)| items)
 }
@@ -114,6 +128,9 @@ pub fn block(world: &mut World, _now_s: u64) {
     }) {
         let waiting = pool.remove(at);
         assert_eq!(waiting.chain_id, Some(NATIVE), "signed for another chain");
+        if is_of_use(world, &waiting.input).is_err() {
+            continue;
+        }
         let outcome = deliver(world, &waiting.input);
         let success = outcome.is_ok();
         if let Ok((bridge, items)) = outcome {
