@@ -1,6 +1,6 @@
 //! Sending over the bridge, and what the bridge's books say on one side.
 
-use super::{Chains, Client, ClientError, Sent, send::sent};
+use super::{Chains, Client, ClientError, Sent, Step, send::sent};
 use crate::{
     rpc::{Chain, RpcError},
     units::{Amount, Token},
@@ -11,7 +11,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 use mileverse_primitives::{
-    abi::{IBridge, IPoints},
+    abi::{IBridge, ICoin, IPoints},
     address::POINTS,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId},
 };
@@ -54,24 +54,15 @@ impl Client {
         amount: Amount,
         deadline: u64,
     ) -> Result<BridgeSent, ClientError> {
-        self.check(receiver, amount).await?;
-        let token = self.token_address(amount.token())?;
-        let value = match (self.chain(), amount.token()) {
-            (Chain::Native, Token::Mvc) => amount.units(),
-            _ => U256::ZERO,
-        };
-        if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
-            self.approve(token, amount.units()).await?;
-        }
-        let call = IBridge::sendCall {
-            token,
-            receiver,
-            amount: amount.units(),
-            deadline,
-        };
-        let receipt = self
-            .execute(self.bridge, value, call.abi_encode().into())
+        let account = self.signer()?.address();
+        let steps = self
+            .plan_bridge(account, receiver, amount, deadline)
             .await?;
+        let mut last = None;
+        for step in steps {
+            last = Some(self.execute(step.to, step.value, step.input).await?);
+        }
+        let receipt = last.ok_or_else(|| self.endpoint.nonsense("nothing to send"))?;
         let (packet, commitment) =
             self.packet_in(&receipt)
                 .ok_or_else(|| ClientError::NoPacket {
@@ -85,6 +76,63 @@ impl Client {
             fee: self.points_for_gas(&receipt, amount)?,
             packet,
         })
+    }
+
+    /// The transactions with which `account` sends tokens to `receiver` on the other chain, to be
+    /// received there until `deadline`. The first lets the bridge take them, where it may not yet;
+    /// the last sends them.
+    pub async fn plan_bridge(
+        &self,
+        account: Address,
+        receiver: Address,
+        amount: Amount,
+        deadline: u64,
+    ) -> Result<Vec<Step>, ClientError> {
+        if receiver.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if amount.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        self.check_balance(account, amount).await?;
+        let token = self.token_address(amount.token())?;
+        let mut steps = Vec::new();
+        if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
+            let spender = self.bridge;
+            let allowance = ICoin::allowanceCall {
+                owner: account,
+                spender,
+            };
+            if self.endpoint.view(token, &allowance).await? < amount.units() {
+                let approve = ICoin::approveCall {
+                    spender,
+                    amount: amount.units(),
+                };
+                steps.push(Step {
+                    kind: "allow",
+                    to: token,
+                    value: U256::ZERO,
+                    input: approve.abi_encode().into(),
+                });
+            }
+        }
+        let value = match (self.chain(), amount.token()) {
+            (Chain::Native, Token::Mvc) => amount.units(),
+            _ => U256::ZERO,
+        };
+        let send = IBridge::sendCall {
+            token,
+            receiver,
+            amount: amount.units(),
+            deadline,
+        };
+        steps.push(Step {
+            kind: "send",
+            to: self.bridge,
+            value,
+            input: send.abi_encode().into(),
+        });
+        Ok(steps)
     }
 
     /// What a transaction that sent `amount` moved of its sender's points beside it.

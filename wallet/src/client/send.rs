@@ -19,7 +19,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use mileverse_primitives::{
-    abi::{ICoin, IPoints},
+    abi::IPoints,
     fees::Carried,
 };
 use std::time::Duration;
@@ -127,20 +127,6 @@ impl Client {
         Ok(())
     }
 
-    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
-    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
-        let owner = self.signer()?.address();
-        let spender = self.bridge;
-        let allowance = ICoin::allowanceCall { owner, spender };
-        if self.endpoint.view(token, &allowance).await? >= amount {
-            return Ok(());
-        }
-        let call = ICoin::approveCall { spender, amount };
-        self.execute(token, U256::ZERO, call.abi_encode().into())
-            .await
-            .map(|_| ())
-    }
-
     /// One transaction, from its estimate to its receipt. A receipt that comes back is a success.
     pub async fn execute(
         &self,
@@ -229,7 +215,7 @@ impl Client {
 
     /// What gas costs. On the native chain calls that need no coin are sent without a price, which is
     /// how they say so; for others the node is asked.
-    async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
+    pub(super) async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
         match self.chain() {
             Chain::Native if Carried::of(to, input).is_some() => Ok(Fees::Legacy { price: 0 }),
             Chain::Native => {
@@ -253,7 +239,7 @@ impl Client {
         }
     }
 
-    async fn check_gas(
+    pub(super) async fn check_gas(
         &self,
         account: Address,
         value: U256,
