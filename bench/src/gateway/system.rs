@@ -91,6 +91,7 @@ impl System {
                 retry: Retry::default(),
                 master_key: None,
                 previous_master_keys: Vec::new(),
+                app: Default::default(),
                 float: None,
                 webhooks: Rules::default(),
                 programmes: vec![ProgrammeConfig {

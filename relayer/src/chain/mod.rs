@@ -16,10 +16,11 @@ pub mod native;
 mod pool;
 
 pub use account::Account;
+pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
 use mileverse_primitives::{
-    Address, B256, Bytes, U256, keccak256,
+    Address, B256, Bytes, U256,
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::{
@@ -172,17 +173,11 @@ pub trait EthereumChain: Send + Sync {
     ) -> impl Future<Output = Result<Proof, RpcError>> + Send;
 }
 
-/// Where Ethereum's bridge stores the commitment of a packet: the mapping at slot 0.
-pub fn slot(sequence: u64) -> B256 {
-    let mut key = [0u8; 64];
-    key[24..32].copy_from_slice(&sequence.to_be_bytes());
-    keccak256(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy::sol_types::SolValue;
+    use mileverse_primitives::keccak256;
 
     #[test]
     fn slots_are_soliditys() {

@@ -36,10 +36,7 @@ pub struct Delivery {
 
 impl Chains {
     /// The transaction that brings a transfer one stage further.
-    pub async fn plan_delivery(
-        &self,
-        reference: PacketReference,
-    ) -> Result<Delivery, ClientError> {
+    pub async fn plan_delivery(&self, reference: PacketReference) -> Result<Delivery, ClientError> {
         let posted = self.posted(reference).await?;
         let trace = self.trace_to_the_end(posted).await?;
         match trace.stage {
@@ -51,7 +48,10 @@ impl Chains {
                     endpoint.nonsense("an expired packet without its expiry")
                 };
                 let outcome = trace.outcome.ok_or_else(nonsense)?;
-                let posted = self.on(outcome.chain).posted_by(outcome.transaction).await?;
+                let posted = self
+                    .on(outcome.chain)
+                    .posted_by(outcome.transaction)
+                    .await?;
                 let id = trace.posted.content.id();
                 let expiry = posted
                     .into_iter()
@@ -148,7 +148,11 @@ impl Chains {
             .storage_proof
             .into_iter()
             .find(|entry| entry.value == U256::from_be_bytes(commitment.0))
-            .ok_or_else(|| ethereum.endpoint.nonsense("no proof of a packet that was sent"))?;
+            .ok_or_else(|| {
+                ethereum
+                    .endpoint
+                    .nonsense("no proof of a packet that was sent")
+            })?;
         Ok(IBridge::deliverCall {
             ethereumBlock: checkpoint,
             accountProof: proof.account_proof,

@@ -148,10 +148,7 @@ impl Client {
         if self.chain() == Chain::Native {
             places.push(POOL);
         }
-        let all = Filter::new()
-            .address(places)
-            .from_block(from)
-            .to_block(to);
+        let all = Filter::new().address(places).from_block(from).to_block(to);
         let word = account.into_word();
         let mut logs: BTreeMap<(u64, u64), Log> = BTreeMap::new();
         for filter in [all.clone().topic1(word), all.topic2(word)] {
@@ -183,7 +180,8 @@ impl Client {
             .collect();
         let entries = logs.iter().rev().filter_map(|((block, index), log)| {
             let transaction = log.transaction_hash?;
-            let (kind, out, r#in, with) = read(&self.places(), account, log, told.contains(&transaction))?;
+            let (kind, out, r#in, with) =
+                read(&self.places(), account, log, told.contains(&transaction))?;
             Some(Entry {
                 kind,
                 out,

@@ -18,10 +18,7 @@ use alloy::{
     rpc::types::TransactionReceipt,
     sol_types::SolCall,
 };
-use mileverse_primitives::{
-    abi::IPoints,
-    fees::Carried,
-};
+use mileverse_primitives::{abi::IPoints, fees::Carried};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

@@ -108,7 +108,11 @@ pub struct Trace {
 impl Trace {
     /// Whether the deadline is over at the destination, and nothing was decided yet.
     pub fn is_late(&self) -> bool {
-        let deadline = self.posted.content.transfer().map(|transfer| transfer.deadline);
+        let deadline = self
+            .posted
+            .content
+            .transfer()
+            .map(|transfer| transfer.deadline);
         matches!((self.clock, deadline), (Some(clock), Some(deadline)) if clock > deadline)
             && self.held_until.is_none()
     }
@@ -258,7 +262,7 @@ impl Client {
     }
 
     /// The newest final block: any on the native chain.
-    async fn finalized(&self) -> Result<u64, ClientError> {
+    pub async fn finalized(&self) -> Result<u64, ClientError> {
         if self.chain() == Chain::Native {
             return Ok(self.head().await?.number);
         }

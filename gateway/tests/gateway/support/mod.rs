@@ -85,6 +85,7 @@ impl Default for Settings {
                 absent_reads: 3,
                 reversals: 5,
             },
+            app: Default::default(),
             float: None,
             webhooks: Rules::default(),
             daily_member_miles: None,
