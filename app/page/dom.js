@@ -16,18 +16,21 @@ export function make(tag, text, attributes = {}, ...children) {
 /** Terms and what they are. */
 export function list(pairs) {
   const dl = make("dl");
-  for (const [term, text] of pairs) dl.append(make("div", null, {}, make("dt", term), make("dd", text)));
+  for (const [term, text] of pairs) {
+    const attributes = /0x[0-9a-f]{16}/i.test(text) ? { class: "mono" } : {};
+    dl.append(make("div", null, {}, make("dt", term), make("dd", text, attributes)));
+  }
   return dl;
 }
 
 const DECIMALS = 6;
 
-/** A decimal text as people read it: grouped, and cut (never rounded up) after six decimals. */
-export function nice(text) {
+/** A decimal text as people read it: grouped, and cut (never rounded up) after some decimals. */
+export function nice(text, decimals = DECIMALS) {
   const [whole, fraction = ""] = text.split(".");
   const grouped = new Intl.NumberFormat(current()).format(BigInt(whole));
   if (fraction === "") return grouped;
-  const cut = fraction.length > DECIMALS ? `${fraction.slice(0, DECIMALS)}…` : fraction;
+  const cut = fraction.length > decimals ? `${fraction.slice(0, decimals)}…` : fraction;
   return `${grouped}.${cut}`;
 }
 
@@ -37,7 +40,7 @@ export const exact = ({ amount, token }) => `${amount} ${token}`;
 
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleString(current(), { dateStyle: "medium", timeStyle: "medium" });
 
-const short = (hash) => `${hash.slice(0, 10)}…${hash.slice(-6)}`;
+const short = (hash) => `${hash.slice(0, 8)}…${hash.slice(-6)}`;
 
 /** A hash as a link where there is an explorer, and a button that copies it. */
 export function hash(text, explorer) {
@@ -54,17 +57,17 @@ export function hash(text, explorer) {
 
 /** A button that copies a text. */
 export function copier(text, label) {
-  const button = make("button", "⧉", { type: "button", class: "copy", "aria-label": label, title: label });
+  const button = make("button", null, { type: "button", class: "copy", "aria-label": label, title: label });
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
-      button.textContent = "✓";
-      button.setAttribute("aria-label", say("copied"));
     } catch {
-      button.textContent = "✗";
+      return;
     }
+    button.classList.add("copied");
+    button.setAttribute("aria-label", say("copied"));
     setTimeout(() => {
-      button.textContent = "⧉";
+      button.classList.remove("copied");
       button.setAttribute("aria-label", label);
     }, 1500);
   });

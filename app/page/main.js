@@ -113,7 +113,7 @@ async function refresh() {
 function showBalances() {
   if (!balances) return;
   const put = (id, value) => {
-    $(id).textContent = value ? nice(value.amount) : "–";
+    $(id).textContent = value ? nice(value.amount, 4) : "–";
     $(id).title = value ? value.amount : "";
   };
   put("points", balances.points);
@@ -124,7 +124,7 @@ function showBalances() {
   const isAway = state.chain?.ethereum && !balances.ethereum;
   $("no-bridge").hidden = Boolean(state.chain?.ethereum) && !isAway;
   $("no-bridge").textContent = say(isAway ? "ethereumAway" : "noBridge");
-  const there = held();
+  const there = spendable();
   $("all").hidden = !there;
   if (there) {
     $("all").textContent = `${say("all")} ${money(there)}`;
@@ -132,11 +132,20 @@ function showBalances() {
   }
 }
 
-/** What the account has of what it would give. */
-function held() {
+/** Points that are left for the gas of an allowance and of sending. */
+const FOR_GAS = 200_000n;
+
+/** What the account can give of what is chosen. */
+function spendable() {
   const [token, place] = $("give").value.split("@");
   const side = place === "ethereum" ? balances?.ethereum : balances;
-  return side?.[token === "mvp" ? "points" : "coin"];
+  const there = side?.[token === "mvp" ? "points" : "coin"];
+  if (!there || there.units === "0" || token !== "mvp" || place !== "native") return there;
+  const units = BigInt(there.units) - FOR_GAS;
+  if (units <= 0n) return there;
+  const digits = units.toString().padStart(7, "0");
+  const amount = `${digits.slice(0, -6)}.${digits.slice(-6)}`.replace(/\.?0+$/, "");
+  return { ...there, units: units.toString(), amount };
 }
 
 // --- the history, from both chains
@@ -168,12 +177,15 @@ async function history(isOlder) {
     pages[place] = isOlder || pages[place] === undefined ? page.oldest : Math.min(pages[place], page.oldest);
   });
   const entries = [...past.values()].sort((a, b) => b.time - a.time || b.block - a.block);
+  const moving = new Set(entries.filter(({ kind }) => kind === "left" || kind === "swapped").map(({ transaction }) => transaction));
   $("no-history").hidden = entries.length > 0;
-  $("history").replaceChildren(...entries.map(entryItem));
+  $("history").replaceChildren(...entries.map((entry) => entryItem(entry, moving)));
   $("more-history").hidden = !places.some((place) => pages[place] > 0);
 }
 
-function entryItem(entry) {
+function entryItem(entry, moving) {
+  // Beside what it moves, a transaction pays for its gas with points.
+  const isGas = entry.kind === "sent" && moving.has(entry.transaction);
   const amounts = [
     ...entry.out.map((one) => make("span", `−${money(one)}`, { title: exact(one) })),
     ...entry.in.map((one) => make("span", `+${money(one)}`, { title: exact(one), class: "plus" })),
@@ -183,7 +195,7 @@ function entryItem(entry) {
     "li",
     null,
     {},
-    make("div", null, { class: "row" }, make("span", say(entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
+    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
     make("div", null, { class: "row faint" }, make("span", null, {}, `${CHAINS[entry.chain]} · `, when), hash(entry.transaction, explorer(entry.chain))),
   );
 }
@@ -392,7 +404,7 @@ $("turn").addEventListener("click", () => {
   later();
 });
 $("all").addEventListener("click", () => {
-  $("amount").value = held()?.amount ?? "";
+  $("amount").value = spendable()?.amount ?? "";
   later();
 });
 $("leave").addEventListener("click", () => become(null));

@@ -152,7 +152,9 @@ function transferCard(packet) {
     if (isDone || isNow) item.append(make("span", ` (${say("done")})`, { class: "hidden" }));
     return item;
   });
-  const what = packet.late ? say("is.late") : say(`is.${stage}`, packet.heldUntil && clock(packet.heldUntil));
+  const end = stage === "received" ? packet.outcome : stage === "refunded" ? packet.refund : null;
+  const is = packet.late ? say("is.late") : say(`is.${stage}`, packet.heldUntil && clock(packet.heldUntil));
+  const what = end ? `${is}, ${clock(end.time)}` : is;
   const parts = [
     make("div", null, { class: "row" }, make("strong", packet.amount ? money(packet.amount) : ""), make("span", say(`stage.${stage}`), { class: `badge ${tone}` })),
     make("p", `${CHAINS[from]} → ${CHAINS[to]}`, { class: "faint" }),

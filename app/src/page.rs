@@ -18,11 +18,21 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
 /// Its files.
-const FILES: [(&str, &str, &str); 10] = [
+const FILES: [(&str, &str, &str); 12] = [
     (
         "/app/page/style.css",
         CSS,
         include_str!("../page/style.css"),
+    ),
+    (
+        "/app/page/copy.svg",
+        IMAGE,
+        include_str!("../page/copy.svg"),
+    ),
+    (
+        "/app/page/done.svg",
+        IMAGE,
+        include_str!("../page/done.svg"),
     ),
     (
         "/app/page/mark.svg",

@@ -32,6 +32,9 @@ const MAX_STEP: u64 = 1_000;
 /// Most packets that one stream follows: the newest.
 const MAX_FOLLOWED: usize = 8;
 
+/// A packet's stage, and whether its deadline is over.
+type Told = (Stage, bool);
+
 /// One chain as a stream reads it.
 struct Reader {
     client: Client,
@@ -44,15 +47,15 @@ struct Reading {
     account: Address,
     readers: Vec<Reader>,
     chains: Option<Chains>,
-    /// What is still on its way, and the stage that was told.
-    followed: Vec<(Posted, Option<Stage>)>,
+    /// What is still on its way, and what was told of it.
+    followed: Vec<(Posted, Option<Told>)>,
     looks: u32,
     end: Instant,
     _slot: OwnedSemaphorePermit,
 }
 
 /// Each new entry of an account's history on either chain as it becomes final (`entry`, whose data is
-/// one entry of the history), and each transfer that it sent whenever its stage changes (`packet`, as
+/// one entry of the history), and each transfer that it sent whenever its stage changes or its deadline is over (`packet`, as
 /// `/packets` answers it in lists). A stream ends after an hour; `Last-Event-ID` is not needed, the
 /// history has what was missed.
 #[utoipa::path(get, path = "/accounts/{address}/events", tag = "accounts", params(("address" = String, Path)), responses((status = 200, content_type = "text/event-stream", body = String), Refusals))]
@@ -152,15 +155,16 @@ impl Reading {
             let Ok(trace) = chains.trace(posted.clone()).await else {
                 continue;
             };
-            if *told == Some(trace.stage) {
+            let now = (trace.stage, trace.is_late());
+            if *told == Some(now) {
                 continue;
             }
-            *told = Some(trace.stage);
+            *told = Some(now);
             let event = Event::default().event("packet");
             news.extend(event.json_data(PacketFacts::from(trace)).ok());
         }
         self.followed
-            .retain(|(_, told)| !told.is_some_and(Stage::is_end));
+            .retain(|(_, told)| !told.is_some_and(|(stage, _)| stage.is_end()));
         news
     }
 }

@@ -85,7 +85,6 @@ impl Default for Settings {
                 absent_reads: 3,
                 reversals: 5,
             },
-            app: Default::default(),
             float: None,
             webhooks: Rules::default(),
             daily_member_miles: None,
@@ -194,6 +193,7 @@ impl World {
         ];
         let settings = &self.settings;
         Config {
+            app: mileverse_gateway::config::AppConfig::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             database: self.database.clone(),
             replica_timeout: REPLICA_TIMEOUT,
