@@ -15,6 +15,9 @@ pub mod transaction;
 pub mod units;
 pub mod words;
 
+mod access;
 mod command;
+mod module;
 
+pub use access::NoEndpoint;
 pub use command::{Command, Error, parse_address, run};

@@ -51,7 +51,7 @@ use mileverse_primitives::{
     outbox::{Frontier, root},
     vote::Attestation,
 };
-use revm::context::TxEnv;
+use revm::{context::TxEnv, primitives::hardfork::SpecId};
 
 mod trace;
 use std::{net::SocketAddr, sync::Arc};
@@ -151,6 +151,17 @@ impl Executor {
     pub fn interpreted(&self) -> Self {
         let mut config = Config::clone(&self.config);
         config.interpreted = true;
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
+    /// The same transition under the rules of another fork of Ethereum; for comparing with Ethereum's
+    /// own tests.
+    #[must_use]
+    pub fn under(&self, spec: SpecId) -> Self {
+        let mut config = Config::clone(&self.config);
+        config.spec = spec;
         Self {
             config: Arc::new(config),
         }

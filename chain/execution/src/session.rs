@@ -141,7 +141,7 @@ impl<'a, R: StateReader> Session<'a, R> {
             checkpoint::apply(&mut cache, reader, checkpoint).await?;
         }
         cache.want(Place::Account(block.beneficiary));
-        let mut cfg_env = CfgEnv::new_with_spec(SPEC).with_chain_id(config.chain_id);
+        let mut cfg_env = CfgEnv::new_with_spec(config.spec).with_chain_id(config.chain_id);
         // The block's limit is the only one: a delivery of many proofs may need more than the
         // 2^24 gas of EIP-7825.
         cfg_env.tx_gas_limit_cap = Some(u64::MAX);
@@ -222,7 +222,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         if self.config.interpreted {
             return Ok(None);
         }
-        let Some(call) = direct::Call::of(transaction, block_env, cfg_env, SPEC) else {
+        let Some(call) = direct::Call::of(transaction, block_env, cfg_env, self.config.spec) else {
             return Ok(None);
         };
         self.cache.want(Place::Account(transaction.caller));
@@ -336,8 +336,9 @@ impl<'a, R: StateReader> Session<'a, R> {
         transaction: TxEnv,
         context: &mut Context<'_>,
     ) -> Result<ResultAndState, Refusal> {
-        let mut precompiles =
-            PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(SPEC)));
+        let mut precompiles = PrecompilesMap::from_static(Precompiles::new(
+            PrecompileSpecId::from_spec_id(self.config.spec),
+        ));
         modules::install(&mut precompiles, &self.config);
         let reader = self.reader;
         let view = View {

@@ -60,7 +60,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
         Direction::ToEthereum => Chain::Native,
         Direction::ToNative => Chain::Ethereum,
     };
-    let signer = options.key()?;
+    let signer = options.key.signer()?;
     let receiver = arguments.to.unwrap_or(signer.address());
     let chains = options.chains(Some(signer)).await?;
     let deadline = chains.deadline(arguments.deadline).await?;

@@ -69,9 +69,9 @@ pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<Answe
     let signer = if arguments.quote {
         None
     } else {
-        Some(options.key()?)
+        Some(options.key.signer()?)
     };
-    let (client, _) = Client::native(options.native_rpc()?, signer).await?;
+    let (client, _) = Client::native(options.native.url()?, signer).await?;
     let quote = client.quote(wish, arguments.slippage_bp).await?;
     if arguments.quote {
         return Ok(Answer::facts(lines(&quote), json!(quote)));

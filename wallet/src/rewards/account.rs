@@ -1,6 +1,6 @@
 //! One account: what it would earn, and what it earned.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, mvc};
 use crate::command::parse_address;
 use alloy::primitives::Address;
 use clap::Args;
@@ -17,10 +17,10 @@ pub(super) struct Whose {
     pub(super) account: Option<Address>,
 }
 
-pub(super) async fn preview(module: &Module, account: Address) -> Result<Listing, Error> {
-    let standing = module.view(&IRewards::standingCall {}).await?;
-    let holder = module.view(&IRewards::holderCall { account }).await?;
-    let preview = module.view(&IRewards::previewCall { account }).await?;
+pub(super) async fn preview(rewards: &Rewards, account: Address) -> Result<Listing, Error> {
+    let standing = rewards.view(&IRewards::standingCall {}).await?;
+    let holder = rewards.view(&IRewards::holderCall { account }).await?;
+    let preview = rewards.view(&IRewards::previewCall { account }).await?;
     let quarter = Quarter::new(standing.quarter);
     let facts = vec![
         ("account", account.to_string()),
@@ -48,12 +48,12 @@ pub(super) async fn preview(module: &Module, account: Address) -> Result<Listing
     Ok(Listing::facts(facts, json))
 }
 
-pub(super) async fn earned(module: &Module, account: Address) -> Result<Listing, Error> {
+pub(super) async fn earned(rewards: &Rewards, account: Address) -> Result<Listing, Error> {
     let mut rows = Vec::new();
     let mut json = Vec::new();
-    for report in module.reports(KNOWN).await? {
+    for report in rewards.reports(KNOWN).await? {
         let quarter = report.quarter;
-        let amount = module
+        let amount = rewards
             .view(&IRewards::earnedCall { account, quarter })
             .await?;
         let name = Quarter::new(quarter).to_string();

@@ -18,16 +18,14 @@ mod report;
 mod standing;
 
 use crate::{
-    client::{Client, ClientError},
-    keystore::{self, KeystoreError},
+    access::{Key, Native, NoEndpoint, block_on},
+    client::ClientError,
+    keystore::KeystoreError,
+    module::{Module, mvc},
     rpc::RpcError,
-    units::{Amount, AmountError, Token},
+    units::AmountError,
 };
-use alloy::{
-    primitives::{Address, U256},
-    signers::local::PrivateKeySigner,
-    sol_types::SolCall,
-};
+use alloy::{signers::local::PrivateKeySigner, sol_types::SolCall};
 use clap::{Args, Subcommand};
 use mileverse_primitives::{
     abi::IRewards,
@@ -35,7 +33,6 @@ use mileverse_primitives::{
     quarter::{Quarter, QuarterError},
 };
 use output::{Format, Listing};
-use std::path::PathBuf;
 use thiserror::Error;
 
 /// See what holders of MVC are paid each quarter.
@@ -49,21 +46,10 @@ pub struct Command {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// JSON-RPC endpoint of the native chain.
-    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
-    native_rpc: Option<String>,
-    /// Keystore file (eth-keystore, version 3).
-    #[arg(
-        long,
-        env = "MILEVERSE_KEYSTORE",
-        global = true,
-        value_name = "FILE",
-        default_value = "mileverse.json"
-    )]
-    keystore: PathBuf,
-    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    native: Native,
+    #[command(flatten)]
+    key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true, conflicts_with = "csv")]
     json: bool,
@@ -102,10 +88,8 @@ pub enum Error {
     #[error(transparent)]
     Quarter(#[from] QuarterError),
     /// An endpoint that nobody named.
-    #[error(
-        "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
-    )]
-    NoEndpoint,
+    #[error(transparent)]
+    NoEndpoint(#[from] NoEndpoint),
     /// A quarter that has no report.
     #[error(
         "{0} is not closed on this chain; `mileverse rewards show` says when the quarter under way ends"
@@ -131,12 +115,8 @@ impl From<RpcError> for Error {
 ///
 /// A sentence that says what to do.
 pub fn run(command: Command) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Start)?;
     let Command { options, verb } = command;
-    let listing = runtime.block_on(act(&options, verb))?;
+    let listing = block_on(act(&options, verb)).map_err(Error::Start)??;
     listing.print(options.format()).map_err(Error::Output)
 }
 
@@ -144,16 +124,16 @@ async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
     match verb {
         Verb::Report(arguments) => report::report(&options.module(None).await?, &arguments).await,
         Verb::Preview(whose) => {
-            let account = options.account(&whose)?;
+            let account = options.key.account(whose.account)?;
             account::preview(&options.module(None).await?, account).await
         }
         Verb::Earned(whose) => {
-            let account = options.account(&whose)?;
+            let account = options.key.account(whose.account)?;
             account::earned(&options.module(None).await?, account).await
         }
         Verb::Show => standing::show(&options.module(None).await?).await,
         Verb::Fund(arguments) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             fund::fund(&options.module(Some(signer)).await?, &arguments).await
         }
     }
@@ -170,33 +150,19 @@ impl Options {
         }
     }
 
-    fn signer(&self) -> Result<PrivateKeySigner, Error> {
-        let password = keystore::password(self.password_file.as_deref())?;
-        Ok(keystore::open(&self.keystore, &password)?)
-    }
-
-    fn account(&self, whose: &account::Whose) -> Result<Address, Error> {
-        match whose.account {
-            Some(account) => Ok(account),
-            None => Ok(self.signer()?.address()),
-        }
-    }
-
-    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
-        let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
-        let (client, _) = Client::native(url, signer).await?;
-        Ok(Module { client })
+    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Rewards, Error> {
+        Module::connect(REWARDS, &self.native, signer)
+            .await
+            .map(Rewards)
     }
 }
 
 /// The rewards module.
-struct Module {
-    client: Client,
-}
+struct Rewards(Module);
 
-impl Module {
+impl Rewards {
     async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
-        Ok(self.client.endpoint().view(REWARDS, call).await?)
+        Ok(self.0.view(call).await?)
     }
 
     /// The report of a quarter, if it is closed.
@@ -204,12 +170,7 @@ impl Module {
         let call = IRewards::reportCall {
             quarter: quarter.number(),
         };
-        match self.view(&call).await {
-            Ok(report) => Ok(Some(report)),
-            // The module refuses to report what is not closed.
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.0.find(&call).await?)
     }
 
     /// Reports of the last closed quarters, at most so many, newest first.
@@ -228,11 +189,6 @@ impl Module {
         }
         Ok(found)
     }
-}
-
-/// An amount of MVC that the module named.
-const fn mvc(units: U256) -> Amount {
-    Amount::from_units(Token::Mvc, units)
 }
 
 #[cfg(test)]

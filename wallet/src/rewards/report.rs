@@ -1,6 +1,6 @@
 //! Closed quarters.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, mvc};
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
@@ -18,15 +18,15 @@ pub(super) struct Report {
     last: Option<u64>,
 }
 
-pub(super) async fn report(module: &Module, arguments: &Report) -> Result<Listing, Error> {
+pub(super) async fn report(rewards: &Rewards, arguments: &Report) -> Result<Listing, Error> {
     let reports = match arguments.quarter {
         Some(quarter) => vec![
-            module
+            rewards
                 .report(quarter)
                 .await?
                 .ok_or(Error::NotClosed(quarter))?,
         ],
-        None => module.reports(arguments.last.unwrap_or(SOME)).await?,
+        None => rewards.reports(arguments.last.unwrap_or(SOME)).await?,
     };
     let header = vec![
         "quarter",

@@ -1,15 +1,15 @@
 //! The quarter under way, what is being paid, the pool and the rules.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, mvc};
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::json;
 
-pub(super) async fn show(module: &Module) -> Result<Listing, Error> {
-    let standing = module.view(&IRewards::standingCall {}).await?;
-    let pool = module.view(&IRewards::poolCall {}).await?;
-    let rules = module.view(&IRewards::rulesCall {}).await?;
-    let solvent = module.view(&IRewards::solventCall {}).await?;
-    let excluded = module.view(&IRewards::excludedCall {}).await?;
+pub(super) async fn show(rewards: &Rewards) -> Result<Listing, Error> {
+    let standing = rewards.view(&IRewards::standingCall {}).await?;
+    let pool = rewards.view(&IRewards::poolCall {}).await?;
+    let rules = rewards.view(&IRewards::rulesCall {}).await?;
+    let solvent = rewards.view(&IRewards::solventCall {}).await?;
+    let excluded = rewards.view(&IRewards::excludedCall {}).await?;
     let quarter = Quarter::new(standing.quarter);
     let paying = (standing.paying < standing.quarter).then(|| Quarter::new(standing.paying));
     let paid = paying.map_or_else(

@@ -24,7 +24,10 @@ pub(crate) mod slot;
 pub(crate) mod staking;
 mod typed_data;
 
-use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
+use crate::{
+    session::SPEC,
+    state::{Account, Changes, account_key, code_key, encode_word, storage_key},
+};
 use alloy::{
     primitives::{Address, B256, Bytes, U256, keccak256},
     sol_types::{Revert, SolError, SolInterface, abi::AbiDecoderConfig},
@@ -40,8 +43,11 @@ use mileverse_primitives::{
     rewards::RewardRules,
     staking::{Allocation, StakingRules},
 };
-use revm::precompile::{
-    PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
+use revm::{
+    precompile::{
+        PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
+    },
+    primitives::hardfork::SpecId,
 };
 use std::sync::Arc;
 
@@ -76,6 +82,8 @@ pub(crate) struct Config {
     pub(crate) genesis_hash: B256,
     /// Whether every transaction is run by the EVM.
     pub(crate) interpreted: bool,
+    /// Ethereum's rules that transactions follow: `SPEC`, but for comparing with other forks.
+    pub(crate) spec: SpecId,
 }
 
 impl Config {
@@ -100,6 +108,7 @@ impl Config {
             started_ms: genesis.timestamp_ms,
             genesis_hash: genesis.hash().unwrap_or_default(),
             interpreted: false,
+            spec: SPEC,
         }
     }
 }
