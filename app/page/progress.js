@@ -83,7 +83,7 @@ export function resume() {
 }
 
 function show(entry, stage) {
-  if (entry.kind === "send" && !["failed"].includes(stage)) {
+  if (entry.kind === "send" && stage !== "failed") {
     draw(entry.hash, entry.time, () => transferCard({ ...entry.transfer, stage: "signed", signed: entry }));
   } else {
     draw(entry.hash, entry.time, () => transactionCard(entry, stage));
@@ -94,12 +94,12 @@ function transactionCard(entry, stage) {
   const tone = stage === "final" || stage === "included" ? "good" : stage === "failed" ? "bad" : "";
   return [
     make("div", null, { class: "row" }, make("strong", entry.text ?? say(`do.${entry.kind}`)), make("span", say(short(stage)), { class: `badge ${tone}` })),
-    make("p", say(stage), { class: "stage faint" }),
+    ...(stage === "final" ? [] : [make("p", say(stage), { class: "stage faint" })]),
     make("p", null, {}, hashOf(entry.hash, explorer(entry.chain))),
   ];
 }
 
-const short = (stage) => ({ final: "final", included: "included", failed: "stage.failed" })[stage] ?? "next";
+const short = (stage) => ({ final: "stage.final", included: "stage.included", failed: "stage.failed" })[stage] ?? "next";
 
 // --- transfers between the chains
 
@@ -268,5 +268,12 @@ export function clear() {
 setInterval(() => {
   for (const [key, card] of cards) draw(key, card.time, card.parts);
 }, 5_000);
+// Streams are held up by some networks; what is on its way is asked for as well.
+setInterval(() => {
+  if (document.hidden) return;
+  for (const { packet, stage } of packets.values()) {
+    if (stage !== "received" && stage !== "refunded") look(packet).catch(() => {});
+  }
+}, 15_000);
 // What another tab sends is followed here as well.
 window.addEventListener("storage", ({ key }) => key === STORE && state.account && resume());

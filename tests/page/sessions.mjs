@@ -103,17 +103,18 @@ try {
     await here.review();
     assert.equal(await here.page.$$eval("#steps section", (parts) => parts.length), 1);
     await here.confirm();
-    await here.reads("#points", /^2,39\d/);
+    await here.reads("#points", /^2,\d/);
   });
 
   await session("refused in the wallet: nothing happens, and it can be tried again", async () => {
+    const before = await here.text("#points");
     await here.ask("mvc@native", "mvp@native", "1");
     await here.review();
     wallet.answer = "no";
     await here.confirm();
     await here.reads("#notice", /declined/);
     wallet.answer = "yes";
-    assert.match(await here.text("#points"), /^2,39\d/);
+    assert.equal(await here.text("#points"), before);
     await until("the button", () => here.page.$eval("#review", (button) => !button.disabled));
   });
 
@@ -124,7 +125,7 @@ try {
   });
 
   const push = (amount) =>
-    sent(system.pool.exactIn(system.facts.coin, parseEther(amount), 0n, member.address, FOREVER, { value: parseEther(amount) }));
+    sent(system.pool.exactIn(system.facts.coin, parseEther(amount), 0n, member.address, FOREVER, { value: parseEther(amount), gasLimit: 400_000n }));
 
   await session("the price moves before the review: it is said", async () => {
     await here.ask("mvc@native", "mvp@native", "1");

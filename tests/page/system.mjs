@@ -80,6 +80,7 @@ const ERC20 = [
   "function approve(address,uint256) returns (bool)",
 ];
 const POOL_ABI = [
+  "function reserves() view returns (uint256,uint256)",
   "function provide(uint256 most0,uint256 most1,uint256 leastShares,address receiver,uint256 deadline) payable returns (uint256)",
   "function exactIn(address tokenIn,uint256 amountIn,uint256 leastOut,address receiver,uint256 deadline) payable returns (uint256)",
 ];
@@ -112,14 +113,16 @@ class System {
     return body;
   }
 
-  /** A pool of 50,000 MVP and 100 MVC. */
+  /** A pool of 50,000 MVP and 100 MVC, if it is empty. */
   async openPool(member) {
     const { points } = (this.facts = await this.api("/chain"));
     this.pool = new Contract(POOL, POOL_ABI, member);
+    const [held] = await this.pool.reserves();
+    if (held > 0n) return;
     const token = new Contract(points, ERC20, member);
     await sent(token.approve(POOL, parseUnits("1000000", 6), { gasPrice: 0n, gasLimit: 60_000n, type: 0 }));
     const value = parseEther("100");
-    await sent(this.pool.provide(parseUnits("50000", 6), value, 0n, member.address, FOREVER, { value }));
+    await sent(this.pool.provide(parseUnits("50000", 6), value, 0n, member.address, FOREVER, { value, gasLimit: 400_000n }));
   }
 
   /** Points and coin on the native chain, coin and ether on Ethereum. */

@@ -157,7 +157,7 @@ impl Chains {
             ethereumBlock: checkpoint,
             accountProof: proof.account_proof,
             items: vec![IBridge::StorageItem {
-                packet: posted.content.encode().into(),
+                packet: posted.content.encode(),
                 storageProof: entry.proof,
             }],
         }
