@@ -281,12 +281,15 @@ function showQuote(quote) {
   $("out").title = exact(quote.receive);
   $("kind").textContent = say(quote.route);
   const lines = [];
-  if (quote.route === "swap") {
+  if (quote.route !== "bridge") {
     lines.push([say("least"), money(quote.least)]);
     lines.push([say("rate"), `${money(quote.rate)} ${say("forOne")}`], [say("fee"), money(quote.fee)]);
-  } else {
+  }
+  if (quote.route !== "swap") {
     const chosen = $("patience").selectedOptions[0].textContent;
-    lines.push([say("after"), say("refundedAfter", chosen)]);
+    // A swap that comes first happens at once, or not at all.
+    const isSwapLater = quote.route === "bridge+swap" && wish().from === "ethereum";
+    lines.push([say(isSwapLater ? "afterSwap" : "after"), say("refundedAfter", chosen)]);
   }
   lines.push([say("duration"), duration(quote.seconds)]);
   $("quote").replaceChildren(list(lines));
@@ -339,7 +342,7 @@ async function go() {
   try {
     const asked = wish();
     const order = { account: state.account, ...asked };
-    if (seen.route === "bridge") order.minutes = Number($("patience").value);
+    if (seen.route !== "swap") order.minutes = Number($("patience").value);
     // An allowance first, if one is needed; then it is prepared and shown anew.
     for (let round = 0; round < 2; ++round) {
       const plan = await api.prepare(order);
@@ -349,8 +352,10 @@ async function go() {
       if (!hash) return;
       const [{ kind, chain }] = plan.steps;
       const { give, receive } = plan.quote;
-      const text = kind === "swap" ? `${money(give)} → ${money(receive)}` : `${say(`do.${kind}`)}: ${money(give)}`;
-      const transfer = { amount: give, from: asked.from, to: asked.to };
+      const text = kind === "swap" || kind === "cross" ? `${money(give)} → ${money(receive)}` : `${say(`do.${kind}`)}: ${money(give)}`;
+      // A swap that comes first sends what comes out of it.
+      const crossing = seen.route === "bridge+swap" && asked.from === "native" ? receive : give;
+      const transfer = { amount: crossing, from: asked.from, to: asked.to };
       const sent = progress.track({ hash, kind, chain, text, transfer });
       if (kind !== "allow") {
         // It needs nothing more from the person.
@@ -414,7 +419,7 @@ $("more-packets").addEventListener("click", packetsOf);
 window.addEventListener("hashchange", linked);
 // A price grows old.
 setInterval(() => {
-  if (shown?.route === "swap" && !state.busy && !document.hidden) requote();
+  if (shown && shown.route !== "bridge" && !state.busy && !document.hidden) requote();
 }, REQUOTE_MS);
 progress.onChange(refresh);
 sides();

@@ -66,7 +66,7 @@ async function followUntil(entry) {
       remember({ ...entry, stage: found.stage });
       if (entry.account === state.account) {
         for (const name of found.packets) await look(name);
-        if (found.packets.length > 0) drop(entry.hash);
+        if (found.packets.length > 0 && entry.transfer) drop(entry.hash);
         changed();
       }
       return found.stage;
@@ -83,7 +83,7 @@ export function resume() {
 }
 
 function show(entry, stage) {
-  if (entry.kind === "send" && stage !== "failed") {
+  if (["send", "cross"].includes(entry.kind) && stage !== "failed") {
     draw(entry.hash, entry.time, () => transferCard({ ...entry.transfer, stage: "signed", signed: entry }));
   } else {
     draw(entry.hash, entry.time, () => transactionCard(entry, stage));
@@ -114,10 +114,13 @@ export async function look(name) {
 
 /** Shows a packet, whose transactions may not have been looked for. */
 export function put(found) {
+  // The news of an expiry is told with the transfer that expired.
+  if (found.kind !== "transfer" && found.kind !== "swap") return;
   const known = packets.get(found.packet);
   const outcome = found.outcome ?? known?.outcome;
   const refund = found.refund ?? known?.refund;
-  const whole = { ...found, outcome, refund };
+  const swap = found.swap?.received || !known ? found.swap : known.swap;
+  const whole = { ...found, outcome, refund, swap };
   packets.set(found.packet, whole);
   // The card of its transaction has done its work.
   drop(found.locked.transaction);
@@ -135,6 +138,15 @@ function path(stage) {
   if (stage === "expired" || stage === "refunded") return [...start, "expired", "refunded"];
   if (stage === "held") return [...start, "held", "received"];
   return [...start, "received"];
+}
+
+/** What goes out and, if it is swapped where it arrives, what comes of it. */
+function amounts({ amount, swap, stage }) {
+  const given = amount ? money(amount) : "";
+  const isBack = stage === "expired" || stage === "refunded";
+  if (!swap || isBack) return given;
+  const got = swap.received ? money(swap.received) : swap.least && say("atLeast", money(swap.least));
+  return got ? `${given} → ${got}` : given;
 }
 
 function transferCard(packet) {
@@ -156,7 +168,7 @@ function transferCard(packet) {
   const is = packet.late ? say("is.late") : say(`is.${stage}`, packet.heldUntil && clock(packet.heldUntil));
   const what = end ? `${is}, ${clock(end.time)}` : is;
   const parts = [
-    make("div", null, { class: "row" }, make("strong", packet.amount ? money(packet.amount) : ""), make("span", say(`stage.${stage}`), { class: `badge ${tone}` })),
+    make("div", null, { class: "row" }, make("strong", amounts(packet)), make("span", say(`stage.${stage}`), { class: `badge ${tone}` })),
     make("p", `${CHAINS[from]} → ${CHAINS[to]}`, { class: "faint" }),
     make("ol", null, { class: "stages" }, ...steps),
     make("p", what, { class: "stage" }),

@@ -261,7 +261,10 @@ pub(crate) async fn sent(
         .await?;
     let mut oldest = went_to(&history, AMONG);
     let mut left = history.entries;
-    left.retain(|entry| entry.kind == Kind::Left);
+    left.retain(|entry| {
+        entry.kind == Kind::Left
+            || (entry.kind == Kind::Swapped && entry.with == Some(client.bridge_address()))
+    });
     if left.len() > limit {
         left.truncate(limit);
         oldest = left.last().map_or(oldest, |entry| entry.block);

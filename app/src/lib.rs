@@ -16,7 +16,7 @@
 //! ```
 //!
 //! A route leads from a token on a chain to a token on a chain: `swap` stays on the native chain,
-//! `bridge` keeps the token, `bridge+swap` does both and is not offered yet.
+//! `bridge` keeps the token, `bridge+swap` does both in one action.
 //!
 //! Nothing here holds a key or signs: `prepare` answers bytes, and the person's own wallet signs
 //! them. Amounts are decimal text, and whole numbers of the smallest unit beside it. Errors are

@@ -69,13 +69,24 @@ impl From<Seen> for Event {
     }
 }
 
+/// What a swap between the chains asks for, and what became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SwapFacts {
+    /// The least that must arrive; otherwise it is refunded.
+    least: Option<Money>,
+    /// What arrived. In lists, and before that, null.
+    received: Option<Money>,
+    /// Why the pool did not swap, if it was asked.
+    refused: Option<String>,
+}
+
 /// A packet.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PacketFacts {
     /// Its name: `native:7`, `ethereum:3`.
     packet: String,
-    /// `transfer`, `expiry` or `rotation`.
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry` or `rotation`.
     kind: &'static str,
     from: Place,
     to: Place,
@@ -83,6 +94,8 @@ pub(crate) struct PacketFacts {
     stage: Progress,
     /// What moves; null for a token that is not known here.
     amount: Option<Money>,
+    /// Of a transfer that is swapped where it arrives.
+    swap: Option<SwapFacts>,
     /// Who sent it, and is refunded.
     #[schema(value_type = Option<String>)]
     sender: Option<Address>,
@@ -115,6 +128,7 @@ impl From<Trace> for PacketFacts {
         Self {
             packet: trace.posted.packet.to_string(),
             kind: match content {
+                Packet::Transfer(transfer) if transfer.action.is_some() => "swap",
                 Packet::Transfer(_) => "transfer",
                 Packet::Expiry(_) => "expiry",
                 Packet::Rotation(_) => "rotation",
@@ -123,9 +137,17 @@ impl From<Trace> for PacketFacts {
             to: source.other().into(),
             stage: trace.stage.into(),
             amount: trace.amount.map(Money::from),
+            swap: trace.swap.map(|swap| SwapFacts {
+                least: swap.least.map(Money::from),
+                received: swap.received.map(Money::from),
+                refused: swap.refused,
+            }),
             sender: transfer.map(|transfer| transfer.sender),
             receiver: transfer.map(|transfer| transfer.receiver),
-            deadline: transfer.map(|transfer| transfer.deadline),
+            deadline: match content {
+                Packet::Transfer(transfer) => Some(transfer.deadline),
+                Packet::Expiry(_) | Packet::Rotation(_) => None,
+            },
             late,
             held_until: trace.held_until,
             commitment: content.commitment(),

@@ -77,6 +77,8 @@ pub(crate) struct Asked {
 enum Offer {
     Swap(Box<Quote>),
     Bridge(Route, Amount),
+    /// The pool's quote, on either side of the bridge.
+    Across(Route, Box<Quote>),
 }
 
 impl Asked {
@@ -104,9 +106,16 @@ impl Asked {
                 app.chains().await?;
                 Ok(Offer::Bridge(route, amount))
             }
-            RouteKind::BridgeAndSwap => Err(Problem::not_offered(
-                "Swapping on the way across is not offered yet; swap on the native chain, then move what you get.",
-            )),
+            RouteKind::BridgeAndSwap => {
+                if fixed == Fixed::Receive {
+                    return Err(Problem::invalid(
+                        "Between the chains the amount is what is given; leave out fixed.",
+                    ));
+                }
+                let slippage = self.slippage_bp.unwrap_or(DEFAULT_SLIPPAGE_BP);
+                let quote = app.chains().await?.quote_across(amount, slippage).await?;
+                Ok(Offer::Across(route, Box::new(quote)))
+            }
         }
     }
 }
@@ -135,20 +144,33 @@ pub(crate) struct Quoted {
     seconds: u32,
 }
 
+impl Quoted {
+    fn by_pool(route: RouteKind, quote: &Quote, seconds: u32) -> Self {
+        Self {
+            route,
+            give: quote.give.into(),
+            receive: quote.receive.into(),
+            most: quote.most.into(),
+            least: quote.least.into(),
+            fee: Some(quote.fee.into()),
+            price: Some(quote.price.into()),
+            rate: Some(quote.rate.into()),
+            seconds,
+        }
+    }
+}
+
 impl From<&Offer> for Quoted {
     fn from(offer: &Offer) -> Self {
+        let across = |route: &Route| match route.from {
+            Chain::Native => TO_ETHEREUM_SECONDS,
+            Chain::Ethereum => TO_NATIVE_SECONDS,
+        };
         match offer {
-            Offer::Swap(quote) => Self {
-                route: RouteKind::Swap,
-                give: quote.give.into(),
-                receive: quote.receive.into(),
-                most: quote.most.into(),
-                least: quote.least.into(),
-                fee: Some(quote.fee.into()),
-                price: Some(quote.price.into()),
-                rate: Some(quote.rate.into()),
-                seconds: SWAP_SECONDS,
-            },
+            Offer::Swap(quote) => Self::by_pool(RouteKind::Swap, quote, SWAP_SECONDS),
+            Offer::Across(route, quote) => {
+                Self::by_pool(RouteKind::BridgeAndSwap, quote, across(route))
+            }
             Offer::Bridge(route, amount) => Self {
                 route: RouteKind::Bridge,
                 give: (*amount).into(),
@@ -158,10 +180,7 @@ impl From<&Offer> for Quoted {
                 fee: None,
                 price: None,
                 rate: None,
-                seconds: match route.from {
-                    Chain::Native => TO_ETHEREUM_SECONDS,
-                    Chain::Ethereum => TO_NATIVE_SECONDS,
-                },
+                seconds: across(route),
             },
         }
     }
@@ -238,7 +257,8 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Prepared {
-    /// `allow` lets the pool or the bridge take exactly what is given; `swap` and `send` give it;
+    /// `allow` lets the pool, the router or the bridge take exactly what is given; `swap`, `send` and
+    /// `cross` (a swap between the chains) give it;
     /// `deliver` brings a packet to its end, `refund` the news of one that expired.
     kind: &'static str,
     /// Where it is sent.
@@ -287,7 +307,7 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             let lifetime = minutes.saturating_mul(60);
             (client, client.plan_swap(from, quote, lifetime).await?)
         }
-        Offer::Bridge(route, amount) => {
+        Offer::Bridge(route, _) | Offer::Across(route, _) => {
             let minutes = within(
                 order.minutes,
                 DEFAULT_BRIDGE_MINUTES,
@@ -297,9 +317,19 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             let chains = app.chains().await?;
             let client = chains.on(route.from);
             let deadline = chains.deadline(minutes).await?;
-            let steps = client
-                .plan_bridge(from, receiver, *amount, deadline)
-                .await?;
+            let steps = match &offer {
+                Offer::Bridge(_, amount) => {
+                    client
+                        .plan_bridge(from, receiver, *amount, deadline)
+                        .await?
+                }
+                Offer::Swap(quote) | Offer::Across(_, quote) => {
+                    let lifetime = DEFAULT_MINUTES.saturating_mul(60);
+                    client
+                        .plan_across(from, receiver, quote, deadline, lifetime)
+                        .await?
+                }
+            };
             (client, steps)
         }
     };

@@ -13,6 +13,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
     rewards::RewardRules,
@@ -180,7 +181,10 @@ fn draft(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         points,
-        fees: network.fees,
+        fees: FeeRules {
+            base_price: settings.base_price,
+            ..network.fees
+        },
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {

@@ -250,7 +250,7 @@ async fn what_cannot_be_is_a_sentence() {
         (
             "give=mvp&to=ethereum&receive=mvc&amount=1",
             StatusCode::CONFLICT,
-            "not offered yet",
+            "no Ethereum node",
         ),
         // This server was given no Ethereum.
         (

@@ -329,6 +329,32 @@ try {
     assert.deepEqual(await here.axe(), []);
   });
 
+  await session("in one action: coin on Ethereum becomes points on the chain", async () => {
+    const before = BigInt((await system.api(`/accounts/${wallet.account}/balances`)).points.units);
+    await here.ask("mvc@ethereum", "mvp@native", "2");
+    await here.review();
+    await here.confirm();
+    await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
+    assert.match(await here.text("#steps"), /swap, on the native chain/);
+    await here.confirm();
+    await here.reads("#progress li:first-child .badge", /Received/, 120_000);
+    await here.reads("#progress li:first-child strong", /2 MVC → [0-9,.…]+ MVP/);
+    const after = BigInt((await system.api(`/accounts/${wallet.account}/balances`)).points.units);
+    assert.ok(after > before, "points have come");
+    await here.picture("crossed");
+  });
+
+  await session("in one action: points on the chain become coin on Ethereum", async () => {
+    await here.ask("mvp@native", "mvc@ethereum", "150");
+    await here.review();
+    await here.confirm();
+    await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
+    await here.confirm();
+    await here.reads("#far-coin", /^58\./, 120_000);
+    await here.reads("#progress li:first-child .badge", /Received/);
+    assert.deepEqual(await here.axe(), []);
+  });
+
   await session("a link to a transfer shows it to anybody", async () => {
     const bare = await browser.createBrowserContext();
     const guest = await open(bare, system.url, null, { hash: `#${doomed}` });

@@ -15,7 +15,7 @@ use alloy::{
 use mileverse_bindings::Bridge::BridgeCalls;
 use mileverse_primitives::{
     abi::{IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPoints::IPointsCalls},
-    exchange::{self, Pool, Pool::PoolCalls},
+    exchange::{self, Pool, Pool::PoolCalls, SwapRouter::SwapRouterCalls},
     fees::Carried,
     packet::Packet,
 };
@@ -121,6 +121,8 @@ impl Review<'_> {
             self.bridge()
         } else if *to == exchange::POOL && self.places.chain == Chain::Native {
             self.pool()
+        } else if *to == exchange::ROUTER && self.places.chain == Chain::Native {
+            self.router()
         } else {
             None
         };
@@ -183,6 +185,9 @@ impl Review<'_> {
                     "bring home the news that a transfer expired, which refunds {}",
                     expiry.expired.sender
                 ),
+                Packet::Transfer(transfer) if transfer.action.is_some() => {
+                    format!("deliver a swap for {}", transfer.receiver)
+                }
                 Packet::Transfer(transfer) => {
                     format!("deliver a transfer to {}", transfer.receiver)
                 }
@@ -192,6 +197,27 @@ impl Review<'_> {
                 ("action", what),
                 ("packet", first.id().sequence.to_string()),
                 ("packets", items.to_string()),
+            ]);
+        }
+        if self.places.chain == Chain::Ethereum
+            && let Ok(BridgeCalls::sendSwap(call)) = canonical::<BridgeCalls>(input)
+        {
+            let (give, get) = self.pair(call.token)?;
+            return Some(vec![
+                ("action", "swap, on the native chain".to_owned()),
+                ("give", Amount::from_units(give, call.amount).to_string()),
+                (
+                    "receive at least",
+                    Amount::from_units(get, call.least).to_string(),
+                ),
+                ("to", format!("{} there", call.receiver)),
+                (
+                    "refunded",
+                    format!(
+                        "if less would arrive, or after {}",
+                        second(U256::from(call.deadline))
+                    ),
+                ),
             ]);
         }
         let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(input).ok()? else {
@@ -209,6 +235,32 @@ impl Review<'_> {
             ),
             ("to", call.receiver.to_string()),
             ("refunded after", second(U256::from(call.deadline))),
+        ])
+    }
+
+    fn router(&self) -> Option<Vec<(&'static str, String)>> {
+        let SwapRouterCalls::swapAndSend(call) =
+            canonical::<SwapRouterCalls>(&self.transaction.input).ok()?
+        else {
+            return None;
+        };
+        let (give, get) = self.pair(call.tokenIn)?;
+        Some(vec![
+            ("action", format!("swap, and send to {}", Chain::Ethereum)),
+            ("give", Amount::from_units(give, call.amountIn).to_string()),
+            (
+                "receive at least",
+                Amount::from_units(get, call.leastOut).to_string(),
+            ),
+            ("to", format!("{} there", call.receiver)),
+            ("good until", second(U256::from(call.swapDeadline))),
+            (
+                "refunded",
+                format!(
+                    "as {get}, here, after {}",
+                    second(U256::from(call.packetDeadline))
+                ),
+            ),
         ])
     }
 
@@ -295,6 +347,8 @@ impl Review<'_> {
             format!("the bridge, {address}")
         } else if address == exchange::POOL && self.places.chain == Chain::Native {
             format!("the pool of MVP and MVC, {address}")
+        } else if address == exchange::ROUTER && self.places.chain == Chain::Native {
+            format!("the router of swaps, {address}")
         } else {
             format!("{address}, which this wallet does not know")
         }
@@ -343,14 +397,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::transaction::Fees;
+    use mileverse_bindings::Bridge;
     use mileverse_primitives::{
         abi::{IBridge, ICoin, IPoints},
         address::{BRIDGE, COIN, POINTS},
+        exchange::SwapRouter,
     };
 
     const SHOP: Address = Address::repeat_byte(0x55);
 
     fn shown(to: Address, value: u64, input: Vec<u8>) -> String {
+        shown_on(Chain::Native, to, value, input)
+    }
+
+    fn shown_on(chain: Chain, to: Address, value: u64, input: Vec<u8>) -> String {
         let transaction = Unsigned {
             chain_id: 77_771,
             nonce: 3,
@@ -362,7 +422,7 @@ mod tests {
         };
         let review = Review {
             places: Places {
-                chain: Chain::Native,
+                chain,
                 points: POINTS,
                 coin: COIN,
                 bridge: BRIDGE,
@@ -417,6 +477,37 @@ mod tests {
         assert!(text.contains("give: 2 MVC"), "{text}");
         assert!(text.contains("receive at least: 199 MVP"), "{text}");
         assert!(text.contains("sent along: 2 MVC"), "{text}");
+        let across = SwapRouter::swapAndSendCall {
+            tokenIn: POINTS,
+            amountIn: U256::from(5_000_000),
+            leastOut: U256::from(40_000_000_000_000_000_u64),
+            swapDeadline: 7,
+            receiver: SHOP,
+            packetDeadline: 99,
+        };
+        let text = shown(exchange::ROUTER, 0, across.abi_encode());
+        assert!(
+            text.contains("action: swap, and send to Ethereum"),
+            "{text}"
+        );
+        assert!(text.contains("give: 5 MVP"), "{text}");
+        assert!(text.contains("receive at least: 0.04 MVC"), "{text}");
+        assert!(text.contains("as MVC, here, after second 99"), "{text}");
+        let across = Bridge::sendSwapCall {
+            token: COIN,
+            receiver: SHOP,
+            amount: U256::from(2_000_000_000_000_000_000_u64),
+            deadline: 99,
+            least: U256::from(199_000_000),
+        };
+        let text = shown_on(Chain::Ethereum, BRIDGE, 0, across.abi_encode());
+        assert!(text.contains("action: swap, on the native chain"), "{text}");
+        assert!(text.contains("give: 2 MVC"), "{text}");
+        assert!(text.contains("receive at least: 199 MVP"), "{text}");
+        assert!(
+            text.contains("if less would arrive, or after second 99"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -80,6 +80,7 @@ pub const METHODS: &[(&str, u32)] = &[
     ("mileverse_chain", LOOK),
     ("mileverse_epoch", READ),
     ("mileverse_evidence", READ),
+    ("mileverse_gasQuote", RUN),
     ("mileverse_groupKeys", READ),
     ("mileverse_outboxProof", READ),
     ("mileverse_packets", READ),

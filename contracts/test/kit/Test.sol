@@ -29,4 +29,12 @@ abstract contract Test {
             out[i] = value[i];
         }
     }
+
+    /// @dev All but the first `length` bytes.
+    function cutFront(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
+        out = new bytes(value.length - length);
+        for (uint256 i = 0; i < out.length; ++i) {
+            out[i] = value[length + i];
+        }
+    }
 }

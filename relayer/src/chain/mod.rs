@@ -19,8 +19,11 @@ pub use account::Account;
 pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
+use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
+    abi::IBridge,
+    packet::Packet,
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::{
@@ -88,20 +91,23 @@ pub trait Ledger: Send + Sync {
     fn chain(&self) -> Chain;
     /// EIP-155 id.
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// The bridge, to which all transactions go.
+    /// The bridge.
     fn bridge(&self) -> Address;
+    /// Whom a delivery goes to: the bridge, or on the native chain the router where one that it
+    /// [`brings_swap`]s.
+    fn target(&self, input: &Bytes) -> impl Future<Output = Result<Address, RpcError>> + Send;
     /// Number of the newest block.
     fn height(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Transactions that an account has had in blocks.
     fn nonce(&self, account: Address, at: At)
     -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// Calls the bridge without a transaction; an error if it would refuse.
+    /// Tries a delivery without a transaction; an error if it would be refused.
     fn simulate(
         &self,
         from: Address,
         input: Bytes,
     ) -> impl Future<Output = Result<(), RpcError>> + Send;
-    /// Gas that a call of the bridge would use.
+    /// Gas that a delivery would use.
     fn estimate(
         &self,
         from: Address,
@@ -171,6 +177,17 @@ pub trait EthereumChain: Send + Sync {
         block: u64,
         sequences: &[u64],
     ) -> impl Future<Output = Result<Proof, RpcError>> + Send;
+}
+
+/// Whether a delivery to the native chain holds a transfer that is swapped where it arrives.
+pub fn brings_swap(input: &[u8]) -> bool {
+    let Ok(call) = IBridge::deliverCall::abi_decode(input) else {
+        return false;
+    };
+    let mut items = call.items.iter();
+    items.any(|item| {
+        matches!(Packet::decode(&item.packet), Ok(Packet::Transfer(transfer)) if transfer.action.is_some())
+    })
 }
 
 #[cfg(test)]

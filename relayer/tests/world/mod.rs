@@ -13,7 +13,7 @@ use ethereum::EthereumWorld;
 use ledger::Ledgers;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 use native::NativeWorld;
@@ -68,6 +68,8 @@ impl Bridge {
 
     pub fn transfer(&mut self, source: u64, destination: u64, deadline: u64) {
         let id = self.id(source, destination);
+        // Every third that comes from Ethereum is swapped where it arrives.
+        let swaps = source == ETHEREUM && id.sequence.is_multiple_of(3);
         self.commit(Packet::Transfer(Transfer {
             id,
             deadline,
@@ -78,7 +80,15 @@ impl Bridge {
             sender: Address::repeat_byte(2),
             receiver: Address::repeat_byte(3),
             amount: U256::from(id.sequence),
+            action: swaps.then_some(Action::Swap {
+                least: U256::from(id.sequence % 10),
+            }),
         }));
+    }
+
+    /// What a swap gives now.
+    fn price(now_s: u64) -> U256 {
+        U256::from(now_s / 7 % 10)
     }
 
     /// The outcome of a proven packet, in the protocol's order.
@@ -88,7 +98,11 @@ impl Bridge {
             return Ok(());
         }
         match packet {
-            Packet::Transfer(transfer) if now_s <= transfer.deadline => {
+            Packet::Transfer(transfer)
+                if now_s <= transfer.deadline
+                    && !matches!(transfer.action, Some(Action::Swap { least })
+                        if least > Self::price(now_s)) =>
+            {
                 self.receipts.insert(id.sequence, 1);
                 *self.effects.entry(id.sequence).or_default() += 1;
             }

@@ -58,24 +58,64 @@ impl Client {
         let steps = self
             .plan_bridge(account, receiver, amount, deadline)
             .await?;
+        self.bridge_sent(&self.execute_all(steps).await?, amount)
+    }
+
+    /// Signs and sends steps one after another; the last one's receipt.
+    pub(super) async fn execute_all(
+        &self,
+        steps: Vec<Step>,
+    ) -> Result<TransactionReceipt, ClientError> {
         let mut last = None;
         for step in steps {
             last = Some(self.execute(step.to, step.value, step.input).await?);
         }
-        let receipt = last.ok_or_else(|| self.endpoint.nonsense("nothing to send"))?;
+        Ok(last.ok_or_else(|| self.endpoint.nonsense("nothing to send"))?)
+    }
+
+    /// What a transaction that gave `amount` away sent.
+    pub(super) fn bridge_sent(
+        &self,
+        receipt: &TransactionReceipt,
+        amount: Amount,
+    ) -> Result<BridgeSent, ClientError> {
         let (packet, commitment) =
-            self.packet_in(&receipt)
+            self.packet_in(receipt)
                 .ok_or_else(|| ClientError::NoPacket {
                     chain: self.chain(),
                     hash: receipt.transaction_hash,
                 })?;
         Ok(BridgeSent {
-            sent: sent(&receipt),
+            sent: sent(receipt),
             id: packet.id(),
             commitment,
-            fee: self.points_for_gas(&receipt, amount)?,
+            fee: self.points_for_gas(receipt, amount)?,
             packet,
         })
+    }
+
+    /// The step that lets somebody take exactly this much, unless as much is allowed already.
+    pub(super) async fn allowance(
+        &self,
+        account: Address,
+        token: Address,
+        spender: Address,
+        amount: U256,
+    ) -> Result<Option<Step>, ClientError> {
+        let allowance = ICoin::allowanceCall {
+            owner: account,
+            spender,
+        };
+        if self.endpoint.view(token, &allowance).await? >= amount {
+            return Ok(None);
+        }
+        let approve = ICoin::approveCall { spender, amount };
+        Ok(Some(Step {
+            kind: "allow",
+            to: token,
+            value: U256::ZERO,
+            input: approve.abi_encode().into(),
+        }))
     }
 
     /// The transactions with which `account` sends tokens to `receiver` on the other chain, to be
@@ -98,23 +138,10 @@ impl Client {
         let token = self.token_address(amount.token())?;
         let mut steps = Vec::new();
         if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
-            let spender = self.bridge;
-            let allowance = ICoin::allowanceCall {
-                owner: account,
-                spender,
-            };
-            if self.endpoint.view(token, &allowance).await? < amount.units() {
-                let approve = ICoin::approveCall {
-                    spender,
-                    amount: amount.units(),
-                };
-                steps.push(Step {
-                    kind: "allow",
-                    to: token,
-                    value: U256::ZERO,
-                    input: approve.abi_encode().into(),
-                });
-            }
+            steps.extend(
+                self.allowance(account, token, self.bridge, amount.units())
+                    .await?,
+            );
         }
         let value = match (self.chain(), amount.token()) {
             (Chain::Native, Token::Mvc) => amount.units(),

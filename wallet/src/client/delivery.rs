@@ -18,6 +18,7 @@ use alloy::{
 use mileverse_bindings::{Bridge, IBridge as EthereumBridge, ILightClient};
 use mileverse_primitives::{
     abi::IBridge,
+    exchange::ROUTER,
     outbox,
     packet::Packet,
     rpc::{Certificate, OutboxProof},
@@ -78,7 +79,11 @@ impl Chains {
             chain,
             step: Step {
                 kind,
-                to: self.on(chain).bridge,
+                // What is swapped where it arrives, the router alone may open.
+                to: match &posted.content {
+                    Packet::Transfer(transfer) if transfer.action.is_some() => ROUTER,
+                    _ => self.on(chain).bridge,
+                },
                 value: U256::ZERO,
                 input: input.into(),
             },
@@ -174,7 +179,8 @@ impl Client {
         gas_limit: u64,
     ) -> Result<crate::transaction::Fees, ClientError> {
         let fees = self.fees(step.to, &step.input).await?;
-        self.check_gas(account, step.value, gas_limit, fees).await?;
+        self.check_gas(account, step.to, step.value, gas_limit, fees)
+            .await?;
         Ok(fees)
     }
 }

@@ -1,5 +1,6 @@
 //! What an account did and what happened to it on a chain, from the chain's own events: transfers of
-//! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions.
+//! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions. A swap
+//! across chains has the bridge on its other side.
 //!
 //! Read backwards from the newest block, [`RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
@@ -20,8 +21,8 @@ use alloy::{
 };
 use mileverse_primitives::{
     abi::ICoin,
-    address::POINTS,
-    exchange::{POOL, Pool},
+    address::{BRIDGE, POINTS},
+    exchange::{POOL, Pool, ROUTER, SwapRouter},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +147,7 @@ impl Client {
     ) -> Result<Vec<Entry>, ClientError> {
         let mut places = vec![self.points, self.coin];
         if self.chain() == Chain::Native {
-            places.push(POOL);
+            places.extend([POOL, ROUTER]);
         }
         let all = Filter::new().address(places).from_block(from).to_block(to);
         let word = account.into_word();
@@ -174,7 +175,8 @@ impl Client {
         let told: BTreeSet<B256> = logs
             .values()
             .filter(|log| {
-                log.address() == POOL && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
+                [POOL, ROUTER].contains(&log.address())
+                    && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
             })
             .filter_map(|log| log.transaction_hash)
             .collect();
@@ -216,6 +218,7 @@ fn read(places: &Places, account: Address, log: &Log, is_told: bool) -> Option<R
         token if token == places.points => Token::Mvp,
         token if token == places.coin => Token::Mvc,
         POOL => return read_pool(account, log),
+        ROUTER => return read_router(account, log),
         _ => return None,
     };
     let event = ICoin::Transfer::decode_log(&log.inner).ok()?;
@@ -225,7 +228,7 @@ fn read(places: &Places, account: Address, log: &Log, is_told: bool) -> Option<R
     } else {
         (false, event.from)
     };
-    if is_told && other == POOL {
+    if is_told && [POOL, ROUTER].contains(&other) {
         return None;
     }
     let kind = match (is_out, other.is_zero() || other == places.bridge) {
@@ -260,6 +263,10 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         let r#in = vec![Amount::from_units(get, event.amountOut)];
         return Some(match (event.sender == account, event.receiver == account) {
             (true, true) => (Kind::Swapped, out, r#in, None),
+            // Came over the bridge.
+            (false, true) if event.sender == ROUTER => {
+                (Kind::Swapped, Vec::new(), r#in, Some(BRIDGE))
+            }
             // Paid to somebody else, or paid by somebody else.
             (true, false) => (Kind::Swapped, out, Vec::new(), Some(event.receiver)),
             _ => (Kind::Received, Vec::new(), r#in, Some(event.sender)),
@@ -276,4 +283,16 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         return is_own.then_some((Kind::Withdrawn, Vec::new(), r#in, None));
     }
     None
+}
+
+/// What left over the bridge, swapped first. What came is told by the pool.
+fn read_router(account: Address, log: &Log) -> Option<Read> {
+    let event = SwapRouter::SwappedAndSent::decode_log(&log.inner).ok()?;
+    let give = if event.tokenIn == POINTS {
+        Token::Mvp
+    } else {
+        Token::Mvc
+    };
+    let out = vec![Amount::from_units(give, event.amountIn)];
+    (event.sender == account).then_some((Kind::Swapped, out, Vec::new(), Some(BRIDGE)))
 }

@@ -11,7 +11,7 @@
 //! Limits: an outcome is searched in at most [`MAX_SEARCHES`] steps of [`LOG_RANGE`] blocks; one that
 //! lies further on is left out.
 
-use super::{Chains, Client, ClientError, Entry, Kind, PacketReference, PacketState};
+use super::{Chains, Client, ClientError, Entry, Kind, PacketReference, PacketState, SwapStatus};
 use crate::{rpc::Chain, units::Amount};
 use alloy::{
     eips::BlockNumberOrTag,
@@ -99,6 +99,8 @@ pub struct Trace {
     pub clock: Option<u64>,
     /// From when on a held packet may be released.
     pub held_until: Option<u64>,
+    /// What a transfer that is swapped where it arrives asks for; what arrived once that was looked for.
+    pub swap: Option<SwapStatus>,
     /// Where it was received or expired, once that was looked for.
     pub outcome: Option<Seen>,
     /// Where it was refunded, once that was looked for.
@@ -108,11 +110,11 @@ pub struct Trace {
 impl Trace {
     /// Whether the deadline is over at the destination, and nothing was decided yet.
     pub fn is_late(&self) -> bool {
-        let deadline = self
-            .posted
-            .content
-            .transfer()
-            .map(|transfer| transfer.deadline);
+        // The news of an expiry has no deadline of its own.
+        let deadline = match &self.posted.content {
+            Packet::Transfer(transfer) => Some(transfer.deadline),
+            Packet::Expiry(_) | Packet::Rotation(_) => None,
+        };
         matches!((self.clock, deadline), (Some(clock), Some(deadline)) if clock > deadline)
             && self.held_until.is_none()
     }
@@ -170,7 +172,13 @@ impl Client {
             let is_known = found
                 .iter()
                 .any(|posted| posted.at.transaction == entry.transaction);
-            if entry.kind != Kind::Left || is_known {
+            // A swap across chains has the bridge on its other side.
+            let has_left = match entry.kind {
+                Kind::Left => true,
+                Kind::Swapped => entry.with == Some(self.bridge) && !entry.out.is_empty(),
+                _ => false,
+            };
+            if !has_left || is_known {
                 continue;
             }
             let posted = self.posted_by(entry.transaction).await?;
@@ -342,12 +350,17 @@ impl Chains {
         };
         let transfer = posted.content.transfer();
         let amount = transfer.and_then(|transfer| self.amount_of(transfer.token, transfer.amount));
+        let swap = match transfer {
+            Some(transfer) => self.swap_status(transfer, false).await?,
+            None => None,
+        };
         Ok(Trace {
             posted,
             stage,
             amount,
             clock,
             held_until,
+            swap,
             outcome: None,
             refund: None,
         })
@@ -369,6 +382,9 @@ impl Chains {
                 IBridge::PacketExpired::SIGNATURE_HASH,
             ];
             trace.outcome = destination.first_event(&kinds, sequence, from).await?;
+            if let (Packet::Transfer(transfer), Some(_)) = (&trace.posted.content, &trace.swap) {
+                trace.swap = self.swap_status(transfer, true).await?;
+            }
         }
         if trace.stage == Stage::Refunded {
             let kinds = [IBridge::PacketRefunded::SIGNATURE_HASH];

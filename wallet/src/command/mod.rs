@@ -82,7 +82,7 @@ enum Verb {
     /// Sends tokens to the other chain, and says where a packet is.
     #[command(subcommand)]
     Bridge(bridge::Verb),
-    /// Swaps points for coin or coin for points, on the native chain.
+    /// Swaps points for coin or coin for points, on the native chain or from one chain to the other.
     Swap(swap::Arguments),
     /// Lists what happened to an account on the native chain, newest first.
     History(history::Arguments),
@@ -126,6 +126,9 @@ pub enum Error {
     /// A packet's name.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// Arguments that cannot be meant together.
+    #[error("{0}")]
+    Meaning(&'static str),
     /// An endpoint that nobody named.
     #[error(transparent)]
     NoEndpoint(#[from] NoEndpoint),
@@ -253,6 +256,8 @@ mod tests {
             "send --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001 --yes",
             "swap --give mvp --amount 10 --slippage-bp 100",
             "swap --receive mvp --amount 10 --minutes 1 --quote",
+            "swap --from ethereum --to native --give mvc --amount 10 --deadline 30 --no-wait",
+            "swap --to ethereum --give mvp --amount 10 --receiver 0x0000000000000000000000000000000000000001",
             "history --limit 10",
             "watch --account 0x0000000000000000000000000000000000000001 --seconds 5",
             "balance --account 0x0000000000000000000000000000000000000001",
@@ -270,6 +275,7 @@ mod tests {
             "swap --amount 10",
             "swap --give mvp --receive mvc --amount 10",
             "swap --give eth",
+            "swap --give mvc --amount 1 --from moon",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

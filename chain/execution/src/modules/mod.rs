@@ -9,11 +9,13 @@
 //!   where a function is not payable, and any change in a static call;
 //! - takes calldata in its one canonical ABI encoding, up to a stated length;
 //! - charges gas before it works (`host` has the schedule) and gives none back;
-//! - refuses with `Error(string)`, and then leaves nothing behind: the EVM reverts its call frame.
+//! - refuses with `Error(string)`, or with an error of its ABI where machines act on it, and then
+//!   leaves nothing behind: the EVM reverts its call frame.
 
 pub(crate) mod bridge;
 pub(crate) mod coin;
 mod erc20;
+pub(crate) mod fees;
 pub(crate) mod host;
 pub(crate) mod ledger;
 mod permit;
@@ -35,9 +37,10 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
+    address::{ALL, BRIDGE, COIN, FEES, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
     contracts::Contract,
+    exchange::{POOL, ROUTER},
     fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     rewards::RewardRules,
@@ -73,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) allocations: Vec<Allocation>,
     /// What stands in block 0 beside the modules.
     pub(crate) contracts: Vec<Contract>,
+    /// Whether the pool and the router are among them.
+    pub(crate) has_exchange: bool,
     pub(crate) epoch_blocks: u64,
     pub(crate) members: Vec<Member>,
     pub(crate) staking: StakingRules,
@@ -101,6 +106,10 @@ impl Config {
             coins: genesis.coins().unwrap_or_default(),
             allocations: genesis.allocations.clone(),
             contracts: genesis.contracts.clone(),
+            has_exchange: [POOL, ROUTER].iter().all(|wanted| {
+                let mut placed = genesis.contracts.iter();
+                placed.any(|contract| contract.address == *wanted)
+            }),
             epoch_blocks: genesis.epoch_blocks,
             members: genesis.committee.members.clone(),
             staking: genesis.staking,
@@ -129,7 +138,7 @@ const POINTS_MODULE: Module = Module {
     call: points::call,
 };
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     POINTS_MODULE,
     Module {
         address: COIN,
@@ -161,6 +170,12 @@ const MODULES: [Module; 6] = [
         max_input: rewards::MAX_INPUT,
         call: rewards::call,
     },
+    Module {
+        address: FEES,
+        name: "fees",
+        max_input: fees::MAX_INPUT,
+        call: fees::call,
+    },
 ];
 
 /// Puts the modules at their addresses.
@@ -186,6 +201,8 @@ pub(crate) fn expected_slots(
     match to {
         POINTS => points::expected_slots(config, caller, data),
         BRIDGE => bridge::expected_slots(caller),
+        // It calls the bridge.
+        ROUTER if config.has_exchange => bridge::expected_slots(ROUTER),
         STAKING => rewards::expected_slots(caller),
         _ => Vec::new(),
     }
@@ -269,6 +286,7 @@ fn run(module: &Module, config: &Config, input: PrecompileInput<'_>) -> Precompi
             let output: Bytes = Revert::from(reason).abi_encode().into();
             Ok(PrecompileOutput::revert(used, output, reservoir))
         }
+        Err(Fault::Typed(output)) => Ok(PrecompileOutput::revert(used, output.into(), reservoir)),
         Err(Fault::OutOfGas) => Ok(PrecompileOutput::halt(PrecompileHalt::OutOfGas, reservoir)),
         Err(Fault::Fatal(reason)) => Err(PrecompileError::Fatal(reason)),
     }

@@ -124,10 +124,7 @@ impl<R: StateReader> Session<'_, R> {
             .build();
         evm.transact_raw(transaction).map_err(|error| match error {
             EVMError::Transaction(error) => error.into(),
-            other => Refusal {
-                reason: other.to_string(),
-                permanent: true,
-            },
+            other => Refusal::for_good(other.to_string()),
         })
     }
 

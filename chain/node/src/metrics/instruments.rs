@@ -3,6 +3,7 @@
 use super::observer::seconds_between;
 use mileverse_consensus::stages::{self, Stage};
 use mileverse_execution::RewardsStanding;
+use mileverse_primitives::U256;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -12,7 +13,12 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 /// A gauge of a fractional number, such as seconds.
 type Seconds = Gauge<f64, AtomicU64>;
+/// A gauge of an amount of coin, in whole coins.
+type Coins = Gauge<f64, AtomicU64>;
 type Labels = [(&'static str, &'static str); 1];
+
+/// The smallest units of one coin.
+const UNITS_PER_COIN: f64 = 1e18;
 
 /// Bounds of the finality histogram, seconds: three message delays of a near or a far committee.
 const FINALITY: [f64; 12] = [
@@ -61,6 +67,8 @@ pub struct Instruments {
     pub holders_unpaid: Gauge,
     /// Whether the pool of the rewards has the whole pot of the quarter under way.
     pub rewards_funded: Gauge,
+    /// Coin that operators of contracts have deposited for gas.
+    pub gas_deposits: Coins,
     /// Whether this node should sign and does not.
     pub not_signing: Gauge,
     /// Whether `/ready` says yes.
@@ -93,6 +101,7 @@ impl Default for Instruments {
             quarters_unpaid: Gauge::default(),
             holders_unpaid: Gauge::default(),
             rewards_funded: Gauge::default(),
+            gas_deposits: Coins::default(),
             not_signing: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -173,6 +182,12 @@ impl Instruments {
         );
         gauge("ready", "1 if /ready says yes", &self.ready);
         registry.register_with_unit(
+            "gas_deposits",
+            "Coin that operators of contracts have deposited for their users' gas",
+            Unit::Other("mvc".into()),
+            self.gas_deposits.clone(),
+        );
+        registry.register_with_unit(
             "rewards_quarter_overdue",
             "Now less the end of the quarter under way; above zero, its close is due",
             Unit::Seconds,
@@ -241,6 +256,11 @@ impl Instruments {
         self.rewards_funded.set(standing.funded.into());
     }
 
+    /// What is deposited for gas, in the coin's smallest unit.
+    pub fn show_gas_deposits(&self, deposits: U256) {
+        self.gas_deposits.set(f64::from(deposits) / UNITS_PER_COIN);
+    }
+
     /// Counts turns of this node.
     pub fn count_turns(&self, kept: u64, missed: u64) {
         self.turns.get_or_create(&KEPT).inc_by(kept);
@@ -290,6 +310,14 @@ pub(super) fn signed(count: u64) -> i64 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn deposits_for_gas_are_told_in_coins() {
+        let instruments = Instruments::default();
+        instruments.show_gas_deposits(U256::from(2_500_000_000_000_000_000u64));
+        let text = instruments.encode("").unwrap();
+        assert!(text.contains("mileverse_gas_deposits_mvc 2.5"), "{text}");
+    }
 
     #[test]
     fn rewards_that_are_late_show() {
