@@ -146,7 +146,7 @@ contract GasTest is World {
         (bool good,) = address(bridge).call(call);
         uint256 execution = vm.lastCallGas().gasTotalUsed;
         vm.assertTrue(good, "sent");
-        return _transaction(call, execution);
+        return transactionGas(call, execution);
     }
 
     function _delivery(bytes[] memory packets) private returns (uint256) {
@@ -155,18 +155,7 @@ contract GasTest is World {
         (bool good,) = address(bridge).call(call);
         uint256 execution = vm.lastCallGas().gasTotalUsed;
         vm.assertTrue(good, "delivered");
-        return _transaction(call, execution);
-    }
-
-    /// @dev What a transaction with this calldata pays (EIP-2028, EIP-7623).
-    function _transaction(bytes memory call, uint256 execution) private pure returns (uint256) {
-        uint256 tokens;
-        for (uint256 i = 0; i < call.length; ++i) {
-            tokens += call[i] == 0 ? 1 : 4;
-        }
-        uint256 usual = 4 * tokens + execution;
-        uint256 floor = 10 * tokens;
-        return 21_000 + (usual > floor ? usual : floor);
+        return transactionGas(call, execution);
     }
 
     function _transfers(uint256 count) private returns (bytes[] memory packets) {

@@ -44,6 +44,10 @@
 //! disable_after_hours = 120              # an endpoint without success for so long is disabled
 //! allow_private_targets = false          # true: endpoints on private networks, and without TLS
 //!
+//! [reconciliation]                       # optional, as is each of its fields
+//! after_minutes = 240                    # a day's run is due so long after the day's end, UTC
+//! cut_off_minutes = 60                   # how far apart in time partner and gateway may book
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -78,7 +82,8 @@
 use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
-use crate::store::Location;
+use crate::reconcile::run::Rules as Reconciliation;
+use crate::store::{Location, Witness};
 use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
@@ -136,10 +141,14 @@ pub struct Config {
     pub float: Option<FloatConfig>,
     /// How partners are told what happened.
     pub webhooks: Rules,
+    /// When and how strictly partner, journal and chain are set beside each other.
+    pub reconciliation: Reconciliation,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
     pub api_keys: Vec<ApiKey>,
+    /// Sees every commit; nobody but in tests.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// The chain and the issuer's key.
@@ -321,6 +330,8 @@ struct File {
     float: Option<FloatFile>,
     #[serde(default)]
     webhooks: WebhooksFile,
+    #[serde(default)]
+    reconciliation: ReconciliationFile,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -373,6 +384,37 @@ impl AppFile {
                 public_rpc,
                 explorer,
             }),
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReconciliationFile {
+    after_minutes: Option<u32>,
+    cut_off_minutes: Option<u32>,
+}
+
+impl ReconciliationFile {
+    fn check(self) -> Result<Reconciliation, ConfigError> {
+        let (after, cut_off) = (
+            within(
+                "reconciliation.after_minutes",
+                self.after_minutes,
+                240,
+                60 * 24,
+            )?,
+            within(
+                "reconciliation.cut_off_minutes",
+                self.cut_off_minutes,
+                60,
+                60 * 12,
+            )?,
+        );
+        let minutes = |many: u32| Duration::from_secs(u64::from(many).saturating_mul(60));
+        Ok(Reconciliation {
+            after: minutes(after),
+            cut_off: minutes(cut_off),
         })
     }
 }
@@ -673,8 +715,10 @@ impl File {
             app: self.app.check()?,
             float: self.float.map(FloatFile::check).transpose()?,
             webhooks: self.webhooks.check()?,
+            reconciliation: self.reconciliation.check()?,
             programmes,
             api_keys,
+            witness: None,
         })
     }
 }

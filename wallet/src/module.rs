@@ -1,4 +1,4 @@
-//! One system module of the native chain, as one account sees it.
+//! One system module of the native chain, or one contract on Ethereum, as one account sees it.
 
 use crate::{
     access::{Native, NoEndpoint},
@@ -31,6 +31,16 @@ impl Module {
     {
         let (client, _) = Client::native(native.url()?, signer).await?;
         Ok(Self { address, client })
+    }
+
+    /// What is at `address`, by somebody's access to its chain.
+    pub(crate) const fn at(address: Address, client: Client) -> Self {
+        Self { address, client }
+    }
+
+    /// Where it is.
+    pub(crate) const fn address(&self) -> Address {
+        self.address
     }
 
     /// Who signs.

@@ -10,6 +10,7 @@ use mileverse_gateway::config::{
     AdapterConfig, AppConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::keys::{ApiKey, Scope, digest};
+use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
 use mileverse_gateway::store::partners::{Funding, Partner as PartnerRow};
 use mileverse_gateway::store::{Location, Purpose, Store};
@@ -94,6 +95,7 @@ impl System {
                 app: AppConfig::default(),
                 float: None,
                 webhooks: Rules::default(),
+                reconciliation: Reconciliation::default(),
                 programmes: vec![ProgrammeConfig {
                     name: "stub".to_owned(),
                     rate: Rate(POINTS.saturating_mul(MICRO_PER_POINT)),
@@ -110,6 +112,7 @@ impl System {
                     digest: digest(&key),
                     scopes: Scope::ALL.to_vec(),
                 }],
+                witness: None,
             };
             let failed = setup("the gateway");
             let started = Server::start(config).await;

@@ -176,7 +176,7 @@ fn what_can_never_run_is_refused() {
     );
     let poor = Sender::default();
     assert_eq!(
-        pool.add(transaction(&one, 0, 1, 21_000), poor),
+        pool.add(transaction(&one, 0, 1, 21_000), poor.clone()),
         Err(Refusal::InsufficientFunds {
             balance: U256::ZERO,
             queued: U256::ZERO,
@@ -184,7 +184,8 @@ fn what_can_never_run_is_refused() {
         })
     );
     assert!(pool.is_empty());
-    pool.add(transaction(&one, 0, 0, 21_000), poor).unwrap();
+    pool.add(transaction(&one, 0, 0, 21_000), poor.clone())
+        .unwrap();
 }
 
 #[test]
@@ -257,10 +258,12 @@ fn what_cannot_be_valid_is_not_held() {
         balance,
         ..Sender::default()
     };
-    pool.add(transaction(&one, 0, 1, 21_000), sender).unwrap();
-    pool.add(transaction(&one, 1, 1, 21_000), sender).unwrap();
+    pool.add(transaction(&one, 0, 1, 21_000), sender.clone())
+        .unwrap();
+    pool.add(transaction(&one, 1, 1, 21_000), sender.clone())
+        .unwrap();
     assert!(matches!(
-        pool.add(transaction(&one, 2, 1, 21_000), sender),
+        pool.add(transaction(&one, 2, 1, 21_000), sender.clone()),
         Err(Refusal::InsufficientFunds { .. })
     ));
     // A dead one is forgotten with what builds on it, which would keep its place for nothing.

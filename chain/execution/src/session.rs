@@ -144,11 +144,9 @@ impl From<direct::Done> for Executed {
 /// happens while its code is what the genesis file should have placed.
 fn closed(done: ResultAndState) -> Result<ResultAndState, Refusal> {
     if left_open(&done.state) {
-        return Err(Refusal {
-            reason: "it leaves a packet of the bridge open; the router must settle what it opens"
-                .into(),
-            permanent: true,
-        });
+        return Err(Refusal::for_good(
+            "it leaves a packet of the bridge open; the router must settle what it opens".into(),
+        ));
     }
     Ok(done)
 }

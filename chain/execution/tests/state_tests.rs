@@ -124,12 +124,12 @@ fn ethereums_state_tests_pass() {
         }
     });
     let tally = tally.into_inner().unwrap();
-    println!("{} files, {} cases passed", files.len(), tally.passed);
+    eprintln!("{} files, {} cases passed", files.len(), tally.passed);
     for (why, count) in &tally.left {
-        println!("{count} left out: {why}");
+        eprintln!("{count} left out: {why}");
     }
     for failure in &tally.failed {
-        println!("FAILED {failure}");
+        eprintln!("FAILED {failure}");
     }
     assert!(tally.failed.is_empty(), "{} failed", tally.failed.len());
     assert!(tally.passed > 0, "nothing was run");
@@ -152,7 +152,7 @@ fn run_file(file: &Path) -> Tally {
     let suite = match serde_json::from_str::<TestSuite>(&text) {
         Ok(suite) => suite,
         Err(error) => {
-            println!("{}: {error}", file.display());
+            eprintln!("{}: {error}", file.display());
             *tally.left.entry("files that cannot be read").or_default() += 1;
             return tally;
         }

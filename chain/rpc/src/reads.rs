@@ -25,7 +25,7 @@ use mileverse_execution::{
     BlockError, Executor, Fare, OverrideError, ReadError, RewardsStanding, Rotations, Transaction,
     state::{self, Key, StateReader, Value},
 };
-use mileverse_primitives::{Address, B256, keccak256};
+use mileverse_primitives::{Address, B256, U256, keccak256};
 use std::{
     future::Future,
     num::NonZeroUsize,

@@ -65,7 +65,12 @@ abstract contract World is Test {
 
     /// @dev The authority over a bridge that may not be there yet.
     function authorityOf(address bridge_) internal returns (Authority) {
-        return new Authority(bridge_, GOVERNOR, GUARDIAN, DELAY);
+        return new Authority(bridge_, rewardsOf(), GOVERNOR, GUARDIAN, DELAY);
+    }
+
+    /// @dev The quarterly rewards that the authority governs; nobody's where there are none.
+    function rewardsOf() internal virtual returns (address) {
+        return address(0x4d6);
     }
 
     function unlimited() internal pure returns (IValves.Limits memory limits) {

@@ -2,10 +2,20 @@
 
 use super::{At, Inclusion, Ledger, Pool, brings_swap};
 use alloy::{
+    eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
     providers::Provider,
+    rpc::{
+        client::BatchRequest,
+        json_rpc::{RpcRecv, RpcSend},
+    },
+    sol_types::SolCall,
 };
-use mileverse_primitives::{abi::IBridge, exchange::ROUTER, packet::REFUNDED};
+use mileverse_primitives::{
+    abi::{IBridge, IValves},
+    exchange::ROUTER,
+    packet::REFUNDED,
+};
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
@@ -15,6 +25,9 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
+
+/// Most calls in one request; nodes take a thousand and more.
+const MANY: usize = 128;
 
 /// One chain's endpoints and the bridge on that chain.
 #[derive(Clone, Debug)]
@@ -68,6 +81,31 @@ impl Account {
         let balance = endpoint.provider().get_balance(account).await;
         balance.map_err(|fault| endpoint.fault(fault))
     }
+}
+
+/// Asks the same of many things, in few requests. The answers have the order of the questions.
+pub(super) async fn many<P: RpcSend, R: RpcRecv>(
+    endpoint: &Endpoint,
+    method: &'static str,
+    questions: impl IntoIterator<Item = P>,
+) -> Result<Vec<R>, RpcError> {
+    let questions: Vec<_> = questions.into_iter().collect();
+    let mut answers = Vec::with_capacity(questions.len());
+    for part in questions.chunks(MANY) {
+        let mut batch = BatchRequest::new(endpoint.provider().client());
+        let mut waiting = Vec::with_capacity(part.len());
+        for question in part {
+            let answer = batch
+                .add_call(method, question)
+                .map_err(|fault| endpoint.fault(fault))?;
+            waiting.push(answer);
+        }
+        batch.send().await.map_err(|fault| endpoint.fault(fault))?;
+        for answer in waiting {
+            answers.push(answer.await.map_err(|fault| endpoint.fault(fault))?);
+        }
+    }
+    Ok(answers)
 }
 
 impl Ledger for Account {
@@ -182,22 +220,49 @@ impl Ledger for Account {
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
+        let found = self.receipts(&[sequence], at).await?;
+        Ok(found.first().copied().unwrap_or(0))
+    }
+
+    async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         let bridge = self.bridge;
         let ask = |endpoint: Endpoint| async move {
-            let call = IBridge::receiptCall { sequence };
-            let outcome = match (at, endpoint.chain()) {
-                (At::Finalized, Chain::Ethereum) => endpoint.view_finalized(bridge, &call).await?,
-                _ => endpoint.view(bridge, &call).await?,
+            let block = match (at, endpoint.chain()) {
+                (At::Finalized, Chain::Ethereum) => BlockNumberOrTag::Finalized,
+                _ => BlockNumberOrTag::Latest,
             };
-            if outcome > 2 {
-                return Err(endpoint.nonsense(&format!("receipt {outcome}")));
-            }
-            Ok(outcome)
+            let questions = sequences.iter().map(|sequence| {
+                let call = IBridge::receiptCall {
+                    sequence: *sequence,
+                };
+                let input = call.abi_encode().into();
+                (request(Address::ZERO, bridge, U256::ZERO, input), block)
+            });
+            let answers: Vec<Bytes> = many(&endpoint, "eth_call", questions).await?;
+            answers
+                .iter()
+                .map(|answer| {
+                    IBridge::receiptCall::abi_decode_returns(answer)
+                        .ok()
+                        .filter(|outcome| *outcome <= 2)
+                        .ok_or_else(|| endpoint.nonsense(&format!("receipt {answer}")))
+                })
+                .collect()
         };
         match at {
             At::Latest => ask(self.endpoint().clone()).await,
-            // Who does not see it yet answers 0, and so it is not final yet.
-            At::Finalized => self.pool.agreed(0, ask).await,
+            // Who does not see one yet answers 0, and so it is not final yet.
+            At::Finalized => self.pool.agreed_each(sequences.len(), 0, ask).await,
         }
+    }
+
+    async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
+        let call = IValves::heldCall { sequence };
+        let held = self.endpoint().view(self.bridge, &call).await?;
+        Ok((!held.commitment.is_zero()).then_some(held.until))
+    }
+
+    fn doubt(&self) {
+        self.pool.doubt();
     }
 }

@@ -124,6 +124,18 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Option<Inclusion>, RpcError>> + Send;
     /// The bridge's receipt of an inbound packet: 0 none, 1 received, 2 expired.
     fn receipt(&self, sequence: u64, at: At) -> impl Future<Output = Result<u8, RpcError>> + Send;
+    /// The same of many packets, in their order.
+    fn receipts(
+        &self,
+        sequences: &[u64],
+        at: At,
+    ) -> impl Future<Output = Result<Vec<u8>, RpcError>> + Send;
+    /// From when on an inbound packet that waits for its delay may be released, in seconds since
+    /// 1970; `None` if it does not wait.
+    fn held(&self, sequence: u64) -> impl Future<Output = Result<Option<u64>, RpcError>> + Send;
+    /// Something that this chain's endpoints said cannot be right, or was refused: better ask another
+    /// one first.
+    fn doubt(&self) {}
 }
 
 /// The native chain.
@@ -132,6 +144,8 @@ pub trait NativeChain: Send + Sync {
     type Ledger: Ledger;
     /// The common part.
     fn ledger(&self) -> &Self::Ledger;
+    /// How many leaves the outbox has.
+    fn outbox_size(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Leaves of the outbox from an index on, in order.
     fn packets(
         &self,
@@ -143,12 +157,12 @@ pub trait NativeChain: Send + Sync {
         &self,
         height: Option<u64>,
     ) -> impl Future<Output = Result<Certificate, RpcError>> + Send;
-    /// The path of a leaf in the tree of a size.
-    fn path(
+    /// The paths of these leaves in the tree of a size, in their order.
+    fn paths(
         &self,
-        index: u64,
+        indices: &[u64],
         size: u64,
-    ) -> impl Future<Output = Result<OutboxProof, RpcError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxProof>, RpcError>> + Send;
     /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
     fn latest_checkpoint(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
 }

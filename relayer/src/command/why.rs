@@ -87,10 +87,16 @@ async fn ask(route: &config::Route, packet: PacketReference) -> Result<PacketSta
 }
 
 async fn known(rows: &RouteStore, direction: Direction, sequence: u64) -> Result<Known, Error> {
+    let packet = rows.packet(direction, sequence).await?;
+    // Set aside after its transaction was in a block: it is held there.
+    let aside = packet
+        .as_ref()
+        .is_some_and(|row| row.state == RowState::Waiting && row.reason.is_some());
     let under_way = rows
         .signed(direction)
         .await?
         .into_iter()
+        .filter(|row| row.outcome.is_none() || !aside)
         .rfind(|row| row.packets.contains(&sequence) && row.outcome != Some(Outcome::Gone))
         .map(|row| {
             let state = match row.outcome {
@@ -101,7 +107,7 @@ async fn known(rows: &RouteStore, direction: Direction, sequence: u64) -> Result
             format!("transaction {} (nonce {}) {state}", row.hash, row.nonce)
         });
     Ok(Known {
-        row: rows.packet(direction, sequence).await?,
+        row: packet,
         under_way,
         trouble: rows.health(direction).await?.error,
     })

@@ -225,12 +225,26 @@ impl RouteStore {
         sequence: u64,
         position: Position,
     ) -> Result<(), Error> {
+        let mut transaction = self.pool().begin().await?;
         sqlx::query("DELETE FROM packet WHERE route = $1 AND direction = $2 AND sequence >= $3")
             .bind(self.id)
             .bind(direction.word())
             .bind(to_sql(sequence)?)
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await?;
+        sqlx::query(
+            "UPDATE tally SET
+                 received = (SELECT COUNT(*) FROM packet WHERE route = $1 AND direction = $2
+                     AND state = 'done' AND outcome = 1),
+                 expired = (SELECT COUNT(*) FROM packet WHERE route = $1 AND direction = $2
+                     AND state = 'done' AND outcome = 2)
+             WHERE route = $1 AND direction = $2",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
         self.advance(direction, position, &[], 0).await
     }
 
@@ -421,6 +435,20 @@ impl RouteStore {
                 });
             }
         }
+        let expired = news.iter().filter(|done| done.outcome == 2).count();
+        let received = news.len().saturating_sub(expired);
+        sqlx::query(
+            "INSERT INTO tally (route, direction, received, expired) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, direction) DO UPDATE SET
+                 received = tally.received + excluded.received,
+                 expired = tally.expired + excluded.expired",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .bind(limit_to_sql(received))
+        .bind(limit_to_sql(expired))
+        .execute(&mut *transaction)
+        .await?;
         transaction.commit().await?;
         Ok(news)
     }
@@ -464,8 +492,8 @@ impl RouteStore {
     /// Packets by state.
     pub async fn counts(&self, direction: Direction) -> Result<Counts, Error> {
         let rows = sqlx::query(
-            "SELECT state, outcome, COUNT(*) FROM packet WHERE route = $1 AND direction = $2
-             GROUP BY state, outcome",
+            "SELECT state, COUNT(*) FROM packet
+             WHERE route = $1 AND direction = $2 AND state != 'done' GROUP BY state",
         )
         .bind(self.id)
         .bind(direction.word())
@@ -473,15 +501,22 @@ impl RouteStore {
         .await?;
         let mut counts = Counts::default();
         for row in rows {
-            let number = from_sql(row.try_get(2)?)?;
-            let state = RowState::from_word(row.try_get::<&str, _>(0)?);
-            let slot = match (state, row.try_get::<i64, _>(1)?) {
-                (RowState::Waiting, _) => &mut counts.waiting,
-                (RowState::Landed, _) => &mut counts.landed,
-                (RowState::Done, 2) => &mut counts.expired,
-                (RowState::Done, _) => &mut counts.received,
-            };
-            *slot = slot.saturating_add(number);
+            let number = from_sql(row.try_get(1)?)?;
+            match RowState::from_word(row.try_get::<&str, _>(0)?) {
+                RowState::Waiting => counts.waiting = number,
+                RowState::Landed => counts.landed = number,
+                RowState::Done => {}
+            }
+        }
+        let tally =
+            sqlx::query("SELECT received, expired FROM tally WHERE route = $1 AND direction = $2")
+                .bind(self.id)
+                .bind(direction.word())
+                .fetch_optional(self.pool())
+                .await?;
+        if let Some(row) = tally {
+            counts.received = from_sql(row.try_get(0)?)?;
+            counts.expired = from_sql(row.try_get(1)?)?;
         }
         Ok(counts)
     }

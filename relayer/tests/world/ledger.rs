@@ -134,7 +134,12 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().accounts,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().accounts,
                 };
-                Ok(accounts.nonces.get(&account).copied().unwrap_or(0))
+                let nonce = accounts.nonces.get(&account).copied().unwrap_or(0);
+                // What is for ever is asked of several endpoints.
+                Ok(match at {
+                    At::Latest => world.tell(nonce),
+                    At::Finalized => nonce,
+                })
             })
             .await
     }
@@ -172,6 +177,12 @@ impl Ledger for Ledgers {
         let new = Waiting::decode(&raw);
         self.shared
             .call(self.chain, |world| {
+                if self.chain == Chain::Native {
+                    native::is_of_use(world, &new.input).map_err(|message| RpcError::Refused {
+                        chain: self.chain,
+                        message,
+                    })?;
+                }
                 let (accounts, pool) = match self.chain {
                     Chain::Native => (&world.native.accounts, &mut world.native.pool),
                     Chain::Ethereum => {
@@ -209,6 +220,22 @@ impl Ledger for Ledgers {
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
+        Ok(self.receipts(&[sequence], at).await?[0])
+    }
+
+    async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
+        self.shared
+            .call(self.chain, |world| {
+                let bridge = match self.chain {
+                    Chain::Native => &world.native.bridge,
+                    Chain::Ethereum => &world.ethereum.head().bridge,
+                };
+                Ok(bridge.held.get(&sequence).copied())
+            })
+            .await
+    }
+
+    async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         self.shared
             .call(self.chain, |world| {
                 let bridge = match (self.chain, at) {
@@ -216,7 +243,8 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().bridge,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().bridge,
                 };
-                Ok(bridge.receipts.get(&sequence).copied().unwrap_or(0))
+                let outcome = |sequence| bridge.receipts.get(sequence).copied().unwrap_or(0);
+                Ok(sequences.iter().map(outcome).collect())
             })
             .await
     }

@@ -110,6 +110,20 @@ fn check_target(waiting: &Waiting) -> Result<(), String> {
     Ok(())
 }
 
+/// What a node says of a delivery that pays nothing and is of no use.
+pub fn is_of_use(world: &World, input: &Bytes) -> Result<(), String> {
+    let call = IBridge::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
+    let bridge = &world.native.bridge;
+    let admits = call.items.iter().any(|item| {
+        Packet::decode(&item.packet)
+            .is_ok_and(|packet| !bridge.receipts.contains_key(&packet.id().sequence))
+    });
+    match admits {
+        true => Ok(()),
+        false => Err("a delivery that admits no packet must pay a gas price".into()),
+    }
+}
+
 pub fn try_deliver(world: &mut World, input: &Bytes) -> Result<usize, String> {
     deliver(world, input).map(|(_, items)| items)
 }
@@ -129,6 +143,9 @@ pub fn block(world: &mut World, _now_s: u64) {
     }) {
         let waiting = pool.remove(at);
         assert_eq!(waiting.chain_id, Some(NATIVE), "signed for another chain");
+        if is_of_use(world, &waiting.input).is_err() {
+            continue;
+        }
         let outcome =
             deliver(world, &waiting.input).and_then(|done| check_target(&waiting).map(|()| done));
         let success = outcome.is_ok();
@@ -235,17 +252,27 @@ impl NativeChain for FakeNative {
             .await
     }
 
-    async fn path(&self, index: u64, size: u64) -> Result<OutboxProof, RpcError> {
+    async fn outbox_size(&self) -> Result<u64, RpcError> {
+        self.0
+            .shared
+            .call(Chain::Native, |world| {
+                Ok(world.native.bridge.sent.len() as u64)
+            })
+            .await
+    }
+
+    async fn paths(&self, indices: &[u64], size: u64) -> Result<Vec<OutboxProof>, RpcError> {
         self.0
             .shared
             .call(Chain::Native, |world| {
                 let leaves = world.native.leaves(size as usize);
-                Ok(OutboxProof {
-                    index,
+                let path = |index: &u64| OutboxProof {
+                    index: *index,
                     size,
-                    commitment: world.native.bridge.sent[index as usize].commitment(),
-                    path: outbox::path(&leaves, index as usize).unwrap(),
-                })
+                    commitment: world.native.bridge.sent[*index as usize].commitment(),
+                    path: outbox::path(&leaves, *index as usize).unwrap(),
+                };
+                Ok(indices.iter().map(path).collect())
             })
             .await
     }

@@ -28,8 +28,8 @@ pub struct BridgeSent {
     pub commitment: B256,
     /// The packet itself.
     pub packet: Packet,
-    /// Points that the transaction cost its sender for gas, beside what it sent. Zero on Ethereum, and
-    /// where gas is paid with coin.
+    /// What the transaction cost its sender for gas on the native chain, beside what it sent: coin if it
+    /// paid a gas price, points otherwise. Zero on Ethereum, where gas is paid with ether.
     pub fee: Amount,
 }
 
@@ -89,7 +89,7 @@ impl Client {
             sent: sent(receipt),
             id: packet.id(),
             commitment,
-            fee: self.points_for_gas(receipt, amount)?,
+            fee: self.paid_for_gas(receipt, amount)?,
             packet,
         })
     }
@@ -162,8 +162,8 @@ impl Client {
         Ok(steps)
     }
 
-    /// What a transaction that sent `amount` moved of its sender's points beside it.
-    fn points_for_gas(
+    /// What the sender of `amount` paid beside it: coin for gas, or what else it moved of its points.
+    fn paid_for_gas(
         &self,
         receipt: &TransactionReceipt,
         amount: Amount,
@@ -171,6 +171,11 @@ impl Client {
         let none = Amount::from_units(Token::Mvp, U256::ZERO);
         if self.chain() == Chain::Ethereum {
             return Ok(none);
+        }
+        if receipt.effective_gas_price > 0 {
+            let paid = U256::from(receipt.gas_used)
+                .saturating_mul(U256::from(receipt.effective_gas_price));
+            return Ok(Amount::from_units(Token::Mvc, paid));
         }
         let moved = receipt
             .logs()

@@ -1,6 +1,6 @@
 //! One account: what it would earn, and what it earned.
 
-use super::{Error, Listing, Rewards, mvc};
+use super::{Error, Listing, Rewards, Side, mvc};
 use crate::command::parse_address;
 use alloy::primitives::Address;
 use clap::Args;
@@ -8,13 +8,16 @@ use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
 
 /// Quarters of which the module knows what an account earned.
-const KNOWN: u64 = 8;
+pub(super) const KNOWN: u64 = 8;
 
 #[derive(Args, Debug)]
 pub(super) struct Whose {
     /// The account; the keystore's own if left out.
     #[arg(long, value_parser = parse_address)]
     pub(super) account: Option<Address>,
+    /// Where it is paid: by the native chain itself, or on Ethereum on claim.
+    #[arg(long, default_value = "native")]
+    pub(super) chain: Side,
 }
 
 pub(super) async fn preview(rewards: &Rewards, account: Address) -> Result<Listing, Error> {

@@ -6,27 +6,29 @@
 //! | `account` | preview, earned: one account |
 //! | `standing` | show: the quarter under way, the pool, the rules |
 //! | `fund` | fund: put coin into the pool |
+//! | `ethereum` | claim, open, forward, and what the others say with `--chain ethereum` |
 //! | `output` | table, JSON or CSV |
 //!
-//! Everything is asked of the rewards module over the chain's public JSON-RPC. `docs/rewards.md` has
-//! the rules.
+//! Everything is asked of the rewards module over the chain's public JSON-RPC, and of the contract on
+//! Ethereum that the module names as its source. `docs/rewards.md` has the rules.
 
 mod account;
+mod ethereum;
 mod fund;
 mod output;
 mod report;
 mod standing;
 
 use crate::{
-    access::{Key, Native, NoEndpoint, block_on},
-    client::ClientError,
+    access::{Ethereum, Key, Native, NoEndpoint, block_on},
+    client::{Client, ClientError},
     keystore::KeystoreError,
     module::{Module, mvc},
     rpc::RpcError,
     units::AmountError,
 };
 use alloy::{signers::local::PrivateKeySigner, sol_types::SolCall};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
@@ -49,6 +51,8 @@ struct Options {
     #[command(flatten)]
     native: Native,
     #[command(flatten)]
+    ethereum: Ethereum,
+    #[command(flatten)]
     key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true, conflicts_with = "csv")]
@@ -66,10 +70,26 @@ enum Verb {
     Preview(account::Whose),
     /// What an account earned for each of the last eight quarters.
     Earned(account::Whose),
+    /// On Ethereum: pays an account what it earned. Anybody may do it for anybody.
+    Claim(ethereum::Claim),
+    /// On Ethereum: opens the quarters that are over, so that they may be claimed.
+    Open(ethereum::Which),
+    /// On Ethereum: sends the native chain its share of open quarters.
+    Forward(ethereum::Which),
     /// The quarter under way, what is being paid, the pool and the rules.
     Show,
     /// Puts coin of yours into the pool.
     Fund(fund::Fund),
+}
+
+/// Which chain is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Side {
+    /// The native chain.
+    #[default]
+    Native,
+    /// Ethereum.
+    Ethereum,
 }
 
 /// Any failure of these verbs.
@@ -90,6 +110,17 @@ pub enum Error {
     /// An endpoint that nobody named.
     #[error(transparent)]
     NoEndpoint(#[from] NoEndpoint),
+    /// A chain that pays out of its own pool.
+    #[error(
+        "this chain's rewards have no source on Ethereum (`rewards.source` in its genesis file)"
+    )]
+    NoSource,
+    /// A quarter that cannot be claimed yet.
+    #[error("{0} is not open on Ethereum; once it is over, `mileverse rewards open` opens it")]
+    NotOpen(Quarter),
+    /// A quarter that nobody can open yet.
+    #[error("{0} is not over, or was before the contract; nothing was opened")]
+    NotOver(Quarter),
     /// A quarter that has no report.
     #[error(
         "{0} is not closed on this chain; `mileverse rewards show` says when the quarter under way ends"
@@ -122,14 +153,42 @@ pub fn run(command: Command) -> Result<(), Error> {
 
 async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
     match verb {
-        Verb::Report(arguments) => report::report(&options.module(None).await?, &arguments).await,
+        Verb::Report(arguments) => match arguments.chain {
+            Side::Native => report::report(&options.module(None).await?, &arguments).await,
+            Side::Ethereum => {
+                let contract = options.contract(None).await?;
+                ethereum::report(&contract, arguments.quarter, arguments.last()).await
+            }
+        },
         Verb::Preview(whose) => {
             let account = options.key.account(whose.account)?;
-            account::preview(&options.module(None).await?, account).await
+            match whose.chain {
+                Side::Native => account::preview(&options.module(None).await?, account).await,
+                Side::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
+            }
         }
         Verb::Earned(whose) => {
             let account = options.key.account(whose.account)?;
-            account::earned(&options.module(None).await?, account).await
+            match whose.chain {
+                Side::Native => account::earned(&options.module(None).await?, account).await,
+                Side::Ethereum => {
+                    let contract = options.contract(None).await?;
+                    ethereum::earned(&contract, account, account::KNOWN).await
+                }
+            }
+        }
+        Verb::Claim(arguments) => {
+            let signer = options.key.signer()?;
+            let account = arguments.account.unwrap_or(signer.address());
+            ethereum::claim(&options.contract(Some(signer)).await?, account, &arguments).await
+        }
+        Verb::Open(which) => {
+            let signer = options.key.signer()?;
+            ethereum::open(&options.contract(Some(signer)).await?, &which).await
+        }
+        Verb::Forward(which) => {
+            let signer = options.key.signer()?;
+            ethereum::forward(&options.contract(Some(signer)).await?, &which).await
         }
         Verb::Show => standing::show(&options.module(None).await?).await,
         Verb::Fund(arguments) => {
@@ -154,6 +213,18 @@ impl Options {
         Module::connect(REWARDS, &self.native, signer)
             .await
             .map(Rewards)
+    }
+
+    /// The contract on Ethereum that the native chain names.
+    async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
+        let (client, facts) = Client::native(self.native.url()?, None).await?;
+        let native = Rewards(Module::at(REWARDS, client));
+        let source = native.view(&IRewards::rulesCall {}).await?.source;
+        if source.is_zero() {
+            return Err(Error::NoSource);
+        }
+        let client = Client::ethereum(self.ethereum.url()?, &facts, signer).await?;
+        Ok(Module::at(source, client))
     }
 }
 
@@ -215,6 +286,13 @@ mod tests {
             &format!("earned --account {owner}"),
             "show --json",
             "fund --amount 1.5",
+            "report --chain ethereum --last 2",
+            &format!("earned --chain ethereum --account {owner}"),
+            "claim --all",
+            &format!("claim --quarter 2026Q4 --account {owner} --json"),
+            "open",
+            "open --quarter 2026Q4",
+            "forward --json --ethereum-rpc http://127.0.0.1:8545",
         ] {
             let words = std::iter::once("rewards").chain(good.split(' '));
             assert!(Line::try_parse_from(words).is_ok(), "{good}");
@@ -226,6 +304,9 @@ mod tests {
             "report --json --csv",
             "preview --account 7",
             "fund",
+            "claim",
+            "claim --all --quarter 2026Q4",
+            "preview --chain both",
         ] {
             let words = std::iter::once("rewards").chain(bad.split(' '));
             assert!(Line::try_parse_from(words).is_err(), "{bad}");

@@ -67,6 +67,8 @@ pub struct Instruments {
     pub holders_unpaid: Gauge,
     /// Whether the pool of the rewards has the whole pot of the quarter under way.
     pub rewards_funded: Gauge,
+    /// Whether the oldest unpaid quarter waits for its share from Ethereum.
+    pub rewards_awaits_share: Gauge,
     /// Coin that operators of contracts have deposited for gas.
     pub gas_deposits: Coins,
     /// Whether this node should sign and does not.
@@ -101,6 +103,7 @@ impl Default for Instruments {
             quarters_unpaid: Gauge::default(),
             holders_unpaid: Gauge::default(),
             rewards_funded: Gauge::default(),
+            rewards_awaits_share: Gauge::default(),
             gas_deposits: Coins::default(),
             not_signing: Gauge::default(),
             ready: Gauge::default(),
@@ -177,8 +180,13 @@ impl Instruments {
         );
         gauge(
             "rewards_funded",
-            "1 if the pool has the whole pot of the quarter under way",
+            "1 if the pool has the whole pot of the quarter under way; with a source on Ethereum, if no quarter waits for its share",
             &self.rewards_funded,
+        );
+        gauge(
+            "rewards_awaits_share",
+            "1 if the oldest unpaid quarter waits for its share from Ethereum",
+            &self.rewards_awaits_share,
         );
         gauge("ready", "1 if /ready says yes", &self.ready);
         registry.register_with_unit(
@@ -254,6 +262,7 @@ impl Instruments {
         self.quarters_unpaid.set(signed(standing.unpaid));
         self.holders_unpaid.set(signed(left));
         self.rewards_funded.set(standing.funded.into());
+        self.rewards_awaits_share.set(standing.awaits_share.into());
     }
 
     /// What is deposited for gas, in the coin's smallest unit.
@@ -328,6 +337,7 @@ mod tests {
             holders: 100,
             visited: 40,
             funded: true,
+            awaits_share: false,
         };
         instruments.show_rewards(&standing, 4_000);
         let text = instruments.encode("").unwrap();
@@ -336,14 +346,17 @@ mod tests {
             "mileverse_rewards_quarters_unpaid 2",
             "mileverse_rewards_holders_unpaid 60",
             "mileverse_rewards_funded 1",
+            "mileverse_rewards_awaits_share 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         standing.funded = false;
+        standing.awaits_share = true;
         instruments.show_rewards(&standing, 11_500);
         let text = instruments.encode("").unwrap();
         assert!(text.contains("mileverse_rewards_quarter_overdue_seconds 1.5"));
         assert!(text.contains("mileverse_rewards_funded 0"));
+        assert!(text.contains("mileverse_rewards_awaits_share 1"));
     }
 
     #[test]

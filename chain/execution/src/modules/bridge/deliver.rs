@@ -15,6 +15,7 @@ use super::{
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host},
     is_nobody,
+    rewards::share,
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
@@ -22,6 +23,7 @@ use mileverse_primitives::{
     address::{BRIDGE, REWARDS},
     exchange::ROUTER,
     packet::{Action, Expiry, Packet, REFUNDED, Transfer},
+    rewards::QuarterAccount,
 };
 
 /// Reading and checking one packet, beside its proof.
@@ -126,7 +128,7 @@ fn admit(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<Op
     }
     valves::require_unpaused(host, token)?;
     match valves::admit_in(host, token, transfer.amount)? {
-        Admission::Now => take_effect(host, token, &transfer, commitment).map(|()| None),
+        Admission::Now => take_effect(host, token, &transfer, commitment, false).map(|()| None),
         Admission::After(seconds) => {
             valves::hold(host, transfer.id.sequence, commitment, seconds).map(|()| None)
         }
@@ -150,16 +152,22 @@ fn end_hold(
     valves::require_unpaused(host, token)?;
     valves::unhold(host, transfer.id.sequence)?;
     if can_receive(host, token, &transfer)? {
-        take_effect(host, token, &transfer, commitment).map(|()| None)
+        take_effect(host, token, &transfer, commitment, true).map(|()| None)
     } else {
         expire(host, transfer, commitment).map(Some)
     }
 }
 
 /// Whether a transfer can take effect, now or ever. What cannot goes home at once. The rewards
-/// module takes coin, which is then in its pool. The router could never give on what it receives.
+/// module takes coin, which is then in its pool, and the shares of its quarters. The router could never give on what it receives.
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
     let has_action = transfer.action.is_some();
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        return Ok(token == Token::Coin
+            && !has_action
+            && transfer.amount <= MAX_AMOUNT
+            && share::is_due(host, transfer.sender, account)?);
+    }
     let has_exchange = host.config().has_exchange;
     let is_pool = transfer.receiver == REWARDS && token == Token::Coin && !has_action;
     if (is_nobody(transfer.receiver) && !is_pool)
@@ -204,10 +212,11 @@ fn take_effect(
     token: Token,
     transfer: &Transfer,
     commitment: B256,
+    was_held: bool,
 ) -> Result<(), Fault> {
     match transfer.action {
         None => receive(host, token, transfer, commitment),
-        Some(Action::Swap { least }) => opened::open(host, token, transfer, least),
+        Some(Action::Swap { least }) => opened::open(host, token, transfer, least, was_held),
     }
 }
 
@@ -225,6 +234,10 @@ fn receive(
             commitment,
         },
     )?;
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        token.give(host, REWARDS, transfer.amount, Sum::Received)?;
+        return share::came(host, account, transfer.amount);
+    }
     token.give(host, transfer.receiver, transfer.amount, Sum::Received)
 }
 

@@ -25,7 +25,7 @@
 //! Points that leave are held in this module's points balance; coins that leave are destroyed.
 //!
 //! A transfer from Ethereum that cannot take effect expires at once and is refunded: one to the zero
-//! address, to the router or to a system module (but the rewards module takes coin), of a token that is not the bridge's, of more than is held, above
+//! address, to the router or to a system module (but the rewards module takes coin, and its source's shares for the accounts of its quarters), of a token that is not the bridge's, of more than is held, above
 //! a limit, or with an action where no exchange is. One with an action that can take effect does so
 //! through the router only; brought by anybody else, its delivery reverts with `RouterNeeded`.
 //!

@@ -12,6 +12,7 @@
 //!                                      +1  amounts that are open
 //! 2    mapping(uint64 => Entry)      by place, from 0; all zero once settled:
 //!                                      +0  sequence (64 bits) | deadline (64) << 64 | coin (1) << 128
+//!                                          | counted by the limits before, since it was held (1) << 192
 //!                                      +1  sender
 //!                                      +2  receiver
 //!                                      +3  amount
@@ -27,6 +28,7 @@
 use super::{
     BRIDGE, OPENED, RECEIVED, deliver, outbox, set_outcome,
     token::{Sum, Token},
+    valves,
 };
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host, to_u64},
@@ -60,12 +62,14 @@ pub(super) const fn count_slot() -> Slot {
     COUNT
 }
 
-/// Gives a transfer's tokens to the router, which must be the caller.
+/// Gives a transfer's tokens to the router, which must be the caller. One that `was_held` was counted by
+/// the limits of another time.
 pub(super) fn open(
     host: &mut Host<'_>,
     token: Token,
     transfer: &Transfer,
     least: U256,
+    was_held: bool,
 ) -> Result<(), Fault> {
     let sequence = transfer.id.sequence;
     if host.caller() != ROUTER {
@@ -82,7 +86,7 @@ pub(super) fn open(
     let is_coin = u64::from(token == Token::Coin);
     let entry = ENTRIES.entry(place);
     let words = [
-        U256::from_limbs([sequence, transfer.deadline, is_coin, 0]),
+        U256::from_limbs([sequence, transfer.deadline, is_coin, was_held.into()]),
         transfer.sender.into_word().into(),
         transfer.receiver.into_word().into(),
         transfer.amount,
@@ -126,7 +130,7 @@ pub(super) fn settle(host: &mut Host<'_>, call: &IBridge::settleCall) -> Result<
         Some(place) => read(host, place)?,
         None => None,
     };
-    let (Some(place), Some((token, transfer))) = (place, found) else {
+    let (Some(place), Some((token, transfer, was_held))) = (place, found) else {
         return Err(Fault::revert("no packet with this sequence is open"));
     };
     host.store_transient(place_of, U256::ZERO)?;
@@ -167,6 +171,9 @@ pub(super) fn settle(host: &mut Host<'_>, call: &IBridge::settleCall) -> Result<
         );
     }
     token.take_back(host, ROUTER, amount)?;
+    if !was_held {
+        valves::put_back(host, token, amount)?;
+    }
     let home = deliver::expire(host, transfer, commitment)?;
     outbox::append(host, &[home])
 }
@@ -179,7 +186,7 @@ pub(super) fn list(host: &mut Host<'_>) -> Result<Vec<IBridge::Opened>, Fault> {
     }
     let places = to_u64(host.load_transient(PLACES)?)?;
     for place in 0..places {
-        let Some((token, transfer)) = read(host, place)? else {
+        let Some((token, transfer, _)) = read(host, place)? else {
             continue;
         };
         let Some(Action::Swap { least }) = transfer.action else {
@@ -196,10 +203,10 @@ pub(super) fn list(host: &mut Host<'_>) -> Result<Vec<IBridge::Opened>, Fault> {
     Ok(all)
 }
 
-/// The packet at a place; `None` once it is settled.
-fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer)>, Fault> {
+/// The packet at a place, and whether it was held before; `None` once it is settled.
+fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer, bool)>, Fault> {
     let entry = ENTRIES.entry(place);
-    let [sequence, deadline, is_coin, _] = host.load_transient(entry)?.into_limbs();
+    let [sequence, deadline, is_coin, was_held] = host.load_transient(entry)?.into_limbs();
     if sequence == 0 {
         return Ok(None);
     }
@@ -224,5 +231,5 @@ fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer)>, Fa
             least: host.load_transient(entry.field(4))?,
         }),
     };
-    Ok(Some((token, transfer)))
+    Ok(Some((token, transfer, was_held == 1)))
 }

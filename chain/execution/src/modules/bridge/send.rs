@@ -8,6 +8,7 @@ use super::{
 use crate::modules::{
     host::{Fault, Host},
     is_nobody,
+    rewards::share,
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
@@ -36,6 +37,9 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendForCall) -> Result<u
         return Err(Fault::revert(
             "the deadline must lie after this block's time and at most 30 days after it",
         ));
+    }
+    if token == Token::Coin {
+        share::may_leave(host)?;
     }
     valves::admit_out(host, token, call.amount)?;
     token.take(host, call.amount)?;

@@ -50,6 +50,7 @@
 //! [rewards]                       # the same for the quarterly rewards
 //! pool = "18000000"
 //! excluded = ["0x…"]
+//! source = "0x…"                  # QuarterlyRewards on Ethereum; without it pots come out of the pool
 //!
 //! [bridge]                        # who may stop the bridge and open it again, and what may cross
 //! guardian = "0x…"
