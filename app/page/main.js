@@ -132,19 +132,20 @@ function showBalances() {
   }
 }
 
-/** Points that are left for the gas of an allowance and of sending. */
-const FOR_GAS = 200_000n;
+/** What is left for gas on the native chain, in smallest units: of allowing and sending, of swapping. */
+const FOR_GAS = { mvp: [200_000n, 6], mvc: [10n ** 16n, 18] };
 
 /** What the account can give of what is chosen. */
 function spendable() {
   const [token, place] = $("give").value.split("@");
   const side = place === "ethereum" ? balances?.ethereum : balances;
   const there = side?.[token === "mvp" ? "points" : "coin"];
-  if (!there || there.units === "0" || token !== "mvp" || place !== "native") return there;
-  const units = BigInt(there.units) - FOR_GAS;
+  if (!there || place !== "native") return there;
+  const [gas, decimals] = FOR_GAS[token];
+  const units = BigInt(there.units) - gas;
   if (units <= 0n) return there;
-  const digits = units.toString().padStart(7, "0");
-  const amount = `${digits.slice(0, -6)}.${digits.slice(-6)}`.replace(/\.?0+$/, "");
+  const digits = units.toString().padStart(decimals + 1, "0");
+  const amount = `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`.replace(/\.?0+$/, "");
   return { ...there, units: units.toString(), amount };
 }
 
