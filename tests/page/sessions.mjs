@@ -270,8 +270,32 @@ try {
     await lost.close();
   });
 
+  // While the deadline passes.
+  await session("pictures at both sizes, in light and dark, and nothing serious for the accessibility checker", async () => {
+    for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
+      for (const scheme of ["light", "dark"]) {
+        const shot = await page({ viewport, scheme });
+        await until("the account", () => shot.isShown("#connected"));
+        await shot.ask("mvp@native", "mvc@native", "1250.5");
+        await shot.reads("#history li", /./);
+        await shot.reads("#progress .badge", /./);
+        assert.deepEqual(await shot.axe(), []);
+        const wide = await shot.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `the page is ${wide} pixels too wide at ${name}`);
+        await shot.picture(`${name}-${scheme}`);
+        await shot.close();
+      }
+    }
+  });
+  const seed = Number(process.env.PAGE_SEED ?? Date.now() % 1_000_000);
+  await session(`the API under schema fuzzing, PAGE_SEED=${seed}`, async () => {
+    const { requests, answers } = await fuzz(`${system.url}/app/api/v1`, seed, { account: wallet.account, packet: doomed });
+    say(`        ${requests} requests: ${JSON.stringify(answers)}`);
+  });
+
   await session("the deadline is over and nobody came: delivered by hand, it expires; refunded by hand", async () => {
     const card = `[id="sent-${doomed}"]`;
+    await here.page.bringToFront();
     await here.reads(`${card} .stage`, /deadline is over/, 120_000);
     const before = (await system.api(`/accounts/${wallet.account}/balances`)).points.units;
     await here.click(`${card} .push`);
@@ -364,29 +388,7 @@ try {
     await bare.close();
   });
 
-  await session("pictures at both sizes, in light and dark, and nothing serious for the accessibility checker", async () => {
-    for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
-      for (const scheme of ["light", "dark"]) {
-        const shot = await page({ viewport, scheme });
-        await until("the account", () => shot.isShown("#connected"));
-        await shot.ask("mvp@native", "mvc@native", "1250.5");
-        await shot.reads("#history li", /./);
-        await shot.reads("#progress .badge", /./);
-        assert.deepEqual(await shot.axe(), []);
-        const wide = await shot.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `the page is ${wide} pixels too wide at ${name}`);
-        await shot.picture(`${name}-${scheme}`);
-        await shot.close();
-      }
-    }
-  });
   await here.close();
-
-  const seed = Number(process.env.PAGE_SEED ?? Date.now() % 1_000_000);
-  await session(`the API under schema fuzzing, PAGE_SEED=${seed}`, async () => {
-    const { requests, answers } = await fuzz(`${system.url}/app/api/v1`, seed, { account: wallet.account, packet: doomed });
-    say(`        ${requests} requests: ${JSON.stringify(answers)}`);
-  });
 } catch (error) {
   failed += 1;
   say(`NOT OK  ${error.stack}`);
