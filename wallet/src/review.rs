@@ -10,12 +10,14 @@ use crate::{
 };
 use alloy::{
     primitives::{Address, U256, hex},
-    sol_types::SolInterface,
+    sol_types::{SolCall as _, SolInterface},
 };
 use mileverse_bindings::Bridge::BridgeCalls;
 use mileverse_primitives::{
-    abi::{IBridge::IBridgeCalls, ICoin::ICoinCalls, IPoints::IPointsCalls},
+    abi::{IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPoints::IPointsCalls},
     exchange::{self, Pool, Pool::PoolCalls, SwapRouter::SwapRouterCalls},
+    fees::Carried,
+    packet::Packet,
 };
 use std::fmt;
 
@@ -75,7 +77,21 @@ impl Review<'_> {
         }
         let most =
             U256::from(transaction.gas_limit).saturating_mul(U256::from(transaction.fees.most()));
-        let gas = if most.is_zero() {
+        // An allowance of points, and sending them over the bridge, cost one micro-point for one gas.
+        let by_points = chain == Chain::Native
+            && most.is_zero()
+            && match Carried::of(transaction.to, &transaction.input) {
+                Some(Carried::Send) => true,
+                Some(Carried::Points) => {
+                    let input = transaction.input.get(..4);
+                    input == Some(&ICoin::approveCall::SELECTOR)
+                }
+                Some(Carried::Delivery) | None => false,
+            };
+        let gas = if by_points {
+            let points = Amount::from_units(Token::Mvp, U256::from(transaction.gas_limit));
+            format!("at most {points}")
+        } else if most.is_zero() {
             "free".to_owned()
         } else {
             format!("at most {}", Amount::from_units(own, most))
@@ -162,9 +178,29 @@ impl Review<'_> {
     }
 
     fn bridge(&self) -> Option<Vec<(&'static str, String)>> {
+        let input = &self.transaction.input;
+        if let Some((items, first)) = delivered(self.places.chain, input) {
+            let what = match &first {
+                Packet::Expiry(expiry) => format!(
+                    "bring home the news that a transfer expired, which refunds {}",
+                    expiry.expired.sender
+                ),
+                Packet::Transfer(transfer) if transfer.action.is_some() => {
+                    format!("deliver a swap for {}", transfer.receiver)
+                }
+                Packet::Transfer(transfer) => {
+                    format!("deliver a transfer to {}", transfer.receiver)
+                }
+                Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
+            };
+            return Some(vec![
+                ("action", what),
+                ("packet", first.id().sequence.to_string()),
+                ("packets", items.to_string()),
+            ]);
+        }
         if self.places.chain == Chain::Ethereum
-            && let Ok(BridgeCalls::sendSwap(call)) =
-                canonical::<BridgeCalls>(&self.transaction.input)
+            && let Ok(BridgeCalls::sendSwap(call)) = canonical::<BridgeCalls>(input)
         {
             let (give, get) = self.pair(call.token)?;
             return Some(vec![
@@ -184,8 +220,7 @@ impl Review<'_> {
                 ),
             ]);
         }
-        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(&self.transaction.input).ok()?
-        else {
+        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(input).ok()? else {
             return None;
         };
         let token = self.token_of(call.token)?;
@@ -320,6 +355,25 @@ impl Review<'_> {
     }
 }
 
+/// A delivery's number of packets, and the first of them.
+fn delivered(chain: Chain, input: &[u8]) -> Option<(usize, Packet)> {
+    let (count, first) = match chain {
+        Chain::Native => {
+            let IBridgeCalls::deliver(call) = canonical::<IBridgeCalls>(input).ok()? else {
+                return None;
+            };
+            (call.items.len(), call.items.first()?.packet.clone())
+        }
+        Chain::Ethereum => {
+            let BridgeCalls::deliver(call) = canonical::<BridgeCalls>(input).ok()? else {
+                return None;
+            };
+            (call.items.len(), call.items.first()?.packet.clone())
+        }
+    };
+    Some((count, Packet::decode(&first).ok()?))
+}
+
 /// A call from bytes that are its canonical encoding and nothing more.
 fn canonical<C: SolInterface>(input: &[u8]) -> Result<C, ()> {
     let call = C::abi_decode(input).map_err(|_| ())?;
@@ -343,7 +397,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::transaction::Fees;
-    use alloy::sol_types::SolCall as _;
     use mileverse_bindings::Bridge;
     use mileverse_primitives::{
         abi::{IBridge, ICoin, IPoints},

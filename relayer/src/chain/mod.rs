@@ -16,13 +16,13 @@ pub mod native;
 mod pool;
 
 pub use account::Account;
+pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
 use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
     abi::IBridge,
-    keccak256,
     packet::Packet,
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
@@ -204,17 +204,11 @@ pub fn brings_swap(input: &[u8]) -> bool {
     })
 }
 
-/// Where Ethereum's bridge stores the commitment of a packet: the mapping at slot 0.
-pub fn slot(sequence: u64) -> B256 {
-    let mut key = [0u8; 64];
-    key[24..32].copy_from_slice(&sequence.to_be_bytes());
-    keccak256(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy::sol_types::SolValue;
+    use mileverse_primitives::keccak256;
 
     #[test]
     fn slots_are_soliditys() {

@@ -11,7 +11,7 @@
 
 use super::{
     BridgeSent, Chains, Client, ClientError, PacketReference, PacketState, PacketStatus, Quote,
-    Wish,
+    Step, Wish,
 };
 use crate::{
     rpc::{Chain, RpcError},
@@ -46,14 +46,12 @@ impl Chains {
         deadline: u64,
         lifetime: u64,
     ) -> Result<BridgeSent, ClientError> {
-        match chain {
-            Chain::Ethereum => self.ethereum.send_swap(receiver, quote, deadline).await,
-            Chain::Native => {
-                self.native
-                    .swap_and_send(receiver, quote, deadline, lifetime)
-                    .await
-            }
-        }
+        let client = self.on(chain);
+        let account = client.signer()?.address();
+        let steps = client
+            .plan_across(account, receiver, quote, deadline, lifetime)
+            .await?;
+        client.bridge_sent(&client.execute_all(steps).await?, quote.give)
     }
 
     /// Looks at a packet until it is received or refunded, and tells each change; an error if it is
@@ -89,62 +87,65 @@ impl Chains {
 }
 
 impl Client {
-    /// Ethereum: sends tokens that are swapped where they arrive.
-    async fn send_swap(
+    /// The transactions of such a swap. The first lets the bridge or the router take what is given,
+    /// where it may not yet.
+    pub async fn plan_across(
         &self,
-        receiver: Address,
-        quote: &Quote,
-        deadline: u64,
-    ) -> Result<BridgeSent, ClientError> {
-        let give = quote.give;
-        self.check(receiver, give).await?;
-        let token = self.token_address(give.token())?;
-        if give.token() == Token::Mvc {
-            self.approve(token, self.bridge, give.units()).await?;
-        }
-        let call = Bridge::sendSwapCall {
-            token,
-            receiver,
-            amount: give.units(),
-            deadline,
-            least: quote.least.units(),
-        };
-        let receipt = self
-            .execute(self.bridge, U256::ZERO, call.abi_encode().into())
-            .await?;
-        self.bridge_sent(&receipt, give)
-    }
-
-    /// Native chain: swaps, and sends what comes out.
-    async fn swap_and_send(
-        &self,
+        account: Address,
         receiver: Address,
         quote: &Quote,
         deadline: u64,
         lifetime: u64,
-    ) -> Result<BridgeSent, ClientError> {
+    ) -> Result<Vec<Step>, ClientError> {
         let give = quote.give;
-        self.check(receiver, give).await?;
+        if receiver.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if give.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        self.check_balance(account, give).await?;
         let token = self.token_address(give.token())?;
-        let value = match give.token() {
-            Token::Mvc => give.units(),
-            _ => {
-                self.approve(token, ROUTER, give.units()).await?;
-                U256::ZERO
+        let (units, least) = (give.units(), quote.least.units());
+        let mut steps = Vec::new();
+        let (to, value, input) = match (self.chain(), give.token()) {
+            (Chain::Ethereum, given) => {
+                if given == Token::Mvc {
+                    steps.extend(self.allowance(account, token, self.bridge, units).await?);
+                }
+                let call = Bridge::sendSwapCall {
+                    token,
+                    receiver,
+                    amount: units,
+                    deadline,
+                    least,
+                };
+                (self.bridge, U256::ZERO, call.abi_encode())
+            }
+            (Chain::Native, given) => {
+                let mut value = units;
+                if given != Token::Mvc {
+                    steps.extend(self.allowance(account, token, ROUTER, units).await?);
+                    value = U256::ZERO;
+                }
+                let now = self.head().await?.timestamp;
+                let call = SwapRouter::swapAndSendCall {
+                    tokenIn: token,
+                    amountIn: units,
+                    leastOut: least,
+                    swapDeadline: now.saturating_add(lifetime),
+                    receiver,
+                    packetDeadline: deadline,
+                };
+                (ROUTER, value, call.abi_encode())
             }
         };
-        let now = self.head().await?.timestamp;
-        let call = SwapRouter::swapAndSendCall {
-            tokenIn: token,
-            amountIn: give.units(),
-            leastOut: quote.least.units(),
-            swapDeadline: now.saturating_add(lifetime),
-            receiver,
-            packetDeadline: deadline,
-        };
-        let receipt = self
-            .execute(ROUTER, value, call.abi_encode().into())
-            .await?;
-        self.bridge_sent(&receipt, give)
+        steps.push(Step {
+            kind: "cross",
+            to,
+            value,
+            input: input.into(),
+        });
+        Ok(steps)
     }
 }

@@ -10,16 +10,20 @@
 
 mod across;
 mod bridge;
+mod delivery;
 mod history;
 mod packet;
 mod send;
 mod swap;
+mod trace;
 
 pub use bridge::{BridgeSent, Totals};
+pub use delivery::{Delivery, outbound_slot};
 pub use history::{Entry, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
 pub use send::{Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
+pub use trace::{Posted, Seen, Stage, Trace};
 
 use crate::{
     review::{Consent, Places},
@@ -155,6 +159,21 @@ pub enum ClientError {
         /// The next that will be given.
         next: u64,
     },
+    /// The other side cannot check it yet.
+    #[error(
+        "{} does not know {chain}'s block {block} yet (now {known}); wait a moment, then try again", chain.other()
+    )]
+    NotProven {
+        /// The source.
+        chain: Chain,
+        /// The block that sent it.
+        block: u64,
+        /// What the destination can check.
+        known: u64,
+    },
+    /// Nothing is left to be done.
+    #[error("packet {0} is {1} already; there is nothing to deliver")]
+    Settled(PacketReference, PacketState),
     /// A packet that has not come to its end.
     #[error(
         "packet {packet} is neither received nor refunded yet; nothing is lost, and `mileverse wallet bridge status {packet}` says what it waits for"

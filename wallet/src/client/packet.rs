@@ -181,10 +181,7 @@ impl Chains {
                 next: source.next_sequence().await?,
             });
         }
-        let (packet, block) = match chain {
-            Chain::Native => source.packet_from_outbox(sequence).await?,
-            Chain::Ethereum => source.packet_from_logs(sequence).await?,
-        };
+        let (packet, block) = source.packet(sequence).await?;
         let commitment = packet.commitment();
         if stored != REFUNDED && stored != commitment {
             return Err(source
@@ -248,7 +245,7 @@ impl Chains {
     }
 
     /// What a transfer with a swap asks for and, if it `ended`, what the router said.
-    async fn swap_status(
+    pub(super) async fn swap_status(
         &self,
         transfer: &Transfer,
         ended: bool,
@@ -319,7 +316,7 @@ impl Chains {
         Ok(what)
     }
 
-    fn amount_of(
+    pub(super) fn amount_of(
         &self,
         token: mileverse_primitives::packet::Token,
         units: alloy::primitives::U256,
@@ -336,8 +333,19 @@ impl Chains {
 }
 
 impl Client {
-    /// A packet's bytes and block from the native chain's outbox.
-    async fn packet_from_outbox(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+    /// A packet that was sent from here, and the block that sent it.
+    pub(super) async fn packet(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+        if self.chain() == Chain::Ethereum {
+            return self.packet_from_logs(sequence).await;
+        }
+        let leaf = self.outbox_leaf(sequence).await?;
+        let packet = Packet::decode(&leaf.packet)
+            .map_err(|error| self.endpoint.nonsense(&error.to_string()))?;
+        Ok((packet, leaf.height))
+    }
+
+    /// A packet's leaf in the native chain's outbox.
+    pub(super) async fn outbox_leaf(&self, sequence: u64) -> Result<OutboxPacket, ClientError> {
         // A leaf's index is at least its sequence less one; more only if packets also go elsewhere.
         let mut from = sequence.saturating_sub(1);
         for _ in 0..MAX_PAGES {
@@ -347,13 +355,8 @@ impl Client {
                 .await?;
             let Some(last) = page.last() else { break };
             from = last.index.saturating_add(1);
-            for leaf in page {
-                if leaf.sequence != sequence {
-                    continue;
-                }
-                let packet = Packet::decode(&leaf.packet)
-                    .map_err(|error| self.endpoint.nonsense(&error.to_string()))?;
-                return Ok((packet, leaf.height));
+            if let Some(leaf) = page.into_iter().find(|leaf| leaf.sequence == sequence) {
+                return Ok(leaf);
             }
         }
         Err(self

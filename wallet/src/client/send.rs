@@ -19,7 +19,7 @@ use alloy::{
     sol_types::SolCall,
 };
 use mileverse_primitives::{
-    abi::{ICoin, IPoints},
+    abi::IPoints,
     fees::Carried,
     rpc::{GasPayer, GasQuote},
 };
@@ -128,24 +128,6 @@ impl Client {
         Ok(())
     }
 
-    /// Lets the bridge or the router take tokens, as far as it may not yet.
-    pub(super) async fn approve(
-        &self,
-        token: Address,
-        spender: Address,
-        amount: U256,
-    ) -> Result<(), ClientError> {
-        let owner = self.signer()?.address();
-        let allowance = ICoin::allowanceCall { owner, spender };
-        if self.endpoint.view(token, &allowance).await? >= amount {
-            return Ok(());
-        }
-        let call = ICoin::approveCall { spender, amount };
-        self.execute(token, U256::ZERO, call.abi_encode().into())
-            .await
-            .map(|_| ())
-    }
-
     /// One transaction, from its estimate to its receipt. A receipt that comes back is a success.
     pub async fn execute(
         &self,
@@ -234,7 +216,7 @@ impl Client {
 
     /// What gas costs. On the native chain calls that need no coin are sent without a price, which is
     /// how they say so; for others the node is asked.
-    async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
+    pub(super) async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
         match self.chain() {
             Chain::Native if Carried::of(to, input).is_some() => Ok(Fees::Legacy { price: 0 }),
             Chain::Native => {
@@ -258,7 +240,7 @@ impl Client {
         }
     }
 
-    async fn check_gas(
+    pub(super) async fn check_gas(
         &self,
         account: Address,
         to: Address,
