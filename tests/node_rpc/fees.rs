@@ -110,13 +110,15 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     let named = contract.to_string();
 
     let (poor, me, key) = user(&node);
-    let call = || {
+    // Named, since alloy counts a transaction that was refused.
+    let call = |nonce| {
         TransactionRequest::default()
+            .with_nonce(nonce)
             .with_from(me)
             .with_to(contract)
             .with_gas_price(BASE.into())
     };
-    let lonely = poor.send_transaction(call().with_gas_limit(50_000)).await;
+    let lonely = poor.send_transaction(call(0).with_gas_limit(50_000)).await;
     let said = lonely.unwrap_err().to_string();
     assert!(said.contains("insufficient funds"), "{said}");
 
@@ -144,7 +146,7 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     );
 
     // Alloy estimates, fills in its fees and sends; the sender pays nothing.
-    let sent = poor.send_transaction(call()).await.unwrap();
+    let sent = poor.send_transaction(call(0)).await.unwrap();
     let receipt = sent.get_receipt().await.unwrap();
     assert!(receipt.status());
     assert_eq!(receipt.effective_gas_price, 0);
@@ -155,7 +157,7 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     let priced = node.cast(&["send", "--legacy", "--json", "--private-key", &key, &named]);
     let priced: Value = serde_json::from_str(&priced).unwrap();
     assert_eq!(priced["effectiveGasPrice"], "0x0");
-    poor.send_transaction(call().with_gas_price(0))
+    poor.send_transaction(call(2).with_gas_price(0))
         .await
         .unwrap()
         .get_receipt()
@@ -178,6 +180,7 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     let elsewhere = quote(&node, me, Address::repeat_byte(9), 50_000, 0).await;
     assert_eq!(elsewhere.payer, GasPayer::Nobody);
     let other = TransactionRequest::default()
+        .with_nonce(3)
         .with_to(Address::repeat_byte(9))
         .with_gas_limit(50_000)
         .with_gas_price(0);
