@@ -105,7 +105,7 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     let create = TransactionRequest::default().with_deploy_code(ANSWER.to_vec());
     let receipt = rich.send_transaction(create).await.unwrap();
     let receipt = receipt.get_receipt().await.unwrap();
-    assert_eq!(receipt.effective_gas_price, u128::from(BASE));
+    assert!(receipt.effective_gas_price >= u128::from(BASE));
     let contract = receipt.contract_address.unwrap();
     let named = contract.to_string();
 
@@ -114,12 +114,11 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
         TransactionRequest::default()
             .with_from(me)
             .with_to(contract)
+            .with_gas_price(BASE.into())
     };
-    let said = poor.send_transaction(call()).await.unwrap_err().to_string();
-    assert!(
-        said.contains("insufficient funds") || said.contains("allowance"),
-        "{said}"
-    );
+    let lonely = poor.send_transaction(call().with_gas_limit(50_000)).await;
+    let said = lonely.unwrap_err().to_string();
+    assert!(said.contains("insufficient funds"), "{said}");
 
     // Its operator claims it, deposits, and says what it pays.
     let operator = Operator::new(&node);
@@ -153,7 +152,7 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
     assert_eq!(shown.unwrap().unwrap().effective_gas_price, Some(0));
     // So does cast, by itself and without a price.
     node.cast(&["estimate", "--from", &me.to_string(), &named]);
-    let priced = node.cast(&["send", "--json", "--private-key", &key, &named]);
+    let priced = node.cast(&["send", "--legacy", "--json", "--private-key", &key, &named]);
     let priced: Value = serde_json::from_str(&priced).unwrap();
     assert_eq!(priced["effectiveGasPrice"], "0x0");
     poor.send_transaction(call().with_gas_price(0))
@@ -171,7 +170,8 @@ async fn who_has_no_coin_is_carried_where_gas_costs_something() {
         "--account",
         &me.to_string(),
     ]);
-    assert_ne!(shown["contract"]["spentToday"], json!("0"));
+    let spent = shown["contract"]["spentToday"]["units"].as_str().unwrap();
+    assert_ne!(spent, "0");
     assert_eq!(shown["contract"]["terms"]["shareBp"], 10_000);
 
     // What it does not pay for is refused in one sentence.

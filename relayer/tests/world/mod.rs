@@ -78,9 +78,23 @@ impl Bridge {
     }
 
     pub fn transfer(&mut self, source: u64, destination: u64, deadline: u64) {
+        self.transfer_with(source, destination, deadline, None);
+    }
+
+    /// A transfer to the native chain that is swapped there.
+    fn swap(&mut self, deadline: u64, least: u64) {
+        let least = U256::from(least);
+        self.transfer_with(ETHEREUM, NATIVE, deadline, Some(Action::Swap { least }));
+    }
+
+    fn transfer_with(
+        &mut self,
+        source: u64,
+        destination: u64,
+        deadline: u64,
+        action: Option<Action>,
+    ) {
         let id = self.id(source, destination);
-        // Every third that comes from Ethereum is swapped where it arrives.
-        let swaps = source == ETHEREUM && id.sequence.is_multiple_of(3);
         self.commit(Packet::Transfer(Transfer {
             id,
             deadline,
@@ -91,9 +105,7 @@ impl Bridge {
             sender: Address::repeat_byte(2),
             receiver: Address::repeat_byte(3),
             amount: U256::from(id.sequence),
-            action: swaps.then_some(Action::Swap {
-                least: U256::from(id.sequence % 10),
-            }),
+            action,
         }));
     }
 
@@ -278,11 +290,15 @@ impl World {
         let deadline = self.now_s() + ahead;
         match from {
             Chain::Native => self.native.bridge.transfer(NATIVE, ETHEREUM, deadline),
-            Chain::Ethereum => self
-                .ethereum
-                .head_mut()
-                .bridge
-                .transfer(ETHEREUM, NATIVE, deadline),
+            // Every third is swapped where it arrives.
+            Chain::Ethereum if self.roll(333) => {
+                let least = self.dice.random_range(0..10);
+                self.ethereum.head_mut().bridge.swap(deadline, least);
+            }
+            Chain::Ethereum => {
+                let head = self.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
         }
     }
 }
