@@ -205,6 +205,10 @@ const WORDS = {
 const PHRASES = [
   [/^swap$/, "교환"],
   [/^swap, on the native chain$/, "MileVerse에서 교환"],
+  [/^swap, and send to Ethereum$/, "교환하여 이더리움으로 이동"],
+  [/^if less would arrive, or after (.+)$/, "더 적게 도착하거나 $1이 지나면"],
+  [/^as (.+), here, after (.+)$/, "$2이 지나면 여기에서 $1로"],
+  [/^(0x[0-9a-fA-F]{40}) there$/, "$1 (상대 체인)"],
   [/^deliver a swap for (.+)$/, "$1의 교환을 전달"],
   [/^send (.+) to the native chain$/, "$1 — MileVerse로 이동"],
   [/^send (.+) to Ethereum$/, "$1 — 이더리움으로 이동"],
@@ -230,14 +234,12 @@ export const name = (text) => WORDS[language][`name.${text}`] ?? text;
 
 /** A value out of it. */
 export function phrase(text) {
-  const second = /^second (\d+) since 1970$/.exec(text);
-  if (second) {
-    const time = new Date(Number(second[1]) * 1000);
-    return time.toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" });
-  }
-  if (language !== "ko") return text;
-  const found = PHRASES.find(([pattern]) => pattern.test(text));
-  return found ? text.replace(found[0], found[1]) : text;
+  const told = text.replace(/second (\d+) since 1970/g, (_, second) =>
+    new Date(Number(second) * 1000).toLocaleString(language, { dateStyle: "medium", timeStyle: "medium" }),
+  );
+  if (language !== "ko") return told;
+  const found = PHRASES.find(([pattern]) => pattern.test(told));
+  return found ? told.replace(found[0], found[1]) : told;
 }
 
 /** What the server refused, in the person's language where there are words for its kind. */

@@ -177,28 +177,32 @@ impl Review<'_> {
         }
     }
 
+    /// A delivery, to the bridge or through the router.
+    fn delivery(&self) -> Option<Vec<(&'static str, String)>> {
+        let (items, first) = delivered(self.places.chain, &self.transaction.input)?;
+        let what = match &first {
+            Packet::Expiry(expiry) => format!(
+                "bring home the news that a transfer expired, which refunds {}",
+                expiry.expired.sender
+            ),
+            Packet::Transfer(transfer) if transfer.action.is_some() => {
+                format!("deliver a swap for {}", transfer.receiver)
+            }
+            Packet::Transfer(transfer) => format!("deliver a transfer to {}", transfer.receiver),
+            Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
+        };
+        Some(vec![
+            ("action", what),
+            ("packet", first.id().sequence.to_string()),
+            ("packets", items.to_string()),
+        ])
+    }
+
     fn bridge(&self) -> Option<Vec<(&'static str, String)>> {
-        let input = &self.transaction.input;
-        if let Some((items, first)) = delivered(self.places.chain, input) {
-            let what = match &first {
-                Packet::Expiry(expiry) => format!(
-                    "bring home the news that a transfer expired, which refunds {}",
-                    expiry.expired.sender
-                ),
-                Packet::Transfer(transfer) if transfer.action.is_some() => {
-                    format!("deliver a swap for {}", transfer.receiver)
-                }
-                Packet::Transfer(transfer) => {
-                    format!("deliver a transfer to {}", transfer.receiver)
-                }
-                Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
-            };
-            return Some(vec![
-                ("action", what),
-                ("packet", first.id().sequence.to_string()),
-                ("packets", items.to_string()),
-            ]);
+        if let Some(lines) = self.delivery() {
+            return Some(lines);
         }
+        let input = &self.transaction.input;
         if self.places.chain == Chain::Ethereum
             && let Ok(BridgeCalls::sendSwap(call)) = canonical::<BridgeCalls>(input)
         {
@@ -239,6 +243,9 @@ impl Review<'_> {
     }
 
     fn router(&self) -> Option<Vec<(&'static str, String)>> {
+        if let Some(lines) = self.delivery() {
+            return Some(lines);
+        }
         let SwapRouterCalls::swapAndSend(call) =
             canonical::<SwapRouterCalls>(&self.transaction.input).ok()?
         else {
