@@ -31,6 +31,13 @@
 //! price_maximum_age_minutes = 60         # optional: an older market price is none
 //! average_minimum_days = 90              # optional: history that the average needs
 //!
+//! [app]                                  # optional, as is each of its fields: the page at /app
+//! native_public_rpc_url = "https://…"    # what people's wallets are told; chain.rpc_url if not said
+//! native_explorer_url = "https://…"      # tx/{hash} below it shows a transaction
+//! ethereum_rpc_url = "http://127.0.0.1:8546"   # without it the page has no bridge; told to nobody
+//! ethereum_public_rpc_url = "https://…"  # for wallets that do not know the network
+//! ethereum_explorer_url = "https://etherscan.io"
+//!
 //! [webhooks]                             # optional, as is each of its fields
 //! timeout_milliseconds = 15000           # one attempt
 //! pauses_seconds = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]   # between attempts
@@ -128,6 +135,8 @@ pub struct Config {
     pub master_key: Option<SecretString>,
     /// Those before it: what was sealed under them still opens.
     pub previous_master_keys: Vec<SecretString>,
+    /// What the page at `/app` is told beside it.
+    pub app: AppConfig,
     /// How points are sold.
     pub float: Option<FloatConfig>,
     /// How partners are told what happened.
@@ -158,6 +167,17 @@ pub struct IssuerConfig {
     pub keystore: PathBuf,
     /// Its password.
     pub password: SecretString,
+}
+
+/// What the page at `/app` is told beside the chain.
+#[derive(Clone, Debug, Default)]
+pub struct AppConfig {
+    /// What people's wallets are told; the chain's own endpoint if there is none.
+    pub native_public_rpc: Option<Url>,
+    /// A block explorer of the chain.
+    pub native_explorer: Option<Url>,
+    /// Ethereum; without it the page has no bridge.
+    pub ethereum: Option<mileverse_app::Network>,
 }
 
 /// How points are sold to prepaid partners.
@@ -305,6 +325,8 @@ struct File {
     master_key_file: Option<PathBuf>,
     #[serde(default)]
     previous_master_key_files: Vec<PathBuf>,
+    #[serde(default)]
+    app: AppFile,
     float: Option<FloatFile>,
     #[serde(default)]
     webhooks: WebhooksFile,
@@ -329,6 +351,41 @@ struct ChainFile {
 struct IssuerFile {
     keystore: PathBuf,
     password_file: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppFile {
+    native_public_rpc_url: Option<Url>,
+    native_explorer_url: Option<Url>,
+    ethereum_rpc_url: Option<Url>,
+    ethereum_public_rpc_url: Option<Url>,
+    ethereum_explorer_url: Option<Url>,
+}
+
+impl AppFile {
+    fn check(self) -> Result<AppConfig, ConfigError> {
+        let http = |name: &str, url: Option<Url>| {
+            url.map(|url| http_url(format!("app.{name}"), url))
+                .transpose()
+        };
+        let rpc = http("ethereum_rpc_url", self.ethereum_rpc_url)?;
+        let public_rpc = http("ethereum_public_rpc_url", self.ethereum_public_rpc_url)?;
+        let explorer = http("ethereum_explorer_url", self.ethereum_explorer_url)?;
+        if rpc.is_none() && (public_rpc.is_some() || explorer.is_some()) {
+            let why = "is needed beside the other URLs of Ethereum";
+            return Err(wrong("app.ethereum_rpc_url", why));
+        }
+        Ok(AppConfig {
+            native_public_rpc: http("native_public_rpc_url", self.native_public_rpc_url)?,
+            native_explorer: http("native_explorer_url", self.native_explorer_url)?,
+            ethereum: rpc.map(|rpc| mileverse_app::Network {
+                rpc,
+                public_rpc,
+                explorer,
+            }),
+        })
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -655,6 +712,7 @@ impl File {
             retry,
             master_key,
             previous_master_keys,
+            app: self.app.check()?,
             float: self.float.map(FloatFile::check).transpose()?,
             webhooks: self.webhooks.check()?,
             reconciliation: self.reconciliation.check()?,

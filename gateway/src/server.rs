@@ -159,7 +159,14 @@ impl Server {
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
         })
-        .merge(mileverse_app::router(&url));
+        .merge(mileverse_app::router(mileverse_app::Settings {
+            native: mileverse_app::Network {
+                rpc: url,
+                public_rpc: config.app.native_public_rpc,
+                explorer: config.app.native_explorer,
+            },
+            ethereum: config.app.ethereum,
+        }));
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let lanes = [Lane::Money, Lane::Webhooks]

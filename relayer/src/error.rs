@@ -1,8 +1,15 @@
 //! What ends the relayer, and what it only waits out.
 
-use crate::{keys::SignerError, store::Database};
+use crate::{
+    keys::SignerError,
+    store::{Database, Direction},
+};
 use mileverse_primitives::Address;
-use mileverse_wallet::{client::ClientError, keystore::KeystoreError, rpc::RpcError};
+use mileverse_wallet::{
+    client::ClientError,
+    keystore::KeystoreError,
+    rpc::{Chain, RpcError},
+};
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -70,7 +77,7 @@ pub enum Error {
     )]
     Gap {
         /// Which chain.
-        chain: mileverse_wallet::rpc::Chain,
+        chain: Chain,
         /// The first missing sequence or index.
         sequence: u64,
     },
@@ -127,6 +134,16 @@ impl Error {
                 | Self::Rewound { .. }
                 | Self::Sign(SignerError::Remote { .. })
         )
+    }
+
+    /// Whose endpoints said something that cannot be right, if that is what went wrong.
+    pub(crate) const fn doubtful(&self, direction: Direction) -> Option<Chain> {
+        match self {
+            Self::Rpc(RpcError::Nonsense { chain, .. } | RpcError::Refused { chain, .. })
+            | Self::Gap { chain, .. } => Some(*chain),
+            Self::Rewound { .. } => Some(direction.destination().other()),
+            _ => None,
+        }
     }
 
     /// The bridge in the configuration is not the one that the native chain names.

@@ -53,7 +53,7 @@ struct Accounted {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Token {
     route: String,
-    token: &'static str,
+    token: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -121,9 +121,9 @@ impl Default for Metrics {
             };
         }
         register! {
-            packets, "packets", "Packets by what became of them: found, received, expired, set_aside, taken_back";
+            packets, "packets", "Packets by what became of them: found, received, expired, set_aside, held, taken_back";
             latency, "latency_seconds", "From finding a packet to its receipt (landed) and to its finality (final)";
-            transactions, "transactions", "Transactions: signed, replaced, included, reverted, gone, dear";
+            transactions, "transactions", "Transactions: signed, replaced, included, reverted, gone, given_up, dear";
             gas, "gas_used", "Gas that our transactions used";
             spent, "spent_ether", "What our transactions cost, in ether";
             backlog, "backlog", "Packets without a final receipt, by state";
@@ -264,10 +264,10 @@ impl Metrics {
     }
 
     /// Held at home − supply away − in flight, in whole tokens.
-    pub fn imbalance(&self, route: &str, token: &'static str, tokens: f64) {
+    pub fn imbalance(&self, route: &str, token: &str, tokens: f64) {
         let labels = Token {
             route: route.to_owned(),
-            token,
+            token: token.to_owned(),
         };
         self.0.imbalance.get_or_create(&labels).set(tokens);
     }

@@ -134,6 +134,7 @@ impl Route {
         let to_ethereum = Limits {
             max_gas: ethereum.max_gas,
             max_fee: ethereum.max_fee(),
+            in_flight: ethereum.in_flight,
             rebroadcast: Duration::from_secs(10),
             replace: Duration::from_secs(ethereum.replace_after_s),
             profit: ethereum.profit.map(Into::into),
@@ -141,6 +142,7 @@ impl Route {
         let to_native = Limits {
             max_gas: native.max_gas,
             max_fee: 0,
+            in_flight: native.in_flight,
             rebroadcast: Duration::from_secs(2),
             replace: Duration::MAX,
             profit: None,

@@ -8,6 +8,10 @@
 //!
 //! Each chain's numbers are read at one block. Whatever the two blocks are, the difference is zero
 //! as long as each bridge's books agree with what it really holds (`docs/protocol.md`, "Tokens").
+//!
+//! Tokens are MVP, MVC, and every ERC-20 that Ethereum's bridge registered ([`Registered`] finds them in
+//! its events). The native chain knows none of the latter: all that was sent of them and not refunded is
+//! in flight.
 
 use crate::{
     Error,
@@ -18,7 +22,14 @@ use crate::{
     route::Route,
     store::{Direction, RouteStore},
 };
-use alloy::{eips::BlockId, primitives::I256, providers::Provider as _, sol_types::SolCall};
+use alloy::{
+    eips::BlockId,
+    primitives::I256,
+    providers::Provider as _,
+    rpc::types::Filter,
+    sol_types::{SolCall, SolEvent as _},
+};
+use mileverse_bindings::Bridge;
 use mileverse_primitives::{
     Address, U256,
     abi::{IBridge, ICoin},
@@ -27,12 +38,17 @@ use mileverse_primitives::{
 use mileverse_wallet::rpc::{Chain, RpcError, request};
 use std::time::Duration;
 
+/// Most searches for registered tokens in one look.
+const MAX_SEARCHES: usize = 16;
+/// Most registered tokens that are watched.
+const MAX_TOKENS: usize = 256;
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks for ever; returns only what ends the process.
 pub(crate) async fn watch(route: Route, board: Board) -> Error {
     let clock = Clock::system();
+    let mut registered = Registered::from(route.config.ethereum.start_block);
     loop {
         let (native, ethereum) = (route.native.ledger(), route.ethereum.ledger());
         tokio::join!(native.pool().probe(), ethereum.pool().probe());
@@ -64,9 +80,18 @@ pub(crate) async fn watch(route: Route, board: Board) -> Error {
                     Err(error) if error.passes() => view.note(&error),
                     Err(error) => return error,
                 }
+                if let Err(error) = registered.find(&route).await {
+                    view.note(&error.into());
+                }
                 match tokens(&route, &board).await {
                     Ok(tokens) => view.tokens = tokens,
                     Err(error) => view.note(&error.into()),
+                }
+                for token in &registered.tokens {
+                    match foreign(&route, token, &board).await {
+                        Ok(token) => view.tokens.push(token),
+                        Err(error) => view.note(&error.into()),
+                    }
                 }
             }
             // Not tied to its network yet.
@@ -167,32 +192,135 @@ async fn tokens(route: &Route, board: &Board) -> Result<Vec<TokenView>, RpcError
             Chain::Native => (&on_native, &on_ethereum),
             Chain::Ethereum => (&on_ethereum, &on_native),
         };
-        let out = in_flight(&at_home.totals, &away.totals);
-        let back = in_flight(&away.totals, &at_home.totals);
-        let flying = out.saturating_add(back);
-        let imbalance = signed(at_home.real)
-            .saturating_sub(signed(away.real))
-            .saturating_sub(flying);
-        let unit = 10u128.saturating_pow(decimals);
-        let size = u128::try_from(imbalance.unsigned_abs()).unwrap_or(u128::MAX);
-        let size = fraction(size, unit);
-        let tokens = if imbalance.is_negative() { -size } else { size };
-        board.metrics().imbalance(&route.name, token, tokens);
-        if !imbalance.is_zero() {
-            tracing::error!(
-                route = route.name, token, %imbalance,
-                "what is held at home is not what is away and in flight"
-            );
-        }
-        views.push(TokenView {
-            token,
-            held: at_home.real.to_string(),
-            away: away.real.to_string(),
-            in_flight: flying.to_string(),
-            imbalance: imbalance.to_string(),
-        });
+        views.push(judge(route, board, token, decimals, at_home, away));
     }
     Ok(views)
+}
+
+/// What one token's books come to; says so aloud if they do not agree.
+fn judge(
+    route: &Route,
+    board: &Board,
+    token: &str,
+    decimals: u32,
+    at_home: &Side,
+    away: &Side,
+) -> TokenView {
+    let out = in_flight(&at_home.totals, &away.totals);
+    let back = in_flight(&away.totals, &at_home.totals);
+    let flying = out.saturating_add(back);
+    let imbalance = signed(at_home.real)
+        .saturating_sub(signed(away.real))
+        .saturating_sub(flying);
+    let unit = 10u128.saturating_pow(decimals);
+    let size = u128::try_from(imbalance.unsigned_abs()).unwrap_or(u128::MAX);
+    let size = fraction(size, unit);
+    let tokens = if imbalance.is_negative() { -size } else { size };
+    board.metrics().imbalance(&route.name, token, tokens);
+    if !imbalance.is_zero() {
+        tracing::error!(
+            route = route.name, token, %imbalance,
+            "what is held at home is not what is away and in flight"
+        );
+    }
+    TokenView {
+        token: token.to_owned(),
+        held: at_home.real.to_string(),
+        away: away.real.to_string(),
+        in_flight: flying.to_string(),
+        imbalance: imbalance.to_string(),
+    }
+}
+
+/// An ERC-20 that Ethereum's bridge registered.
+#[derive(Clone, Copy, Debug)]
+struct Foreign {
+    contract: Address,
+    /// Decimals with which it crosses.
+    decimals: u8,
+    /// Its smallest units in one unit of the books.
+    unit: U256,
+}
+
+/// The registered tokens that were found so far.
+#[derive(Clone, Debug)]
+struct Registered {
+    tokens: Vec<Foreign>,
+    /// First block that was not searched.
+    next: u64,
+}
+
+impl Registered {
+    const fn from(start_block: u64) -> Self {
+        Self {
+            tokens: Vec::new(),
+            next: start_block,
+        }
+    }
+
+    /// Searches the final blocks since the last look, some of them at a time.
+    async fn find(&mut self, route: &Route) -> Result<(), RpcError> {
+        let account = route.ethereum.ledger();
+        let endpoint = account.endpoint();
+        let bridge = account.bridge();
+        let finalized = route.ethereum.finalized().await?;
+        for _ in 0..MAX_SEARCHES {
+            if self.next > finalized || self.tokens.len() >= MAX_TOKENS {
+                return Ok(());
+            }
+            let range = route.config.ethereum.log_range.saturating_sub(1);
+            let to = self.next.saturating_add(range).min(finalized);
+            let filter = Filter::new()
+                .address(bridge)
+                .event_signature(Bridge::TokenRegistered::SIGNATURE_HASH)
+                .from_block(self.next)
+                .to_block(to);
+            let logs = endpoint.provider().get_logs(&filter).await;
+            for log in logs.map_err(|fault| endpoint.fault(fault))? {
+                let event = Bridge::TokenRegistered::decode_log(&log.inner)
+                    .map_err(|error| endpoint.nonsense(&error.to_string()))?;
+                let contract = event.token;
+                if self.tokens.iter().any(|known| known.contract == contract) {
+                    continue;
+                }
+                let unit = endpoint
+                    .view(bridge, &Bridge::unitCall { token: contract })
+                    .await?;
+                self.tokens.push(Foreign {
+                    contract,
+                    decimals: event.decimals,
+                    unit,
+                });
+            }
+            self.next = to.saturating_add(1);
+        }
+        Ok(())
+    }
+}
+
+/// A registered token's books. Away there is nothing of it.
+async fn foreign(route: &Route, token: &Foreign, board: &Board) -> Result<TokenView, RpcError> {
+    let account = route.ethereum.ledger();
+    let mut at_home = side(account, token.contract, true).await?;
+    // What is less than a unit did not come over the bridge.
+    at_home.real = at_home.real.checked_div(token.unit).unwrap_or_default();
+    let away = Side {
+        totals: IBridge::Totals {
+            sent: U256::ZERO,
+            received: U256::ZERO,
+            refunded: U256::ZERO,
+        },
+        real: U256::ZERO,
+    };
+    let name = token.contract.to_string();
+    Ok(judge(
+        route,
+        board,
+        &name,
+        token.decimals.into(),
+        &at_home,
+        &away,
+    ))
 }
 
 /// Sent from one side and not received on the other, as far as both blocks show.

@@ -56,6 +56,8 @@ struct Setup {
     batch: usize,
     /// Keys for each direction.
     keys: u8,
+    /// Transactions of one key that are in no block yet.
+    in_flight: usize,
     rules: Rules,
     profit: Option<Profit>,
 }
@@ -65,17 +67,19 @@ impl Setup {
         Self {
             batch,
             keys: 1,
+            in_flight: 1,
             rules: Rules::default(),
             profit: None,
         }
     }
 }
 
-fn limits(profit: Option<Profit>) -> Limits {
+fn limits(profit: Option<Profit>, in_flight: usize) -> Limits {
     Limits {
         profit,
         max_gas: world::ledger::MAX_GAS,
         max_fee: 1_000_000,
+        in_flight,
         rebroadcast: Duration::from_secs(3),
         replace: Duration::from_secs(20),
     }
@@ -100,7 +104,7 @@ impl Relayer {
                     direction,
                     Signer::Local(key),
                     chain_id,
-                    limits(setup.profit),
+                    limits(setup.profit, setup.in_flight),
                     clock.clone(),
                     metrics.clone(),
                 )
@@ -316,12 +320,16 @@ async fn storm(seed: u64, trouble: Trouble, lose: bool) {
     let batch = [1, 3, 128][seed as usize / 2 % 3];
     let setup = Setup {
         keys: 1 + (seed % 3) as u8,
+        in_flight: 1 + (seed % 4) as usize,
         ..Setup::of(batch)
     };
     let mut run = Run::new(seed, trouble, setup);
     for _ in 0..250 {
         let (direction, sends, poison, loses) = {
             let mut world = run.shared.lock();
+            if world.roll(40) {
+                world.guard();
+            }
             world.step(20, 900);
             let sends: Vec<_> = [Chain::Native, Chain::Ethereum]
                 .into_iter()
@@ -372,6 +380,8 @@ const TROUBLE: Trouble = Trouble {
     bad_logs: 100,
     vanish: 50,
     take_back: 60,
+    wrong_number: 15,
+    delays: true,
 };
 
 fn block_on(future: impl Future<Output = ()>) {
@@ -641,6 +651,137 @@ fn a_packet_waits_for_cheaper_gas_but_not_for_ever() {
         run.shared.lock().now_ms += 600_000;
         run.finish().await;
         run.check();
+    });
+}
+
+#[test]
+fn several_transactions_of_one_key_are_under_way_at_once() {
+    block_on(async {
+        let setup = Setup {
+            in_flight: 3,
+            ..Setup::of(10)
+        };
+        let mut run = Run::new(9, Trouble::default(), setup);
+        let deadline = run.shared.lock().now_s() + 1_000_000;
+        for _ in 0..50 {
+            let mut world = run.shared.lock();
+            world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+        }
+        for _ in 0..3 {
+            run.tick(Direction::ToEthereum).await;
+        }
+        {
+            let rows = &run.relayer.as_ref().unwrap().rows;
+            let signed = rows.signed(Direction::ToEthereum).await.unwrap();
+            let nonces: Vec<_> = signed.iter().map(|row| row.nonce).collect();
+            assert_eq!(nonces, [0, 1, 2], "no more than three");
+            let packets: std::collections::BTreeSet<_> =
+                signed.iter().flat_map(|row| row.packets.clone()).collect();
+            assert_eq!(packets.len(), 30, "none twice");
+        }
+        run.finish().await;
+        run.check();
+        assert_eq!(run.shared.lock().ethereum.batches, [10; 5]);
+    });
+}
+
+#[test]
+fn a_wrong_nonce_strands_no_packet() {
+    block_on(async {
+        let mut above = 0;
+        for seed in 10..20 {
+            let mut run = Run::new(seed, Trouble::default(), Setup::of(10));
+            {
+                let mut world = run.shared.lock();
+                let deadline = world.now_s() + 1_000_000;
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+                world.trouble.wrong_number = 1_000;
+            }
+            run.tick(Direction::ToEthereum).await;
+            {
+                let mut world = run.shared.lock();
+                world.trouble.wrong_number = 0;
+                assert_eq!(world.ethereum.pool.len(), 1);
+                above += world.ethereum.pool[0].nonce.min(1);
+            }
+            run.finish().await;
+            run.check();
+        }
+        assert!(above > 0, "none was signed above a gap");
+    });
+}
+
+#[test]
+fn what_another_relayer_delivered_first_wedges_nobody() {
+    block_on(async {
+        let mut run = Run::new(12, Trouble::default(), Setup::of(10));
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            let head = world.ethereum.head_mut();
+            head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            // Until it is final, and the native chain knows.
+            for _ in 0..8 {
+                let now_s = world.now_s();
+                world::ethereum::block(&mut world, now_s);
+            }
+            world.native.checkpoint = world.ethereum.finalized();
+        }
+        while run.shared.lock().native.pool.is_empty() {
+            run.tick(Direction::ToNative).await;
+        }
+        {
+            // Another relayer's delivery is in the next block, before ours.
+            let mut world = run.shared.lock();
+            world.native.pool.clear();
+            world.native.bridge.receipts.insert(1, 1);
+            *world.native.bridge.effects.entry(1).or_default() += 1;
+            let deadline = world.now_s() + 1_000_000;
+            let head = world.ethereum.head_mut();
+            head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+        }
+        run.finish().await;
+        run.check();
+    });
+}
+
+#[test]
+fn a_large_transfer_waits_for_its_delay_and_holds_up_nobody() {
+    block_on(async {
+        let trouble = Trouble {
+            delays: true,
+            ..Trouble::default()
+        };
+        let mut run = Run::new(11, trouble, Setup::of(20));
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..14 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+            }
+        }
+        for _ in 0..40 {
+            run.tick(Direction::ToEthereum).await;
+            run.shared.lock().step(300, 300);
+        }
+        {
+            let rows = &run.relayer.as_ref().unwrap().rows;
+            let aside = rows.set_asides(Direction::ToEthereum, 10).await.unwrap();
+            let sequences: Vec<_> = aside.iter().map(|one| one.sequence).collect();
+            assert_eq!(sequences, [7, 14]);
+            assert!(
+                aside
+                    .iter()
+                    .all(|one| one.reason.contains("it is held until"))
+            );
+            let world = run.shared.lock();
+            assert_eq!(world.ethereum.head().bridge.receipts.len(), 12);
+            // Nothing is tried again before its time.
+            assert_eq!(world.ethereum.batches, [14]);
+        }
+        run.finish().await;
+        run.check();
+        assert_eq!(run.shared.lock().ethereum.batches, [14, 2]);
     });
 }
 

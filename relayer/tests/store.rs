@@ -12,8 +12,8 @@ use mileverse_primitives::{Address, B256, Bytes};
 use mileverse_relayer::{
     Error,
     store::{
-        Counts, Database, Direction, Network, NewPacket, Outcome, Position, RouteStore, RowState,
-        SignedRow, Store,
+        Counts, Database, Direction, Network, NewPacket, Outcome, Payload, Position, RouteStore,
+        RowState, SignedRow, Store,
     },
 };
 use mileverse_wallet::transaction::Fees;
@@ -169,6 +169,25 @@ async fn packets_go_from_found_to_done_and_never_back(database: &Database) {
     let newest = rows.newest(TO, 4, 2).await.unwrap();
     let newest: Vec<_> = newest.iter().map(|row| row.sequence).collect();
     assert_eq!(newest, [3, 2]);
+
+    // A packet's kind is known for good, by its length.
+    let kinds: [(usize, &str); 5] = [
+        (134, "transfer"),
+        (167, "swap"),
+        (160, "expiry"),
+        (193, "swapExpiry"),
+        (298, "rotation"),
+    ];
+    let found: Vec<_> = (1..)
+        .zip(kinds)
+        .map(|(at, (length, _))| packet(at, length))
+        .collect();
+    rows.advance(BACK, position(6), &found, 1).await.unwrap();
+    rows.note_done(BACK, &[(2, 1)], 2).await.unwrap();
+    let mut newest = rows.newest(BACK, u64::MAX, 10).await.unwrap();
+    newest.reverse();
+    let named: Vec<_> = newest.iter().map(|row| row.kind).collect();
+    assert_eq!(named, kinds.map(|(_, kind)| kind));
     store.close().await;
 }
 
@@ -192,20 +211,25 @@ async fn a_rewind_forgets_from_there_on(database: &Database) {
     let found = [packet(1, 134), packet(2, 160), packet(3, 134)];
     rows.advance(TO, position(4), &found, 1).await.unwrap();
     assert_eq!(rows.of_length(TO, 160).await.unwrap().len(), 1);
+    rows.note_done(TO, &[(1, 2), (3, 1)], 2).await.unwrap();
     rows.rewind(TO, 2, position(2)).await.unwrap();
-    assert_eq!(sequences(&rows, u64::MAX, 0, 10).await, [1]);
+    let counts = rows.counts(TO).await.unwrap();
+    assert_eq!((counts.received, counts.expired), (0, 1));
+    assert!(sequences(&rows, u64::MAX, 0, 10).await.is_empty());
     assert_eq!(rows.position(TO, position(9)).await.unwrap(), position(2));
     store.close().await;
 }
 
 async fn transactions_stay_as_they_were_signed(database: &Database) {
     let (store, rows) = bound(database).await;
+    let payload = Payload {
+        raw: Bytes::from(vec![0, 1, 255]),
+        input: Bytes::new(),
+    };
     let row = |account: u8, nonce: u64, max: u128| SignedRow {
         hash: B256::from(mileverse_primitives::U256::from(max)),
         account: Address::repeat_byte(account),
         nonce,
-        raw: Bytes::from(vec![0, 1, 255]),
-        input: Bytes::new(),
         gas_limit: 7,
         fees: Fees::Dynamic {
             max,
@@ -223,8 +247,8 @@ async fn transactions_stay_as_they_were_signed(database: &Database) {
         row(1, 8, 10),
     ];
     for one in &rows_in {
-        rows.store_signed(TO, one).await.unwrap();
-        rows.store_signed(TO, one).await.unwrap();
+        rows.store_signed(TO, one, &payload).await.unwrap();
+        rows.store_signed(TO, one, &payload).await.unwrap();
     }
     let stored = rows.signed(TO).await.unwrap();
     let expected = [&rows_in[2], &rows_in[3], &rows_in[1], &rows_in[0]];
@@ -250,8 +274,14 @@ async fn transactions_stay_as_they_were_signed(database: &Database) {
         fees: Fees::Legacy { price: 0 },
         ..row(3, 1, 99)
     };
-    rows.store_signed(BACK, &free).await.unwrap();
-    assert_eq!(rows.signed(BACK).await.unwrap(), [free]);
+    rows.store_signed(BACK, &free, &payload).await.unwrap();
+    assert_eq!(rows.payload(free.hash).await.unwrap(), payload);
+    assert_eq!(
+        rows.signed(BACK).await.unwrap(),
+        std::slice::from_ref(&free)
+    );
+    rows.forget_transaction(free.hash).await.unwrap();
+    assert_eq!(rows.signed(BACK).await.unwrap(), []);
     store.close().await;
 }
 

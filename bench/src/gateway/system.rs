@@ -7,7 +7,7 @@ use alloy::primitives::U256;
 use mileverse_fixtures::postgres::{Durability, Postgres};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, AppConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::keys::{ApiKey, Scope, digest};
 use mileverse_gateway::reconcile::run::Rules as Reconciliation;
@@ -92,6 +92,7 @@ impl System {
                 retry: Retry::default(),
                 master_key: None,
                 previous_master_keys: Vec::new(),
+                app: AppConfig::default(),
                 float: None,
                 webhooks: Rules::default(),
                 reconciliation: Reconciliation::default(),

@@ -12,7 +12,10 @@ use mileverse_wallet::{
     rpc::Endpoint,
     transaction::{Fees, Unsigned, sign},
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 use tokio::{
     sync::mpsc::UnboundedSender,
     time::{MissedTickBehavior, interval},
@@ -23,6 +26,8 @@ const AMOUNT: u64 = 1;
 /// Seconds until a packet expires.
 const LIFETIME: u64 = 24 * 60 * 60;
 const SEND_GAS: u64 = 300_000;
+/// Most transactions of a backlog that are in no block yet.
+const MOST_AHEAD: u64 = 600;
 /// Longest wait for the allowance.
 const CONFIRM: Duration = Duration::from_secs(60);
 const GWEI: u128 = 1_000_000_000;
@@ -100,27 +105,22 @@ impl<'a> Load<'a> {
         Ok(load)
     }
 
-    /// Sends so many packets, and says when each was given to the node.
+    /// Sends so many packets, or until it is told to stop, and says when each was given to the node.
     pub async fn send(
         mut self,
         packets: u64,
         pause: Duration,
         submitted: UnboundedSender<(B256, Instant)>,
+        stop: &AtomicBool,
     ) -> Result<(), Error> {
         let mut pace = interval(pause);
         pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_err(setup)?;
-        let call = IBridge::sendCall {
-            token: self.token,
-            receiver: self.system.member.address(),
-            amount: U256::from(AMOUNT),
-            deadline: now.as_secs().saturating_add(LIFETIME),
-        }
-        .abi_encode();
+        let call = self.call()?;
         for _ in 0..packets {
             pace.tick().await;
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
             let at = Instant::now();
             let hash = self.submit(self.bridge, call.clone()).await?;
             if submitted.send((hash, at)).is_err() {
@@ -128,6 +128,45 @@ impl<'a> Load<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Sends so many packets as fast as the source takes them, and waits until all are in blocks.
+    pub async fn pile(mut self, packets: u64) -> Result<(), Error> {
+        let call = self.call()?;
+        let account = self.system.member.address();
+        let last = self.nonce.saturating_add(packets);
+        let mut included = self.nonce;
+        let mut news = Instant::now();
+        while included < last {
+            let most = included.saturating_add(MOST_AHEAD).min(last);
+            while self.nonce < most {
+                self.submit(self.bridge, call.clone()).await?;
+            }
+            let count = self.endpoint.provider().get_transaction_count(account);
+            let count = count.await.map_err(setup)?;
+            if count > included {
+                news = Instant::now();
+            } else if news.elapsed() > CONFIRM {
+                return Err(setup("the source takes no more packets"));
+            } else {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            included = count;
+        }
+        Ok(())
+    }
+
+    fn call(&self) -> Result<Vec<u8>, Error> {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_err(setup)?;
+        Ok(IBridge::sendCall {
+            token: self.token,
+            receiver: self.system.member.address(),
+            amount: U256::from(AMOUNT),
+            deadline: now.as_secs().saturating_add(LIFETIME),
+        }
+        .abi_encode())
     }
 
     async fn submit(&mut self, to: Address, input: Vec<u8>) -> Result<B256, Error> {

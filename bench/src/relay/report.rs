@@ -1,5 +1,6 @@
 //! What was measured.
 
+use super::memory::Memory;
 use crate::machine::Machine;
 use serde::Serialize;
 
@@ -18,8 +19,34 @@ pub struct Report {
     pub lost: u64,
     /// Packets that took effect more than once, both ways.
     pub doubled: u64,
+    /// The backlog, if there was one.
+    pub backlog: Option<Backlog>,
+    /// The relayer's memory, if this machine shows it.
+    pub memory: Option<Memory>,
     /// Where it was measured.
     pub machine: Machine,
+}
+
+/// A backlog, and what became of fresh packets meanwhile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backlog {
+    /// Packets that waited when the relayer went on, each way.
+    pub packets: u64,
+    /// Native chain to Ethereum.
+    pub to_ethereum: Cleared,
+    /// Ethereum to native chain.
+    pub to_native: Cleared,
+}
+
+/// One way of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cleared {
+    /// Until the last of them had its receipt.
+    pub seconds: f64,
+    /// Packets sent meanwhile at the same pace as before.
+    pub fresh: Figures,
+    /// How much longer they took than without a backlog (p99), milliseconds.
+    pub p99_more_ms: i64,
 }
 
 /// One way.
@@ -82,7 +109,7 @@ impl Report {
                 ),
             ]
         };
-        vec![
+        let mut rows = vec![
             [
                 "offered".into(),
                 format!(
@@ -92,13 +119,40 @@ impl Report {
             ],
             way("to Ethereum", &self.to_ethereum),
             way("to the native chain", &self.to_native),
+        ];
+        if let Some(backlog) = &self.backlog {
+            for (name, cleared) in [
+                ("to Ethereum", &backlog.to_ethereum),
+                ("to the native chain", &backlog.to_native),
+            ] {
+                rows.push([
+                    format!("backlog {name}"),
+                    format!(
+                        "{} packets, gone in {:.1} s",
+                        backlog.packets, cleared.seconds
+                    ),
+                ]);
+                rows.push(way("  fresh ones meanwhile", &cleared.fresh));
+            }
+        }
+        if let Some(memory) = &self.memory {
+            rows.push([
+                "relayer's memory".into(),
+                format!(
+                    "{} MiB at first, {} at most, {} at last",
+                    memory.first_mib, memory.most_mib, memory.last_mib
+                ),
+            ]);
+        }
+        rows.extend([
             [
                 "lost, doubled".into(),
                 format!("{}, {}", self.lost, self.doubled),
             ],
             ["machine".into(), self.machine.words()],
             ["commit".into(), self.machine.commit.into()],
-        ]
+        ]);
+        rows
     }
 }
 

@@ -1,5 +1,6 @@
 //! The whole system as `mileverse up` starts it, as one child process in a directory of its own.
 
+use super::memory::Relayer;
 use crate::error::Error;
 use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::Address;
@@ -54,6 +55,8 @@ pub struct System {
     pub coin: Address,
     /// A member with tokens on both chains.
     pub member: PrivateKeySigner,
+    /// The relayer's process, if this machine shows processes.
+    pub relayer: Option<Relayer>,
     child: Child,
     /// Its end stops everything.
     stdin: Option<ChildStdin>,
@@ -109,6 +112,7 @@ impl System {
             bridge: contracts.bridge,
             coin: contracts.coin,
             member,
+            relayer: Relayer::find(&data.join("relayer/relayer.toml")),
             child,
             stdin,
             _directory: directory,

@@ -16,6 +16,7 @@ use mileverse_primitives::{Address, B256, abi::IBridge};
 use mileverse_wallet::rpc::Endpoint;
 use std::{
     collections::HashMap,
+    ops::Range,
     time::{Duration, Instant},
 };
 
@@ -74,6 +75,12 @@ impl Watch {
             *times = times.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// How many of these sequences have arrived.
+    pub fn arrived(&self, sequences: &Range<u64>) -> u64 {
+        let within = |sequence: &&u64| sequences.contains(*sequence);
+        u64::try_from(self.arrived.keys().filter(within).count()).unwrap_or(u64::MAX)
     }
 
     /// Whether all of them have arrived.

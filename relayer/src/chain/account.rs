@@ -1,28 +1,62 @@
 //! The part that both chains share, over JSON-RPC.
 
-use super::{At, Inclusion, Ledger, Pool};
+use super::{At, Inclusion, Ledger, Pool, brings_swap};
 use alloy::{
+    eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
     providers::Provider,
+    rpc::{
+        client::BatchRequest,
+        json_rpc::{RpcRecv, RpcSend},
+    },
+    sol_types::SolCall,
 };
-use mileverse_primitives::{abi::IBridge, packet::REFUNDED};
+use mileverse_primitives::{
+    abi::{IBridge, IValves},
+    exchange::ROUTER,
+    packet::REFUNDED,
+};
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
     transaction::Fees,
 };
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Most calls in one request; nodes take a thousand and more.
+const MANY: usize = 128;
 
 /// One chain's endpoints and the bridge on that chain.
 #[derive(Clone, Debug)]
 pub struct Account {
     pool: Pool,
     bridge: Address,
+    /// Whether the chain is known to have the router. It is there from block 0 on, or never.
+    has_router: Arc<AtomicBool>,
 }
 
 impl Account {
     /// Of these endpoints.
-    pub const fn new(pool: Pool, bridge: Address) -> Self {
-        Self { pool, bridge }
+    pub fn new(pool: Pool, bridge: Address) -> Self {
+        Self {
+            pool,
+            bridge,
+            has_router: Arc::default(),
+        }
+    }
+
+    async fn has_router(&self) -> Result<bool, RpcError> {
+        if self.has_router.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let endpoint = self.endpoint();
+        let code = endpoint.provider().get_code_at(ROUTER).await;
+        let has = !code.map_err(|fault| endpoint.fault(fault))?.is_empty();
+        self.has_router.store(has, Ordering::Relaxed);
+        Ok(has)
     }
 
     /// The endpoints.
@@ -49,6 +83,31 @@ impl Account {
     }
 }
 
+/// Asks the same of many things, in few requests. The answers have the order of the questions.
+pub(super) async fn many<P: RpcSend, R: RpcRecv>(
+    endpoint: &Endpoint,
+    method: &'static str,
+    questions: impl IntoIterator<Item = P>,
+) -> Result<Vec<R>, RpcError> {
+    let questions: Vec<_> = questions.into_iter().collect();
+    let mut answers = Vec::with_capacity(questions.len());
+    for part in questions.chunks(MANY) {
+        let mut batch = BatchRequest::new(endpoint.provider().client());
+        let mut waiting = Vec::with_capacity(part.len());
+        for question in part {
+            let answer = batch
+                .add_call(method, question)
+                .map_err(|fault| endpoint.fault(fault))?;
+            waiting.push(answer);
+        }
+        batch.send().await.map_err(|fault| endpoint.fault(fault))?;
+        for answer in waiting {
+            answers.push(answer.await.map_err(|fault| endpoint.fault(fault))?);
+        }
+    }
+    Ok(answers)
+}
+
 impl Ledger for Account {
     fn chain(&self) -> Chain {
         self.pool.chain()
@@ -64,6 +123,13 @@ impl Ledger for Account {
 
     fn bridge(&self) -> Address {
         self.bridge
+    }
+
+    async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
+        // Where there is no router the bridge itself sends swaps home.
+        let through_router =
+            self.chain() == Chain::Native && brings_swap(input) && self.has_router().await?;
+        Ok(if through_router { ROUTER } else { self.bridge })
     }
 
     async fn height(&self) -> Result<u64, RpcError> {
@@ -88,9 +154,10 @@ impl Ledger for Account {
     }
 
     async fn simulate(&self, from: Address, input: Bytes) -> Result<(), RpcError> {
+        let to = self.target(&input).await?;
         self.endpoint()
             .provider()
-            .call(request(from, self.bridge, U256::ZERO, input))
+            .call(request(from, to, U256::ZERO, input))
             .latest()
             .await
             .map(|_| ())
@@ -98,9 +165,10 @@ impl Ledger for Account {
     }
 
     async fn estimate(&self, from: Address, input: Bytes) -> Result<u64, RpcError> {
+        let to = self.target(&input).await?;
         self.endpoint()
             .provider()
-            .estimate_gas(request(from, self.bridge, U256::ZERO, input))
+            .estimate_gas(request(from, to, U256::ZERO, input))
             .latest()
             .await
             .map_err(|fault| self.endpoint().fault(fault))
@@ -152,22 +220,49 @@ impl Ledger for Account {
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
+        let found = self.receipts(&[sequence], at).await?;
+        Ok(found.first().copied().unwrap_or(0))
+    }
+
+    async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         let bridge = self.bridge;
         let ask = |endpoint: Endpoint| async move {
-            let call = IBridge::receiptCall { sequence };
-            let outcome = match (at, endpoint.chain()) {
-                (At::Finalized, Chain::Ethereum) => endpoint.view_finalized(bridge, &call).await?,
-                _ => endpoint.view(bridge, &call).await?,
+            let block = match (at, endpoint.chain()) {
+                (At::Finalized, Chain::Ethereum) => BlockNumberOrTag::Finalized,
+                _ => BlockNumberOrTag::Latest,
             };
-            if outcome > 2 {
-                return Err(endpoint.nonsense(&format!("receipt {outcome}")));
-            }
-            Ok(outcome)
+            let questions = sequences.iter().map(|sequence| {
+                let call = IBridge::receiptCall {
+                    sequence: *sequence,
+                };
+                let input = call.abi_encode().into();
+                (request(Address::ZERO, bridge, U256::ZERO, input), block)
+            });
+            let answers: Vec<Bytes> = many(&endpoint, "eth_call", questions).await?;
+            answers
+                .iter()
+                .map(|answer| {
+                    IBridge::receiptCall::abi_decode_returns(answer)
+                        .ok()
+                        .filter(|outcome| *outcome <= 2)
+                        .ok_or_else(|| endpoint.nonsense(&format!("receipt {answer}")))
+                })
+                .collect()
         };
         match at {
             At::Latest => ask(self.endpoint().clone()).await,
-            // Who does not see it yet answers 0, and so it is not final yet.
-            At::Finalized => self.pool.agreed(0, ask).await,
+            // Who does not see one yet answers 0, and so it is not final yet.
+            At::Finalized => self.pool.agreed_each(sequences.len(), 0, ask).await,
         }
+    }
+
+    async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
+        let call = IValves::heldCall { sequence };
+        let held = self.endpoint().view(self.bridge, &call).await?;
+        Ok((!held.commitment.is_zero()).then_some(held.until))
+    }
+
+    fn doubt(&self) {
+        self.pool.doubt();
     }
 }

@@ -16,10 +16,14 @@ pub mod native;
 mod pool;
 
 pub use account::Account;
+pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
+use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
-    Address, B256, Bytes, U256, keccak256,
+    Address, B256, Bytes, U256,
+    abi::IBridge,
+    packet::Packet,
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::{
@@ -87,20 +91,23 @@ pub trait Ledger: Send + Sync {
     fn chain(&self) -> Chain;
     /// EIP-155 id.
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// The bridge, to which all transactions go.
+    /// The bridge.
     fn bridge(&self) -> Address;
+    /// Whom a delivery goes to: the bridge, or on the native chain the router where one that it
+    /// [`brings_swap`]s.
+    fn target(&self, input: &Bytes) -> impl Future<Output = Result<Address, RpcError>> + Send;
     /// Number of the newest block.
     fn height(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Transactions that an account has had in blocks.
     fn nonce(&self, account: Address, at: At)
     -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// Calls the bridge without a transaction; an error if it would refuse.
+    /// Tries a delivery without a transaction; an error if it would be refused.
     fn simulate(
         &self,
         from: Address,
         input: Bytes,
     ) -> impl Future<Output = Result<(), RpcError>> + Send;
-    /// Gas that a call of the bridge would use.
+    /// Gas that a delivery would use.
     fn estimate(
         &self,
         from: Address,
@@ -117,6 +124,18 @@ pub trait Ledger: Send + Sync {
     ) -> impl Future<Output = Result<Option<Inclusion>, RpcError>> + Send;
     /// The bridge's receipt of an inbound packet: 0 none, 1 received, 2 expired.
     fn receipt(&self, sequence: u64, at: At) -> impl Future<Output = Result<u8, RpcError>> + Send;
+    /// The same of many packets, in their order.
+    fn receipts(
+        &self,
+        sequences: &[u64],
+        at: At,
+    ) -> impl Future<Output = Result<Vec<u8>, RpcError>> + Send;
+    /// From when on an inbound packet that waits for its delay may be released, in seconds since
+    /// 1970; `None` if it does not wait.
+    fn held(&self, sequence: u64) -> impl Future<Output = Result<Option<u64>, RpcError>> + Send;
+    /// Something that this chain's endpoints said cannot be right, or was refused: better ask another
+    /// one first.
+    fn doubt(&self) {}
 }
 
 /// The native chain.
@@ -125,6 +144,8 @@ pub trait NativeChain: Send + Sync {
     type Ledger: Ledger;
     /// The common part.
     fn ledger(&self) -> &Self::Ledger;
+    /// How many leaves the outbox has.
+    fn outbox_size(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Leaves of the outbox from an index on, in order.
     fn packets(
         &self,
@@ -136,12 +157,12 @@ pub trait NativeChain: Send + Sync {
         &self,
         height: Option<u64>,
     ) -> impl Future<Output = Result<Certificate, RpcError>> + Send;
-    /// The path of a leaf in the tree of a size.
-    fn path(
+    /// The paths of these leaves in the tree of a size, in their order.
+    fn paths(
         &self,
-        index: u64,
+        indices: &[u64],
         size: u64,
-    ) -> impl Future<Output = Result<OutboxProof, RpcError>> + Send;
+    ) -> impl Future<Output = Result<Vec<OutboxProof>, RpcError>> + Send;
     /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
     fn latest_checkpoint(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
 }
@@ -172,17 +193,22 @@ pub trait EthereumChain: Send + Sync {
     ) -> impl Future<Output = Result<Proof, RpcError>> + Send;
 }
 
-/// Where Ethereum's bridge stores the commitment of a packet: the mapping at slot 0.
-pub fn slot(sequence: u64) -> B256 {
-    let mut key = [0u8; 64];
-    key[24..32].copy_from_slice(&sequence.to_be_bytes());
-    keccak256(key)
+/// Whether a delivery to the native chain holds a transfer that is swapped where it arrives.
+pub fn brings_swap(input: &[u8]) -> bool {
+    let Ok(call) = IBridge::deliverCall::abi_decode(input) else {
+        return false;
+    };
+    let mut items = call.items.iter();
+    items.any(|item| {
+        matches!(Packet::decode(&item.packet), Ok(Packet::Transfer(transfer)) if transfer.action.is_some())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy::sol_types::SolValue;
+    use mileverse_primitives::keccak256;
 
     #[test]
     fn slots_are_soliditys() {

@@ -1,13 +1,13 @@
 //! The native chain over its JSON-RPC.
 
-use super::{Account, NativeChain, Pool};
+use super::{Account, NativeChain, Pool, account::many};
 use mileverse_primitives::{
     abi::IBridge,
     address, keccak256,
     outbox::root,
     rpc::{self, Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
-use mileverse_wallet::rpc::{Chain, RpcError};
+use mileverse_wallet::rpc::{Chain, Endpoint, RpcError};
 
 /// The native chain.
 #[derive(Clone, Debug)]
@@ -35,6 +35,15 @@ impl NativeChain for Native {
 
     fn ledger(&self) -> &Account {
         &self.account
+    }
+
+    async fn outbox_size(&self) -> Result<u64, RpcError> {
+        let ask = |endpoint: Endpoint| async move {
+            endpoint
+                .view(address::BRIDGE, &IBridge::outboxSizeCall {})
+                .await
+        };
+        self.account.pool().reached(ask).await
     }
 
     async fn packets(&self, from: u64, limit: u64) -> Result<Vec<OutboxPacket>, RpcError> {
@@ -77,11 +86,9 @@ impl NativeChain for Native {
         Ok(certificate)
     }
 
-    async fn path(&self, index: u64, size: u64) -> Result<OutboxProof, RpcError> {
-        self.account
-            .endpoint()
-            .method("mileverse_outboxProof", (index, size))
-            .await
+    async fn paths(&self, indices: &[u64], size: u64) -> Result<Vec<OutboxProof>, RpcError> {
+        let questions = indices.iter().map(|index| (*index, size));
+        many(self.account.endpoint(), "mileverse_outboxProof", questions).await
     }
 
     async fn latest_checkpoint(&self) -> Result<u64, RpcError> {

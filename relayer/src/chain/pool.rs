@@ -11,6 +11,11 @@
 //! so that it is not asked by everybody at once when it comes back. If all rest, all are asked.
 //! One that is more than [`MOST_BEHIND`] blocks behind the furthest comes after those that are not.
 //!
+//! Who is asked first is the first in the list, until it is caught at an answer that cannot be right
+//! or that a chain refuses: then the next one is ([`Pool::doubt`]). With a `quorum` above one, no
+//! single endpoint is trusted to show its lies: then the turn also passes every [`TURN_MS`], so that
+//! one that only hides things holds up nothing for longer.
+//!
 //! Limits: a call ends within [`TIMEOUT`] at each endpoint; an answer has at most [`MAX_BODY`] bytes,
 //! and more of it is not read.
 
@@ -27,7 +32,10 @@ use futures::future::join_all;
 use mileverse_wallet::rpc::{Chain, Endpoint, RpcError, TIMEOUT};
 use std::{
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 use tower::Service;
@@ -37,6 +45,8 @@ use url::Url;
 pub const MAX_BODY: usize = 32 * 1024 * 1024;
 /// Blocks that an endpoint may be behind the furthest.
 pub const MOST_BEHIND: u64 = 10;
+/// How long one endpoint is the first that is asked, where several must agree.
+pub const TURN_MS: u64 = 5_000;
 /// Most endpoints of one chain.
 pub const MAX_ENDPOINTS: usize = 16;
 const FIRST_REST_MS: u64 = 500;
@@ -82,6 +92,7 @@ pub struct Pool {
     all: Endpoint,
     each: Vec<Endpoint>,
     quorum: usize,
+    doubts: Arc<AtomicUsize>,
     clock: Clock,
 }
 
@@ -114,8 +125,12 @@ impl Pool {
             chain,
             url: String::new(),
         })?;
+        let quorum = quorum.clamp(1, members.len());
+        let doubts = Arc::new(AtomicUsize::new(0));
         let endpoint = |members: Arc<[Arc<Member>]>, url: String| {
             let line = Line {
+                quorum,
+                doubts: Arc::clone(&doubts),
                 members,
                 clock: clock.clone(),
             };
@@ -129,7 +144,8 @@ impl Pool {
             chain,
             all: endpoint(Arc::clone(&members), first.name()),
             each,
-            quorum: quorum.clamp(1, members.len()),
+            quorum,
+            doubts,
             members,
             clock,
         })
@@ -143,6 +159,12 @@ impl Pool {
     /// All of them as one.
     pub const fn endpoint(&self) -> &Endpoint {
         &self.all
+    }
+
+    /// An answer could not be right, or a chain refused what was built on it: another endpoint is
+    /// asked first from now on.
+    pub fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The greatest number that as many endpoints have reached as must agree.
@@ -159,23 +181,28 @@ impl Pool {
         Ok(numbers.get(place).copied().unwrap_or(0))
     }
 
-    /// The answer on which as many endpoints agree as must; else `otherwise`.
-    pub async fn agreed<T: PartialEq + Clone, F>(
+    /// The answers to so many questions: to each the one on which as many endpoints agree as must;
+    /// else `otherwise`.
+    pub async fn agreed_each<T: PartialEq + Copy, F>(
         &self,
+        questions: usize,
         otherwise: T,
         ask: impl Fn(Endpoint) -> F,
-    ) -> Result<T, RpcError>
+    ) -> Result<Vec<T>, RpcError>
     where
-        F: Future<Output = Result<T, RpcError>>,
+        F: Future<Output = Result<Vec<T>, RpcError>>,
     {
         if self.quorum == 1 {
             return ask(self.all.clone()).await;
         }
         let answers = self.answers(ask).await?;
-        let agreed = answers
-            .iter()
-            .find(|one| answers.iter().filter(|other| other == one).count() >= self.quorum);
-        Ok(agreed.cloned().unwrap_or(otherwise))
+        let agreed = (0..questions).map(|place| {
+            let told: Vec<_> = answers.iter().filter_map(|all| all.get(place)).collect();
+            told.iter()
+                .find(|one| told.iter().filter(|other| other == one).count() >= self.quorum)
+                .map_or(otherwise, |agreed| **agreed)
+        });
+        Ok(agreed.collect())
     }
 
     /// What all endpoints answer that answer; an error if too few do.
@@ -213,7 +240,7 @@ impl Pool {
     /// How each of them is.
     pub fn health(&self) -> Vec<EndpointHealth> {
         let now = self.clock.now_ms();
-        let best = furthest(&self.members);
+        let best = furthest(&self.members, self.quorum);
         self.members
             .iter()
             .map(|member| {
@@ -238,11 +265,15 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-fn furthest(members: &[Arc<Member>]) -> u64 {
-    let heights = members
+/// The greatest height that as many of them have reached as must agree, so that one that boasts does
+/// not make the others look behind.
+fn furthest(members: &[Arc<Member>], quorum: usize) -> u64 {
+    let mut heights: Vec<_> = members
         .iter()
-        .map(|member| member.with(|condition| condition.height));
-    heights.max().unwrap_or(0)
+        .map(|member| member.with(|condition| condition.height))
+        .collect();
+    heights.sort_unstable_by(|a, b| b.cmp(a));
+    heights.get(quorum.saturating_sub(1)).copied().unwrap_or(0)
 }
 
 fn provider(line: Line) -> DynProvider {
@@ -332,6 +363,9 @@ fn plain(error: reqwest::Error) -> TransportError {
 #[derive(Clone)]
 struct Line {
     members: Arc<[Arc<Member>]>,
+    /// Above one, the turn passes by itself.
+    quorum: usize,
+    doubts: Arc<AtomicUsize>,
     clock: Clock,
 }
 
@@ -339,8 +373,13 @@ impl Line {
     /// The best first.
     fn order(&self) -> Vec<Arc<Member>> {
         let now = self.clock.now_ms();
-        let best = furthest(&self.members);
+        let best = furthest(&self.members, self.quorum);
+        let turn = if self.quorum > 1 { now / TURN_MS } else { 0 };
+        let turn = usize::try_from(turn).unwrap_or(0);
+        let first = turn.wrapping_add(self.doubts.load(Ordering::Relaxed));
         let mut order: Vec<_> = self.members.iter().cloned().collect();
+        let places = order.len().max(1);
+        order.rotate_left(first % places);
         order.sort_by_key(|member| member.with(|condition| condition.is_behind(now, best)));
         order
     }
@@ -473,11 +512,36 @@ mod tests {
         assert_eq!(reached.unwrap(), 18);
         let reached = pool(3, &[&dead, &honest, &slow]).reached(height).await;
         assert!(matches!(reached, Err(RpcError::Unreachable { .. })));
-        let agreed = pool(2, &[&liar, &honest, &slow]).agreed(0, height).await;
-        assert_eq!(agreed.unwrap(), 0, "no two say the same");
+        let both = |endpoint: Endpoint| async move {
+            let number = height(endpoint).await?;
+            Ok(vec![number, number / 500])
+        };
+        let three = pool(2, &[&liar, &honest, &slow]);
+        let agreed = three.agreed_each(2, 7, both).await;
+        assert_eq!(agreed.unwrap(), [7, 0], "no two say the same of the first");
         let same = node(20).await;
-        let agreed = pool(2, &[&liar, &honest, &same]).agreed(0, height).await;
-        assert_eq!(agreed.unwrap(), 20);
+        let three = pool(2, &[&liar, &honest, &same]);
+        assert_eq!(three.agreed_each(2, 7, both).await.unwrap(), [20, 0]);
+    }
+
+    #[tokio::test]
+    async fn who_boasts_does_not_make_the_others_look_behind() {
+        let (liar, honest, same) = (node(1_000).await, node(20).await, node(20).await);
+        let pool = pool(2, &[&liar, &honest, &same]);
+        pool.probe().await;
+        assert!(pool.health().iter().all(|endpoint| endpoint.up));
+    }
+
+    #[tokio::test]
+    async fn who_is_doubted_is_asked_last() {
+        let (first, second) = (node(1).await, node(2).await);
+        let pool = pool(1, &[&first, &second]);
+        let endpoint = pool.endpoint().clone();
+        assert_eq!(height(endpoint.clone()).await.unwrap(), 1);
+        pool.doubt();
+        assert_eq!(height(endpoint.clone()).await.unwrap(), 2);
+        pool.doubt();
+        assert_eq!(height(endpoint).await.unwrap(), 1);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@
 //! quorum = 1                         # how many must agree on what is for ever
 //! keys = [{ keystore = "keys/relayer.json", password_file = "keys/password" }]
 //! batch = 256                        # packets in one transaction, 1 to 256
+//! in_flight = 4                      # transactions of one key in no block yet, 1 to 16
 //! max_gas = 25000000
 //!
 //! [route.main.ethereum]
@@ -22,6 +23,7 @@
 //!     { signer = "http://127.0.0.1:9000", address = "0x…" },   # Web3Signer
 //! ]
 //! batch = 128                        # 1 to 128
+//! in_flight = 4                      # 1 to 16
 //! max_gas = 15000000
 //! max_fee_gwei = 500                 # waits while gas costs more
 //! replace_after_s = 60               # offers more for a transaction that waits so long
@@ -60,6 +62,8 @@ pub const MAX_BATCH_TO_ETHEREUM: usize = 128;
 pub const MAX_BATCH_TO_NATIVE: usize = 256;
 /// Most keys of one direction.
 pub const MAX_KEYS: usize = 16;
+/// Most transactions of one key that are in no block yet: what nodes keep of one account.
+pub const MAX_IN_FLIGHT: usize = 16;
 /// Most routes.
 pub const MAX_ROUTES: usize = 64;
 const GWEI: u128 = 1_000_000_000;
@@ -140,6 +144,9 @@ pub struct Native {
     /// Most packets in one transaction.
     #[serde(default = "defaults::batch_to_native")]
     pub batch: usize,
+    /// Most transactions of one key that are in no block yet.
+    #[serde(default = "defaults::in_flight")]
+    pub in_flight: usize,
     /// Most gas for one transaction.
     #[serde(default = "defaults::max_gas_native")]
     pub max_gas: u64,
@@ -162,6 +169,9 @@ pub struct Ethereum {
     /// Most packets in one transaction.
     #[serde(default = "defaults::batch_to_ethereum")]
     pub batch: usize,
+    /// Most transactions of one key that are in no block yet.
+    #[serde(default = "defaults::in_flight")]
+    pub in_flight: usize,
     /// Most gas for one transaction.
     #[serde(default = "defaults::max_gas_ethereum")]
     pub max_gas: u64,
@@ -220,6 +230,9 @@ mod defaults {
     }
     pub(super) const fn batch_to_ethereum() -> usize {
         super::MAX_BATCH_TO_ETHEREUM
+    }
+    pub(super) const fn in_flight() -> usize {
+        4
     }
     pub(super) const fn max_gas_native() -> u64 {
         25_000_000
@@ -356,6 +369,9 @@ impl Route {
         range("native.batch", count(native.batch), 1, most)?;
         let most = count(MAX_BATCH_TO_ETHEREUM);
         range("ethereum.batch", count(ethereum.batch), 1, most)?;
+        let most = count(MAX_IN_FLIGHT);
+        range("native.in_flight", count(native.in_flight), 1, most)?;
+        range("ethereum.in_flight", count(ethereum.in_flight), 1, most)?;
         range("native.max_gas", native.max_gas, 100_000, 1_000_000_000)?;
         range("ethereum.max_gas", ethereum.max_gas, 500_000, 1_000_000_000)?;
         range("ethereum.max_fee_gwei", ethereum.max_fee_gwei, 1, 1_000_000)?;

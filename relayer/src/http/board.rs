@@ -50,7 +50,7 @@ pub(crate) struct AccountView {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenView {
-    pub(crate) token: &'static str,
+    pub(crate) token: String,
     pub(crate) held: String,
     pub(crate) away: String,
     pub(crate) in_flight: String,

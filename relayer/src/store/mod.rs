@@ -22,7 +22,7 @@ mod transactions;
 
 pub use health::Health;
 pub use packets::{Counts, Done, NewPacket, PacketRow, Position, Row, RowState, SetAside};
-pub use transactions::{Outcome, SignedRow};
+pub use transactions::{Outcome, Payload, SignedRow};
 
 use crate::Error;
 use mileverse_primitives::{Address, B256};

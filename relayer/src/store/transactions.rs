@@ -37,10 +37,6 @@ pub struct SignedRow {
     pub account: Address,
     /// Its nonce.
     pub nonce: u64,
-    /// Its exact bytes.
-    pub raw: Bytes,
-    /// Its call data.
-    pub input: Bytes,
     /// Its gas limit.
     pub gas_limit: u64,
     /// What it offers for gas.
@@ -55,9 +51,23 @@ pub struct SignedRow {
     pub outcome: Option<Outcome>,
 }
 
+/// What a transaction consists of: up to 128 KiB each, so only read where they are needed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Payload {
+    /// Its exact bytes.
+    pub raw: Bytes,
+    /// Its call data.
+    pub input: Bytes,
+}
+
 impl RouteStore {
     /// Stores a transaction that nobody has seen yet.
-    pub async fn store_signed(&self, direction: Direction, row: &SignedRow) -> Result<(), Error> {
+    pub async fn store_signed(
+        &self,
+        direction: Direction,
+        row: &SignedRow,
+        payload: &Payload,
+    ) -> Result<(), Error> {
         let (max, tip) = match row.fees {
             Fees::Legacy { price } => (price, None),
             Fees::Dynamic { max, tip } => (max, Some(tip)),
@@ -75,8 +85,8 @@ impl RouteStore {
         .bind(direction.word())
         .bind(row.account.to_vec())
         .bind(to_sql(row.nonce)?)
-        .bind(row.raw.to_vec())
-        .bind(row.input.to_vec())
+        .bind(payload.raw.to_vec())
+        .bind(payload.input.to_vec())
         .bind(to_sql(row.gas_limit)?)
         .bind(max.to_string())
         .bind(tip.map(|tip| tip.to_string()).unwrap_or_default())
@@ -90,8 +100,8 @@ impl RouteStore {
     /// All that is stored, by account, then by nonce, then by age.
     pub async fn signed(&self, direction: Direction) -> Result<Vec<SignedRow>, Error> {
         let rows = sqlx::query(
-            "SELECT hash, nonce, raw, input, gas_limit, max_fee, tip, packets, created_ms,
-                 broadcast_ms, outcome, account
+            "SELECT hash, nonce, gas_limit, max_fee, tip, packets, created_ms, broadcast_ms, outcome,
+                 account
              FROM signed WHERE route = $1 AND direction = $2 ORDER BY account, nonce, number",
         )
         .bind(self.id)
@@ -99,6 +109,19 @@ impl RouteStore {
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(signed_row).collect()
+    }
+
+    /// What a stored transaction consists of.
+    pub async fn payload(&self, hash: B256) -> Result<Payload, Error> {
+        let row = sqlx::query("SELECT raw, input FROM signed WHERE hash = $1")
+            .bind(hash.to_vec())
+            .fetch_optional(self.pool())
+            .await?
+            .ok_or_else(|| Error::Damaged(format!("transaction {hash} is gone")))?;
+        Ok(Payload {
+            raw: row.try_get::<Vec<u8>, _>(0)?.into(),
+            input: row.try_get::<Vec<u8>, _>(1)?.into(),
+        })
     }
 
     /// Notes a broadcast.
@@ -115,6 +138,15 @@ impl RouteStore {
     pub async fn note_outcome(&self, hash: B256, outcome: Outcome) -> Result<(), Error> {
         sqlx::query("UPDATE signed SET outcome = $1 WHERE hash = $2")
             .bind(outcome.word())
+            .bind(hash.to_vec())
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Forgets one transaction that no block will have.
+    pub async fn forget_transaction(&self, hash: B256) -> Result<(), Error> {
+        sqlx::query("DELETE FROM signed WHERE hash = $1")
             .bind(hash.to_vec())
             .execute(self.pool())
             .await?;
@@ -151,12 +183,12 @@ fn signed_row(row: &AnyRow) -> Result<SignedRow, Error> {
         }
         text.parse().map(Some).map_err(|_| damaged("fee"))
     };
-    let max = number(5)?.ok_or_else(|| damaged("fee"))?;
-    let fees = match number(6)? {
+    let max = number(3)?.ok_or_else(|| damaged("fee"))?;
+    let fees = match number(4)? {
         Some(tip) => Fees::Dynamic { max, tip },
         None => Fees::Legacy { price: max },
     };
-    let outcome = match row.try_get::<Option<&str>, _>(10)? {
+    let outcome = match row.try_get::<Option<&str>, _>(8)? {
         None => None,
         Some("included") => Some(Outcome::Included),
         Some("reverted") => Some(Outcome::Reverted),
@@ -164,15 +196,13 @@ fn signed_row(row: &AnyRow) -> Result<SignedRow, Error> {
     };
     Ok(SignedRow {
         hash: hash_from_sql(row.try_get(0)?)?,
-        account: Address::try_from(row.try_get::<&[u8], _>(11)?).map_err(|_| damaged("account"))?,
+        account: Address::try_from(row.try_get::<&[u8], _>(9)?).map_err(|_| damaged("account"))?,
         nonce: from_sql(row.try_get(1)?)?,
-        raw: row.try_get::<Vec<u8>, _>(2)?.into(),
-        input: row.try_get::<Vec<u8>, _>(3)?.into(),
-        gas_limit: from_sql(row.try_get(4)?)?,
+        gas_limit: from_sql(row.try_get(2)?)?,
         fees,
-        packets: serde_json::from_str(row.try_get(7)?).map_err(|_| damaged("list of packets"))?,
-        created_ms: from_sql(row.try_get(8)?)?,
-        broadcast_ms: from_sql(row.try_get(9)?)?,
+        packets: serde_json::from_str(row.try_get(5)?).map_err(|_| damaged("list of packets"))?,
+        created_ms: from_sql(row.try_get(6)?)?,
+        broadcast_ms: from_sql(row.try_get(7)?)?,
         outcome,
     })
 }

@@ -4,7 +4,13 @@ use super::{
     Sender,
     nonce::{Attempt, Step, decide, raise},
 };
-use crate::{Error, chain::Ledger, store::SignedRow};
+use crate::{
+    Error,
+    chain::Ledger,
+    store::{Payload, SignedRow},
+};
+use mileverse_primitives::B256;
+use mileverse_wallet::rpc::RpcError;
 use std::time::Duration;
 
 impl Sender {
@@ -13,21 +19,27 @@ impl Sender {
     pub(super) async fn broadcast(
         &self,
         ledger: &impl Ledger,
-        row: &SignedRow,
+        hash: B256,
+        payload: Payload,
     ) -> Result<(), Error> {
         let now = self.clock.now_ms().max(1);
-        self.store.note_broadcast(row.hash, now).await?;
-        ledger.broadcast(row.raw.clone()).await?;
+        self.store.note_broadcast(hash, now).await?;
+        ledger.broadcast(payload.raw).await?;
         Ok(())
     }
 
-    /// Sees to every open nonce, lowest first. Answers whether the chain's next nonce is taken.
+    async fn broadcast_again(&self, ledger: &impl Ledger, hash: B256) -> Result<(), Error> {
+        let payload = self.store.payload(hash).await?;
+        self.broadcast(ledger, hash, payload).await
+    }
+
+    /// Sees to every open nonce, lowest first.
     pub(super) async fn push(
         &self,
         ledger: &impl Ledger,
         next: u64,
         open: &[SignedRow],
-    ) -> Result<bool, Error> {
+    ) -> Result<(), Error> {
         for group in open.chunk_by(|a, b| a.nonce == b.nonce) {
             let attempts: Vec<_> = group
                 .iter()
@@ -49,12 +61,33 @@ impl Sender {
                 Step::Wait => {}
                 Step::Broadcast => {
                     tracing::debug!(direction = %self.direction, hash = %newest.hash, "broadcast again");
-                    self.broadcast(ledger, newest).await?;
+                    match self.broadcast_again(ledger, newest.hash).await {
+                        Err(Error::Rpc(
+                            RpcError::Refused {
+                                message: reason, ..
+                            }
+                            | RpcError::Reverted { reason, .. },
+                        )) if newest.fees.most() == 0 => self.give_up(newest, &reason).await?,
+                        done => done?,
+                    }
                 }
                 Step::Replace => self.replace(ledger, newest).await?,
             }
         }
-        Ok(open.iter().any(|row| row.nonce == next))
+        Ok(())
+    }
+
+    /// Forgets a transaction that pays nothing and that the node will not have: another relayer has
+    /// delivered its packets before, and a delivery without use is in no block, ever. Its nonce is free
+    /// again. If the node was wrong and the bytes get into a block after all, delivering twice does
+    /// nothing.
+    async fn give_up(&self, row: &SignedRow, reason: &str) -> Result<(), Error> {
+        tracing::info!(
+            direction = %self.direction, hash = %row.hash, nonce = row.nonce, reason,
+            "the node will not have this transaction; its packets are looked at again"
+        );
+        self.metrics.transaction(&self.way, "given_up");
+        self.store.forget_transaction(row.hash).await
     }
 
     /// The same call under the same nonce for more money, or the old bytes once more if that
@@ -62,25 +95,28 @@ impl Sender {
     async fn replace(&self, ledger: &impl Ledger, old: &SignedRow) -> Result<(), Error> {
         let fees = ledger.fees().await?;
         let Some(fees) = raise(old.fees, fees, self.limits.max_fee) else {
-            return self.broadcast(ledger, old).await;
+            return self.broadcast_again(ledger, old.hash).await;
         };
-        let row = self
+        let input = self.store.payload(old.hash).await?.input;
+        let (row, payload) = self
             .sign(
                 ledger,
                 old.nonce,
                 old.gas_limit,
                 fees,
-                old.input.clone(),
+                input,
                 old.packets.clone(),
             )
             .await?;
-        self.store.store_signed(self.direction, &row).await?;
+        self.store
+            .store_signed(self.direction, &row, &payload)
+            .await?;
         self.metrics.transaction(&self.way, "replaced");
         tracing::warn!(
             direction = %self.direction, old = %old.hash, hash = %row.hash, nonce = row.nonce,
             "a transaction waits long; offering more for it"
         );
-        self.broadcast(ledger, &row).await
+        self.broadcast(ledger, row.hash, payload).await
     }
 }
 

@@ -1,10 +1,10 @@
 //! Building: from call data to stored, signed bytes.
 
-use super::Sender;
+use super::{Sender, nonce::unbroken};
 use crate::{
     Error,
     chain::{At, Ledger},
-    store::SignedRow,
+    store::{Payload, SignedRow},
 };
 use mileverse_primitives::{B256, Bytes, U256};
 use mileverse_wallet::{
@@ -24,7 +24,7 @@ pub enum Built {
         /// What it would use.
         gas: u64,
     },
-    /// Another transaction has the nonce; nothing was signed.
+    /// As many transactions wait as may; nothing was signed.
     Busy,
     /// A packet would cost more than it is worth for now; nothing was signed.
     Dear {
@@ -34,7 +34,7 @@ pub enum Built {
 }
 
 impl Sender {
-    /// Signs a call of the bridge, stores it, and broadcasts it. `oldest_ms` is when the first of
+    /// Signs a delivery, stores it, and broadcasts it. `oldest_ms` is when the first of
     /// its packets was found.
     pub async fn send(
         &self,
@@ -60,21 +60,25 @@ impl Sender {
             self.metrics.transaction(&self.way, "dear");
             return Ok(Built::Dear { each });
         }
-        let nonce = ledger.nonce(account, At::Latest).await?;
+        let next = ledger.nonce(account, At::Latest).await?;
         let rows = self.stored().await?;
-        if rows.iter().any(|row| row.nonce == nonce) {
+        let nonce = unbroken(next, rows.iter().map(|row| row.nonce));
+        let waiting = usize::try_from(nonce.saturating_sub(next)).unwrap_or(usize::MAX);
+        if waiting >= self.limits.in_flight {
             return Ok(Built::Busy);
         }
-        let row = self
+        let (row, payload) = self
             .sign(ledger, nonce, gas_limit, fees, input, packets)
             .await?;
-        self.store.store_signed(self.direction, &row).await?;
+        self.store
+            .store_signed(self.direction, &row, &payload)
+            .await?;
         self.metrics.transaction(&self.way, "signed");
         tracing::info!(
             direction = %self.direction, hash = %row.hash, nonce, gas_limit,
             packets = row.packets.len(), first = ?row.packets.first(), "transaction signed"
         );
-        self.broadcast(ledger, &row).await?;
+        self.broadcast(ledger, row.hash, payload).await?;
         Ok(Built::Sent(row.hash))
     }
 
@@ -86,30 +90,33 @@ impl Sender {
         fees: Fees,
         input: Bytes,
         packets: Vec<u64>,
-    ) -> Result<SignedRow, Error> {
+    ) -> Result<(SignedRow, Payload), Error> {
         let unsigned = Unsigned {
             chain_id: self.chain_id,
             nonce,
             gas_limit,
             fees,
-            to: ledger.bridge(),
+            to: ledger.target(&input).await?,
             value: U256::ZERO,
-            input: input.clone(),
+            input,
         };
         let signed = self.signer.sign(&unsigned).await?;
-        Ok(SignedRow {
+        let row = SignedRow {
             hash: signed.hash,
             account: self.account(),
             nonce,
-            raw: signed.raw,
-            input,
             gas_limit,
             fees,
             packets,
             created_ms: self.clock.now_ms(),
             broadcast_ms: 0,
             outcome: None,
-        })
+        };
+        let payload = Payload {
+            raw: signed.raw,
+            input: unsigned.input,
+        };
+        Ok((row, payload))
     }
 
     /// What each packet would cost, if that is too much for now.

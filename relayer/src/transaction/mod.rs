@@ -7,11 +7,14 @@
 //! confirm    what became of it, once its nonce is used; forgotten when it is used for ever
 //! ```
 //!
-//! One sender has one account on one chain and at most one undecided nonce (several senders work
-//! side by side, each on packets of its own): a new transaction is built only for the chain's own next nonce, and only when nothing stored has that nonce. The
-//! chain's nonce is asked, never remembered, so a lost database or a foreign transaction of the
-//! same account confuses nothing. If bytes of ours are out that the database forgot, one of the
-//! two transactions with that nonce takes effect, and delivering twice does nothing anyway.
+//! One sender has one account on one chain (several senders work side by side, each on packets of its
+//! own) and at most [`Limits::in_flight`] undecided nonces: a new transaction takes the lowest nonce
+//! from the chain's own next one on that nothing stored has. The chain's nonce is asked, never
+//! remembered, so a lost database or a foreign transaction of the same account confuses nothing. If
+//! bytes of ours are out that the database forgot, one of the two transactions with that nonce takes
+//! effect, and delivering twice does nothing anyway. A transaction above a nonce that nothing has (an
+//! endpoint told a wrong nonce) cannot get into a block: its packets go out again below it, and once
+//! they fill the gap it follows and does nothing.
 
 mod broadcast;
 mod build;
@@ -39,6 +42,8 @@ pub struct Limits {
     pub max_gas: u64,
     /// Most wei for a unit of gas.
     pub max_fee: u128,
+    /// Most transactions of one account that are in no block yet.
+    pub in_flight: usize,
     /// Between two broadcasts of the same bytes.
     pub rebroadcast: Duration,
     /// Waiting for a block before more is offered.
@@ -72,9 +77,9 @@ pub struct Sender {
 /// What [`Sender::drive`] found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Driven {
-    /// A transaction is out whose outcome is unknown; nothing new may be sent.
-    pub pending: bool,
-    /// Packets of transactions whose outcome is unknown.
+    /// So many new transactions may be sent.
+    pub free: usize,
+    /// Packets of transactions that can get into a block, and whose outcome is unknown.
     pub reserved: Vec<u64>,
     /// Transactions whose outcome is known since this look, with their packets.
     pub settled: Vec<Settled>,
@@ -123,15 +128,26 @@ impl Sender {
     pub async fn drive(&self, ledger: &impl Ledger) -> Result<Driven, Error> {
         let rows = self.stored().await?;
         if rows.is_empty() {
-            return Ok(Driven::default());
+            return Ok(Driven {
+                free: self.limits.in_flight,
+                ..Driven::default()
+            });
         }
         let next = ledger.nonce(self.account(), At::Latest).await?;
         let (used, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.nonce < next);
         let settled = self.confirm(ledger, &used).await?;
-        let pending = self.push(ledger, next, &open).await?;
-        let reserved = open.into_iter().flat_map(|row| row.packets).collect();
+        self.push(ledger, next, &open).await?;
+        let runnable = nonce::unbroken(next, open.iter().map(|row| row.nonce));
+        let mut nonces: Vec<_> = open.iter().map(|row| row.nonce).collect();
+        nonces.retain(|nonce| *nonce < runnable);
+        nonces.dedup();
+        let reserved = open
+            .into_iter()
+            .filter(|row| row.nonce < runnable)
+            .flat_map(|row| row.packets)
+            .collect();
         Ok(Driven {
-            pending,
+            free: self.limits.in_flight.saturating_sub(nonces.len()),
             reserved,
             settled,
         })

@@ -60,6 +60,17 @@ pub fn decide(
     Step::Wait
 }
 
+/// The first nonce from `next` on that is none of these, which ascend.
+pub fn unbroken(next: u64, nonces: impl Iterator<Item = u64>) -> u64 {
+    nonces.fold(next, |first, nonce| {
+        if nonce == first {
+            first.saturating_add(1)
+        } else {
+            first
+        }
+    })
+}
+
 /// Fees for a replacement: what gas costs now, but at least an eighth above the old offer, which
 /// is what nodes ask for. `None` if that is above `most`.
 pub fn raise(old: Fees, now: Fees, most: u128) -> Option<Fees> {
@@ -133,6 +144,18 @@ mod tests {
             "zero has no higher price"
         );
         assert_eq!(at(&[], true, 0), Step::Wait);
+    }
+
+    #[test]
+    fn a_gap_in_the_nonces_is_found() {
+        for (next, nonces, expected) in [
+            (5, vec![], 5),
+            (5, vec![5, 5, 6, 8], 7),
+            (5, vec![3, 4, 6], 5),
+            (5, vec![4, 5, 6], 7),
+        ] {
+            assert_eq!(unbroken(next, nonces.into_iter()), expected);
+        }
     }
 
     #[test]

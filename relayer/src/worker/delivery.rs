@@ -10,13 +10,13 @@ use crate::{
     store::{Direction, NewPacket, Outcome, Position, RouteStore, Row},
     transaction::{Built, Sender},
 };
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mileverse_primitives::{Bytes, packet::Packet};
 use mileverse_wallet::rpc::Chain;
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
-/// Calls that run at the same time on one endpoint.
-pub(super) const CONCURRENCY: usize = 8;
 /// Most bytes of call data in one transaction; nodes take transactions up to 131,072 bytes.
 const MAX_INPUT_LENGTH: usize = 120_000;
 /// First and longest wait of a refused packet.
@@ -49,6 +49,8 @@ pub struct Delivery {
     way: Way,
     /// The finalized block at which receipts were last looked at.
     looked_at: Option<u64>,
+    /// About how many packets fit one transaction's bytes: no more are proven for one.
+    room: AtomicUsize,
 }
 
 /// A packet with what proves it.
@@ -62,7 +64,8 @@ pub(super) struct Proven<T> {
 /// What the senders are doing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Desk {
-    /// Senders with nothing under way, by their place.
+    /// Senders that can take a transaction, by their place; who can take several stands there as
+    /// often.
     pub(super) idle: Vec<usize>,
     /// Packets that are under way.
     pub(super) reserved: HashSet<u64>,
@@ -87,7 +90,25 @@ impl Delivery {
             clock,
             metrics,
             looked_at: None,
+            room: AtomicUsize::new(usize::MAX),
         }
+    }
+
+    /// Most packets that are worth proving for one transaction.
+    fn batch(&self) -> usize {
+        self.orders.batch.min(self.room.load(Ordering::Relaxed))
+    }
+
+    /// So many of `proven` packets fitted: the next time as many, or a few more if all did.
+    fn learn(&self, proven: usize, fitted: usize) {
+        let room = if fitted < proven {
+            fitted
+        } else if fitted >= self.batch() {
+            fitted.saturating_add(fitted / 8).saturating_add(1)
+        } else {
+            return;
+        };
+        self.room.store(room.max(1), Ordering::Relaxed);
     }
 
     pub(super) const fn store(&self) -> &RouteStore {
@@ -126,6 +147,8 @@ impl Delivery {
         let mut desk = Desk::default();
         let mut trouble = None;
         let mut well = 0usize;
+        let mut free = Vec::with_capacity(self.senders.len());
+        let mut included = Vec::new();
         for (place, sender) in self.senders.iter().enumerate() {
             let driven = match sender.drive(ledger).await {
                 Ok(driven) => driven,
@@ -139,16 +162,28 @@ impl Delivery {
             };
             well = well.saturating_add(1);
             desk.reserved.extend(driven.reserved);
-            if !driven.pending {
-                desk.idle.push(place);
-            }
+            free.push((place, driven.free));
             for settled in driven.settled {
-                if settled.outcome != Outcome::Reverted {
-                    continue;
+                match settled.outcome {
+                    Outcome::Included => included.extend(settled.packets),
+                    Outcome::Gone => {}
+                    Outcome::Reverted => {
+                        let reason =
+                            format!("transaction {} was refused in its block", settled.hash);
+                        for sequence in settled.packets {
+                            self.set_aside(sequence, &reason).await?;
+                        }
+                    }
                 }
-                let reason = format!("transaction {} was refused in its block", settled.hash);
-                for sequence in settled.packets {
-                    self.set_aside(sequence, &reason).await?;
+            }
+        }
+        self.arrived(ledger, included).await?;
+        // One for each before a second for any.
+        while free.iter().any(|(_, free)| *free > 0) {
+            for (place, free) in &mut free {
+                if let Some(fewer) = free.checked_sub(1) {
+                    *free = fewer;
+                    desk.idle.push(*place);
                 }
             }
         }
@@ -156,6 +191,44 @@ impl Delivery {
             Some(error) if well == 0 => Err(error),
             _ => Ok(desk),
         }
+    }
+
+    /// Their transaction is in a block: most of them have a receipt now, and some wait there for
+    /// their delay.
+    async fn arrived(&self, ledger: &impl Ledger, sequences: Vec<u64>) -> Result<(), Error> {
+        let (receipts, without): (Vec<_>, Vec<_>) = self
+            .receipts(ledger, sequences, At::Latest)
+            .await?
+            .into_iter()
+            .partition(|(_, outcome)| *outcome != 0);
+        self.note(ledger, receipts).await?;
+        for (sequence, _) in without {
+            self.wait_if_held(ledger, sequence).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets a large transfer aside until its delay is over; `true` if it is one.
+    async fn wait_if_held(&self, ledger: &impl Ledger, sequence: u64) -> Result<bool, Error> {
+        let Some(until) = ledger.held(sequence).await? else {
+            return Ok(false);
+        };
+        let until_ms = until.saturating_mul(1_000);
+        if until_ms <= self.clock.now_ms() {
+            return Ok(false);
+        }
+        tracing::info!(
+            route = self.store.name(), direction = %self.direction, sequence, until,
+            "a large transfer waits for its delay"
+        );
+        let reason = format!(
+            "it is held until {until} (seconds since 1970), because it is large; until then a guardian may stop it"
+        );
+        self.metrics.packets(&self.way, "held", 1);
+        self.store
+            .set_aside(self.direction, sequence, until_ms, &reason)
+            .await?;
+        Ok(true)
     }
 
     /// Whether a receipt waits to become final.
@@ -227,7 +300,7 @@ impl Delivery {
         desk: &Desk,
         place: u64,
     ) -> Result<(Vec<Row>, bool), Error> {
-        let mut rows = self.next(desk, place, self.orders.batch).await?;
+        let mut rows = self.next(desk, place, self.batch()).await?;
         let mut moved = false;
         let sequences = rows.iter().map(|row| row.sequence).collect();
         let receipts: Vec<_> = self
@@ -241,22 +314,7 @@ impl Delivery {
                 .iter()
                 .all(|(sequence, _)| *sequence != row.sequence)
         });
-        if !receipts.is_empty() {
-            if ledger.chain() == Chain::Native {
-                // Final at once; asked again of as many endpoints as must agree.
-                let sequences = receipts.iter().map(|(sequence, _)| *sequence).collect();
-                let sure = self.receipts(ledger, sequences, At::Finalized).await?;
-                let sure: Vec<_> = sure
-                    .into_iter()
-                    .filter(|(_, outcome)| *outcome != 0)
-                    .collect();
-                self.done(&sure).await?;
-                moved = !sure.is_empty();
-            } else {
-                self.landed(ledger, &receipts).await?;
-                moved = true;
-            }
-        }
+        moved |= self.note(ledger, receipts).await?;
         let mut carried = Vec::with_capacity(rows.len());
         for row in rows {
             match self.pass_over(&row) {
@@ -271,6 +329,26 @@ impl Delivery {
             }
         }
         Ok((carried, moved))
+    }
+
+    /// These have receipts. `true` if that is believed.
+    async fn note(&self, ledger: &impl Ledger, receipts: Vec<(u64, u8)>) -> Result<bool, Error> {
+        if receipts.is_empty() {
+            return Ok(false);
+        }
+        if ledger.chain() == Chain::Ethereum {
+            self.landed(ledger, &receipts).await?;
+            return Ok(true);
+        }
+        // Final at once; asked again of as many endpoints as must agree.
+        let sequences = receipts.iter().map(|(sequence, _)| *sequence).collect();
+        let mut sure = self.receipts(ledger, sequences, At::Finalized).await?;
+        sure.retain(|(_, outcome)| *outcome != 0);
+        if sure.len() < receipts.len() {
+            ledger.doubt();
+        }
+        self.done(&sure).await?;
+        Ok(!sure.is_empty())
     }
 
     /// Why the rules leave a packet to others.
@@ -290,13 +368,19 @@ impl Delivery {
         let Some(sender) = self.senders.get(sender) else {
             return Ok(false);
         };
+        let proven = items.len();
         fit(&mut items, &encode);
         if items.is_empty() {
             return Ok(false);
         }
+        self.learn(proven, items.len());
         let isolated = isolate(ledger, sender.account(), &items, &encode).await?;
         for (at, reason) in &isolated.bad {
-            if let Some(item) = items.get(*at) {
+            if let Some(item) = items.get(*at)
+                && !self.wait_if_held(ledger, item.sequence).await?
+            {
+                // Perhaps it is the endpoint's fault alone.
+                ledger.doubt();
                 self.set_aside(item.sequence, reason).await?;
             }
         }
@@ -408,14 +492,11 @@ impl Delivery {
         sequences: Vec<u64>,
         at: At,
     ) -> Result<Vec<(u64, u8)>, Error> {
-        stream::iter(sequences)
-            .map(|sequence| async move {
-                let outcome = ledger.receipt(sequence, at).await?;
-                Ok((sequence, outcome))
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await
+        if sequences.is_empty() {
+            return Ok(Vec::new());
+        }
+        let outcomes = ledger.receipts(&sequences, at).await?;
+        Ok(sequences.into_iter().zip(outcomes).collect())
     }
 }
 

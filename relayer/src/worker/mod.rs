@@ -19,6 +19,7 @@ use crate::{
     clock::{Clock, back_off_ms},
     store::{Direction, RouteStore},
 };
+use mileverse_wallet::rpc::Chain;
 use std::{future::Future, time::Duration};
 
 /// Longest wait after failures.
@@ -32,6 +33,8 @@ pub trait Worker {
     fn direction(&self) -> Direction;
     /// What it shares with the other direction's.
     fn delivery(&mut self) -> &mut Delivery;
+    /// What this chain's endpoints said cannot be right; better ask another one first.
+    fn doubt(&self, chain: Chain);
     /// Does what can be done now; `true` if there may be more to do at once.
     fn tick(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
 }
@@ -65,6 +68,9 @@ pub async fn run(
             }
             Err(error) if error.passes() => {
                 tracing::warn!(route = store.name(), %direction, %error, "trying again");
+                if let Some(chain) = error.doubtful(direction) {
+                    worker.doubt(chain);
+                }
                 let noted = store
                     .note_error(direction, clock.now_ms(), &error.to_string())
                     .await;

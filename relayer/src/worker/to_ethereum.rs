@@ -14,20 +14,19 @@
 
 use super::{
     Worker,
-    delivery::{CONCURRENCY, Delivery, Proven},
+    delivery::{Delivery, Proven},
 };
 use crate::{
     Error,
-    chain::{EthereumChain, NativeChain},
+    chain::{EthereumChain, Ledger as _, NativeChain},
     store::{Direction, NewPacket, Position, Row},
 };
 use alloy::sol_types::SolCall;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mileverse_bindings::{Bridge, IBridge, ILightClient};
 use mileverse_primitives::{
     Bytes, outbox,
     packet::{Packet, ROTATION_LENGTH, Rotation},
-    rpc::{Certificate, MAX_PACKETS, OutboxPacket},
+    rpc::{Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 
@@ -76,9 +75,15 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
                 },
             )
             .await?;
+        let size = self.native.outbox_size().await?;
         for _ in 0..MAX_PAGES {
+            if position.next >= size {
+                return Ok(false);
+            }
             let page = self.native.packets(position.next, MAX_PACKETS).await?;
             if page.is_empty() {
+                // This endpoint is behind the one that counted, or hides it.
+                self.native.ledger().doubt();
                 return Ok(false);
             }
             let mut found = Vec::with_capacity(page.len());
@@ -177,21 +182,14 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         rows: Vec<Row>,
     ) -> Result<Vec<Proven<IBridge::OutboxItem>>, Error> {
         let (size, tree) = (certificate.outbox_size, certificate.outbox_tree);
-        let proofs: Vec<_> = stream::iter(rows)
-            .map(|row| async move {
-                let proof = self.native.path(row.place, size).await?;
-                let good = outbox::verify(tree, size, row.place, row.commitment, &proof.path);
-                Ok::<_, Error>((row, good.then_some(proof.path)))
-            })
-            .buffered(CONCURRENCY)
-            .try_collect()
-            .await?;
+        let places: Vec<_> = rows.iter().map(|row| row.place).collect();
+        let proofs = self.native.paths(&places, size).await?;
         let mut items = Vec::with_capacity(proofs.len());
-        for (row, path) in proofs {
-            let Some(path) = path else {
+        for (row, OutboxProof { path, .. }) in rows.into_iter().zip(proofs) {
+            if !outbox::verify(tree, size, row.place, row.commitment, &path) {
                 self.doubt(&row).await?;
                 continue;
-            };
+            }
             items.push(Proven {
                 sequence: row.sequence,
                 found_ms: row.found_ms,
@@ -207,6 +205,7 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
 
     /// A packet's path does not lead to the certificate's root: the path is wrong, or the packet.
     async fn doubt(&self, row: &Row) -> Result<(), Error> {
+        self.native.ledger().doubt();
         let page = self.native.packets(row.place, 1).await?;
         let same = page
             .iter()
@@ -237,6 +236,13 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
 
     fn delivery(&mut self) -> &mut Delivery {
         &mut self.delivery
+    }
+
+    fn doubt(&self, chain: Chain) {
+        match chain {
+            Chain::Native => self.native.ledger().doubt(),
+            Chain::Ethereum => self.ethereum.ledger().doubt(),
+        }
     }
 
     async fn tick(&mut self) -> Result<bool, Error> {

@@ -4,7 +4,8 @@
 //! find      nextSequence at the finalized block says how many there are; PacketSent logs of
 //!           finalized blocks bring their bytes; a number without a log is searched again
 //! prove     eth_getProof of outbound[sequence] at the newest checkpoint of the native chain
-//! deliver   bridge module, deliver(block, account proof, items), at most 256 items
+//! deliver   bridge module, deliver(block, account proof, items), at most 256 items; the same at the
+//!           router, which swaps, for a batch with a transfer that is swapped where it arrives
 //! done      receipt(sequence) on the native chain, final at once
 //! ```
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     Error,
-    chain::{EthereumChain, NativeChain, SentLog},
+    chain::{EthereumChain, Ledger as _, NativeChain, SentLog},
     store::{Direction, NewPacket, Position, Row},
 };
 use alloy::sol_types::SolCall;
@@ -174,6 +175,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
                     },
                 });
             } else if value.is_zero() {
+                self.ethereum.ledger().doubt();
                 let reason = format!("Ethereum's block {checkpoint} does not hold it");
                 self.delivery.set_aside(row.sequence, &reason).await?;
             } else if value != U256::from_be_bytes(REFUNDED.0) {
@@ -193,6 +195,13 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToNative<N, E> {
 
     fn delivery(&mut self) -> &mut Delivery {
         &mut self.delivery
+    }
+
+    fn doubt(&self, chain: Chain) {
+        match chain {
+            Chain::Native => self.native.ledger().doubt(),
+            Chain::Ethereum => self.ethereum.ledger().doubt(),
+        }
     }
 
     async fn tick(&mut self) -> Result<bool, Error> {

@@ -35,9 +35,11 @@ pub struct EthereumWorld {
 }
 
 impl EthereumWorld {
-    pub fn new() -> Self {
+    pub fn new(delays: bool) -> Self {
+        let mut first = State::default();
+        first.bridge.delays = delays;
         Self {
-            states: vec![State::default(); FINAL_AFTER + 1],
+            states: vec![first; FINAL_AFTER + 1],
             pool: Vec::new(),
             price: 100,
             batches: Vec::new(),

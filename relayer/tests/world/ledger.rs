@@ -5,8 +5,8 @@ use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
     eips::eip2718::Decodable2718 as _,
 };
-use mileverse_primitives::{Address, B256, Bytes};
-use mileverse_relayer::chain::{At, Inclusion, Ledger};
+use mileverse_primitives::{Address, B256, Bytes, exchange::ROUTER};
+use mileverse_relayer::chain::{At, Inclusion, Ledger, brings_swap};
 use mileverse_wallet::{
     rpc::{Chain, RpcError},
     transaction::Fees,
@@ -14,6 +14,8 @@ use mileverse_wallet::{
 use std::collections::BTreeMap;
 
 pub const MAX_GAS: u64 = 15_000_000;
+/// The bridge on both chains.
+pub const BRIDGE: Address = Address::repeat_byte(9);
 
 /// Accounts and what they did in blocks.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,7 @@ pub struct Waiting {
     pub nonce: u64,
     pub max_fee: u128,
     pub chain_id: Option<u64>,
+    pub to: Option<Address>,
     pub input: Bytes,
 }
 
@@ -42,6 +45,7 @@ impl Waiting {
             nonce: envelope.nonce(),
             max_fee: envelope.max_fee_per_gas(),
             chain_id: envelope.chain_id(),
+            to: envelope.to(),
             input: envelope.input().clone(),
         }
     }
@@ -103,7 +107,12 @@ impl Ledger for Ledgers {
     }
 
     fn bridge(&self) -> Address {
-        Address::repeat_byte(9)
+        BRIDGE
+    }
+
+    async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
+        let through_router = self.chain == Chain::Native && brings_swap(input);
+        Ok(if through_router { ROUTER } else { BRIDGE })
     }
 
     async fn height(&self) -> Result<u64, RpcError> {
@@ -125,7 +134,12 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().accounts,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().accounts,
                 };
-                Ok(accounts.nonces.get(&account).copied().unwrap_or(0))
+                let nonce = accounts.nonces.get(&account).copied().unwrap_or(0);
+                // What is for ever is asked of several endpoints.
+                Ok(match at {
+                    At::Latest => world.tell(nonce),
+                    At::Finalized => nonce,
+                })
             })
             .await
     }
@@ -163,6 +177,12 @@ impl Ledger for Ledgers {
         let new = Waiting::decode(&raw);
         self.shared
             .call(self.chain, |world| {
+                if self.chain == Chain::Native {
+                    native::is_of_use(world, &new.input).map_err(|message| RpcError::Refused {
+                        chain: self.chain,
+                        message,
+                    })?;
+                }
                 let (accounts, pool) = match self.chain {
                     Chain::Native => (&world.native.accounts, &mut world.native.pool),
                     Chain::Ethereum => {
@@ -200,6 +220,22 @@ impl Ledger for Ledgers {
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
+        Ok(self.receipts(&[sequence], at).await?[0])
+    }
+
+    async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
+        self.shared
+            .call(self.chain, |world| {
+                let bridge = match self.chain {
+                    Chain::Native => &world.native.bridge,
+                    Chain::Ethereum => &world.ethereum.head().bridge,
+                };
+                Ok(bridge.held.get(&sequence).copied())
+            })
+            .await
+    }
+
+    async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         self.shared
             .call(self.chain, |world| {
                 let bridge = match (self.chain, at) {
@@ -207,7 +243,8 @@ impl Ledger for Ledgers {
                     (Chain::Ethereum, At::Latest) => &world.ethereum.head().bridge,
                     (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().bridge,
                 };
-                Ok(bridge.receipts.get(&sequence).copied().unwrap_or(0))
+                let outcome = |sequence| bridge.receipts.get(sequence).copied().unwrap_or(0);
+                Ok(sequences.iter().map(outcome).collect())
             })
             .await
     }

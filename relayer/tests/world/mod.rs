@@ -13,7 +13,7 @@ use ethereum::EthereumWorld;
 use ledger::Ledgers;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 use native::NativeWorld;
@@ -36,7 +36,14 @@ pub struct Trouble {
     pub bad_logs: u32,
     pub vanish: u32,
     pub take_back: u32,
+    /// An endpoint tells another number than is true: a nonce, or how many packets there are.
+    pub wrong_number: u32,
+    /// Every seventh transfer is large, and waits for its delay.
+    pub delays: bool,
 }
+
+/// How long a large transfer waits, in seconds.
+pub const DELAY: u64 = 40;
 
 /// One side of the bridge.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +53,10 @@ pub struct Bridge {
     pub receipts: BTreeMap<u64, u8>,
     /// Effects on balances, by inbound sequence.
     pub effects: BTreeMap<u64, u32>,
+    /// Whether every seventh transfer waits.
+    pub delays: bool,
+    /// Large transfers that wait, and from when on they may be released, in seconds.
+    pub held: BTreeMap<u64, u64>,
     /// Which key of the other side is believed.
     pub key: u64,
     pub first_epoch: u64,
@@ -67,6 +78,22 @@ impl Bridge {
     }
 
     pub fn transfer(&mut self, source: u64, destination: u64, deadline: u64) {
+        self.transfer_with(source, destination, deadline, None);
+    }
+
+    /// A transfer to the native chain that is swapped there.
+    fn swap(&mut self, deadline: u64, least: u64) {
+        let least = U256::from(least);
+        self.transfer_with(ETHEREUM, NATIVE, deadline, Some(Action::Swap { least }));
+    }
+
+    fn transfer_with(
+        &mut self,
+        source: u64,
+        destination: u64,
+        deadline: u64,
+        action: Option<Action>,
+    ) {
         let id = self.id(source, destination);
         self.commit(Packet::Transfer(Transfer {
             id,
@@ -78,7 +105,25 @@ impl Bridge {
             sender: Address::repeat_byte(2),
             receiver: Address::repeat_byte(3),
             amount: U256::from(id.sequence),
+            action,
         }));
+    }
+
+    /// What a swap gives now.
+    fn price(now_s: u64) -> U256 {
+        U256::from(now_s / 7 % 10)
+    }
+
+    /// Whether a transfer that is in time takes effect.
+    fn takes_effect(transfer: &Transfer, now_s: u64) -> bool {
+        match transfer.action {
+            Some(Action::Swap { least }) => least <= Self::price(now_s),
+            None => true,
+        }
+    }
+
+    fn is_large(&self, transfer: &Transfer) -> bool {
+        self.delays && transfer.amount % U256::from(7) == U256::ZERO
     }
 
     /// The outcome of a proven packet, in the protocol's order.
@@ -88,17 +133,26 @@ impl Bridge {
             return Ok(());
         }
         match packet {
-            Packet::Transfer(transfer) if now_s <= transfer.deadline => {
-                self.receipts.insert(id.sequence, 1);
-                *self.effects.entry(id.sequence).or_default() += 1;
-            }
             Packet::Transfer(transfer) => {
-                self.receipts.insert(id.sequence, 2);
-                let id = self.id(id.destination, id.source);
-                self.commit(Packet::Expiry(Expiry {
-                    id,
-                    expired: transfer.clone(),
-                }));
+                let waited = match self.held.get(&id.sequence) {
+                    Some(until) if now_s < *until => return Err("TransferHeld".into()),
+                    Some(_) => self.held.remove(&id.sequence).is_some(),
+                    None => false,
+                };
+                let in_time = waited || now_s <= transfer.deadline;
+                if in_time && !waited && self.is_large(transfer) {
+                    self.held.insert(id.sequence, now_s + DELAY);
+                } else if in_time && Self::takes_effect(transfer, now_s) {
+                    self.receipts.insert(id.sequence, 1);
+                    *self.effects.entry(id.sequence).or_default() += 1;
+                } else {
+                    self.receipts.insert(id.sequence, 2);
+                    let id = self.id(id.destination, id.source);
+                    self.commit(Packet::Expiry(Expiry {
+                        id,
+                        expired: transfer.clone(),
+                    }));
+                }
             }
             Packet::Expiry(expiry) => {
                 let home = Packet::Transfer(expiry.expired.clone());
@@ -145,6 +199,20 @@ impl World {
         self.dice.random_ratio(in_a_thousand.min(1000), 1000)
     }
 
+    /// What an endpoint tells of a number: sometimes another one.
+    pub fn tell(&mut self, number: u64) -> u64 {
+        let wrong = self.trouble.wrong_number;
+        if !self.roll(wrong) {
+            return number;
+        }
+        let off = self.dice.random_range(1..6);
+        if self.roll(500) {
+            number + off
+        } else {
+            number.saturating_sub(off)
+        }
+    }
+
     /// What an endpoint shows of a packet: sometimes one that nobody sent.
     pub fn show(&mut self, packet: &Packet) -> Packet {
         match packet {
@@ -188,6 +256,30 @@ impl World {
         }
     }
 
+    /// A guardian stops one of the large transfers that wait, on either side.
+    pub fn guard(&mut self) {
+        let now_s = self.now_s();
+        let native = self.roll(500);
+        let (bridge, sent) = match native {
+            true => (&mut self.native.bridge, &self.ethereum.head().bridge.sent),
+            false => {
+                let sent = &self.native.bridge.sent;
+                (&mut self.ethereum.head_mut().bridge, sent)
+            }
+        };
+        let waits = bridge.held.iter().find(|(_, until)| now_s < **until);
+        let Some(sequence) = waits.map(|(sequence, _)| *sequence) else {
+            return;
+        };
+        let Some(Packet::Transfer(expired)) = sent.get(sequence as usize - 1).cloned() else {
+            return;
+        };
+        bridge.held.remove(&sequence);
+        bridge.receipts.insert(sequence, 2);
+        let id = bridge.id(expired.id.destination, expired.id.source);
+        bridge.commit(Packet::Expiry(Expiry { id, expired }));
+    }
+
     /// Somebody sends a packet.
     pub fn send(&mut self, from: Chain) {
         let ahead = if self.roll(300) {
@@ -198,11 +290,15 @@ impl World {
         let deadline = self.now_s() + ahead;
         match from {
             Chain::Native => self.native.bridge.transfer(NATIVE, ETHEREUM, deadline),
-            Chain::Ethereum => self
-                .ethereum
-                .head_mut()
-                .bridge
-                .transfer(ETHEREUM, NATIVE, deadline),
+            // Every third is swapped where it arrives.
+            Chain::Ethereum if self.roll(333) => {
+                let least = self.dice.random_range(0..10);
+                self.ethereum.head_mut().bridge.swap(deadline, least);
+            }
+            Chain::Ethereum => {
+                let head = self.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
         }
     }
 }
@@ -220,8 +316,14 @@ impl Shared {
             dice: StdRng::seed_from_u64(seed),
             trouble,
             now_ms: 1_000_000_000,
-            native: NativeWorld::default(),
-            ethereum: EthereumWorld::new(),
+            native: NativeWorld {
+                bridge: Bridge {
+                    delays: trouble.delays,
+                    ..Bridge::default()
+                },
+                ..NativeWorld::default()
+            },
+            ethereum: EthereumWorld::new(trouble.delays),
             poisoned: BTreeSet::new(),
             crashed: false,
             lies: 0,

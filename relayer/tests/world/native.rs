@@ -2,13 +2,14 @@
 
 use super::{
     Bridge, ETHEREUM, NATIVE, World,
-    ledger::{Accounts, Ledgers, Waiting},
+    ledger::{Accounts, BRIDGE, Ledgers, Waiting},
     storage_proof,
 };
 use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
     B256, Bytes,
     abi::IBridge,
+    exchange::ROUTER,
     outbox,
     packet::{GroupKey, Packet, Rotation},
     rpc::{Certificate, OutboxPacket, OutboxProof},
@@ -95,6 +96,34 @@ fn deliver(world: &World, input: &Bytes) -> Result<(Bridge, usize), String> {
     Ok((bridge, call.items.len()))
 }
 
+/// The bridge opens what is swapped for nobody but the router.
+fn check_target(waiting: &Waiting) -> Result<(), String> {
+    let call =
+        IBridge::deliverCall::abi_decode(&waiting.input).map_err(|error| error.to_string())?;
+    let is_swap = |item: &IBridge::StorageItem| item.packet.get(1) == Some(&4);
+    let wanted = if call.items.iter().any(is_swap) {
+        ROUTER
+    } else {
+        BRIDGE
+    };
+    assert_eq!(waiting.to, Some(wanted), "the wrong contract is called");
+    Ok(())
+}
+
+/// What a node says of a delivery that pays nothing and is of no use.
+pub fn is_of_use(world: &World, input: &Bytes) -> Result<(), String> {
+    let call = IBridge::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
+    let bridge = &world.native.bridge;
+    let admits = call.items.iter().any(|item| {
+        Packet::decode(&item.packet)
+            .is_ok_and(|packet| !bridge.receipts.contains_key(&packet.id().sequence))
+    });
+    match admits {
+        true => Ok(()),
+        false => Err("a delivery that admits no packet must pay a gas price".into()),
+    }
+}
+
 pub fn try_deliver(world: &mut World, input: &Bytes) -> Result<usize, String> {
     deliver(world, input).map(|(_, items)| items)
 }
@@ -114,7 +143,11 @@ pub fn block(world: &mut World, _now_s: u64) {
     }) {
         let waiting = pool.remove(at);
         assert_eq!(waiting.chain_id, Some(NATIVE), "signed for another chain");
-        let outcome = deliver(world, &waiting.input);
+        if is_of_use(world, &waiting.input).is_err() {
+            continue;
+        }
+        let outcome =
+            deliver(world, &waiting.input).and_then(|done| check_target(&waiting).map(|()| done));
         let success = outcome.is_ok();
         if let Ok((bridge, items)) = outcome {
             world.native.bridge = bridge;
@@ -219,17 +252,27 @@ impl NativeChain for FakeNative {
             .await
     }
 
-    async fn path(&self, index: u64, size: u64) -> Result<OutboxProof, RpcError> {
+    async fn outbox_size(&self) -> Result<u64, RpcError> {
+        self.0
+            .shared
+            .call(Chain::Native, |world| {
+                Ok(world.native.bridge.sent.len() as u64)
+            })
+            .await
+    }
+
+    async fn paths(&self, indices: &[u64], size: u64) -> Result<Vec<OutboxProof>, RpcError> {
         self.0
             .shared
             .call(Chain::Native, |world| {
                 let leaves = world.native.leaves(size as usize);
-                Ok(OutboxProof {
-                    index,
+                let path = |index: &u64| OutboxProof {
+                    index: *index,
                     size,
-                    commitment: world.native.bridge.sent[index as usize].commitment(),
-                    path: outbox::path(&leaves, index as usize).unwrap(),
-                })
+                    commitment: world.native.bridge.sent[*index as usize].commitment(),
+                    path: outbox::path(&leaves, *index as usize).unwrap(),
+                };
+                Ok(indices.iter().map(path).collect())
             })
             .await
     }

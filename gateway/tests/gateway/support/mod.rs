@@ -205,6 +205,7 @@ impl World {
         ];
         let settings = &self.settings;
         Config {
+            app: mileverse_gateway::config::AppConfig::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             database: self.database.clone(),
             replica_timeout: REPLICA_TIMEOUT,

@@ -1,0 +1,24 @@
+//! Both chains and the relayer as real processes: four validators, anvil with the real contracts,
+//! and `mileverse relayer run`.
+//!
+//! ```txt
+//! process   a child that can be killed at any moment
+//! net       the network: keys, genesis, contracts, validators, relayer, proxies before every endpoint
+//! load      members who send, and what became of each of their transfers
+//! storm     transfers both ways while lines fail, endpoints lie, blocks are taken back, and processes die
+//! held      large transfers: released by the relayer, or stopped by the guardian and refunded
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+mod held;
+mod load;
+mod net;
+mod process;
+mod storm;
