@@ -214,7 +214,7 @@ impl<'a> Load<'a> {
         };
         let own = self.feeds
             && (kind.from, kind.home) == (Chain::Native, Chain::Native)
-            && self.sent % 3 == 0;
+            && self.sent.is_multiple_of(3);
         let receiver = match own {
             true => account.key.address(),
             false => kind.receiver(),
