@@ -32,6 +32,8 @@ enum Verb {
     Delegate(mileverse_wallet::delegate::Command),
     /// See what holders of MVC are paid each quarter.
     Rewards(mileverse_wallet::rewards::Command),
+    /// Pay for the gas of a contract's users, and see what gas you have free.
+    Fees(mileverse_wallet::fees::Command),
     /// Carry packets between the native chain and Ethereum.
     Relayer(mileverse_relayer::Command),
     /// Run the conversion API.
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Verb::Genesis(command) => told(mileverse_node::genesis::run(command)),
         Verb::Delegate(command) => told(mileverse_wallet::delegate::run(command)),
         Verb::Rewards(command) => told(mileverse_wallet::rewards::run(command)),
+        Verb::Fees(command) => told(mileverse_wallet::fees::run(command)),
         Verb::Relayer(command) => told(mileverse_relayer::run(command)),
         Verb::Gateway(command) => told(mileverse_gateway::run(command)),
         Verb::Sandbox(command) => told(mileverse_fixtures::run(command)),
@@ -88,6 +91,7 @@ fn log_to_stderr(verb: &Verb) {
         | Verb::Genesis(_)
         | Verb::Delegate(_)
         | Verb::Rewards(_)
+        | Verb::Fees(_)
         | Verb::Guard(_) => "warn",
         // A simulation speaks for dozens of validators in trouble on purpose.
         Verb::Bench(_) => "off",

@@ -1,29 +1,45 @@
 //! A follower on real TCP. Four validator processes run for some epochs; then a node that nobody
 //! knows visits them, fetches the state, and answers with the chain's own numbers without having
 //! replayed it. It is killed, and goes on from what it has.
+//!
+//! A quarter is paid while the follower fetches the state in the middle of it and the validator is killed.
+//!
+//! And the other way round: a validator alone is killed at random moments under load, while a follower
+//! that nobody disturbs executes every block. `MILEVERSE_KILLS=100` for a long run; `MILEVERSE_SEED`
+//! chooses the moments.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use alloy::{
+    eips::BlockId,
     network::{EthereumWallet, TransactionBuilder as _},
-    primitives::{Address, U256},
+    primitives::{Address, B256, U256},
     providers::{DynProvider, Provider as _, ProviderBuilder},
     rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
+    sol_types::SolCall,
 };
-use mileverse_primitives::rpc::{Epoch, Status, SyncPhase};
+use mileverse_primitives::{
+    abi::IRewards,
+    address::REWARDS,
+    quarter::Quarter,
+    rpc::{Epoch, Status, SyncPhase},
+};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 const CHAIN_ID: u64 = 77_773;
 const VALIDATORS: usize = 4;
 const EPOCH_BLOCKS: u64 = 16;
+/// A free port.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Between two looks; nothing depends on it.
 const PACE: Duration = Duration::from_millis(50);
 
@@ -91,6 +107,16 @@ impl Node {
         node
     }
 
+    /// SIGKILL.
+    fn kill(&self) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid),
+            nix::sys::signal::Signal::SIGKILL,
+        )
+        .unwrap();
+    }
+
     /// SIGKILL, and the same node again.
     fn restart(self, verb: &str) -> Self {
         let config = self.config.clone();
@@ -142,14 +168,15 @@ fn addresses(count: usize) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn configure(home: &Path, listen: SocketAddr, introduce: &[String]) -> PathBuf {
+/// The configuration of a node that answers JSON-RPC at `rpc`.
+fn configure(home: &Path, listen: SocketAddr, rpc: SocketAddr, introduce: &[String]) -> PathBuf {
     fs::create_dir_all(home).unwrap();
     let config = home.join("node.toml");
     fs::write(
         &config,
         format!(
             "genesis = '../genesis.json'\ndata_dir = 'data'\nkeys = 'keys.json'\n\
-             passphrase_file = '../passphrase'\nlisten = '{listen}'\nrpc = '127.0.0.1:0'\n\
+             passphrase_file = '../passphrase'\nlisten = '{listen}'\nrpc = '{rpc}'\n\
              ethereum_rpc = 'http://127.0.0.1:1'\nintroduce = {introduce:?}\n"
         ),
     )
@@ -157,9 +184,9 @@ fn configure(home: &Path, listen: SocketAddr, introduce: &[String]) -> PathBuf {
     config
 }
 
-fn spec(listen: &[SocketAddr], member: Address) -> String {
+fn spec(listen: &[SocketAddr], facts: &str) -> String {
     let mut spec = format!(
-        "chain_id = {CHAIN_ID}\nepoch_blocks = {EPOCH_BLOCKS}\ndealing = 'dealing.json'\n\
+        "{facts}chain_id = {CHAIN_ID}\nepoch_blocks = {EPOCH_BLOCKS}\ndealing = 'dealing.json'\n\
          block_time_ms = 50\nidle_block_time_ms = 100\n[ethereum]\nchain_id = 1\n"
     );
     for (name, byte) in [("bridge", 1), ("coin", 2), ("points", 3)] {
@@ -171,51 +198,63 @@ fn spec(listen: &[SocketAddr], member: Address) -> String {
             Address::repeat_byte(number)
         );
     }
-    spec + &format!("[[allocations]]\naddress = '{member}'\namount = '1234.5'\n")
+    spec
+}
+
+/// Coin that an account has from the start.
+fn allocation(to: Address, amount: &str) -> String {
+    format!("[[allocations]]\naddress = '{to}'\namount = '{amount}'\n")
+}
+
+/// A network of so many validators in `root`. Nobody runs yet. Answers their configurations.
+fn found(root: &Path, listen: &[SocketAddr], rpc: &[SocketAddr], spec: &str) -> Vec<PathBuf> {
+    let passphrase = root.join("passphrase");
+    mileverse_node::secrets::Passphrase::random_file(&passphrase).unwrap();
+    done(
+        mileverse()
+            .args(["node", "deal", "--scrypt-log-n", "10", "--validators"])
+            .arg(listen.len().to_string())
+            .arg("--out")
+            .arg(root)
+            .arg("--passphrase-file")
+            .arg(&passphrase),
+    );
+    let network = root.join("network.toml");
+    fs::write(&network, spec).unwrap();
+    done(
+        mileverse()
+            .args(["genesis", "new", "--spec"])
+            .arg(network)
+            .arg("--out")
+            .arg(root.join("genesis.json")),
+    );
+    listen
+        .iter()
+        .enumerate()
+        .map(|(number, address)| {
+            let home = root.join(format!("validator-{number}"));
+            configure(&home, *address, rpc[number], &[])
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_fetches_the_state_and_follows() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let passphrase = root.join("passphrase");
-    mileverse_node::secrets::Passphrase::random_file(&passphrase).unwrap();
-    let listen = addresses(VALIDATORS + 1);
+    let (listen, rpc) = (addresses(VALIDATORS + 1), [ANY; VALIDATORS]);
     let member = PrivateKeySigner::random();
     let coins = U256::from(12_345u64) * U256::from(10u64).pow(U256::from(17u64));
-
-    done(
-        mileverse()
-            .args(["node", "deal", "--scrypt-log-n", "10", "--validators"])
-            .arg(VALIDATORS.to_string())
-            .arg("--out")
-            .arg(root)
-            .arg("--passphrase-file")
-            .arg(&passphrase),
-    );
-    fs::write(
-        root.join("network.toml"),
-        spec(&listen[..VALIDATORS], member.address()),
-    )
-    .unwrap();
-    done(
-        mileverse()
-            .args(["genesis", "new", "--spec"])
-            .arg(root.join("network.toml"))
-            .arg("--out")
-            .arg(root.join("genesis.json")),
-    );
-    let validators: Vec<Node> = (0..VALIDATORS)
-        .map(|number| {
-            let home = root.join(format!("validator-{number}"));
-            Node::start("run", configure(&home, listen[number], &[]))
-        })
+    let description = spec(&listen[..VALIDATORS], "") + &allocation(member.address(), "1234.5");
+    let validators: Vec<Node> = found(root, &listen[..VALIDATORS], &rpc, &description)
+        .into_iter()
+        .map(|config| Node::start("run", config))
         .collect();
     validators[0].reaches(3 * EPOCH_BLOCKS).await;
 
     // Nobody knows it, it has no keys, and its configuration names nothing but where to knock.
     let hosts: Vec<String> = validators.iter().map(|node| node.url.clone()).collect();
-    let config = configure(&root.join("follower"), listen[VALIDATORS], &hosts);
+    let config = configure(&root.join("follower"), listen[VALIDATORS], ANY, &hosts);
     let follower = Node::start("follow", config);
     assert!(root.join("follower/keys.json").exists());
 
@@ -280,4 +319,190 @@ async fn a_stranger_fetches_the_state_and_follows() {
         follower.provider().get_balance(somebody).await.unwrap(),
         paid
     );
+}
+
+/// Sends coin, one transfer after another, until the node is gone; answers what was seen final.
+async fn pay(node: &Node, from: &PrivateKeySigner, to: Address) -> Vec<(B256, B256)> {
+    let provider = ProviderBuilder::new()
+        .wallet(EthereumWallet::from(from.clone()))
+        .connect_http(node.url.parse().unwrap());
+    let mut seen = Vec::new();
+    let mut waiting = Vec::new();
+    loop {
+        let payment = TransactionRequest::default()
+            .with_to(to)
+            .with_value(U256::from(1))
+            .with_gas_price(0)
+            .with_gas_limit(100_000);
+        match provider.send_transaction(payment).await {
+            Ok(sent) => waiting.push(*sent.tx_hash()),
+            // An endpoint that is gone, and nothing else: the nonce is asked for each time.
+            Err(error) if error.is_transport_error() => return seen,
+            Err(error) => panic!("{error}"),
+        }
+        if waiting.len() < 16 {
+            continue;
+        }
+        for hash in std::mem::take(&mut waiting) {
+            match provider.get_transaction_receipt(hash).await {
+                Ok(Some(receipt)) => seen.push((hash, receipt.block_hash.unwrap())),
+                Ok(None) => waiting.push(hash),
+                Err(_) => return seen,
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_that_is_killed_loses_nothing_that_was_final() {
+    let kills: u64 = setting("MILEVERSE_KILLS").unwrap_or(5);
+    let seed: u64 = setting("MILEVERSE_SEED").unwrap_or(7);
+    eprintln!("to replay: MILEVERSE_KILLS={kills} MILEVERSE_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    // Its endpoint stays where the follower was told that it is.
+    let (listen, rpc) = (addresses(2), addresses(1));
+    let (member, somebody) = (PrivateKeySigner::random(), Address::repeat_byte(0x77));
+    let description = spec(&listen[..1], "") + &allocation(member.address(), "1234.5");
+    let config = found(root, &listen[..1], &rpc, &description).remove(0);
+    let mut validator = Node::start("run", config);
+    validator.reaches(3 * EPOCH_BLOCKS).await;
+    let hosts = [validator.url.clone()];
+    let follower = Node::start(
+        "follow",
+        configure(&root.join("follower"), listen[1], ANY, &hosts),
+    );
+    let first = follower.status().await.first_height.unwrap();
+
+    let mut paid = 0;
+    for _ in 0..kills {
+        let moment = Duration::from_millis(random.random_range(0..1_000));
+        let (seen, height) = {
+            let paying = pay(&validator, &member, somebody);
+            let killing = async {
+                tokio::time::sleep(moment).await;
+                let height = validator.status().await.height;
+                validator.kill();
+                height
+            };
+            tokio::join!(paying, killing)
+        };
+        validator = validator.restart("run");
+        let provider = validator.provider();
+        assert!(validator.status().await.height >= height);
+        for (hash, block) in &seen {
+            let receipt = provider.get_transaction_receipt(*hash).await.unwrap();
+            assert_eq!(receipt.unwrap().block_hash, Some(*block), "{hash}");
+        }
+        let now = provider.get_balance(somebody).await.unwrap();
+        assert!(now >= U256::from(paid + seen.len()), "{now}");
+        paid = now.to();
+    }
+    assert!(paid > 0, "nothing was paid");
+
+    // Whoever was never disturbed executed the same blocks, on a state of its own.
+    let height = validator.status().await.height + 2;
+    validator.reaches(height).await;
+    follower.reaches(height).await;
+    let (here, there) = (validator.provider(), follower.provider());
+    for height in first..=height {
+        let mine = here.get_block_by_number(height.into()).await.unwrap();
+        let other = there.get_block_by_number(height.into()).await.unwrap();
+        let (mine, other) = (mine.unwrap().header, other.unwrap().header);
+        assert_eq!(
+            (mine.hash, mine.state_root),
+            (other.hash, other.state_root),
+            "height {height}"
+        );
+    }
+    for account in [member.address(), somebody] {
+        let at = BlockId::from(height);
+        let mine = here.get_balance(account).block_id(at).await.unwrap();
+        let other = there.get_balance(account).block_id(at).await.unwrap();
+        assert_eq!(mine, other, "{account}");
+    }
+}
+
+/// A view of the rewards module, after the newest block.
+async fn rewards<C: SolCall>(node: &Node, call: &C) -> C::Return {
+    let request = TransactionRequest::default()
+        .with_to(REWARDS)
+        .with_input(call.abi_encode());
+    let output = node.provider().call(request).await.unwrap();
+    C::abi_decode_returns(&output).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quarter_is_paid_once_through_kills_and_a_sync_in_the_middle() {
+    const HOLDERS: u64 = 300;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    // Its endpoint stays where the follower was told that it is.
+    let (listen, rpc) = (addresses(2), addresses(1));
+    let unit = U256::from(10u64).pow(U256::from(18u64));
+    // The chain begins a second before the quarter under way: its first block closes the one before.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let open = Quarter::containing(u64::try_from(now.as_millis()).unwrap()).unwrap();
+    let begin = open.begins_ms().unwrap() - 1_000;
+    let holder = |number: u64| Address::from_word(U256::from(1_000_000 + number).into());
+    let mut description = spec(&listen[..1], &format!("timestamp_ms = {begin}\n"));
+    description += &(1..=HOLDERS)
+        .map(|number| allocation(holder(number), &number.to_string()))
+        .collect::<String>();
+    description +=
+        "[rewards]\npool = '1000'\npot = '1000'\nleastPayment = '0'\nholdersPerBlock = 1\n";
+    let config = found(root, &listen[..1], &rpc, &description).remove(0);
+
+    let mut validator = Node::start("run", config);
+    validator.reaches(2 * EPOCH_BLOCKS).await;
+    validator = validator.restart("run");
+    validator.reaches(3 * EPOCH_BLOCKS).await;
+    let hosts = [validator.url.clone()];
+    let config = configure(&root.join("follower"), listen[1], ANY, &hosts);
+    let mut follower = Node::start("follow", config);
+    let status = follower.status().await;
+    assert!(status.sync.operations > 0, "{:?}", status.sync);
+    let standing = rewards(&follower, &IRewards::standingCall {}).await;
+    assert!(
+        0 < standing.visited && standing.visited < standing.holders,
+        "the state was not fetched in the middle of paying: {standing:?}"
+    );
+    validator = validator.restart("run");
+    follower = follower.restart("follow");
+    validator = validator.restart("run");
+    validator.reaches(standing.holders + 2 * EPOCH_BLOCKS).await;
+    follower.reaches(standing.holders + 2 * EPOCH_BLOCKS).await;
+
+    let quarter = open.number() - 1;
+    for node in [&validator, &follower] {
+        let report = rewards(node, &IRewards::reportCall { quarter }).await;
+        assert_ne!(report.paidHeight, 0, "{report:?}");
+        assert_eq!(report.pot, U256::from(1_000) * unit);
+        let mut sum = U256::ZERO;
+        for number in 1..=HOLDERS {
+            let account = holder(number);
+            let held = U256::from(number) * unit;
+            let amount = rewards(node, &IRewards::earnedCall { account, quarter }).await;
+            assert_eq!(
+                amount,
+                report.pot * held / report.eligible,
+                "holder {number}"
+            );
+            let balance = node.provider().get_balance(account).await.unwrap();
+            assert_eq!(balance, held + amount, "holder {number}");
+            sum += amount;
+        }
+        assert!(
+            sum <= report.paid && report.paid <= report.pot,
+            "{report:?}"
+        );
+    }
+}
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number"))
+    })
 }

@@ -2,11 +2,11 @@
 
 const BASE = "/app/api/v1";
 
-/** What the server said no to; its message is a sentence for people. */
+/** What the server said no to; its message is a sentence for people, its kind the end of its type. */
 export class Refused extends Error {
   constructor(problem) {
     super(problem.detail);
-    this.kind = problem.type;
+    this.kind = String(problem.type).split(":").at(-1);
   }
 }
 
@@ -17,28 +17,28 @@ async function ask(path, options) {
   return body;
 }
 
+function post(path, body) {
+  const headers = { "content-type": "application/json" };
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+const query = (fields) => new URLSearchParams(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
+
 export const chain = () => ask("/chain");
-
-export function quote({ give, amount, slippageBp }, signal) {
-  const query = new URLSearchParams({ give, amount, slippageBp });
-  return ask(`/quote?${query}`, { signal });
-}
-
-export function prepare(order) {
-  return ask("/prepare", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(order),
-  });
-}
-
-export const transaction = (hash) => ask(`/transactions/${hash}`);
+export const quote = (asked, signal) => ask(`/quote?${query(asked)}`, { signal });
+export const prepare = (order) => post("/prepare", order);
+export const transaction = (hash, chain) => ask(`/transactions/${hash}?${query({ chain })}`);
+export const packet = (name) => ask(`/packets/${name}`);
+export const delivery = (name, account) => post(`/packets/${name}/delivery`, { account });
 export const balances = (account) => ask(`/accounts/${account}/balances`);
-export const history = (account) => ask(`/accounts/${account}/history?limit=25`);
+export const history = (account, chain, before) => ask(`/accounts/${account}/history?${query({ chain, before, limit: 25 })}`);
+export const packets = (account, nativeBefore, ethereumBefore) =>
+  ask(`/accounts/${account}/packets?${query({ nativeBefore, ethereumBefore, limit: 10 })}`);
 
-/** Calls `onEntry` for each new entry; answers a function that ends it. */
-export function events(account, onEntry) {
+/** Calls `onEntry` for each new entry and `onPacket` for each new stage; answers a function that ends it. */
+export function events(account, onEntry, onPacket) {
   const source = new EventSource(`${BASE}/accounts/${account}/events`);
   source.addEventListener("entry", (event) => onEntry(JSON.parse(event.data)));
+  source.addEventListener("packet", (event) => onPacket(JSON.parse(event.data)));
   return () => source.close();
 }

@@ -1,45 +1,25 @@
 // Connect, quote, review, sign, follow. Nothing here ever sees a key.
 
 import * as api from "./api.js";
+import { $, clock, copier, exact, hash, list, make, money, nice } from "./dom.js";
+import * as progress from "./progress.js";
+import { alone, sign } from "./review.js";
+import { chains, explain, explorer, notice, onNetwork, state } from "./state.js";
 import * as wallets from "./wallets.js";
-import { choose, current, name, say, translate } from "./words.js";
+import { choose, current, say, translate } from "./words.js";
 
-const $ = (id) => document.getElementById(id);
-/** An element with text; text never becomes markup. */
-function make(tag, text, attributes = {}) {
-  const element = document.createElement(tag);
-  if (text !== undefined) element.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  return element;
-}
-
-const state = { chain: null, wallet: null, account: null, stop: null, quoting: null, busy: false };
-
-// --- notices
-
-function notice(text) {
-  $("notice").textContent = text ?? "";
-  $("notice").hidden = !text;
-}
-
-function explain(error) {
-  if (wallets.isRefusal(error)) return say("refused");
-  if (error instanceof api.Refused) return error.message;
-  if (error instanceof TypeError || error instanceof SyntaxError) return say("offline");
-  return String(error?.message ?? error).slice(0, 300);
-}
+const CHAINS = { native: "MileVerse", ethereum: "Ethereum" };
+const REQUOTE_MS = 12_000;
 
 // --- the account
 
 function showWallet(wallet) {
   $("no-wallet").hidden = true;
-  const button = make("button", undefined, { type: "button" });
-  if (wallet.icon) button.append(make("img", undefined, { src: wallet.icon, alt: "" }));
-  button.append(make("span", `${wallet.name}`));
+  const button = make("button", null, { type: "button" });
+  if (wallet.icon) button.append(make("img", null, { src: wallet.icon, alt: "" }));
+  button.append(make("span", wallet.name));
   button.addEventListener("click", () => connect(wallet, true));
-  const item = make("li");
-  item.append(button);
-  $("wallets").append(item);
+  $("wallets").append(make("li", null, {}, button));
   // Who was connected stays so after a reload.
   if (localStorage.getItem("mileverse.wallet") === wallet.id) connect(wallet, false);
 }
@@ -57,54 +37,61 @@ async function connect(wallet, mayAsk) {
       wallet.provider.on?.("chainChanged", () => state.wallet === wallet && checkNetwork());
     }
     become(account);
+    if (mayAsk) $("amount").focus();
   } catch (error) {
     notice(explain(error));
   }
 }
 
+let stop = () => {};
+let balances = null;
+/** Blocks below which older transfers are. */
+let oldest = {};
+
 function become(account) {
-  state.stop?.();
-  state.stop = null;
+  stop();
+  stop = () => {};
   state.account = account;
+  balances = null;
+  pages.native = pages.ethereum = undefined;
+  oldest = {};
+  past.clear();
+  progress.clear();
   $("choose").hidden = Boolean(account);
   $("connected").hidden = !account;
-  if (!account) {
+  $("history").replaceChildren();
+  $("no-history").hidden = false;
+  if (account) {
+    $("address").replaceChildren(`${account.slice(0, 8)}…${account.slice(-6)}`, copier(account, say("name.account")));
+    $("address").title = account;
+    stop = api.events(account, refresh, progress.put);
+    checkNetwork();
+    refresh();
+    packetsOf();
+    progress.resume();
+  } else {
     localStorage.removeItem("mileverse.wallet");
-    $("history").replaceChildren();
-    $("no-history").hidden = false;
-    ready();
-    return;
   }
-  $("address").textContent = account;
-  state.stop = api.events(account, () => refresh());
-  checkNetwork();
-  refresh();
-  resume();
+  linked();
   ready();
 }
 
 async function checkNetwork() {
   try {
-    state.chain ??= await api.chain();
-    const found = await wallets.chainId(state.wallet.provider);
-    const isRight = BigInt(found) === BigInt(state.chain.chainId);
-    $("network").hidden = isRight;
-    return isRight;
+    const isRight = (await onNetwork("native", false)) || (state.chain.ethereum && (await onNetwork("ethereum", false)));
+    $("network").hidden = Boolean(isRight);
   } catch (error) {
     notice(explain(error));
-    return false;
   }
 }
 
 async function useNetwork() {
   try {
     notice();
-    state.chain ??= await api.chain();
-    await wallets.useChain(state.wallet.provider, state.chain);
-    return await checkNetwork();
+    await onNetwork("native", true);
+    await checkNetwork();
   } catch (error) {
     notice(explain(error));
-    return false;
   }
 }
 
@@ -112,199 +99,285 @@ async function refresh() {
   const account = state.account;
   if (!account) return;
   try {
-    const [balances, history] = await Promise.all([api.balances(account), api.history(account)]);
+    await chains();
+    const found = await api.balances(account);
     if (account !== state.account) return;
-    $("points").textContent = balances.points.amount;
-    $("coin").textContent = balances.coin.amount;
-    $("no-history").hidden = history.entries.length > 0;
-    $("history").replaceChildren(...history.entries.map(entryItem));
+    balances = found;
+    showBalances();
+    await history(false);
   } catch (error) {
     notice(explain(error));
   }
 }
 
-function entryItem(entry) {
-  const item = make("li");
-  const time = new Date(entry.time * 1000);
-  const line = make("div", `${say(entry.kind)} `);
-  const amounts = [
-    ...entry.out.map((money) => `−${money.amount} ${money.token}`),
-    ...entry.in.map((money) => `+${money.amount} ${money.token}`),
-  ];
-  line.append(make("strong", amounts.join("  ")));
-  const when = make("time", time.toLocaleString(current()), { datetime: time.toISOString(), class: "faint" });
-  item.append(line, when, make("div", entry.transaction, { class: "mono faint" }));
-  return item;
+function showBalances() {
+  if (!balances) return;
+  const put = (id, value) => {
+    $(id).textContent = value ? nice(value.amount, 4) : "–";
+    $(id).title = value ? value.amount : "";
+  };
+  put("points", balances.points);
+  put("coin", balances.coin);
+  put("far-points", balances.ethereum?.points);
+  put("far-coin", balances.ethereum?.coin);
+  put("far-ether", balances.ethereum?.ether);
+  const isAway = state.chain?.ethereum && !balances.ethereum;
+  $("no-bridge").hidden = Boolean(state.chain?.ethereum) && !isAway;
+  $("no-bridge").textContent = say(isAway ? "ethereumAway" : "noBridge");
+  const there = spendable();
+  $("all").hidden = !there;
+  if (there) {
+    $("all").textContent = `${say("all")} ${money(there)}`;
+    $("all").title = exact(there);
+  }
 }
 
-// --- the quote
+/** What is left for gas on the native chain, in smallest units: of allowing and sending, of swapping. */
+const FOR_GAS = { mvp: [200_000n, 6], mvc: [10n ** 16n, 18] };
+
+/** What the account can give of what is chosen. */
+function spendable() {
+  const [token, place] = $("give").value.split("@");
+  const side = place === "ethereum" ? balances?.ethereum : balances;
+  const there = side?.[token === "mvp" ? "points" : "coin"];
+  if (!there || place !== "native") return there;
+  const [gas, decimals] = FOR_GAS[token];
+  const units = BigInt(there.units) - gas;
+  if (units <= 0n) return there;
+  const digits = units.toString().padStart(decimals + 1, "0");
+  const amount = `${digits.slice(0, -decimals)}.${digits.slice(-decimals)}`.replace(/\.?0+$/, "");
+  return { ...there, units: units.toString(), amount };
+}
+
+// --- the history, from both chains
+
+const pages = { native: undefined, ethereum: undefined };
+const past = new Map();
+
+async function history(isOlder) {
+  const account = state.account;
+  const places = state.chain?.ethereum ? ["native", "ethereum"] : ["native"];
+  const asked = places.filter((place) => !isOlder || pages[place] > 0);
+  const found = await Promise.all(
+    asked.map((place) =>
+      // Ethereum that is away keeps nobody from the native chain's history.
+      api.history(account, place, isOlder ? pages[place] : undefined).catch((error) => {
+        if (place === "native") throw error;
+        return null;
+      }),
+    ),
+  );
+  if (account !== state.account) return;
+  found.forEach((page, index) => {
+    if (!page) return;
+    for (const entry of page.entries) {
+      const what = [...entry.out, ...entry.in].map((one) => `${one.token}${one.units}`).join();
+      past.set(`${entry.chain}${entry.transaction}${entry.kind}${what}`, entry);
+    }
+    const place = asked[index];
+    pages[place] = isOlder || pages[place] === undefined ? page.oldest : Math.min(pages[place], page.oldest);
+  });
+  const entries = [...past.values()].sort((a, b) => b.time - a.time || b.block - a.block);
+  const moving = new Set(entries.filter(({ kind }) => kind === "left" || kind === "swapped").map(({ transaction }) => transaction));
+  $("no-history").hidden = entries.length > 0;
+  $("history").replaceChildren(...entries.map((entry) => entryItem(entry, moving)));
+  $("more-history").hidden = !places.some((place) => pages[place] > 0);
+}
+
+function entryItem(entry, moving) {
+  // Beside what it moves, a transaction pays for its gas with points.
+  const isGas = entry.kind === "sent" && moving.has(entry.transaction);
+  const amounts = [
+    ...entry.out.map((one) => make("span", `−${money(one)}`, { title: exact(one) })),
+    ...entry.in.map((one) => make("span", `+${money(one)}`, { title: exact(one), class: "plus" })),
+  ];
+  const when = make("time", clock(entry.time), { datetime: new Date(entry.time * 1000).toISOString() });
+  return make(
+    "li",
+    null,
+    {},
+    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
+    make("div", null, { class: "row faint" }, make("span", null, {}, `${CHAINS[entry.chain]} · `, when), hash(entry.transaction, explorer(entry.chain))),
+  );
+}
+
+async function packetsOf() {
+  const account = state.account;
+  try {
+    if (!(await chains()).ethereum) return;
+    const found = await api.packets(account, oldest.native, oldest.ethereum);
+    if (account !== state.account) return;
+    found.packets.forEach(progress.put);
+    oldest = { native: found.nativeOldest, ethereum: found.ethereumOldest };
+    $("more-packets").hidden = found.nativeOldest + found.ethereumOldest === 0;
+  } catch (error) {
+    notice(explain(error));
+  }
+}
+
+/** A transfer that the page's address names: anybody may look at it. */
+async function linked() {
+  const name = location.hash.slice(1);
+  if (!/^(native|ethereum):[0-9]{1,20}$/.test(name)) return;
+  try {
+    await chains();
+    await progress.look(name);
+    document.getElementById(`sent-${name}`)?.scrollIntoView({ block: "center" });
+  } catch (error) {
+    notice(explain(error));
+  }
+}
+
+// --- what for what, and where
+
+const SIDES = [
+  ["mvp@native", "MVP · MileVerse"],
+  ["mvc@native", "MVC · MileVerse"],
+  ["mvp@ethereum", "MVP · Ethereum"],
+  ["mvc@ethereum", "MVC · Ethereum"],
+];
+
+function sides() {
+  const offered = SIDES.filter(([value]) => state.chain?.ethereum || value.endsWith("native"));
+  for (const id of ["give", "receive"]) {
+    const before = $(id).value;
+    $(id).replaceChildren(...offered.map(([value, text]) => make("option", text, { value })));
+    $(id).value = offered.some(([value]) => value === before) ? before : id === "give" ? "mvp@native" : "mvc@native";
+  }
+  for (const cell of document.querySelectorAll(".ethereum")) cell.hidden = !state.chain?.ethereum;
+}
+
+/** Two sides that are not the same: the one that was not touched gives way. */
+function part(touched) {
+  const other = touched === "give" ? "receive" : "give";
+  if ($("give").value !== $("receive").value) return;
+  const [token, place] = $(touched).value.split("@");
+  $(other).value = place === "native" ? `${token === "mvp" ? "mvc" : "mvp"}@native` : `${token}@native`;
+}
 
 function wish() {
   const data = new FormData($("form"));
-  return {
-    give: data.get("give"),
-    amount: data.get("amount").trim().replaceAll(",", ""),
-    slippageBp: Number(data.get("slippage")),
-  };
+  const [give, from] = data.get("give").split("@");
+  const [receive, to] = data.get("receive").split("@");
+  const slippageBp = Number(data.get("slippage"));
+  return { give, from, receive, to, amount: data.get("amount").trim().replaceAll(",", ""), slippageBp };
 }
 
-function ready(isQuoted = $("quote").dataset.good === "yes") {
-  $("review").disabled = !(state.account && isQuoted && !state.busy);
+let shown = null;
+let quoting = null;
+
+function ready() {
+  const isReady = Boolean(state.account && shown && !state.busy);
+  $("review").disabled = !isReady;
+  $("review").textContent = state.account ? say("review") : say("connectFirst");
 }
 
-function list(pairs) {
-  const dl = make("dl");
-  for (const [term, text] of pairs) dl.append(make("dt", term), make("dd", text));
-  return dl;
+function duration(seconds) {
+  if (seconds < 10) return say("now");
+  return seconds < 60 ? say("half") : say("minutes", Math.round(seconds / 60));
 }
 
-const money = ({ amount, token }) => `${amount} ${token}`;
+function showQuote(quote) {
+  $("out").textContent = nice(quote.receive.amount);
+  $("out").title = exact(quote.receive);
+  $("kind").textContent = say(quote.route);
+  const lines = [];
+  if (quote.route !== "bridge") {
+    lines.push([say("least"), money(quote.least)]);
+    lines.push([say("rate"), `${money(quote.rate)} ${say("forOne")}`], [say("fee"), money(quote.fee)]);
+  }
+  if (quote.route !== "swap") {
+    const chosen = $("patience").selectedOptions[0].textContent;
+    // A swap that comes first happens at once, or not at all.
+    const isSwapLater = quote.route === "bridge+swap" && wish().from === "ethereum";
+    lines.push([say(isSwapLater ? "afterSwap" : "after"), say("refundedAfter", chosen)]);
+  }
+  lines.push([say("duration"), duration(quote.seconds)]);
+  $("quote").replaceChildren(list(lines));
+}
+
+function unquoted(text) {
+  shown = null;
+  $("out").textContent = "0";
+  $("out").title = "";
+  $("kind").textContent = "";
+  $("quote").replaceChildren(...(text ? [make("p", text, { class: "faint" })] : []));
+}
 
 async function requote() {
-  state.quoting?.abort();
+  quoting?.abort();
   const asked = wish();
-  const box = $("quote");
   if (asked.amount === "") {
-    box.replaceChildren();
-    box.dataset.good = "no";
+    unquoted();
     return ready();
   }
-  const control = (state.quoting = new AbortController());
+  const control = (quoting = new AbortController());
   try {
     const quote = await api.quote(asked, control.signal);
-    box.replaceChildren(
-      list([
-        [say("receive"), money(quote.receive)],
-        [say("least"), money(quote.least)],
-        [say("fee"), money(quote.fee)],
-        [say("rate"), `${money(quote.rate)} ${say("forOne")}`],
-        [say("duration"), say("seconds")],
-      ]),
-    );
-    box.dataset.good = "yes";
+    shown = quote;
+    showQuote(quote);
   } catch (error) {
     if (error.name === "AbortError") return;
-    box.replaceChildren(make("p", explain(error), { class: "faint" }));
-    box.dataset.good = "no";
+    unquoted(explain(error));
   }
   ready();
 }
 
 let typing;
 function later() {
-  $("quote").dataset.good = "no";
+  shown = null;
+  if ($("amount").value.trim() !== "") $("quote").replaceChildren(make("p", say("asking"), { class: "faint" }));
   ready();
   clearTimeout(typing);
   typing = setTimeout(requote, 250);
 }
 
-// --- review and signing
+// --- swapping and moving
 
-function showPlan(plan) {
-  const parts = plan.steps.map((step, index) => {
-    const part = make("section");
-    const title = step.kind === "allow" ? say("allow") : say("doSwap");
-    part.append(make("h3", `${say("step")} ${index + 1}: ${title}`));
-    part.append(list(step.lines.map((line) => [name(line.name), line.value])));
-    return part;
-  });
-  if (plan.steps.length > 1) parts.push(make("p", say("later"), { class: "faint" }));
-  $("steps").replaceChildren(...parts);
-}
-
-/** Shows the plan; answers whether it may be signed. */
-function agree(plan) {
-  showPlan(plan);
-  const dialog = $("dialog");
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "sign"), { once: true });
-  });
-}
-
-async function swap() {
-  if (state.busy) return;
+async function go() {
+  if (state.busy || !shown) return;
   state.busy = true;
+  const seen = shown;
   ready();
-  notice();
+  notice(say("preparing"));
   try {
-    if (!(await checkNetwork()) && !(await useNetwork())) {
-      if ($("notice").hidden) notice(say("wrongNetwork"));
-      return;
-    }
-    const asked = { account: state.account, ...wish() };
-    // An allowance first, if one is needed; then the swap is prepared and shown anew.
+    const asked = wish();
+    const order = { account: state.account, ...asked };
+    if (seen.route !== "swap") order.minutes = Number($("patience").value);
+    // An allowance first, if one is needed; then it is prepared and shown anew.
     for (let round = 0; round < 2; ++round) {
-      const plan = await api.prepare(asked);
-      if (!(await agree(plan))) return;
-      const [step] = plan.steps;
-      const hash = await wallets.send(state.wallet.provider, step.transaction);
-      remember({ hash, kind: step.kind, account: state.account });
-      const stage = await follow(hash);
-      if (stage !== "final" || step.kind === "swap") break;
+      const plan = await api.prepare(order);
+      notice();
+      const isWorse = BigInt(plan.quote.receive.units) < BigInt(seen.least.units);
+      const hash = await sign(plan.steps, isWorse ? say("moved", money(plan.quote.receive)) : null);
+      if (!hash) return;
+      const [{ kind, chain }] = plan.steps;
+      const { give, receive } = plan.quote;
+      const text = kind === "swap" || kind === "cross" ? `${money(give)} → ${money(receive)}` : `${say(`do.${kind}`)}: ${money(give)}`;
+      // A swap that comes first sends what comes out of it.
+      const crossing = seen.route === "bridge+swap" && asked.from === "native" ? receive : give;
+      const transfer = { amount: crossing, from: asked.from, to: asked.to };
+      const sent = progress.track({ hash, kind, chain, text, transfer });
+      if (kind !== "allow") {
+        // It needs nothing more from the person.
+        $("amount").value = "";
+        requote();
+        sent.then((stage) => stage === "failed" && notice(say("failed")));
+        break;
+      }
+      notice(say("pending"));
+      const stage = await sent;
+      notice();
+      if (stage === "failed") {
+        notice(say("failed"));
+        break;
+      }
     }
-    $("amount").value = "";
-    requote();
   } catch (error) {
     notice(explain(error));
   } finally {
     state.busy = false;
     ready();
-  }
-}
-
-// --- progress, which outlives a reload
-
-const STORE = "mileverse.sent";
-const recall = () => {
-  try {
-    return JSON.parse(localStorage.getItem(STORE) ?? "[]");
-  } catch {
-    return [];
-  }
-};
-
-function remember(entry) {
-  localStorage.setItem(STORE, JSON.stringify([entry, ...recall().filter(({ hash }) => hash !== entry.hash)].slice(0, 20)));
-}
-
-function progressItem(hash, kind) {
-  const id = `sent-${hash}`;
-  let item = $(id);
-  if (!item) {
-    item = make("li", undefined, { id });
-    item.append(make("strong", kind === "allow" ? say("allow") : say("doSwap")), make("div", "", { class: "stage" }));
-    item.append(make("div", hash, { class: "mono faint" }));
-    $("progress").prepend(item);
-  }
-  $("progress-section").hidden = false;
-  return item.querySelector(".stage");
-}
-
-/** Looks until it is final or refused. A server that is away is asked again. */
-async function follow(hash, kind = recall().find((entry) => entry.hash === hash)?.kind) {
-  const stage = progressItem(hash, kind);
-  for (let wait = 300; ; wait = Math.min(wait * 1.5, 5_000)) {
-    let found = "unknown";
-    try {
-      ({ stage: found } = await api.transaction(hash));
-    } catch {
-      // Asked again.
-    }
-    if (stage.textContent !== say(found)) stage.textContent = say(found);
-    if (found === "final" || found === "failed") {
-      localStorage.setItem(STORE, JSON.stringify(recall().map((entry) => (entry.hash === hash ? { ...entry, done: true } : entry))));
-      refresh();
-      return found;
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait));
-  }
-}
-
-function resume() {
-  for (const { hash, kind, account, done } of recall()) {
-    if (!done && account === state.account) follow(hash, kind);
   }
 }
 
@@ -314,16 +387,49 @@ $("language").value = current();
 translate();
 $("language").addEventListener("change", (event) => {
   choose(event.target.value);
+  ready();
   requote();
+  showBalances();
   refresh();
+  progress.redraw();
 });
-$("form").addEventListener("input", later);
+$("form").addEventListener("input", (event) => {
+  if (event.target.id === "give" || event.target.id === "receive") part(event.target.id);
+  showBalances();
+  later();
+});
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  swap();
+  alone(go);
+});
+$("turn").addEventListener("click", () => {
+  const give = $("give").value;
+  $("give").value = $("receive").value;
+  $("receive").value = give;
+  showBalances();
+  later();
+});
+$("all").addEventListener("click", () => {
+  $("amount").value = spendable()?.amount ?? "";
+  later();
 });
 $("leave").addEventListener("click", () => become(null));
 $("network").addEventListener("click", useNetwork);
-$("cancel").addEventListener("click", () => $("dialog").close("no"));
-$("confirm").addEventListener("click", () => $("dialog").close("sign"));
+$("more-history").addEventListener("click", () => history(true).catch((error) => notice(explain(error))));
+$("more-packets").addEventListener("click", packetsOf);
+window.addEventListener("hashchange", linked);
+// A price grows old.
+setInterval(() => {
+  if (shown && shown.route !== "bridge" && !state.busy && !document.hidden) requote();
+}, REQUOTE_MS);
+progress.onChange(refresh);
+sides();
+ready();
+chains().then(
+  () => {
+    sides();
+    linked();
+  },
+  (error) => notice(explain(error)),
+);
 wallets.discover(showWallet);

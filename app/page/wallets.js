@@ -29,31 +29,26 @@ export async function accounts(provider, mayAsk) {
   return provider.request({ method });
 }
 
-export const chainId = (provider) => provider.request({ method: "eth_chainId" });
+/** Whether the wallet is on this network. */
+export async function isOn(provider, network) {
+  const found = await provider.request({ method: "eth_chainId" });
+  return BigInt(found) === BigInt(network.chainId);
+}
 
 /** Goes to the network; adds it first where the wallet does not know it. */
-export async function useChain(provider, chain) {
+export async function use(provider, network, nativeCurrency) {
+  const { chainId, name: chainName, rpcUrl, explorerUrl } = network;
+  const change = () => provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId }] });
   try {
-    await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: chain.chainId }] });
+    await change();
   } catch (error) {
-    if (isRefusal(error)) throw error;
-    await provider.request({
-      method: "wallet_addEthereumChain",
-      params: [
-        {
-          chainId: chain.chainId,
-          chainName: chain.name,
-          rpcUrls: [chain.rpcUrl],
-          nativeCurrency: { name: "MileVerse Coin", symbol: "MVC", decimals: 18 },
-        },
-      ],
-    });
-    await provider.request({ method: "wallet_switchEthereumChain", params: [{ chainId: chain.chainId }] });
+    if (isRefusal(error) || !rpcUrl) throw error;
+    const added = { chainId, chainName, rpcUrls: [rpcUrl], nativeCurrency };
+    if (explorerUrl) added.blockExplorerUrls = [explorerUrl];
+    await provider.request({ method: "wallet_addEthereumChain", params: [added] });
+    await change();
   }
 }
 
 /** Has a prepared transaction signed and sent; answers its hash. */
-export function send(provider, { chainId, from, to, value, data, gas, gasPrice }) {
-  const transaction = { chainId, from, to, value, data, gas, gasPrice };
-  return provider.request({ method: "eth_sendTransaction", params: [transaction] });
-}
+export const send = (provider, transaction) => provider.request({ method: "eth_sendTransaction", params: [transaction] });

@@ -1,74 +1,102 @@
-//! What accounts have, what happened to them, and what happens now.
+//! What accounts have, and what happened to them.
 
 use crate::{
-    MAX_STREAM,
-    api::{Money, Query, Shared, account},
-    problem::Problem,
+    api::{Money, Part, Query, Shared, account},
+    packets::PacketFacts,
+    problem::{Problem, Refusals},
+    route::Place,
 };
-use axum::{
-    Json,
-    extract::Path,
-    response::sse::{Event, KeepAlive, Sse},
-};
-use futures::{Stream, StreamExt as _, stream};
+use axum::Json;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use mileverse_primitives::{Address, B256};
 use mileverse_wallet::{
-    client::{Client, Entry, Kind},
+    client::{Chains, Client, ClientError, Entry, History, Kind, Posted},
     units::{Amount, Token},
 };
 use serde::{Deserialize, Serialize};
-use std::{convert::Infallible, time::Duration};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep},
-};
 use utoipa::{IntoParams, ToSchema};
 
 /// Most entries of one answer.
 const MAX_LIMIT: usize = 200;
 /// Entries if nothing is said.
 const DEFAULT_LIMIT: usize = 25;
-/// Between two looks of a stream.
-const POLL: Duration = Duration::from_millis(500);
-/// Most blocks that one look of a stream asks about.
-const MAX_STEP: u64 = 1_000;
-
-/// What an account has on the native chain.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Balances {
-    points: Money,
-    coin: Money,
-}
+/// Most packets of one answer.
+const MAX_PACKETS: usize = 50;
+/// Packets if nothing is said.
+const DEFAULT_PACKETS: usize = 10;
+/// Entries among which an account's packets are looked for.
+const AMONG: usize = 200;
+/// Questions of one answer, of 10,000 blocks each; `before` goes on from there.
+const QUESTIONS: u64 = 20;
+/// Packets that are asked about at once.
+const AT_ONCE: usize = 4;
 
 /// What an account has.
-#[utoipa::path(get, path = "/accounts/{address}/balances", tag = "accounts", params(("address" = String, Path)), responses((status = 200, body = Balances), (status = 422, body = Problem), (status = 503, body = Problem)))]
-pub(crate) async fn balances(
-    app: Shared,
-    Path(address): Path<String>,
-) -> Result<Json<Balances>, Problem> {
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Balances {
+    /// On the native chain.
+    points: Money,
+    /// On the native chain.
+    coin: Money,
+    /// Null if this server was given no Ethereum, or cannot reach it now.
+    ethereum: Option<EthereumBalances>,
+}
+
+/// What an account has on Ethereum.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EthereumBalances {
+    /// Wrapped points.
+    points: Money,
+    coin: Money,
+    /// Pays for gas there.
+    ether: Money,
+}
+
+/// What an account has on both chains.
+#[utoipa::path(get, path = "/accounts/{address}/balances", tag = "accounts", params(("address" = String, Path)), responses((status = 200, body = Balances), Refusals))]
+pub(crate) async fn balances(app: Shared, Part(address): Part) -> Result<Json<Balances>, Problem> {
     let address = account(&address)?;
     let client = app.client().await?;
+    let ethereum = match app.chains().await {
+        Ok(chains) => on_ethereum(&chains.ethereum, address).await.ok(),
+        Err(_) => None,
+    };
     Ok(Json(Balances {
         points: client.balance(address, Token::Mvp).await?.into(),
         coin: client.balance(address, Token::Mvc).await?.into(),
+        ethereum,
     }))
 }
 
-/// How many.
+async fn on_ethereum(client: &Client, address: Address) -> Result<EthereumBalances, ClientError> {
+    Ok(EthereumBalances {
+        points: client.balance(address, Token::Mvp).await?.into(),
+        coin: client.balance(address, Token::Mvc).await?.into(),
+        ether: client.balance(address, Token::Eth).await?.into(),
+    })
+}
+
+/// How many, from where.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
+    /// `native` if nothing is said.
+    chain: Option<Place>,
     /// Most entries: 25 if nothing is said, at most 200.
     limit: Option<usize>,
+    /// Only what is below this block: an answer's `oldest` asks for what comes after it.
+    before: Option<u64>,
 }
 
 /// One event of an account.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Happened {
+    chain: Place,
     /// received, sent, made, left, swapped, provided or withdrawn.
-    kind: String,
+    kind: &'static str,
     /// What went out.
     out: Vec<Money>,
     /// What came in.
@@ -84,8 +112,8 @@ pub(crate) struct Happened {
     transaction: B256,
 }
 
-impl From<Entry> for Happened {
-    fn from(entry: Entry) -> Self {
+impl Happened {
+    pub(crate) fn on(chain: Place, entry: Entry) -> Self {
         let money = |amounts: Vec<Amount>| amounts.into_iter().map(Money::from).collect();
         let kind = match entry.kind {
             Kind::Received => "received",
@@ -97,7 +125,8 @@ impl From<Entry> for Happened {
             Kind::Withdrawn => "withdrawn",
         };
         Self {
-            kind: kind.to_owned(),
+            chain,
+            kind,
             out: money(entry.out),
             incoming: money(entry.r#in),
             with: entry.with,
@@ -113,93 +142,132 @@ impl From<Entry> for Happened {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Past {
     entries: Vec<Happened>,
-    /// The oldest block that was looked at.
+    /// The oldest block that was looked at; 0 if there is nothing before.
     oldest: u64,
     /// The newest.
     newest: u64,
 }
 
-/// What happened to an account, newest first.
-#[utoipa::path(get, path = "/accounts/{address}/history", tag = "accounts", params(("address" = String, Path), Page), responses((status = 200, body = Past), (status = 422, body = Problem), (status = 503, body = Problem)))]
+/// What happened to an account on a chain, newest first.
+#[utoipa::path(get, path = "/accounts/{address}/history", tag = "accounts", params(("address" = String, Path), Page), responses((status = 200, body = Past), Refusals))]
 pub(crate) async fn history(
     app: Shared,
-    Path(address): Path<String>,
+    Part(address): Part,
     Query(page): Query<Page>,
 ) -> Result<Json<Past>, Problem> {
     let address = account(&address)?;
     let limit = page.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let history = app.client().await?.history(address, limit).await?;
+    let chain = page.chain.unwrap_or_default();
+    let client = app.on(chain.into()).await?;
+    let history = client
+        .history_before(address, limit, page.before, QUESTIONS)
+        .await?;
+    let oldest = went_to(&history, limit);
     Ok(Json(Past {
-        entries: history.entries.into_iter().map(Happened::from).collect(),
-        oldest: history.oldest,
+        oldest,
         newest: history.newest,
+        entries: history
+            .entries
+            .into_iter()
+            .map(|entry| Happened::on(chain, entry))
+            .collect(),
     }))
 }
 
-/// Where one stream is.
-struct Reading {
-    client: Client,
-    account: Address,
-    seen: u64,
-    end: Instant,
-    _slot: OwnedSemaphorePermit,
-}
-
-/// Each new entry of an account's history as it becomes final: events named `entry`, whose id is the
-/// block. A stream ends after an hour; `Last-Event-ID` is not needed, the history has what was missed.
-#[utoipa::path(get, path = "/accounts/{address}/events", tag = "accounts", params(("address" = String, Path)), responses((status = 200, content_type = "text/event-stream", body = Happened), (status = 422, body = Problem), (status = 429, body = Problem)))]
-pub(crate) async fn events(
-    app: Shared,
-    Path(address): Path<String>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
-    let account = account(&address)?;
-    let slot = app
-        .streams
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| Problem::busy())?;
-    let client = app.client().await?.clone();
-    let seen = client.head().await?.number;
-    let reading = Reading {
-        client,
-        account,
-        seen,
-        end: Instant::now() + MAX_STREAM,
-        _slot: slot,
-    };
-    let looks = stream::unfold(reading, |mut reading| async move {
-        if Instant::now() >= reading.end {
-            return None;
+/// The block below which the next page begins. A full page may have cut off entries of its last block;
+/// they come again with the next one.
+fn went_to(history: &History, limit: usize) -> u64 {
+    match history.entries.last() {
+        Some(last) if history.entries.len() >= limit => {
+            let first = history.entries.first().map_or(0, |entry| entry.block);
+            if first == last.block {
+                last.block
+            } else {
+                last.block.saturating_add(1)
+            }
         }
-        sleep(POLL).await;
-        Some((stream::iter(reading.look().await), reading))
-    });
-    Ok(Sse::new(looks.flatten()).keep_alive(KeepAlive::default()))
-}
-
-impl Reading {
-    /// What is new. A node that is away for a moment is asked again from the same block on.
-    async fn look(&mut self) -> Vec<Result<Event, Infallible>> {
-        let Ok(head) = self.client.head().await else {
-            return Vec::new();
-        };
-        if head.number <= self.seen {
-            return Vec::new();
-        }
-        let from = self.seen.saturating_add(1);
-        let to = head.number.min(self.seen.saturating_add(MAX_STEP));
-        let Ok(entries) = self.client.between(self.account, from, to).await else {
-            return Vec::new();
-        };
-        self.seen = to;
-        let events = entries.into_iter().rev().filter_map(|entry| {
-            let id = entry.block.to_string();
-            Event::default()
-                .event("entry")
-                .id(id)
-                .json_data(Happened::from(entry))
-                .ok()
-        });
-        events.map(Ok).collect()
+        _ => history.oldest,
     }
+}
+
+/// How many, from where.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Pages {
+    /// Most packets: 10 if nothing is said, at most 50.
+    limit: Option<usize>,
+    /// Only what was sent below this block of the native chain.
+    native_before: Option<u64>,
+    /// Only what was sent below this block of Ethereum.
+    ethereum_before: Option<u64>,
+}
+
+/// Transfers, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Transfers {
+    packets: Vec<PacketFacts>,
+    /// The oldest block of the native chain that was looked at; 0 if there is nothing before.
+    native_oldest: u64,
+    /// The same on Ethereum.
+    ethereum_oldest: u64,
+}
+
+/// The transfers between the chains that an account sent, newest first, as both chains tell.
+#[utoipa::path(get, path = "/accounts/{address}/packets", tag = "accounts", params(("address" = String, Path), Pages), responses((status = 200, body = Transfers), Refusals))]
+pub(crate) async fn packets(
+    app: Shared,
+    Part(address): Part,
+    Query(pages): Query<Pages>,
+) -> Result<Json<Transfers>, Problem> {
+    let address = account(&address)?;
+    let limit = pages.limit.unwrap_or(DEFAULT_PACKETS).clamp(1, MAX_PACKETS);
+    let chains = app.chains().await?;
+    let (mut posted, native) = sent(&chains.native, address, limit, pages.native_before).await?;
+    let (others, ethereum) = sent(&chains.ethereum, address, limit, pages.ethereum_before).await?;
+    posted.extend(others);
+    posted.sort_by_key(|posted| std::cmp::Reverse(posted.at.time));
+    posted.truncate(limit);
+    let packets = traced(chains, posted).await?;
+    Ok(Json(Transfers {
+        packets,
+        native_oldest: native,
+        ethereum_oldest: ethereum,
+    }))
+}
+
+/// How far these are.
+pub(crate) async fn traced(
+    chains: &Chains,
+    posted: Vec<Posted>,
+) -> Result<Vec<PacketFacts>, ClientError> {
+    stream::iter(posted)
+        .map(|posted| async move { Ok(PacketFacts::from(chains.trace(posted).await?)) })
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// The newest transfers that an account sent from a chain, and the oldest block that was looked at.
+pub(crate) async fn sent(
+    client: &Client,
+    account: Address,
+    limit: usize,
+    before: Option<u64>,
+) -> Result<(Vec<Posted>, u64), ClientError> {
+    let history = client
+        .history_before(account, AMONG, before, QUESTIONS)
+        .await?;
+    let mut oldest = went_to(&history, AMONG);
+    let mut left = history.entries;
+    left.retain(|entry| {
+        entry.kind == Kind::Left
+            || (entry.kind == Kind::Swapped && entry.with == Some(client.bridge_address()))
+    });
+    if left.len() > limit {
+        left.truncate(limit);
+        oldest = left.last().map_or(oldest, |entry| entry.block);
+    }
+    Ok((client.posted_among(account, &left).await?, oldest))
 }

@@ -1,6 +1,6 @@
 //! The API's table of contents, and what its parts have in common.
 
-use crate::{accounts, problem::Problem, state::App, swap};
+use crate::{accounts, chains, packets, problem::Problem, state::App, stream, trade};
 use axum::{
     extract::{FromRequest, FromRequestParts, rejection::JsonRejection},
     http::request::Parts,
@@ -18,28 +18,33 @@ pub(crate) type Shared = axum::extract::State<Arc<App>>;
 #[openapi(
     info(
         title = "MileVerse app",
-        description = "Quote and prepare swaps of points (MVP) and coin (MVC) on the native chain, and follow them. Nothing here holds a key: prepared transactions are signed by the person's own wallet. Amounts are decimal text, with whole numbers of the smallest unit beside it. Every error is problem+json (RFC 9457).",
+        description = "Quote and prepare swaps of points (MVP) and coin (MVC) on the native chain and transfers between it and Ethereum, and follow them. Nothing here holds a key: prepared transactions are signed by the person's own wallet. Amounts are decimal text, with whole numbers of the smallest unit beside it. Every error is problem+json (RFC 9457).",
     ),
+    components(schemas(Problem)),
     servers((url = "/app/api/v1")),
     tags(
         (name = "swap", description = "Quote, prepare, look up"),
-        (name = "accounts", description = "Balances, history, events"),
+        (name = "packets", description = "Transfers between the chains: look up, deliver by hand"),
+        (name = "accounts", description = "Balances, history, transfers, events"),
     )
 )]
 struct Document;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(swap::chain))
-        .routes(routes!(swap::quote))
-        .routes(routes!(swap::prepare))
-        .routes(routes!(swap::look_up))
+        .routes(routes!(chains::chain))
+        .routes(routes!(trade::quote))
+        .routes(routes!(trade::prepare))
+        .routes(routes!(trade::look_up))
+        .routes(routes!(packets::look_up))
+        .routes(routes!(packets::deliver))
         .routes(routes!(accounts::balances))
         .routes(routes!(accounts::history))
-        .routes(routes!(accounts::events))
+        .routes(routes!(accounts::packets))
+        .routes(routes!(stream::events))
 }
 
-/// What the pool holds.
+/// What can be moved.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Side {
@@ -47,6 +52,16 @@ pub(crate) enum Side {
     Mvp,
     /// The coin.
     Mvc,
+}
+
+impl Side {
+    /// The other one.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Mvp => Self::Mvc,
+            Self::Mvc => Self::Mvp,
+        }
+    }
 }
 
 impl From<Side> for Token {
@@ -106,6 +121,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         axum::extract::Query::<T>::from_request_parts(parts, state)
             .await
             .map(|axum::extract::Query(query)| Self(query))
+            .map_err(|error| Problem::invalid(format!("{}.", error.body_text())))
+    }
+}
+
+/// A part of the path; the same.
+pub(crate) struct Part(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Part {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(part)| Self(part))
             .map_err(|error| Problem::invalid(format!("{}.", error.body_text())))
     }
 }

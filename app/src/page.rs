@@ -15,16 +15,48 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const IMAGE: &str = "image/svg+xml";
 
 /// Its files.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 12] = [
     (
         "/app/page/style.css",
         CSS,
         include_str!("../page/style.css"),
     ),
-    ("/app/page/main.js", SCRIPT, include_str!("../page/main.js")),
+    (
+        "/app/page/copy.svg",
+        IMAGE,
+        include_str!("../page/copy.svg"),
+    ),
+    (
+        "/app/page/done.svg",
+        IMAGE,
+        include_str!("../page/done.svg"),
+    ),
+    (
+        "/app/page/mark.svg",
+        IMAGE,
+        include_str!("../page/mark.svg"),
+    ),
     ("/app/page/api.js", SCRIPT, include_str!("../page/api.js")),
+    ("/app/page/dom.js", SCRIPT, include_str!("../page/dom.js")),
+    ("/app/page/main.js", SCRIPT, include_str!("../page/main.js")),
+    (
+        "/app/page/progress.js",
+        SCRIPT,
+        include_str!("../page/progress.js"),
+    ),
+    (
+        "/app/page/review.js",
+        SCRIPT,
+        include_str!("../page/review.js"),
+    ),
+    (
+        "/app/page/state.js",
+        SCRIPT,
+        include_str!("../page/state.js"),
+    ),
     (
         "/app/page/wallets.js",
         SCRIPT,

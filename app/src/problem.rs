@@ -1,4 +1,19 @@
 //! Every error of the API: RFC 9457 problem details with a sentence that says what to do.
+//!
+//! | type `urn:mileverse:problem:…` | status | |
+//! |---|---|---|
+//! | `invalid-request` | 422 | cannot be meant |
+//! | `balance-too-low`, `gas-too-low` | 409 | the account has less than is needed |
+//! | `refused-by-the-chain` | 409 | tried, and refused |
+//! | `not-offered` | 409 | a route that there is not |
+//! | `no-ethereum` | 409 | this server was given no Ethereum |
+//! | `not-proven-yet` | 409 | the other chain cannot check it yet |
+//! | `settled` | 409 | a packet that has come to its end |
+//! | `not-found` | 404 | no such packet, no such path |
+//! | `wrong-method` | 405 | |
+//! | `busy` | 429 | |
+//! | `chain-away` | 503 | |
+//! | `request-timeout` | 504 | |
 
 use axum::{
     http::{StatusCode, header},
@@ -6,7 +21,11 @@ use axum::{
 };
 use mileverse_wallet::{client::ClientError, rpc::RpcError, units::AmountError};
 use serde::Serialize;
-use utoipa::ToSchema;
+use std::collections::BTreeMap;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, response},
+};
 
 const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -22,6 +41,34 @@ pub(crate) struct Problem {
     status: u16,
     /// What to do about this one.
     detail: String,
+}
+
+/// Every refusal that a path may answer, as the document has them.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<response::Response>> {
+        let all = [
+            ("404", "There is no such thing"),
+            ("405", "Another method"),
+            ("409", "The chain would refuse this, or it is not offered"),
+            ("422", "The request cannot be meant"),
+            ("429", "Too much at once"),
+            ("503", "A chain is away"),
+            ("504", "It took too long"),
+        ];
+        all.into_iter()
+            .map(|(status, what)| {
+                let schema = Ref::from_schema_name(Problem::name());
+                let content = ContentBuilder::new().schema(Some(schema)).build();
+                let response = ResponseBuilder::new()
+                    .description(what)
+                    .content(MEDIA_TYPE, content)
+                    .build();
+                (status.to_owned(), RefOr::T(response))
+            })
+            .collect()
+    }
 }
 
 impl Problem {
@@ -44,14 +91,28 @@ impl Problem {
         )
     }
 
-    /// The chain says no.
-    pub(crate) fn refused(detail: impl Into<String>) -> Self {
+    /// A route that there is not.
+    pub(crate) fn not_offered(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::CONFLICT,
-            "refused-by-the-chain",
-            "The chain would refuse this",
+            "not-offered",
+            "This route is not offered",
             detail,
         )
+    }
+
+    /// This server was given no Ethereum.
+    pub(crate) fn no_ethereum() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "no-ethereum",
+            "The bridge is not offered here",
+            "This server was given no Ethereum node, so nothing can cross here; use another one, or the wallet on the command line.",
+        )
+    }
+
+    fn conflict(name: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, name, title, detail)
     }
 
     fn away(detail: impl Into<String>) -> Self {
@@ -63,12 +124,25 @@ impl Problem {
         )
     }
 
-    pub(crate) fn not_found() -> Self {
+    fn missing(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not-found",
             "There is nothing here",
-            "There is nothing at this path; see openapi.json.",
+            detail,
+        )
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::missing("There is nothing at this path; see openapi.json.")
+    }
+
+    pub(crate) fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong-method",
+            "Another method",
+            "This path is asked in another way; see openapi.json.",
         )
     }
 
@@ -111,12 +185,39 @@ impl From<AmountError> for Problem {
 
 impl From<ClientError> for Problem {
     fn from(error: ClientError) -> Self {
+        let text = sentence(&error);
         match &error {
-            ClientError::Rpc(RpcError::Reverted { .. } | RpcError::Refused { .. })
-            | ClientError::Balance { .. } => Self::refused(sentence(&error)),
+            ClientError::Rpc(RpcError::Refused { message, .. })
+                if message.contains("insufficient funds") =>
+            {
+                Self::conflict("gas-too-low", "The account has too little for gas", text)
+            }
+            ClientError::Rpc(RpcError::Reverted { .. } | RpcError::Refused { .. }) => {
+                Self::conflict("refused-by-the-chain", "The chain would refuse this", text)
+            }
+            ClientError::Balance { .. } => {
+                Self::conflict("balance-too-low", "The account has too little", text)
+            }
+            ClientError::Gas { .. } => {
+                Self::conflict("gas-too-low", "The account has too little for gas", text)
+            }
+            ClientError::NotProven { .. } => Self::conflict(
+                "not-proven-yet",
+                "The other chain does not know it yet",
+                text,
+            ),
+            ClientError::Settled(..) => {
+                Self::conflict("settled", "The packet has come to its end", text)
+            }
+            ClientError::PacketUnknown { .. }
+            | ClientError::TransactionUnknown(_)
+            | ClientError::NoPacket { .. } => Self::missing(text),
             ClientError::Slippage(_)
             | ClientError::ZeroAmount
-            | ClientError::NoSuchToken { .. } => Self::invalid(sentence(&error)),
+            | ClientError::ZeroReceiver
+            | ClientError::Deadline(_)
+            | ClientError::NoPool
+            | ClientError::NoSuchToken { .. } => Self::invalid(text),
             // Nothing of the endpoint's own address is told to strangers.
             _ => Self::away("The chain does not answer as it should; try again in a moment."),
         }

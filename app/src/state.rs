@@ -1,38 +1,79 @@
-//! What every handler sees: one client of the chain, connected at the first question.
+//! What every handler sees: a client of each chain, connected at the first question.
 
-use crate::problem::Problem;
-use mileverse_wallet::client::Client;
+use crate::{Network, Settings, problem::Problem};
+use mileverse_primitives::rpc;
+use mileverse_wallet::{
+    client::{Chains, Client, ClientError},
+    rpc::Chain,
+};
 use std::sync::Arc;
 use tokio::sync::{OnceCell, Semaphore};
-use url::Url;
 
 /// Shared by all requests.
 #[derive(Debug)]
 pub(crate) struct App {
-    rpc: Url,
-    client: OnceCell<Client>,
+    settings: Settings,
+    native: OnceCell<(Client, rpc::Chain)>,
+    chains: OnceCell<Chains>,
     pub(crate) streams: Arc<Semaphore>,
 }
 
 impl App {
-    pub(crate) fn new(rpc: &Url) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self {
-            rpc: rpc.clone(),
-            client: OnceCell::new(),
+            settings,
+            native: OnceCell::new(),
+            chains: OnceCell::new(),
             streams: Arc::new(Semaphore::new(crate::MAX_STREAMS)),
         }
     }
 
-    /// A client that only looks. A chain that is away is asked again by the next request.
-    pub(crate) async fn client(&self) -> Result<&Client, Problem> {
-        let connected = self.client.get_or_try_init(|| async {
-            let (client, _) = Client::native(self.rpc.as_str(), None).await?;
-            Ok::<_, Problem>(client)
+    async fn connected(&self) -> Result<&(Client, rpc::Chain), Problem> {
+        let connected = self.native.get_or_try_init(|| async {
+            let url = self.settings.native.rpc.as_str();
+            Ok::<_, ClientError>(Client::native(url, None).await?)
         });
-        connected.await
+        Ok(connected.await?)
     }
 
-    pub(crate) const fn rpc(&self) -> &Url {
-        &self.rpc
+    /// The native chain, to look only. A chain that is away is asked again by the next request.
+    pub(crate) async fn client(&self) -> Result<&Client, Problem> {
+        Ok(&self.connected().await?.0)
+    }
+
+    /// What the native chain says of itself.
+    pub(crate) async fn facts(&self) -> Result<&rpc::Chain, Problem> {
+        Ok(&self.connected().await?.1)
+    }
+
+    /// Both chains; a problem if this server was given no Ethereum.
+    pub(crate) async fn chains(&self) -> Result<&Chains, Problem> {
+        let network = self.ethereum().ok_or_else(Problem::no_ethereum)?;
+        let (native, facts) = self.connected().await?;
+        let connected = self.chains.get_or_try_init(|| async {
+            let ethereum = Client::ethereum(network.rpc.as_str(), facts, None).await?;
+            Ok::<_, ClientError>(Chains {
+                facts: facts.clone(),
+                native: native.clone(),
+                ethereum,
+            })
+        });
+        Ok(connected.await?)
+    }
+
+    /// The client of one chain.
+    pub(crate) async fn on(&self, chain: Chain) -> Result<&Client, Problem> {
+        match chain {
+            Chain::Native => self.client().await,
+            Chain::Ethereum => Ok(&self.chains().await?.ethereum),
+        }
+    }
+
+    pub(crate) const fn native(&self) -> &Network {
+        &self.settings.native
+    }
+
+    pub(crate) const fn ethereum(&self) -> Option<&Network> {
+        self.settings.ethereum.as_ref()
     }
 }

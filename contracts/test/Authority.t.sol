@@ -146,15 +146,17 @@ contract AuthorityTest is World {
 
     function test_itIsMadeWhole() public {
         vm.expectRevert(AuthorityErrors.AccountZero.selector);
-        new Authority(address(0), GOVERNOR, GUARDIAN, DELAY);
+        new Authority(address(0), rewardsOf(), GOVERNOR, GUARDIAN, DELAY);
         vm.expectRevert(AuthorityErrors.AccountZero.selector);
-        new Authority(address(bridge), address(0), GUARDIAN, DELAY);
+        new Authority(address(bridge), address(0), GOVERNOR, GUARDIAN, DELAY);
         vm.expectRevert(AuthorityErrors.AccountZero.selector);
-        new Authority(address(bridge), GOVERNOR, address(0), DELAY);
+        new Authority(address(bridge), rewardsOf(), address(0), GUARDIAN, DELAY);
+        vm.expectRevert(AuthorityErrors.AccountZero.selector);
+        new Authority(address(bridge), rewardsOf(), GOVERNOR, address(0), DELAY);
         vm.expectRevert(abi.encodeWithSelector(AuthorityErrors.DelayOutOfRange.selector, 3_599));
-        new Authority(address(bridge), GOVERNOR, GUARDIAN, 3_599);
+        new Authority(address(bridge), rewardsOf(), GOVERNOR, GUARDIAN, 3_599);
         vm.expectRevert(abi.encodeWithSelector(AuthorityErrors.DelayOutOfRange.selector, 30 days + 1));
-        new Authority(address(bridge), GOVERNOR, GUARDIAN, 30 days + 1);
+        new Authority(address(bridge), rewardsOf(), GOVERNOR, GUARDIAN, 30 days + 1);
     }
 
     /// @dev Every restricted function: the guardian's three, then the governor's.

@@ -26,7 +26,7 @@ contract BridgeInvariantTest is Test {
 
     /// @dev Forge asks which calls to make.
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](16);
+        bytes4[] memory selectors = new bytes4[](17);
         selectors[0] = handler.sendCoin.selector;
         selectors[1] = handler.sendPoints.selector;
         selectors[2] = handler.nativeSendPoints.selector;
@@ -43,6 +43,7 @@ contract BridgeInvariantTest is Test {
         selectors[13] = handler.releaseSome.selector;
         selectors[14] = handler.sendOther.selector;
         selectors[15] = handler.nativeSendOther.selector;
+        selectors[16] = handler.sendSwap.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }

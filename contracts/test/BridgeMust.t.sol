@@ -288,8 +288,9 @@ contract BridgeMustTest is World {
         ReentrantToken token = new ReentrantToken(address(this));
         Bridge odd = bridgeFor(token);
         token.approve(address(odd), 100);
-        bytes[2] memory again = [
+        bytes[3] memory again = [
             abi.encodeCall(odd.send, (address(token), BOB, 1, SOON)),
+            abi.encodeCall(odd.sendSwap, (address(token), BOB, 1, SOON, 1)),
             abi.encodeCall(odd.deliver, (unsigned(), new IBridge.OutboxItem[](1)))
         ];
         for (uint256 i = 0; i < again.length; ++i) {
@@ -302,8 +303,8 @@ contract BridgeMustTest is World {
                 "and that is why"
             );
         }
-        vm.assertEq(odd.nextSequence(), 3, "one packet each");
-        vm.assertEq(odd.locked(address(token)), 20, "one amount each");
+        vm.assertEq(odd.nextSequence(), 4, "one packet each");
+        vm.assertEq(odd.locked(address(token)), 30, "one amount each");
     }
 
     /// @dev The amount that crosses is the amount that is made: no decimals are converted.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.30;
 
-import {Native} from "../src/exchange/Native.sol";
+import {INativeBridge, Native} from "../src/exchange/Native.sol";
+import {SwapRouter} from "../src/exchange/SwapRouter.sol";
 import {ExchangeWorld} from "./kit/ExchangeWorld.sol";
+import {FlatBridge} from "./kit/NativeBridge.sol";
 
 /// @dev What calls of the exchange cost in gas, and what moving its averages by 1 % costs in money, as
 /// measured on the real code; against exchange.json, which `tools/gas` rewrites.
@@ -16,7 +18,7 @@ contract ExchangeFiguresTest is ExchangeWorld {
     uint256 private constant MILLION = 1_000_000;
     uint256 private constant FINE = 1_000_000;
 
-    string[12] private names = [
+    string[14] private names = [
         "gas_exact_in_first_of_a_second",
         "gas_exact_in",
         "gas_pay_exact_points",
@@ -28,7 +30,9 @@ contract ExchangeFiguresTest is ExchangeWorld {
         "parts_per_million_to_hold_90days_higher_by_1_percent",
         "parts_per_billion_that_a_second_moves_30min_at_most",
         "seconds_a_tenfold_price_must_stand_to_move_30min_by_1_percent",
-        "seconds_a_tenfold_price_must_stand_to_move_90days_by_1_percent"
+        "seconds_a_tenfold_price_must_stand_to_move_90days_by_1_percent",
+        "gas_router_swap",
+        "gas_router_swap_and_send"
     ];
 
     function setUp() public override {
@@ -38,7 +42,7 @@ contract ExchangeFiguresTest is ExchangeWorld {
     }
 
     function test_figuresAreAsCommitted() public {
-        uint256[12] memory found;
+        uint256[14] memory found;
         uint256 snapshot = vm.snapshotState();
         _gas(found);
         assert(vm.revertToState(snapshot));
@@ -50,6 +54,8 @@ contract ExchangeFiguresTest is ExchangeWorld {
         found[10] = _stand(30 minutes);
         assert(vm.revertToState(snapshot));
         found[11] = _stand(90 days);
+        assert(vm.revertToState(snapshot));
+        (found[12], found[13]) = _router();
         string memory json = "{";
         for (uint256 i = 0; i < found.length; ++i) {
             json = string.concat(json, i == 0 ? "\n" : ",\n", "  \"", names[i], "\": ", vm.toString(found[i]));
@@ -61,7 +67,7 @@ contract ExchangeFiguresTest is ExchangeWorld {
         vm.assertEq(json, vm.readFile(FILE), "exchange.json is what this run finds; tools/gas rewrites it");
     }
 
-    function _gas(uint256[12] memory found) private {
+    function _gas(uint256[14] memory found) private {
         // A pool with 2,000 entries of 100 days, old ones to be deleted, everybody's slots in use.
         for (uint256 i = 0; i < 2_000; ++i) {
             vm.warp(block.timestamp + 1 hours + 13 minutes);
@@ -93,6 +99,38 @@ contract ExchangeFiguresTest is ExchangeWorld {
         POOL.average(90 days);
         found[6] = vm.lastCallGas().gasTotalUsed;
         vm.stopPrank();
+    }
+
+    /// @dev The router's gas and the pool's, without the bridge module's: the dearer of the two ways, as the
+    /// first change of a second.
+    function _router() private returns (uint256 swap, uint256 swapAndSend) {
+        vm.etch(Native.ROUTER, address(new SwapRouter()).code);
+        POINTS.make(Native.ROUTER, 1_000 * POINT);
+        vm.deal(Native.ROUTER, COIN_ONE);
+        vm.prank(BOB);
+        POINTS.approve(Native.ROUTER, EVER);
+        SwapRouter router = SwapRouter(Native.ROUTER);
+        INativeBridge.StorageItem[] memory none = new INativeBridge.StorageItem[](0);
+        for (uint256 i = 0; i < 2; ++i) {
+            (address token, uint256 amount) =
+                i == 0 ? (Native.COIN, COIN_ONE) : (Native.POINTS, 1_000 * POINT);
+            vm.etch(Native.BRIDGE, address(new FlatBridge(token, amount, BOB)).code);
+            _later();
+            router.deliver(1, new bytes[](0), none);
+            uint256 used = vm.lastCallGas().gasTotalUsed;
+            swap = used > swap ? used : swap;
+            _later();
+            vm.prank(BOB);
+            router.swapAndSend{value: i == 0 ? amount : 0}(token, amount, 1, uint64(NOW * 2), BOB, 1);
+            used = vm.lastCallGas().gasTotalUsed;
+            swapAndSend = used > swapAndSend ? used : swapAndSend;
+        }
+    }
+
+    function _later() private {
+        vm.warp(block.timestamp + 1);
+        vm.cool(Native.POOL);
+        vm.cool(Native.ROUTER);
     }
 
     /// @dev The highest price that the pool can have, for a second.

@@ -16,6 +16,18 @@ contract PacketTest is Test {
     bytes private constant EXPIRY =
         bytes.concat(hex"0102" hex"0202020202020202" hex"0101010101010101" hex"0000000000000009", TRANSFER);
 
+    /// @dev A transfer of kind 4 with its action.
+    bytes private constant WITH_SWAP = hex"0104" hex"0101010101010101" hex"0202020202020202"
+        hex"0000000000000003" hex"0404040404040404" hex"0505050505050505"
+        hex"0606060606060606060606060606060606060606" hex"0707070707070707070707070707070707070707"
+        hex"0808080808080808080808080808080808080808"
+        hex"0909090909090909090909090909090909090909090909090909090909090909" hex"01"
+        hex"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
+    uint256 private constant LEAST = 0x0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a;
+
+    bytes private constant SWAP_EXPIRY =
+        bytes.concat(hex"0102" hex"0202020202020202" hex"0101010101010101" hex"0000000000000009", WITH_SWAP);
+
     function test_readsATransferAsDrawn() public {
         Packet.Transfer memory t = this.transfer(TRANSFER);
         vm.assertEq(t.source, 0x0101010101010101, "source");
@@ -35,6 +47,143 @@ contract PacketTest is Test {
         vm.assertEq(inner, TRANSFER, "the packet inside");
         vm.assertEq(Packet.encode(t), TRANSFER, "the same, read");
         vm.assertEq(this.encodeExpiry(0x0202020202020202, 0x0101010101010101, 9, TRANSFER), EXPIRY, "writes");
+    }
+
+    function test_writesATransferWithAnActionAsDrawn() public {
+        Packet.Transfer memory t = this.transfer(TRANSFER);
+        vm.assertEq(WITH_SWAP.length, 167, "length");
+        vm.assertEq(Packet.encodeSwap(t, LEAST), WITH_SWAP, "writes");
+        (Packet.Transfer memory back, bytes memory inner) = this.expired(SWAP_EXPIRY);
+        vm.assertEq(inner, WITH_SWAP, "the packet inside its expiry");
+        vm.assertEq(Packet.encode(back), TRANSFER, "its transfer");
+        vm.assertEq(
+            this.encodeExpiry(0x0202020202020202, 0x0101010101010101, 9, WITH_SWAP), SWAP_EXPIRY, "its expiry"
+        );
+    }
+
+    /// @dev It never comes in: only an expiry of what left from here may hold one.
+    function test_aTransferWithAnActionIsNoPacketThatComesIn() public {
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 4));
+        this.header(WITH_SWAP);
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 4));
+        this.transfer(WITH_SWAP);
+        bytes memory relabelled = WITH_SWAP;
+        relabelled[1] = 0x01;
+        vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketLength.selector, 134, 167));
+        this.transfer(relabelled);
+    }
+
+    function test_anotherActionIsRefused() public {
+        for (uint256 action = 0; action < 256; ++action) {
+            bytes memory expiry = SWAP_EXPIRY;
+            expiry[160] = bytes1(uint8(action));
+            if (action != 1) {
+                vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketAction.selector, action));
+            }
+            this.expired(expiry);
+        }
+    }
+
+    function test_anExpirysLengthIsItsPacketsKinds() public {
+        // A transfer's kind over an action's length, and the other way.
+        bytes memory long = SWAP_EXPIRY;
+        long[27] = 0x01;
+        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        this.expired(long);
+        bytes memory short = EXPIRY;
+        short[27] = 0x04;
+        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        this.expired(short);
+        for (uint256 length = 0; length < 200; ++length) {
+            if (length == 160 || length == 193) continue;
+            vm.expectRevert();
+            this.expired(_resized(SWAP_EXPIRY, length));
+        }
+        for (uint256 kind = 0; kind < 256; ++kind) {
+            if (kind == 4) continue;
+            long = SWAP_EXPIRY;
+            long[27] = bytes1(uint8(kind));
+            vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+            this.expired(long);
+        }
+    }
+
+    function testFuzz_oneEncodingOfASwap(Packet.Transfer memory t, uint256 least) public {
+        t.sequence = t.sequence == 0 ? 1 : t.sequence;
+        t.amount = t.amount == 0 ? 1 : t.amount;
+        vm.assume(t.source != t.destination);
+        bytes memory packet = Packet.encodeSwap(t, least);
+        vm.assertEq(
+            packet,
+            abi.encodePacked(uint8(1), uint8(4), cutFront(Packet.encode(t), 2), uint8(1), least),
+            "a transfer of another kind, and its action"
+        );
+        (Packet.Transfer memory back, bytes memory inner) =
+            this.expired(this.encodeExpiry(t.destination, t.source, 1, packet));
+        vm.assertEq(inner, packet, "reads back inside an expiry");
+        vm.assertEq(Packet.encode(back), Packet.encode(t), "and so does its transfer");
+    }
+
+    function testFuzz_aChangedBitOfAnExpiryIsAnotherPacketOrNone(uint256 place, bool swaps) public {
+        bytes memory expiry = swaps ? SWAP_EXPIRY : EXPIRY;
+        bytes memory changed = flipped(expiry, place % expiry.length);
+        try this.expired(changed) returns (Packet.Transfer memory t, bytes memory inner) {
+            vm.assertEq(inner, cutFront(changed, 26), "all of what is inside");
+            vm.assertEq(cutFront(Packet.encode(t), 2), cutFront(cut(inner, 134), 2), "read as what it is");
+            vm.assertNotEq(keccak256(changed), keccak256(expiry), "and it is another");
+        } catch (bytes memory reason) {
+            vm.assertTrue(reason.length >= 4, "refused with a reason");
+        }
+    }
+
+    /// @dev Whatever bytes come in: refused with a reason, or read as exactly themselves.
+    function testFuzz_anyBytes(bytes memory packet, uint256 shape) public {
+        // Now and then of a good length, with a good beginning.
+        if (shape % 4 != 0) {
+            packet = _resized(packet, [uint256(134), 160, 193, 298][(shape >> 8) % 4]);
+            (packet[0], packet[1]) = (0x01, bytes1(uint8(1 + (shape >> 16) % 4)));
+            if (packet.length < 200 && packet.length > 134 && shape % 4 == 3) {
+                (packet[26], packet[27]) = (0x01, bytes1(uint8(1 + (shape >> 24) % 4)));
+                for (uint256 i = 0; i < 8; ++i) {
+                    (packet[28 + i], packet[36 + i]) = (packet[10 + i], packet[2 + i]);
+                }
+            }
+        }
+        try this.transfer(packet) returns (Packet.Transfer memory t) {
+            vm.assertEq(Packet.encode(t), packet, "a transfer, and itself");
+        } catch (bytes memory reason) {
+            vm.assertTrue(reason.length >= 4, "refused with a reason");
+        }
+        try this.expired(packet) returns (Packet.Transfer memory t, bytes memory inner) {
+            vm.assertEq(inner, cutFront(packet, 26), "all of what is inside");
+            if (inner.length == 134) vm.assertEq(Packet.encode(t), inner, "a transfer inside");
+            else vm.assertEq(Packet.encodeSwap(t, _lastWord(inner)), inner, "a swap inside");
+        } catch (bytes memory reason) {
+            vm.assertTrue(reason.length >= 4, "refused with a reason");
+        }
+    }
+
+    /// @dev Made by the chain's own code: see fixtures/vectors.
+    function test_readsTheSwapOfTheVector() public {
+        string memory json = vm.readFile("../fixtures/vectors/swap.json");
+        bytes memory packet = vm.parseJsonBytes(json, ".packet");
+        bytes memory expiry = vm.parseJsonBytes(json, ".expiry");
+        vm.assertEq(keccak256(packet), vm.parseJsonBytes32(json, ".commitment"), "commitment");
+        vm.assertEq(keccak256(expiry), vm.parseJsonBytes32(json, ".expiryCommitment"), "its expiry's");
+        (Packet.Transfer memory t, bytes memory inner) = this.expired(expiry);
+        vm.assertEq(inner, packet, "the packet inside its expiry");
+        vm.assertEq(t.source, vm.parseJsonUint(json, ".source"), "source");
+        vm.assertEq(t.destination, vm.parseJsonUint(json, ".destination"), "destination");
+        vm.assertEq(t.sequence, vm.parseJsonUint(json, ".sequence"), "sequence");
+        vm.assertEq(t.deadline, vm.parseJsonUint(json, ".deadline"), "deadline");
+        vm.assertEq(t.home, vm.parseJsonUint(json, ".home"), "home");
+        vm.assertEq(t.token, address(bytes20(vm.parseJsonBytes(json, ".token"))), "token");
+        vm.assertEq(t.sender, address(bytes20(vm.parseJsonBytes(json, ".sender"))), "sender");
+        vm.assertEq(t.receiver, address(bytes20(vm.parseJsonBytes(json, ".receiver"))), "receiver");
+        vm.assertEq(t.amount, vm.parseJsonUint(json, ".amount"), "amount");
+        vm.assertEq(Packet.encodeSwap(t, vm.parseJsonUint(json, ".least")), packet, "writes the same bytes");
+        uint64 sequence = uint64(vm.parseJsonUint(json, ".expirySequence"));
+        vm.assertEq(this.encodeExpiry(t.destination, t.source, sequence, packet), expiry, "and its expiry");
     }
 
     function testFuzz_oneEncoding(Packet.Transfer memory t) public {
@@ -208,6 +357,10 @@ contract PacketTest is Test {
         }
     }
 
+    function header(bytes calldata packet) external pure returns (Packet.Header memory) {
+        return Packet.header(packet);
+    }
+
     function transfer(bytes calldata packet) external pure returns (Packet.Transfer memory) {
         return Packet.transfer(packet, Packet.header(packet));
     }
@@ -232,6 +385,10 @@ contract PacketTest is Test {
         returns (bytes memory)
     {
         return Packet.encodeExpiry(source, destination, sequence, inner);
+    }
+
+    function _lastWord(bytes memory value) private pure returns (uint256) {
+        return uint256(bytes32(cutFront(value, value.length - 32)));
     }
 
     function _resized(bytes memory value, uint256 length) private pure returns (bytes memory) {

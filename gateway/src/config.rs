@@ -31,11 +31,22 @@
 //! price_maximum_age_minutes = 60         # optional: an older market price is none
 //! average_minimum_days = 90              # optional: history that the average needs
 //!
+//! [app]                                  # optional, as is each of its fields: the page at /app
+//! native_public_rpc_url = "https://…"    # what people's wallets are told; chain.rpc_url if not said
+//! native_explorer_url = "https://…"      # tx/{hash} below it shows a transaction
+//! ethereum_rpc_url = "http://127.0.0.1:8546"   # without it the page has no bridge; told to nobody
+//! ethereum_public_rpc_url = "https://…"  # for wallets that do not know the network
+//! ethereum_explorer_url = "https://etherscan.io"
+//!
 //! [webhooks]                             # optional, as is each of its fields
 //! timeout_milliseconds = 15000           # one attempt
 //! pauses_seconds = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]   # between attempts
 //! disable_after_hours = 120              # an endpoint without success for so long is disabled
 //! allow_private_targets = false          # true: endpoints on private networks, and without TLS
+//!
+//! [reconciliation]                       # optional, as is each of its fields
+//! after_minutes = 240                    # a day's run is due so long after the day's end, UTC
+//! cut_off_minutes = 60                   # how far apart in time partner and gateway may book
 //!
 //! [[programmes]]
 //! name = "airline"
@@ -71,7 +82,8 @@
 use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
-use crate::store::Location;
+use crate::reconcile::run::Rules as Reconciliation;
+use crate::store::{Location, Witness};
 use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
@@ -123,14 +135,20 @@ pub struct Config {
     pub master_key: Option<SecretString>,
     /// Those before it: what was sealed under them still opens.
     pub previous_master_keys: Vec<SecretString>,
+    /// What the page at `/app` is told beside it.
+    pub app: AppConfig,
     /// How points are sold.
     pub float: Option<FloatConfig>,
     /// How partners are told what happened.
     pub webhooks: Rules,
+    /// When and how strictly partner, journal and chain are set beside each other.
+    pub reconciliation: Reconciliation,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
     pub api_keys: Vec<ApiKey>,
+    /// Sees every commit; nobody but in tests.
+    pub witness: Option<Arc<dyn Witness>>,
 }
 
 /// The chain and the issuer's key.
@@ -149,6 +167,17 @@ pub struct IssuerConfig {
     pub keystore: PathBuf,
     /// Its password.
     pub password: SecretString,
+}
+
+/// What the page at `/app` is told beside the chain.
+#[derive(Clone, Debug, Default)]
+pub struct AppConfig {
+    /// What people's wallets are told; the chain's own endpoint if there is none.
+    pub native_public_rpc: Option<Url>,
+    /// A block explorer of the chain.
+    pub native_explorer: Option<Url>,
+    /// Ethereum; without it the page has no bridge.
+    pub ethereum: Option<mileverse_app::Network>,
 }
 
 /// How points are sold to prepaid partners.
@@ -296,9 +325,13 @@ struct File {
     master_key_file: Option<PathBuf>,
     #[serde(default)]
     previous_master_key_files: Vec<PathBuf>,
+    #[serde(default)]
+    app: AppFile,
     float: Option<FloatFile>,
     #[serde(default)]
     webhooks: WebhooksFile,
+    #[serde(default)]
+    reconciliation: ReconciliationFile,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -318,6 +351,72 @@ struct ChainFile {
 struct IssuerFile {
     keystore: PathBuf,
     password_file: PathBuf,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AppFile {
+    native_public_rpc_url: Option<Url>,
+    native_explorer_url: Option<Url>,
+    ethereum_rpc_url: Option<Url>,
+    ethereum_public_rpc_url: Option<Url>,
+    ethereum_explorer_url: Option<Url>,
+}
+
+impl AppFile {
+    fn check(self) -> Result<AppConfig, ConfigError> {
+        let http = |name: &str, url: Option<Url>| {
+            url.map(|url| http_url(format!("app.{name}"), url))
+                .transpose()
+        };
+        let rpc = http("ethereum_rpc_url", self.ethereum_rpc_url)?;
+        let public_rpc = http("ethereum_public_rpc_url", self.ethereum_public_rpc_url)?;
+        let explorer = http("ethereum_explorer_url", self.ethereum_explorer_url)?;
+        if rpc.is_none() && (public_rpc.is_some() || explorer.is_some()) {
+            let why = "is needed beside the other URLs of Ethereum";
+            return Err(wrong("app.ethereum_rpc_url", why));
+        }
+        Ok(AppConfig {
+            native_public_rpc: http("native_public_rpc_url", self.native_public_rpc_url)?,
+            native_explorer: http("native_explorer_url", self.native_explorer_url)?,
+            ethereum: rpc.map(|rpc| mileverse_app::Network {
+                rpc,
+                public_rpc,
+                explorer,
+            }),
+        })
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReconciliationFile {
+    after_minutes: Option<u32>,
+    cut_off_minutes: Option<u32>,
+}
+
+impl ReconciliationFile {
+    fn check(self) -> Result<Reconciliation, ConfigError> {
+        let (after, cut_off) = (
+            within(
+                "reconciliation.after_minutes",
+                self.after_minutes,
+                240,
+                60 * 24,
+            )?,
+            within(
+                "reconciliation.cut_off_minutes",
+                self.cut_off_minutes,
+                60,
+                60 * 12,
+            )?,
+        );
+        let minutes = |many: u32| Duration::from_secs(u64::from(many).saturating_mul(60));
+        Ok(Reconciliation {
+            after: minutes(after),
+            cut_off: minutes(cut_off),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -613,10 +712,13 @@ impl File {
             retry,
             master_key,
             previous_master_keys,
+            app: self.app.check()?,
             float: self.float.map(FloatFile::check).transpose()?,
             webhooks: self.webhooks.check()?,
+            reconciliation: self.reconciliation.check()?,
             programmes,
             api_keys,
+            witness: None,
         })
     }
 }

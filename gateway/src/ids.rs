@@ -68,6 +68,26 @@ pub fn webhook() -> String {
     new("whk")
 }
 
+/// `case_…`: something that waits for an operator.
+pub fn case() -> String {
+    new("case")
+}
+
+/// `act_…`: what an operator proposes.
+pub fn action() -> String {
+    new("act")
+}
+
+/// `stm_…`: a partner's statement.
+pub fn statement() -> String {
+    new("stm")
+}
+
+/// `rec_…`: a reconciliation.
+pub fn reconciliation() -> String {
+    new("rec")
+}
+
 /// `mem_…`: a linked member.
 pub fn member() -> String {
     new("mem")

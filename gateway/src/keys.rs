@@ -17,8 +17,11 @@ use aws_lc_rs::hmac;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
+use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -121,6 +124,19 @@ pub struct Credentials {
     pub address: Option<IpAddr>,
 }
 
+impl Credentials {
+    /// The key or token that is sent.
+    pub fn bearer(&self) -> Option<&str> {
+        self.headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .filter(|token| (1..=MAX_KEY_BYTES).contains(&token.len()))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Credentials {
     type Rejection = Infallible;
 
@@ -202,6 +218,13 @@ pub struct Keys {
     limiters: Mutex<Limiters>,
 }
 
+/// A new key that nobody can guess.
+pub fn random_key(prefix: &str) -> String {
+    let mut random = [0u8; 32];
+    rand::rng().fill_bytes(&mut random);
+    format!("{prefix}{}", URL_SAFE_NO_PAD.encode(random))
+}
+
 /// The digest that a key or a token is known by.
 pub fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
@@ -233,15 +256,7 @@ impl Keys {
         credentials: &Credentials,
         scope: Scope,
     ) -> Result<Caller, Problem> {
-        let token = credentials
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .filter(|token| (1..=MAX_KEY_BYTES).contains(&token.len()))
-            .ok_or_else(unauthorized)?;
+        let token = credentials.bearer().ok_or_else(unauthorized)?;
         // Looked up by digest: how long it takes tells nothing about the key.
         let digest = digest(token);
         let grant = self.grant(store, digest).await?.ok_or_else(unauthorized)?;

@@ -14,6 +14,8 @@
 //! journal/      double entry
 //! float/        prepaid points: holding, buying, their price
 //! webhook/      telling partners what happened
+//! reconcile/    partner, journal and chain beside each other
+//! operator/     who runs it, what waits for them, four eyes
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
@@ -31,7 +33,9 @@ pub mod issuer;
 pub mod journal;
 pub mod keys;
 pub mod metrics;
+pub mod operator;
 pub mod problem;
+pub mod reconcile;
 pub mod secrets;
 pub mod server;
 pub mod store;

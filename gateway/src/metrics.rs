@@ -7,6 +7,7 @@
 //! | `gateway_conversion_moves_total` | counter | `to`: the state moved to, by this replica |
 //! | `gateway_webhook_attempts_total` | counter | `outcome`: `delivered`, `failed` |
 //! | `gateway_conversions` | gauge | `state`: rows in the database, at the scrape |
+//! | `gateway_cases_open` | gauge | `kind`: of the case |
 //! | `gateway_jobs_waiting`, `gateway_jobs_overdue` | gauge | `kind`; overdue: due for over a minute |
 //!
 //! No label holds anything of a partner or a member.
@@ -59,6 +60,7 @@ pub struct Metrics {
     conversions: Family<InState, Gauge>,
     waiting: Family<OfKind, Gauge>,
     overdue: Family<OfKind, Gauge>,
+    cases: Family<OfKind, Gauge>,
 }
 
 impl Default for Metrics {
@@ -73,6 +75,7 @@ impl Default for Metrics {
             conversions: Family::default(),
             waiting: Family::default(),
             overdue: Family::default(),
+            cases: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Answers given", metrics.requests.clone());
@@ -101,6 +104,11 @@ impl Default for Metrics {
             "jobs_overdue",
             "Jobs due for over a minute",
             metrics.overdue.clone(),
+        );
+        registry.register(
+            "cases_open",
+            "Cases that wait for operators",
+            metrics.cases.clone(),
         );
         metrics
     }
@@ -160,6 +168,11 @@ impl Metrics {
             };
             self.waiting.get_or_create(&labels).set(waiting);
             self.overdue.get_or_create(&labels).set(late);
+        }
+        // A kind of which none is open any more says so by not being there.
+        self.cases.clear();
+        for (kind, many) in store.open_cases().await? {
+            self.cases.get_or_create(&OfKind { kind }).set(many);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;

@@ -86,6 +86,12 @@ kinds! {
     PAYMENT_WRONG = UNPROCESSABLE_ENTITY, "payment-wrong", "This transaction does not pay this top-up";
     TOO_MANY_WEBHOOKS = CONFLICT, "too-many-webhooks", "There are too many webhooks";
     WEBHOOK_DISABLED = CONFLICT, "webhook-disabled", "The webhook is disabled";
+    ROLE_MISSING = FORBIDDEN, "role-missing", "The operator's role does not allow this";
+    FOUR_EYES = FORBIDDEN, "four-eyes", "It takes another operator";
+    CASE_MOVED = CONFLICT, "case-moved", "The case is not where it was";
+    OPERATOR_EXISTS = CONFLICT, "operator-exists", "There is an operator of this name";
+    ACTION_UNFIT = UNPROCESSABLE_ENTITY, "action-unfit", "It cannot be done to this case";
+    STATEMENT_INVALID = UNPROCESSABLE_ENTITY, "statement-invalid", "The file is not a partner's statement";
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The gateway failed";
     NOT_READY = SERVICE_UNAVAILABLE, "not-ready", "The gateway is not ready";
     BUSY = SERVICE_UNAVAILABLE, "busy", "The gateway is busy";

@@ -16,6 +16,7 @@ use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
 use crate::vault::{Vault, VaultError};
 use crate::webhook::deliver::Sender;
+use axum::serve::ListenerExt as _;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
 use secrecy::ExposeSecret;
@@ -89,6 +90,7 @@ pub struct Server {
     http: JoinHandle<io::Result<()>>,
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
+    calendar: JoinHandle<()>,
 }
 
 impl Server {
@@ -143,9 +145,13 @@ impl Server {
             seller,
             sender,
             vault,
+            reconciliation: config.reconciliation,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
+        if let Some(witness) = config.witness {
+            machine.store.watch(witness);
+        }
         let (stop, stopped) = watch::channel(false);
         let app = api::router(App {
             machine: Arc::clone(&machine),
@@ -153,14 +159,27 @@ impl Server {
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
         })
-        .merge(mileverse_app::router(&url));
+        .merge(mileverse_app::router(mileverse_app::Settings {
+            native: mileverse_app::Network {
+                rpc: url,
+                public_rpc: config.app.native_public_rpc,
+                explorer: config.app.native_explorer,
+            },
+            ethereum: config.app.ethereum,
+        }));
+        let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
         let mut ended = stopped;
         let http = tokio::spawn(async move {
             axum::serve(
-                listener,
+                listener.tap_io(|stream| {
+                    // Answers are small, and whoever waits for one sends nothing meanwhile.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection waits for more to send");
+                    }
+                }),
                 app.into_make_service_with_connect_info::<SocketAddr>(),
             )
             .with_graceful_shutdown(async move {
@@ -175,12 +194,18 @@ impl Server {
             http,
             lanes,
             beat,
+            calendar,
         })
     }
 
     /// Where it listens.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// What moves conversions, for who embeds the gateway.
+    pub fn machine(&self) -> Arc<Machine> {
+        Arc::clone(&self.machine)
     }
 
     /// Stops: no new requests, what is going on is finished or left to its row.
@@ -201,6 +226,7 @@ impl Server {
             http.abort();
         }
         self.beat.abort();
+        self.calendar.abort();
         // What is left is free for others at once, not only when this run is taken for dead.
         let run = &self.machine.run;
         if let Err(error) = self.machine.store.forget_replicas(run, 0).await {

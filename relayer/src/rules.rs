@@ -127,6 +127,7 @@ mod tests {
             sender: account(2),
             receiver: account(3),
             amount: U256::from(50),
+            action: None,
         }
     }
 

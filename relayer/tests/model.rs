@@ -8,7 +8,10 @@
 //! network                 deliveries under way, in any order, repeated, lost
 //! ```
 //!
-//! **Bounds.** Each test names its transfers each way and its relayers; a clock has three values, of
+//! Transfers to the native chain may carry a swap: it is received if it is in time and its price
+//! stands, and expires otherwise. The price moves at any moment, once.
+//!
+//! **Bounds.** Each test names its transfers each way, whether those to the native chain are swaps, and its relayers; a clock has three values, of
 //! which the deadline allows the first two. One message may be lost, one relayer may lose its
 //! memory, Ethereum may be reorganised once. Within these bounds the search is exhaustive.
 //!
@@ -44,6 +47,10 @@ enum Fault {
     ForgetsExpiry,
     /// A delivery that comes twice takes effect twice.
     TakesTwice,
+    /// A swap that fails sends its expiry home and keeps what it was given.
+    KeepsFailedSwap,
+    /// A swap is decided anew by every delivery, as long as its price has moved.
+    SwapsAgain,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -73,8 +80,16 @@ impl Way {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Kind {
     Transfer,
+    /// A transfer that is swapped where it arrives.
+    Swap,
     /// Of the transfer of this number that went the other way.
     Expiry(usize),
+}
+
+impl Kind {
+    const fn is_transfer(self) -> bool {
+        matches!(self, Self::Transfer | Self::Swap)
+    }
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -116,6 +131,8 @@ struct World {
     reorganisations: u8,
     /// Transfers that members may still send, each way.
     left: [u8; 2],
+    /// Whether the price has moved below what swaps ask for.
+    moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -123,6 +140,7 @@ enum Step {
     Send(Way),
     TimeOnNative,
     TimeOnEthereum,
+    PriceMoves,
     Find(usize, Way),
     /// The endpoint hides the next packet.
     Hide(usize, Way),
@@ -139,6 +157,8 @@ enum Step {
 
 struct Protocol {
     transfers: [u8; 2],
+    /// Whether those to the native chain are swaps.
+    swaps: bool,
     relayers: usize,
     fault: Fault,
 }
@@ -207,8 +227,14 @@ impl Protocol {
             return;
         };
         let fault = self.fault;
+        let moved = world.moved;
         let side = world.side(way.back());
-        if side.receipt(packet).is_some() && fault != Fault::TakesTwice {
+        let again = match fault {
+            Fault::TakesTwice => true,
+            Fault::SwapsAgain => kind == Kind::Swap && moved,
+            _ => false,
+        };
+        if side.receipt(packet).is_some() && !again {
             return;
         }
         let leaving = World::stock_for_sending(way.back());
@@ -217,7 +243,14 @@ impl Protocol {
                 side.keep(packet, Receipt::Received);
                 side.stock -= leaving;
             }
-            Kind::Transfer => {
+            Kind::Swap if side.time <= DEADLINE && !moved => {
+                side.keep(packet, Receipt::Received);
+                side.stock -= leaving;
+            }
+            Kind::Transfer | Kind::Swap => {
+                if fault == Fault::KeepsFailedSwap && side.time <= DEADLINE {
+                    side.stock -= leaving;
+                }
                 if fault != Fault::ForgetsExpiry {
                     side.keep(packet, Receipt::Expired);
                 }
@@ -298,12 +331,15 @@ impl Protocol {
         match step {
             Step::Send(way) => {
                 world.left[way.index()] -= 1;
+                let swaps = self.swaps && way == Way::ToNative;
                 let side = world.side(way);
-                side.sent.push(Kind::Transfer);
+                side.sent
+                    .push(if swaps { Kind::Swap } else { Kind::Transfer });
                 side.stock += World::stock_for_sending(way);
             }
             Step::TimeOnNative => world.native.time += 1,
             Step::TimeOnEthereum => world.ethereum.time += 1,
+            Step::PriceMoves => world.moved = true,
             Step::Find(relayer, way) => {
                 let relayer = &mut world.relayers[relayer];
                 relayer.found[way.index()].insert(relayer.next[way.index()]);
@@ -377,6 +413,7 @@ impl Model for Protocol {
             crashes: 0,
             reorganisations: 0,
             left: self.transfers,
+            moved: false,
         }]
     }
 
@@ -396,7 +433,7 @@ impl Model for Protocol {
                 let source = world.source(way);
                 if self.fault == Fault::RefundsByItself
                     && source.time > DEADLINE
-                    && source.sent[packet] == Kind::Transfer
+                    && source.sent[packet].is_transfer()
                     && !source.refunded.contains(&packet)
                 {
                     steps.push(Step::RefundByClock(way, packet));
@@ -426,6 +463,9 @@ impl Model for Protocol {
         }
         if world.ethereum.time < END {
             steps.push(Step::TimeOnEthereum);
+        }
+        if self.swaps && !world.moved {
+            steps.push(Step::PriceMoves);
         }
         if world.crashes == 0 {
             steps.extend((0..self.relayers).map(Step::Crash));
@@ -459,7 +499,7 @@ impl Model for Protocol {
                         let source = world.source(*way);
                         (0..source.sent.len())
                             .filter(|packet| {
-                                source.sent[*packet] == Kind::Transfer
+                                source.sent[*packet].is_transfer()
                                     && !source.refunded.contains(packet)
                                     && world.destination(*way).receipt(*packet)
                                         != Some(Receipt::Received)
@@ -477,7 +517,7 @@ impl Model for Protocol {
                     (0..source.sent.len()).all(|packet| {
                         match (source.sent[packet], destination.receipt(packet)) {
                             (_, Some(Receipt::Received)) => true,
-                            (Kind::Transfer, Some(Receipt::Expired)) => {
+                            (Kind::Transfer | Kind::Swap, Some(Receipt::Expired)) => {
                                 source.refunded.contains(&packet)
                             }
                             _ => false,
@@ -498,9 +538,10 @@ impl Model for Protocol {
 }
 
 /// Looks at every state; answers how many there are.
-fn exhaust(transfers: [u8; 2], relayers: usize) -> usize {
+fn exhaust(transfers: [u8; 2], swaps: bool, relayers: usize) -> usize {
     let protocol = Protocol {
         transfers,
+        swaps,
         relayers,
         fault: Fault::None,
     };
@@ -513,9 +554,10 @@ fn exhaust(transfers: [u8; 2], relayers: usize) -> usize {
 /// Which property a fault breaks.
 fn found(fault: Fault, property: &'static str) {
     // Each fault shows with the smallest of these that has what it needs.
-    for transfers in [[1, 0], [0, 1]] {
+    for (transfers, swaps) in [([1, 0], false), ([0, 1], false), ([0, 1], true)] {
         let protocol = Protocol {
             transfers,
+            swaps,
             relayers: 1,
             fault,
         };
@@ -536,22 +578,27 @@ fn found(fault: Fault, property: &'static str) {
 
 #[test]
 fn two_relayers_bring_a_transfer_to_ethereum_to_its_end() {
-    assert!(exhaust([1, 0], 2) > 10_000);
+    assert!(exhaust([1, 0], false, 2) > 10_000);
 }
 
 #[test]
 fn two_relayers_bring_a_transfer_to_the_native_chain_to_its_end() {
-    assert!(exhaust([0, 1], 2) > 20_000);
+    assert!(exhaust([0, 1], false, 2) > 20_000);
 }
 
 #[test]
 fn two_transfers_one_way_end_each_for_itself() {
-    assert!(exhaust([2, 0], 1) > 100_000);
+    assert!(exhaust([2, 0], false, 1) > 100_000);
 }
 
 #[test]
 fn transfers_both_ways_end_each_for_itself() {
-    assert!(exhaust([1, 1], 1) > 50_000);
+    assert!(exhaust([1, 1], false, 1) > 50_000);
+}
+
+#[test]
+fn a_swap_is_received_or_refunded_whatever_its_price_does() {
+    assert!(exhaust([0, 1], true, 2) > 40_000);
 }
 
 #[test]
@@ -561,4 +608,6 @@ fn planted_faults_are_found() {
     found(Fault::RefundsByItself, "not both received and refunded");
     found(Fault::ForgetsExpiry, "none is lost");
     found(Fault::TakesTwice, "held == made + in flight");
+    found(Fault::KeepsFailedSwap, "held == made + in flight");
+    found(Fault::SwapsAgain, "held == made + in flight");
 }

@@ -169,6 +169,25 @@ async fn packets_go_from_found_to_done_and_never_back(database: &Database) {
     let newest = rows.newest(TO, 4, 2).await.unwrap();
     let newest: Vec<_> = newest.iter().map(|row| row.sequence).collect();
     assert_eq!(newest, [3, 2]);
+
+    // A packet's kind is known for good, by its length.
+    let kinds: [(usize, &str); 5] = [
+        (134, "transfer"),
+        (167, "swap"),
+        (160, "expiry"),
+        (193, "swapExpiry"),
+        (298, "rotation"),
+    ];
+    let found: Vec<_> = (1..)
+        .zip(kinds)
+        .map(|(at, (length, _))| packet(at, length))
+        .collect();
+    rows.advance(BACK, position(6), &found, 1).await.unwrap();
+    rows.note_done(BACK, &[(2, 1)], 2).await.unwrap();
+    let mut newest = rows.newest(BACK, u64::MAX, 10).await.unwrap();
+    newest.reverse();
+    let named: Vec<_> = newest.iter().map(|row| row.kind).collect();
+    assert_eq!(named, kinds.map(|(_, kind)| kind));
     store.close().await;
 }
 

@@ -24,4 +24,8 @@ pub struct Command {
     /// How many validators the native chain has: one can fail from four on.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(4..=16))]
     pub validators: u8,
+    /// Let gas outside of the points lane cost so much of the coin's smallest unit; chosen when the
+    /// directory is made, free if left out.
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000_000))]
+    pub base_price: Option<u64>,
 }

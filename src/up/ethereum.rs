@@ -64,6 +64,10 @@ pub struct Contracts {
     pub bridge: Address,
     /// Who may stop and limit the bridge.
     pub authority: Address,
+    /// Holds the reserved tranche of MVC.
+    pub reserve: Address,
+    /// Pays the quarterly rewards there.
+    pub rewards: Address,
     /// No packet was sent before this block.
     pub start_block: u64,
 }
@@ -192,7 +196,6 @@ impl Ethereum {
             partner: owner,
             advisor: owner,
             marketing: owner,
-            reserved: owner,
             lockup_start,
         };
         let deployment: Deployment = deploy(
@@ -212,6 +215,8 @@ impl Ethereum {
             points: deployment.points,
             bridge: deployment.bridge,
             authority: deployment.authority,
+            reserve: deployment.reserve,
+            rewards: deployment.rewards,
             start_block,
         };
         files::write_json(&layout.deployment(), &contracts)?;
@@ -237,7 +242,11 @@ impl Ethereum {
                 contracts.chain_id, self.chain_id
             )));
         }
-        for (name, address) in [("the bridge", contracts.bridge), ("MVC", contracts.coin)] {
+        for (name, address) in [
+            ("the bridge", contracts.bridge),
+            ("MVC", contracts.coin),
+            ("the quarterly rewards", contracts.rewards),
+        ] {
             let code = self
                 .endpoint
                 .provider()

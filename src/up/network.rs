@@ -13,6 +13,7 @@ use mileverse_node::{
 use mileverse_primitives::{
     bridge::BridgeRules,
     exchange,
+    fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
     points::{PointsRules, TransferFee},
     rewards::RewardRules,
@@ -83,7 +84,7 @@ pub fn genesis_coins(settings: &Settings, dealt: &Dealt, keys: &Keys) -> Result<
         coin: Address::ZERO,
         points: Address::ZERO,
     };
-    draft(settings, dealt, keys, nowhere, 0)?
+    draft(settings, dealt, keys, nowhere, None, 0)?
         .coins()
         .map_err(|error| Error::Genesis(error.to_string()))
 }
@@ -120,7 +121,8 @@ pub fn genesis(
         coin: contracts.coin,
         points: contracts.points,
     };
-    let genesis = draft(settings, dealt, keys, ethereum, now_ms)?;
+    let source = Some(contracts.rewards);
+    let genesis = draft(settings, dealt, keys, ethereum, source, now_ms)?;
     if let Some(text) = files::read(&layout.genesis())? {
         let written = Genesis::parse(&text).map_err(|error| Error::Genesis(error.to_string()))?;
         let other = |what| Error::OtherGenesis {
@@ -148,6 +150,7 @@ fn draft(
     dealt: &Dealt,
     keys: &Keys,
     ethereum: EthereumSide,
+    source: Option<Address>,
     now_ms: u64,
 ) -> Result<Genesis, Error> {
     let network = numbers()?;
@@ -163,7 +166,7 @@ fn draft(
     };
     exchange::exempt(&mut points);
     let mut rewards = RewardRules {
-        pool: coins(network.quarterly_pool),
+        source,
         ..RewardRules::default()
     };
     exchange::exclude(&mut rewards);
@@ -180,7 +183,10 @@ fn draft(
             daily_quota: U256::from(network.issuer_daily_quota),
         }],
         points,
-        fees: network.fees,
+        fees: FeeRules {
+            base_price: settings.base_price,
+            ..network.fees
+        },
         ethereum,
         // A development net has nobody else to watch it.
         bridge: BridgeRules {

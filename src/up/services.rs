@@ -30,6 +30,7 @@ struct GatewayConfig {
     listen: String,
     database: &'static str,
     chain: GatewayChain,
+    app: GatewayApp,
     programmes: [Programme; 1],
     api_keys: [ApiKey; 1],
 }
@@ -39,6 +40,12 @@ struct GatewayChain {
     rpc_url: Url,
     issuer_keystore: PathBuf,
     issuer_password_file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct GatewayApp {
+    ethereum_rpc_url: Url,
+    ethereum_public_rpc_url: Url,
 }
 
 #[derive(Serialize)]
@@ -122,6 +129,7 @@ pub fn gateway(
     layout: &Layout,
     settings: &Settings,
     native: &Url,
+    ethereum: &Url,
     members: &Members,
 ) -> Result<(Recipe, String), Error> {
     let directory = layout.gateway();
@@ -135,6 +143,10 @@ pub fn gateway(
             rpc_url: native.clone(),
             issuer_keystore: layout.keystore(ISSUER),
             issuer_password_file: layout.password(),
+        },
+        app: GatewayApp {
+            ethereum_rpc_url: ethereum.clone(),
+            ethereum_public_rpc_url: ethereum.clone(),
         },
         programmes: [Programme {
             name: PROGRAMME,

@@ -51,6 +51,9 @@ pub struct Settings {
     pub validators: usize,
     /// Which Ethereum.
     pub ethereum: EthereumKind,
+    /// What a gas costs outside of the points lane, in the coin's smallest unit.
+    #[serde(default)]
+    pub base_price: u64,
     /// The ports.
     pub ports: Ports,
 }
@@ -69,6 +72,7 @@ impl Settings {
                 version: VERSION,
                 validators,
                 ethereum,
+                base_price: command.base_price.unwrap_or_default(),
                 ports: Ports::choose(validators)?,
             };
             files::write_json(&layout.settings(), &settings)?;
@@ -89,6 +93,15 @@ impl Settings {
             return Err(mismatch(
                 format!("--validators {}", settings.validators),
                 format!("--validators {validators}"),
+            ));
+        }
+        if let Some(asked) = command
+            .base_price
+            .filter(|asked| *asked != settings.base_price)
+        {
+            return Err(mismatch(
+                format!("--base-price {}", settings.base_price),
+                format!("--base-price {asked}"),
             ));
         }
         if settings.ethereum != ethereum {

@@ -110,6 +110,8 @@ impl Net {
             authority: Address::ZERO,
             team_lockup: Address::ZERO,
             advisor_lockup: Address::ZERO,
+            reserve: Address::ZERO,
+            rewards: Address::ZERO,
         };
         let draft = genesis(root, plan, consensus, issuer.address(), &zero);
 
@@ -365,7 +367,6 @@ async fn contracts(
         partner: owner,
         advisor: owner,
         marketing: owner,
-        reserved: owner,
         lockup_start: now_s(),
     };
     let contracts = deploy(

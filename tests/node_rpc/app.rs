@@ -11,6 +11,7 @@ use alloy::{
     rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
 };
+use mileverse_app::{Network, Settings};
 use mileverse_primitives::{address::POINTS, exchange::POOL};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -27,7 +28,14 @@ impl Server {
     async fn start(rpc: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = mileverse_app::router(&rpc.parse().unwrap());
+        let router = mileverse_app::router(Settings {
+            native: Network {
+                rpc: rpc.parse().unwrap(),
+                public_rpc: None,
+                explorer: Some("https://explorer.example/native/".parse().unwrap()),
+            },
+            ethereum: None,
+        });
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             url,
@@ -112,6 +120,8 @@ async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
     let chain = server.get("/chain").await;
     assert_eq!(chain["chainId"], format!("{:#x}", super::node::CHAIN_ID));
     assert_eq!(chain["pool"], POOL.to_string().to_lowercase());
+    assert_eq!(chain["explorerUrl"], "https://explorer.example/native");
+    assert_eq!(chain["ethereum"], Value::Null);
 
     // Somebody listens from before.
     let mut stream = server
@@ -187,7 +197,7 @@ async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
     );
 
     // The other way needs no allowance: the coin goes along.
-    let back = json!({ "account": account, "receive": "mvp", "amount": "0.05" });
+    let back = json!({ "account": account, "give": "mvc", "fixed": "receive", "amount": "0.05" });
     let plan = server.prepare(&back).await;
     let steps = plan["steps"].as_array().unwrap();
     assert_eq!(steps.len(), 1);
@@ -226,11 +236,27 @@ async fn what_cannot_be_is_a_sentence() {
             "decimals",
         ),
         ("give=eth&amount=1", StatusCode::UNPROCESSABLE_ENTITY, "eth"),
-        ("amount=1", StatusCode::UNPROCESSABLE_ENTITY, "either"),
+        ("amount=1", StatusCode::UNPROCESSABLE_ENTITY, "give"),
         (
-            "give=mvp&receive=mvc&amount=1",
+            "give=mvp&receive=mvp&amount=1",
             StatusCode::UNPROCESSABLE_ENTITY,
-            "either",
+            "ends where it begins",
+        ),
+        (
+            "give=mvp&from=ethereum&receive=mvc&amount=1",
+            StatusCode::CONFLICT,
+            "native chain only",
+        ),
+        (
+            "give=mvp&to=ethereum&receive=mvc&amount=1",
+            StatusCode::CONFLICT,
+            "no Ethereum node",
+        ),
+        // This server was given no Ethereum.
+        (
+            "give=mvp&to=ethereum&amount=1",
+            StatusCode::CONFLICT,
+            "no Ethereum node",
         ),
         ("give=mvp", StatusCode::UNPROCESSABLE_ENTITY, "amount"),
         (
@@ -257,6 +283,7 @@ async fn what_cannot_be_is_a_sentence() {
         json!({ "account": "0x1", "give": "mvp", "amount": "1" }),
         json!({ "account": account, "give": "mvp", "amount": "1", "minutes": 61 }),
         json!({ "account": account, "give": "mvp", "amount": 1 }),
+        json!({ "account": account, "give": "mvp", "amount": "1", "receiver": "0x1" }),
         json!([]),
     ] {
         problem(server.post(&order).await, StatusCode::UNPROCESSABLE_ENTITY).await;
@@ -269,6 +296,9 @@ async fn what_cannot_be_is_a_sentence() {
         "/transactions/0x12",
         "/accounts/me/balances",
         "/accounts/0x1/history",
+        "/accounts/%ff/history",
+        "/packets/native:0",
+        "/packets/%ff",
     ] {
         let url = format!("{}{API}{path}", server.url);
         problem(
@@ -277,6 +307,24 @@ async fn what_cannot_be_is_a_sentence() {
         )
         .await;
     }
+    for path in [
+        "/packets/native:1".to_owned(),
+        format!("/accounts/{account}/packets"),
+    ] {
+        let url = format!("{}{API}{path}", server.url);
+        let said = problem(
+            server.http.get(url).send().await.unwrap(),
+            StatusCode::CONFLICT,
+        )
+        .await;
+        assert!(said.contains("no Ethereum node"), "{said}");
+    }
+    let url = format!("{}{API}/quote", server.url);
+    problem(
+        server.http.delete(url).send().await.unwrap(),
+        StatusCode::METHOD_NOT_ALLOWED,
+    )
+    .await;
     let url = format!("{}{API}/nothing", server.url);
     problem(
         server.http.get(url).send().await.unwrap(),
@@ -320,7 +368,10 @@ async fn what_cannot_be_is_a_sentence() {
         .filter(|part| part.starts_with("/app/page/"))
         .map(str::to_owned)
         .collect();
-    files.extend(["api", "wallets", "words"].map(|name| format!("/app/page/{name}.js")));
+    let scripts = [
+        "api", "dom", "progress", "review", "state", "wallets", "words",
+    ];
+    files.extend(scripts.map(|name| format!("/app/page/{name}.js")));
     for file in files {
         let response = server
             .http
@@ -331,10 +382,12 @@ async fn what_cannot_be_is_a_sentence() {
         assert_eq!(response.status(), StatusCode::OK, "{file}");
         let kind = response.headers()["content-type"].to_str().unwrap();
         assert!(
-            kind.starts_with("text/css") || kind.starts_with("text/javascript"),
+            ["text/css", "text/javascript", "image/svg+xml"]
+                .iter()
+                .any(|good| kind.starts_with(good)),
             "{file}"
         );
     }
     let document = server.get("/openapi.json").await;
-    assert_eq!(document["paths"].as_object().unwrap().len(), 7);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 10);
 }

@@ -30,6 +30,11 @@ async fn ethers_deploys_calls_subscribes_estimates_replaces_and_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_as_the_openrpc_schemas_say() {
+    session(&Node::start().await, "openrpc.mjs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn viem_deploys_calls_subscribes_estimates_replaces_and_fails() {
     session(&Node::start().await, "viem.mjs");
 }

@@ -7,6 +7,7 @@ mod answers;
 mod app;
 mod asking;
 mod clients;
+mod fees;
 mod forms;
 mod hostile;
 mod node;

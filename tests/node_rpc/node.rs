@@ -61,6 +61,15 @@ impl Node {
 
     /// A node with more in its configuration.
     pub async fn with(more: &str) -> Self {
+        Self::of(FeeRules::default(), more).await
+    }
+
+    /// A node of a chain where gas costs something.
+    pub async fn charging(fees: FeeRules) -> Self {
+        Self::of(fees, "").await
+    }
+
+    async fn of(fees: FeeRules, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(1).unwrap();
         let issuer = PrivateKeySigner::random();
@@ -78,7 +87,7 @@ impl Node {
                 commission_bp: 500,
             }]),
             points: PointsRules::default(),
-            fees: FeeRules::default(),
+            fees,
             bridge: BridgeRules::default(),
             issuers: vec![Issuer {
                 address: issuer.address(),

@@ -1,12 +1,14 @@
 //! The member's wallet: keys, balances, transfers, the bridge, stake and votes.
 //!
 //! [`client`] does the work and is what other crates use; [`Command`] is `mileverse wallet`,
-//! [`delegate`] is `mileverse delegate`, [`rewards`] is `mileverse rewards`.
+//! [`delegate`] is `mileverse delegate`, [`rewards`] is `mileverse rewards`, [`fees`] is
+//! `mileverse fees`.
 //! [`units`] is the one place where decimal text becomes integers; [`keystore`] the one place
 //! where private keys are read and written.
 
 pub mod client;
 pub mod delegate;
+pub mod fees;
 pub mod keystore;
 pub mod review;
 pub mod rewards;
@@ -15,6 +17,9 @@ pub mod transaction;
 pub mod units;
 pub mod words;
 
+mod access;
 mod command;
+mod module;
 
+pub use access::NoEndpoint;
 pub use command::{Command, Error, parse_address, run};

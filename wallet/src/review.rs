@@ -10,11 +10,14 @@ use crate::{
 };
 use alloy::{
     primitives::{Address, U256, hex},
-    sol_types::SolInterface,
+    sol_types::{SolCall as _, SolInterface},
 };
+use mileverse_bindings::Bridge::BridgeCalls;
 use mileverse_primitives::{
-    abi::{IBridge::IBridgeCalls, ICoin::ICoinCalls, IPoints::IPointsCalls},
-    exchange::{self, Pool, Pool::PoolCalls},
+    abi::{IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPoints::IPointsCalls},
+    exchange::{self, Pool, Pool::PoolCalls, SwapRouter::SwapRouterCalls},
+    fees::Carried,
+    packet::Packet,
 };
 use std::fmt;
 
@@ -74,7 +77,21 @@ impl Review<'_> {
         }
         let most =
             U256::from(transaction.gas_limit).saturating_mul(U256::from(transaction.fees.most()));
-        let gas = if most.is_zero() {
+        // An allowance of points, and sending them over the bridge, cost one micro-point for one gas.
+        let by_points = chain == Chain::Native
+            && most.is_zero()
+            && match Carried::of(transaction.to, &transaction.input) {
+                Some(Carried::Send) => true,
+                Some(Carried::Points) => {
+                    let input = transaction.input.get(..4);
+                    input == Some(&ICoin::approveCall::SELECTOR)
+                }
+                Some(Carried::Delivery) | None => false,
+            };
+        let gas = if by_points {
+            let points = Amount::from_units(Token::Mvp, U256::from(transaction.gas_limit));
+            format!("at most {points}")
+        } else if most.is_zero() {
             "free".to_owned()
         } else {
             format!("at most {}", Amount::from_units(own, most))
@@ -104,6 +121,8 @@ impl Review<'_> {
             self.bridge()
         } else if *to == exchange::POOL && self.places.chain == Chain::Native {
             self.pool()
+        } else if *to == exchange::ROUTER && self.places.chain == Chain::Native {
+            self.router()
         } else {
             None
         };
@@ -159,8 +178,49 @@ impl Review<'_> {
     }
 
     fn bridge(&self) -> Option<Vec<(&'static str, String)>> {
-        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(&self.transaction.input).ok()?
-        else {
+        let input = &self.transaction.input;
+        if let Some((items, first)) = delivered(self.places.chain, input) {
+            let what = match &first {
+                Packet::Expiry(expiry) => format!(
+                    "bring home the news that a transfer expired, which refunds {}",
+                    expiry.expired.sender
+                ),
+                Packet::Transfer(transfer) if transfer.action.is_some() => {
+                    format!("deliver a swap for {}", transfer.receiver)
+                }
+                Packet::Transfer(transfer) => {
+                    format!("deliver a transfer to {}", transfer.receiver)
+                }
+                Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
+            };
+            return Some(vec![
+                ("action", what),
+                ("packet", first.id().sequence.to_string()),
+                ("packets", items.to_string()),
+            ]);
+        }
+        if self.places.chain == Chain::Ethereum
+            && let Ok(BridgeCalls::sendSwap(call)) = canonical::<BridgeCalls>(input)
+        {
+            let (give, get) = self.pair(call.token)?;
+            return Some(vec![
+                ("action", "swap, on the native chain".to_owned()),
+                ("give", Amount::from_units(give, call.amount).to_string()),
+                (
+                    "receive at least",
+                    Amount::from_units(get, call.least).to_string(),
+                ),
+                ("to", format!("{} there", call.receiver)),
+                (
+                    "refunded",
+                    format!(
+                        "if less would arrive, or after {}",
+                        second(U256::from(call.deadline))
+                    ),
+                ),
+            ]);
+        }
+        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(input).ok()? else {
             return None;
         };
         let token = self.token_of(call.token)?;
@@ -175,6 +235,32 @@ impl Review<'_> {
             ),
             ("to", call.receiver.to_string()),
             ("refunded after", second(U256::from(call.deadline))),
+        ])
+    }
+
+    fn router(&self) -> Option<Vec<(&'static str, String)>> {
+        let SwapRouterCalls::swapAndSend(call) =
+            canonical::<SwapRouterCalls>(&self.transaction.input).ok()?
+        else {
+            return None;
+        };
+        let (give, get) = self.pair(call.tokenIn)?;
+        Some(vec![
+            ("action", format!("swap, and send to {}", Chain::Ethereum)),
+            ("give", Amount::from_units(give, call.amountIn).to_string()),
+            (
+                "receive at least",
+                Amount::from_units(get, call.leastOut).to_string(),
+            ),
+            ("to", format!("{} there", call.receiver)),
+            ("good until", second(U256::from(call.swapDeadline))),
+            (
+                "refunded",
+                format!(
+                    "as {get}, here, after {}",
+                    second(U256::from(call.packetDeadline))
+                ),
+            ),
         ])
     }
 
@@ -261,10 +347,31 @@ impl Review<'_> {
             format!("the bridge, {address}")
         } else if address == exchange::POOL && self.places.chain == Chain::Native {
             format!("the pool of MVP and MVC, {address}")
+        } else if address == exchange::ROUTER && self.places.chain == Chain::Native {
+            format!("the router of swaps, {address}")
         } else {
             format!("{address}, which this wallet does not know")
         }
     }
+}
+
+/// A delivery's number of packets, and the first of them.
+fn delivered(chain: Chain, input: &[u8]) -> Option<(usize, Packet)> {
+    let (count, first) = match chain {
+        Chain::Native => {
+            let IBridgeCalls::deliver(call) = canonical::<IBridgeCalls>(input).ok()? else {
+                return None;
+            };
+            (call.items.len(), call.items.first()?.packet.clone())
+        }
+        Chain::Ethereum => {
+            let BridgeCalls::deliver(call) = canonical::<BridgeCalls>(input).ok()? else {
+                return None;
+            };
+            (call.items.len(), call.items.first()?.packet.clone())
+        }
+    };
+    Some((count, Packet::decode(&first).ok()?))
 }
 
 /// A call from bytes that are its canonical encoding and nothing more.
@@ -290,15 +397,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::transaction::Fees;
-    use alloy::sol_types::SolCall as _;
+    use mileverse_bindings::Bridge;
     use mileverse_primitives::{
         abi::{IBridge, ICoin, IPoints},
         address::{BRIDGE, COIN, POINTS},
+        exchange::SwapRouter,
     };
 
     const SHOP: Address = Address::repeat_byte(0x55);
 
     fn shown(to: Address, value: u64, input: Vec<u8>) -> String {
+        shown_on(Chain::Native, to, value, input)
+    }
+
+    fn shown_on(chain: Chain, to: Address, value: u64, input: Vec<u8>) -> String {
         let transaction = Unsigned {
             chain_id: 77_771,
             nonce: 3,
@@ -310,7 +422,7 @@ mod tests {
         };
         let review = Review {
             places: Places {
-                chain: Chain::Native,
+                chain,
                 points: POINTS,
                 coin: COIN,
                 bridge: BRIDGE,
@@ -365,6 +477,37 @@ mod tests {
         assert!(text.contains("give: 2 MVC"), "{text}");
         assert!(text.contains("receive at least: 199 MVP"), "{text}");
         assert!(text.contains("sent along: 2 MVC"), "{text}");
+        let across = SwapRouter::swapAndSendCall {
+            tokenIn: POINTS,
+            amountIn: U256::from(5_000_000),
+            leastOut: U256::from(40_000_000_000_000_000_u64),
+            swapDeadline: 7,
+            receiver: SHOP,
+            packetDeadline: 99,
+        };
+        let text = shown(exchange::ROUTER, 0, across.abi_encode());
+        assert!(
+            text.contains("action: swap, and send to Ethereum"),
+            "{text}"
+        );
+        assert!(text.contains("give: 5 MVP"), "{text}");
+        assert!(text.contains("receive at least: 0.04 MVC"), "{text}");
+        assert!(text.contains("as MVC, here, after second 99"), "{text}");
+        let across = Bridge::sendSwapCall {
+            token: COIN,
+            receiver: SHOP,
+            amount: U256::from(2_000_000_000_000_000_000_u64),
+            deadline: 99,
+            least: U256::from(199_000_000),
+        };
+        let text = shown_on(Chain::Ethereum, BRIDGE, 0, across.abi_encode());
+        assert!(text.contains("action: swap, on the native chain"), "{text}");
+        assert!(text.contains("give: 2 MVC"), "{text}");
+        assert!(text.contains("receive at least: 199 MVP"), "{text}");
+        assert!(
+            text.contains("if less would arrive, or after second 99"),
+            "{text}"
+        );
     }
 
     #[test]

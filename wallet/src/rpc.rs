@@ -10,7 +10,7 @@ use alloy::{
     sol_types::{Panic, Revert, SolCall, SolError, SolInterface},
     transports::{RpcError as TransportFault, TransportErrorKind},
 };
-use mileverse_bindings::{Bridge, LightClient, WrappedPoints};
+use mileverse_bindings::{Bridge, LightClient, QuarterlyRewards, WrappedPoints};
 use mileverse_primitives::exchange::Pool;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -284,6 +284,10 @@ pub fn reason(data: &[u8]) -> Option<String> {
         })
         .or_else(|_| {
             WrappedPoints::WrappedPointsErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
+        .or_else(|_| {
+            QuarterlyRewards::QuarterlyRewardsErrors::abi_decode(data)
+                .map(|error| format!("{error:?}"))
         })
         .or_else(|_| Pool::PoolErrors::abi_decode(data).map(|error| format!("{error:?}")))
         .map(|text| shorten(&text))

@@ -15,7 +15,8 @@
 //! the end the partner's miles, the journal and the chain must agree to the unit, or there is no
 //! figure.
 //!
-//! First one client alone for a while (`low_load_ms`), then all of them. Clients, stubs, gateways
+//! First one client alone for a while (`low_load_ms`), then all of them; with `--rate` as many
+//! conversions a second as it says, each timed from the moment at which it was due. Clients, stubs, gateways
 //! and the database share this machine.
 
 mod drive;
@@ -65,6 +66,10 @@ pub struct Command {
     /// Clients at once.
     #[arg(long, default_value_t = 32)]
     clients: u64,
+    /// Conversions a second that are due in all, whether the gateway keeps up or not. Left out, each
+    /// client asks as soon as it was answered.
+    #[arg(long)]
+    rate: Option<u64>,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -75,6 +80,9 @@ pub fn run(command: &Command) -> Result<(), Error> {
     within("replicas", command.replicas, (1, 16), "")?;
     within("seconds", command.seconds, (1, 3_600), "")?;
     within("clients", command.clients, (1, 200), "")?;
+    if let Some(rate) = command.rate {
+        within("rate", rate, (1, 100_000), "")?;
+    }
     if command.database == Database::Sqlite && command.replicas > 1 {
         return Err(Error::Setup(
             "a SQLite file has one gateway; use --database postgres for more".to_owned(),
@@ -102,13 +110,14 @@ async fn measure(command: &Command) -> Result<report::Report, Error> {
     let progress = Progress::begin("starting the gateways and the database");
     let system = system::System::start(command.database, command.replicas).await?;
     progress.say("warming up".to_owned());
-    drive::drive(&system, command.clients, WARM_UP).await?;
+    drive::drive(&system, command.clients, None, WARM_UP).await?;
     progress.say("one client alone".to_owned());
-    let alone = drive::drive(&system, 1, ALONE).await?;
+    let alone = drive::drive(&system, 1, None, ALONE).await?;
     progress.say(format!("{} clients", command.clients));
     let all = drive::drive(
         &system,
         command.clients,
+        command.rate,
         Duration::from_secs(command.seconds),
     )
     .await?;
@@ -131,6 +140,7 @@ mod tests {
             replicas: 1,
             seconds: 1,
             clients: 4,
+            rate: None,
             json: true,
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();

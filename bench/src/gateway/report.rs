@@ -17,13 +17,16 @@ pub struct Report {
     pub replicas: u64,
     /// Clients at once.
     pub clients: u64,
+    /// Conversions a second that were due; none if clients asked as soon as they were answered.
+    pub rate: Option<u64>,
     /// How long was counted, seconds.
     pub seconds: f64,
     /// Completed, each after a quote of its own.
     pub conversions: u64,
     /// Completed a second.
     pub conversions_per_second: f64,
-    /// `POST /v1/conversions` under this load, until the points exist: nothing is taken out.
+    /// `POST /v1/conversions` under this load, until the points exist, from the moment at which it
+    /// was due if there is a rate: nothing is taken out.
     pub added_ms: Percentiles,
     /// `POST /v1/quotes` under this load.
     pub quote_ms: Percentiles,
@@ -45,6 +48,7 @@ impl Report {
             stubs: true,
             replicas: command.replicas,
             clients: command.clients,
+            rate: command.rate,
             seconds: tenth(seconds),
             conversions,
             conversions_per_second: tenth(float(conversions) / seconds),
@@ -65,7 +69,13 @@ impl Report {
             ],
             [
                 "load".into(),
-                format!("{} clients for {} s", self.clients, self.seconds),
+                match self.rate {
+                    Some(rate) => format!(
+                        "{rate} a second by {} clients for {} s",
+                        self.clients, self.seconds
+                    ),
+                    None => format!("{} clients for {} s", self.clients, self.seconds),
+                },
             ],
             [
                 "conversions".into(),

@@ -7,9 +7,10 @@ use alloy::primitives::U256;
 use mileverse_fixtures::postgres::{Durability, Postgres};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, AppConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::keys::{ApiKey, Scope, digest};
+use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
 use mileverse_gateway::store::partners::{Funding, Partner as PartnerRow};
 use mileverse_gateway::store::{Location, Purpose, Store};
@@ -91,8 +92,10 @@ impl System {
                 retry: Retry::default(),
                 master_key: None,
                 previous_master_keys: Vec::new(),
+                app: AppConfig::default(),
                 float: None,
                 webhooks: Rules::default(),
+                reconciliation: Reconciliation::default(),
                 programmes: vec![ProgrammeConfig {
                     name: "stub".to_owned(),
                     rate: Rate(POINTS.saturating_mul(MICRO_PER_POINT)),
@@ -109,6 +112,7 @@ impl System {
                     digest: digest(&key),
                     scopes: Scope::ALL.to_vec(),
                 }],
+                witness: None,
             };
             let failed = setup("the gateway");
             let started = Server::start(config).await;

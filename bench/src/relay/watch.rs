@@ -79,7 +79,7 @@ impl Watch {
 
     /// How many of these sequences have arrived.
     pub fn arrived(&self, sequences: &Range<u64>) -> u64 {
-        let within = |sequence: &&u64| sequences.contains(sequence);
+        let within = |sequence: &&u64| sequences.contains(*sequence);
         u64::try_from(self.arrived.keys().filter(within).count()).unwrap_or(u64::MAX)
     }
 

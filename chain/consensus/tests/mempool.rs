@@ -9,7 +9,7 @@ use alloy::{
     signers::{SignerSync as _, local::PrivateKeySigner},
 };
 use mileverse_consensus::mempool::{Mempool, Purse, Refusal, Sender, recover};
-use mileverse_execution::{Transaction, TransactionError};
+use mileverse_execution::{Draw, Help, Source, Transaction, TransactionError};
 use mileverse_primitives::{Address, U256, keccak256};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ const RICH: Sender = Sender {
         held: U256::ZERO,
         cost: U256::ZERO,
     },
+    help: Vec::new(),
+    needs_help: false,
 };
 
 fn signer(seed: u8) -> PrivateKeySigner {
@@ -66,6 +68,54 @@ fn senders_in_nonce_order_and_better_tips_first() {
     assert_eq!(nonces(&pool, &low), [0, 1, 2]);
     assert_eq!(pool.candidates(2, 1 << 20).len(), 2);
     assert_eq!(pool.candidates(1000, 1).len(), 0);
+}
+
+/// A deposit of 100 of which each transaction takes 40.
+fn helped(balance: u64, needs_help: bool) -> Sender {
+    let callee = Address::repeat_byte(1);
+    Sender {
+        nonce: 0,
+        balance: U256::from(balance),
+        help: vec![Help {
+            draws: vec![Draw {
+                source: Source::Deposit(callee),
+                room: U256::from(100),
+            }],
+            takes: U256::from(40),
+            coin: U256::ZERO,
+        }],
+        needs_help,
+        ..Sender::default()
+    }
+}
+
+#[test]
+fn what_draws_on_one_deposit_must_fit_in_it_together() {
+    let pool = Mempool::new(30_000_000);
+    let senders: Vec<_> = (1..=4).map(signer).collect();
+    let one = |sender: &PrivateKeySigner, nonce| transaction(sender, nonce, 1, 21_000);
+    // Two senders without coin, and one more transaction of the second.
+    let first = one(&senders[0], 0);
+    pool.add(first.clone(), helped(0, false)).unwrap();
+    pool.add(one(&senders[1], 0), helped(0, false)).unwrap();
+    let third = one(&senders[1], 1);
+    let refused = pool.add(third.clone(), helped(0, false)).unwrap_err();
+    assert!(matches!(refused, Refusal::InsufficientFunds { .. }));
+    // One that offers less than the base fee is told so, one with coin pays itself.
+    let refused = pool.add(one(&senders[2], 0), helped(0, true));
+    assert_eq!(refused, Err(Refusal::NobodyPays));
+    pool.add(one(&senders[3], 0), helped(21_000, false))
+        .unwrap();
+    // A replacement takes the place of what it replaces.
+    let dearer = transaction(&senders[0], 0, 2, 21_000);
+    pool.add(dearer.clone(), helped(0, false)).unwrap();
+    assert!(pool.add(third.clone(), helped(0, false)).is_err());
+    // What is gone, by whatever way, gives its part back.
+    pool.forget(&[dearer.hash()]);
+    pool.add(third, helped(0, false)).unwrap();
+    assert!(pool.add(first.clone(), helped(0, false)).is_err());
+    pool.on_final([(senders[1].address(), 2)]);
+    pool.add(first, helped(0, false)).unwrap();
 }
 
 #[test]
@@ -126,7 +176,7 @@ fn what_can_never_run_is_refused() {
     );
     let poor = Sender::default();
     assert_eq!(
-        pool.add(transaction(&one, 0, 1, 21_000), poor),
+        pool.add(transaction(&one, 0, 1, 21_000), poor.clone()),
         Err(Refusal::InsufficientFunds {
             balance: U256::ZERO,
             queued: U256::ZERO,
@@ -134,7 +184,8 @@ fn what_can_never_run_is_refused() {
         })
     );
     assert!(pool.is_empty());
-    pool.add(transaction(&one, 0, 0, 21_000), poor).unwrap();
+    pool.add(transaction(&one, 0, 0, 21_000), poor.clone())
+        .unwrap();
 }
 
 #[test]
@@ -207,10 +258,12 @@ fn what_cannot_be_valid_is_not_held() {
         balance,
         ..Sender::default()
     };
-    pool.add(transaction(&one, 0, 1, 21_000), sender).unwrap();
-    pool.add(transaction(&one, 1, 1, 21_000), sender).unwrap();
+    pool.add(transaction(&one, 0, 1, 21_000), sender.clone())
+        .unwrap();
+    pool.add(transaction(&one, 1, 1, 21_000), sender.clone())
+        .unwrap();
     assert!(matches!(
-        pool.add(transaction(&one, 2, 1, 21_000), sender),
+        pool.add(transaction(&one, 2, 1, 21_000), sender.clone()),
         Err(Refusal::InsufficientFunds { .. })
     ));
     // A dead one is forgotten with what builds on it, which would keep its place for nothing.

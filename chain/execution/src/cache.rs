@@ -126,6 +126,13 @@ impl Cache {
             .map_or(U256::ZERO, |entry| entry.current)
     }
 
+    /// A word of storage as it is committed, and as it is now; zeros if it is not known.
+    pub(crate) fn word_change(&self, address: Address, slot: U256) -> (U256, U256) {
+        self.slots
+            .get(&(address, slot))
+            .map_or_else(Default::default, |entry| (entry.committed, entry.current))
+    }
+
     /// Code, if it is known.
     pub(crate) fn known_code(&self, hash: B256) -> Option<Bytecode> {
         self.codes.get(&hash).cloned()

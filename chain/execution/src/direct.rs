@@ -112,7 +112,7 @@ impl<'a> Call<'a> {
         let (result, used) = modules::run_points(config, &mut desk, place, &transaction.data);
         let (success, used) = match result {
             Ok(_) => (true, used),
-            Err(Fault::Revert(_)) => (false, used),
+            Err(Fault::Revert(_) | Fault::Typed(_)) => (false, used),
             Err(Fault::OutOfGas) => (false, gas),
             Err(Fault::Fatal(_)) => return None,
         };

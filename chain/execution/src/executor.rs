@@ -12,7 +12,9 @@
 //! - PREVRANDAO is the parent's digest; BLOCKHASH knows the parent and answers zero for others;
 //! - there are no system contracts of Ethereum's (EIP-2935, 4788, 7002, 7251);
 //! - TIMESTAMP is the block's time in whole seconds;
-//! - the whole price of gas goes to the beneficiary, the base fee included (`price`);
+//! - the whole price of gas goes to the beneficiary, the base fee included (`price`), whoever pays it
+//!   (`payer`); of the gas outside of the lane `freeGasBp` may be free;
+//! - no block makes coin but by the bridge;
 //! - a transaction to the points module with a price of zero pays with points, and so does the
 //!   bridge's `send` of points (`lane`);
 //! - all others have `contractBp` of the block's gas.
@@ -27,21 +29,22 @@ use crate::{
             announce::{NewKey, announce_key},
             checkpoint, outbox,
         },
+        coin, fees,
         rewards::{self, read::RewardsStanding},
         rotation::{self, Rotations},
         staking,
     },
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
+    payer::{Ask, Bill, Helpers, Moment, Payer},
     price::{self, Terms},
     session::{Executed, Refusal, Session},
-    state::{self, Account, Changes, ReadError, StateReader},
+    state::{self, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
 use alloy::{
     consensus::{Transaction as _, Typed2718},
     primitives::{Address, B256, Bloom, Log, U256},
 };
-use alloy_evm::FromRecoveredTx;
 use mileverse_primitives::{
     address::STAKING,
     checkpoint::Checkpoint,
@@ -51,9 +54,11 @@ use mileverse_primitives::{
     outbox::{Frontier, root},
     vote::Attestation,
 };
-use revm::context::TxEnv;
+use revm::{context::TxEnv, primitives::hardfork::SpecId};
 
+mod quote;
 mod trace;
+pub use quote::{Draw, Fare, Help, PaidBy, Quote, Source, Sponsorship};
 use std::{net::SocketAddr, sync::Arc};
 
 /// What a nested call may hold back when it sends value (EIP-150); geth's estimate adds it.
@@ -156,6 +161,17 @@ impl Executor {
         }
     }
 
+    /// The same transition under the rules of another fork of Ethereum; for comparing with Ethereum's
+    /// own tests.
+    #[must_use]
+    pub fn under(&self, spec: SpecId) -> Self {
+        let mut config = Config::clone(&self.config);
+        config.spec = spec;
+        Self {
+            config: Arc::new(config),
+        }
+    }
+
     /// The state of block 0: the modules' accounts and what they start with.
     pub fn genesis_changes(&self) -> Changes {
         modules::genesis_changes(&self.config)
@@ -230,6 +246,15 @@ impl Executor {
         rewards::read::standing(&self.config, state).await
     }
 
+    /// Coin that operators of contracts have deposited for gas, in its smallest unit.
+    ///
+    /// # Errors
+    ///
+    /// When the state cannot be read.
+    pub async fn gas_deposits(&self, state: &impl StateReader) -> Result<U256, ReadError> {
+        fees::charge::deposits(state).await
+    }
+
     /// Whether the candidate that has or had `key` is out for good, for a double proposal.
     ///
     /// # Errors
@@ -299,8 +324,8 @@ impl Executor {
         Ok((taken, output, dead))
     }
 
-    /// What a transaction may cost in points, or why no block on top of `state` takes it, as far as its
-    /// gas is concerned: a sentence for its sender. The rules are those that blocks are built and
+    /// What a transaction may cost in points, who else may pay for it with coin, or why no block on top
+    /// of `state` takes it, as far as its gas is concerned: a sentence for its sender. The rules are those that blocks are built and
     /// checked by. For the mempool.
     ///
     /// # Errors
@@ -320,15 +345,15 @@ impl Executor {
             } else {
                 outside_fits(&self.config, transaction, block_gas, 0)
             };
-            let terms = fits.and_then(|()| price::terms(&self.config, transaction));
-            let tried = match terms {
-                Ok(Terms::Delivery) => self.try_delivery(state, block(), transaction).await?,
-                Ok(Terms::Coin) => Ok(()),
+            let found = match fits.map(|()| price::terms(&self.config, transaction)) {
+                Ok(Terms::Delivery) => self
+                    .try_delivery(state, block(), transaction)
+                    .await?
+                    .map(|()| Fare::default()),
+                Ok(Terms::Coin) => self.fare(state, block, transaction).await?,
                 Err(refusal) => Err(refusal),
             };
-            return Ok(tried
-                .map(|()| Fare::default())
-                .map_err(|refusal| refusal.reason));
+            return Ok(found.map_err(|refusal| refusal.reason));
         };
         let (module, slot) = lane.purse();
         let held = state::storage(state, module, slot).await?;
@@ -337,6 +362,7 @@ impl Executor {
             .map(|()| Fare {
                 held,
                 cost: lane.reserve(),
+                ..Fare::default()
             })
             .map_err(|refusal| refusal.reason))
     }
@@ -351,8 +377,9 @@ impl Executor {
         let mut session = Session::open(self.config.clone(), state, &block).await?;
         // It may wait for others of its sender.
         session.for_calls();
-        session.set_base_fee(price::base_paid(&self.config, transaction));
-        let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
+        let bill = Bill::alone(&self.config, &Ask::of(transaction));
+        session.set_base_fee(bill.base);
+        let envelope = bill.envelope(transaction);
         Ok(match session.transact(&envelope).await? {
             Ok(done) => price::is_of_use(done.success, done.gas_used, &done.logs),
             Err(refusal) => Err(refusal),
@@ -423,10 +450,6 @@ impl Executor {
     ) -> Result<Session<'a, R>, BlockError> {
         let mut session = Session::open(self.config.clone(), state, block).await?;
         session.for_calls();
-        // As geth: whoever names no price is not held against the base fee.
-        if request.gas_price > 0 {
-            session.set_base_fee(self.config.fees.base_price);
-        }
         session.assume(request);
         Ok(session)
     }
@@ -437,7 +460,8 @@ impl Executor {
         request: &CallRequest,
         gas: u64,
     ) -> Result<CallOutcome, BlockError> {
-        let transaction = request.transaction(self.config.chain_id, gas);
+        let mut transaction = request.transaction(self.config.chain_id, gas);
+        self.help_call(session, request, &mut transaction).await?;
         match session.run(&transaction).await? {
             Ok(done) => Ok(done.result.into()),
             Err(refusal) => Err(BlockError::Invalid(refusal.reason)),
@@ -458,23 +482,16 @@ fn outside_fits(
     if transaction.gas_limit() <= left {
         return Ok(());
     }
-    Err(Refusal {
-        reason: format!(
-            "its gas limit is {}, the block has {left} left for transactions that do not pay with points; \
-             send it with a lower gas limit",
-            transaction.gas_limit()
-        ),
-        permanent: transaction.gas_limit() > share,
+    let reason = format!(
+        "its gas limit is {}, the block has {left} left for transactions that do not pay with points; \
+         send it with a lower gas limit",
+        transaction.gas_limit()
+    );
+    Err(if transaction.gas_limit() > share {
+        Refusal::for_good(reason)
+    } else {
+        Refusal::for_now(reason)
     })
-}
-
-/// What a transaction that pays with points may cost its sender.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Fare {
-    /// Micro-points that the sender has.
-    pub held: U256,
-    /// Micro-points that the transaction may cost.
-    pub cost: U256,
 }
 
 /// A block being filled.
@@ -485,6 +502,10 @@ struct Work<'a, R> {
     gas_used: u64,
     /// Of it, by transactions that pay with points.
     lane_gas_used: u64,
+    /// Of it, free of charge for its senders' stake.
+    free_gas_used: u64,
+    /// Coin that all transactions paid.
+    fees: u128,
     /// Deliveries that were tried and admitted nothing.
     vain: usize,
     first_leaf: u64,
@@ -513,6 +534,8 @@ impl<'a, R: StateReader> Work<'a, R> {
             session,
             gas_used: 0,
             lane_gas_used: 0,
+            free_gas_used: 0,
+            fees: 0,
             vain: 0,
             first_leaf,
             receipts: Vec::new(),
@@ -529,13 +552,15 @@ impl<'a, R: StateReader> Work<'a, R> {
         transaction: &Transaction,
     ) -> Result<Result<(), Refusal>, BlockError> {
         if transaction.gas_limit() > self.gas_left() {
-            return Ok(Err(Refusal {
-                reason: format!(
-                    "its gas limit is {}, the block has {} left",
-                    transaction.gas_limit(),
-                    self.gas_left()
-                ),
-                permanent: transaction.gas_limit() > self.block.gas_limit,
+            let reason = format!(
+                "its gas limit is {}, the block has {} left",
+                transaction.gas_limit(),
+                self.gas_left()
+            );
+            return Ok(Err(if transaction.gas_limit() > self.block.gas_limit {
+                Refusal::for_good(reason)
+            } else {
+                Refusal::for_now(reason)
             }));
         }
         let lane = Lane::of(&self.config, transaction);
@@ -556,27 +581,23 @@ impl<'a, R: StateReader> Work<'a, R> {
                 return Ok(Err(refusal));
             }
         }
-        let delivers = match lane {
-            Some(_) => false,
-            None => match price::terms(&self.config, transaction) {
-                Ok(terms) => terms == Terms::Delivery,
-                Err(refusal) => return Ok(Err(refusal)),
-            },
-        };
+        let delivers = lane.is_none() && price::terms(&self.config, transaction) == Terms::Delivery;
         if delivers && self.vain >= price::MAX_VAIN {
-            return Ok(Err(Refusal {
-                reason: "too many deliveries of this block admitted nothing".into(),
-                permanent: false,
-            }));
+            let reason = "too many deliveries of this block admitted nothing";
+            return Ok(Err(Refusal::for_now(reason.into())));
         }
-        let envelope = TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
+        let bill = match self.bill(transaction, lane.is_some() || delivers).await? {
+            Ok(bill) => bill,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let envelope = bill.envelope(transaction);
         let Executed {
             success,
             gas_used,
             mut logs,
             contract_address,
             effects,
-        } = match self.transact(transaction, &envelope).await? {
+        } = match self.transact(&bill, &envelope).await? {
             Ok(done) => done,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -585,7 +606,7 @@ impl<'a, R: StateReader> Work<'a, R> {
             return Ok(Err(refusal));
         }
         self.session.commit(effects);
-        self.pass_on_base_fee(transaction, gas_used).await?;
+        logs.extend(self.settle(&bill, transaction.sender(), gas_used).await?);
         // Never more than its limit, which fits.
         self.gas_used = self.gas_used.saturating_add(gas_used);
         if let Some(lane) = &lane {
@@ -604,42 +625,92 @@ impl<'a, R: StateReader> Work<'a, R> {
             cumulative_gas_used: self.gas_used,
             contract_address,
             logs,
-            effective_gas_price: price::effective(&self.config, transaction),
+            effective_gas_price: bill.price,
         });
         Ok(Ok(()))
     }
 
-    /// Runs a transaction as it meets the block's base fee.
-    async fn transact(
-        &mut self,
-        transaction: &Transaction,
-        envelope: &TxEnv,
-    ) -> Result<Result<Executed, Refusal>, BlockError> {
-        self.session
-            .set_base_fee(price::base_paid(&self.config, transaction));
-        self.session.transact(envelope).await
+    /// Who pays for a transaction that a block holds.
+    async fn bill_of(&mut self, transaction: &Transaction) -> Result<Bill, BlockError> {
+        let alone = Lane::of(&self.config, transaction).is_some()
+            || price::terms(&self.config, transaction) == Terms::Delivery;
+        self.bill(transaction, alone)
+            .await?
+            .map_err(|refusal| BlockError::Invalid(refusal.reason))
     }
 
-    /// The EVM burns the base fee; here the beneficiary has it.
-    async fn pass_on_base_fee(
+    /// Who pays for a transaction, or why nobody does; `alone`: it is one that pays otherwise.
+    async fn bill(
         &mut self,
         transaction: &Transaction,
-        gas_used: u64,
-    ) -> Result<(), BlockError> {
-        let base = price::base_paid(&self.config, transaction);
-        let paid = U256::from(gas_used).saturating_mul(U256::from(base));
-        if paid.is_zero() {
-            return Ok(());
+        alone: bool,
+    ) -> Result<Result<Bill, Refusal>, BlockError> {
+        let ask = Ask::of(transaction);
+        if alone || self.config.fees.base_price == 0 {
+            return Ok(Ok(Bill::alone(&self.config, &ask)));
         }
+        let (config, at) = (self.config.clone(), self.moment());
+        let helpers = self
+            .session
+            .work(|ledger| Helpers::load(ledger, &config, at, &ask))
+            .await?;
+        let room = self.config.fees.free_gas(self.block.gas_limit);
+        let left = room.saturating_sub(self.free_gas_used);
+        Ok(Bill::draw(&self.config, &ask, &helpers, left))
+    }
+
+    const fn moment(&self) -> Moment {
+        Moment {
+            height: self.block.height,
+            now: self.block.timestamp_ms / 1000,
+        }
+    }
+
+    /// Runs a transaction as it meets the block's base fee. One that is refused leaves nothing behind;
+    /// of one that is not, what it may cost others is set aside until [`settle`](Self::settle).
+    async fn transact(
+        &mut self,
+        bill: &Bill,
+        envelope: &TxEnv,
+    ) -> Result<Result<Executed, Refusal>, BlockError> {
+        self.session.set_base_fee(bill.base);
+        if bill.covered > 0 {
+            self.session.work(|ledger| bill.reserve(ledger)).await?;
+        }
+        Ok(match self.session.transact(envelope).await? {
+            Ok(done) => Ok(done),
+            Err(refusal) => {
+                if bill.covered > 0 {
+                    self.session.work(|ledger| bill.release(ledger)).await?;
+                }
+                Err(bill.refused(refusal))
+            }
+        })
+    }
+
+    /// The EVM burns the base fee; here the beneficiary has it, from whoever pays it.
+    async fn settle(
+        &mut self,
+        bill: &Bill,
+        sender: Address,
+        gas_used: u64,
+    ) -> Result<Option<Log>, BlockError> {
+        let too_much = || BlockError::Fatal("more fees than there is coin".into());
+        let fee = bill.fee(gas_used).ok_or_else(too_much)?;
+        self.fees = self.fees.checked_add(fee).ok_or_else(too_much)?;
+        let event = bill.event(sender, gas_used);
+        if bill.base == 0 && event.is_none() {
+            return Ok(None);
+        }
+        let (config, at) = (self.config.clone(), self.moment());
         let beneficiary = self.block.beneficiary;
-        let account = self.session.account(beneficiary).await?;
-        let balance = account
-            .balance
-            .checked_add(paid)
-            .ok_or_else(|| BlockError::Fatal("more fees than there is coin".into()))?;
-        let account = Account { balance, ..account };
-        self.session.cache.set_account(beneficiary, account);
-        Ok(())
+        self.session
+            .work(|ledger| bill.settle(ledger, &config, at, sender, gas_used, beneficiary))
+            .await?;
+        if bill.payer == Payer::Stake {
+            self.free_gas_used = self.free_gas_used.saturating_add(gas_used);
+        }
+        Ok(event)
     }
 
     /// Takes what a transaction in the lane owes, or what its sender has left.
@@ -663,33 +734,52 @@ impl<'a, R: StateReader> Work<'a, R> {
     }
 
     /// What the staking module collected in this block.
-    fn fees_for_staking(&self) -> Result<u128, BlockError> {
-        if self.block.beneficiary != STAKING {
-            return Ok(0);
+    fn fees_for_staking(&self) -> u128 {
+        if self.block.beneficiary == STAKING {
+            self.fees
+        } else {
+            0
         }
-        self.receipts
-            .iter()
-            .try_fold(0u128, |sum, receipt| {
-                u128::from(receipt.gas_used)
-                    .checked_mul(receipt.effective_gas_price)
-                    .and_then(|fee| sum.checked_add(fee))
-            })
-            // Fees were paid with coin, of which there is less.
-            .ok_or_else(|| BlockError::Fatal("more fees than there is coin".into()))
+    }
+
+    /// Whoever paid, and whatever it cost: the accounts whose coin changed have no more together than
+    /// they had before and the bridge brought. Less they may have, since a contract that destroys
+    /// itself in its own favour loses its coin.
+    fn check_coin(&self, moved: &[(Address, U256)]) -> Result<(), BlockError> {
+        let cache = &self.session.cache;
+        let supply = coin::SUPPLY;
+        let (supply_before, supply_now) = cache.word_change(supply.module(), supply.key());
+        let mut before = supply_now;
+        let mut now = supply_before;
+        for (address, had) in moved {
+            let account = cache.known_account(*address).unwrap_or_default();
+            before = before.saturating_add(*had);
+            now = now.saturating_add(account.balance);
+        }
+        if now > before {
+            return Err(BlockError::Fatal(
+                "a block would make coin out of nothing".into(),
+            ));
+        }
+        Ok(())
     }
 
     async fn close(mut self, transactions: &[Transaction]) -> Result<BlockOutput, BlockError> {
-        let fees = self.fees_for_staking()?;
+        let collected = self.fees_for_staking();
         let context = staking::Context::new(&self.config, self.block.height);
         let block = &self.block;
         self.session
             .work(|ledger| {
                 rotation::end(ledger, &self.config, block)?;
-                staking::block::end(ledger, &context, block, fees)
+                staking::block::end(ledger, &context, block, collected)
             })
             .await?;
         // Whatever changed an account's coin in this block, it is here.
         let moved = self.session.cache.moved();
+        self.check_coin(&moved)?;
+        self.session
+            .work(|ledger| fees::charge::end(ledger))
+            .await?;
         self.session
             .work(|ledger| rewards::block::end(ledger, &moved))
             .await?;

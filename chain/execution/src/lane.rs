@@ -96,6 +96,7 @@ impl Lane {
                 self.gas_limit
             ),
             permanent: self.gas_limit > share,
+            is_poor: false,
         })
     }
 
@@ -115,6 +116,7 @@ impl Lane {
             // Who gets more points sends it again. Kept, it would cost nothing to fill pools with
             // transactions of points that have moved on.
             permanent: true,
+            is_poor: false,
         })
     }
 

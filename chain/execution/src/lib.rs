@@ -16,13 +16,14 @@
 //! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
 //! | `executor` | what a node calls: execute, build, call, estimate, trace |
 //! | `lane` | gas paid with points |
+//! | `price`, `payer` | gas paid with coin: what it costs, and whose coin it is |
 //! | `overlay` | a state of which something else is assumed |
 //! | `session` | one block under way, and the reading of what it lacks |
 //! | `direct` | calls straight to the points module |
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
 //! | `words` | refusals in geth's words |
-//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards |
+//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards, fees |
 
 mod cache;
 mod call;
@@ -33,6 +34,7 @@ mod lane;
 mod modules;
 mod outcome;
 mod overlay;
+mod payer;
 mod price;
 mod session;
 pub mod state;
@@ -41,9 +43,13 @@ mod words;
 
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
-pub use executor::{BlockInput, BlockOutput, Elected, Executor, Fare, NextEpoch};
+pub use executor::{
+    BlockInput, BlockOutput, Draw, Elected, Executor, Fare, Help, NextEpoch, PaidBy, Quote, Source,
+    Sponsorship,
+};
 pub use modules::{bridge::announce::NewKey, rewards::read::RewardsStanding, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
+pub use payer::sender_price;
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

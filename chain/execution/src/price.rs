@@ -6,9 +6,9 @@
 //!
 //! | offered | what it is | |
 //! |---|---|---|
-//! | the base fee or more | anything | paid with coin |
-//! | less | a delivery over the bridge, or the release of a transfer that waited | pays what it offers, if it admits a packet; otherwise no block may hold it |
-//! | less | anything else | no block may hold it |
+//! | the base fee or more | anything | paid with coin (`payer` says whose) |
+//! | less | a delivery over the bridge, or the release of a transfer that waited, at the bridge or through the router | pays what it offers, if it admits a packet; otherwise no block may hold it |
+//! | less | anything else | no block may hold it, unless somebody else pays (`payer`) |
 //!
 //! So a relayer needs no coin, and what it does for nothing is bounded: each packet is admitted once,
 //! somebody paid Ethereum for it, and [`GAS_PER_PACKET`] bounds what it may cost here. Deliveries that
@@ -38,41 +38,32 @@ pub(crate) enum Terms {
     Delivery,
 }
 
-/// What a transaction outside of the lane pays by, or why no block takes it.
-pub(crate) fn terms(config: &Config, transaction: &Transaction) -> Result<Terms, Refusal> {
-    let (base, cap) = (base_of(config), transaction.max_fee_per_gas());
-    if cap >= base {
-        return Ok(Terms::Coin);
+/// What a transaction outside of the lane pays by.
+pub(crate) fn terms(config: &Config, transaction: &Transaction) -> Terms {
+    if transaction.max_fee_per_gas() >= base_of(config) {
+        return Terms::Coin;
     }
     let envelope = transaction.envelope();
     let carried = envelope
         .to()
         .and_then(|to| Carried::of(to, envelope.input()));
     if carried == Some(Carried::Delivery) {
-        return Ok(Terms::Delivery);
+        return Terms::Delivery;
     }
-    Err(Refusal {
-        reason: format!("transaction underpriced: gas fee cap {cap}, minimum needed {base}"),
-        permanent: true,
-    })
+    Terms::Coin
+}
+
+/// Why no block takes a transaction that offers too little for one gas.
+pub(crate) fn underpriced(config: &Config, cap: u128) -> Refusal {
+    let base = base_of(config);
+    Refusal::for_good(format!(
+        "transaction underpriced: gas fee cap {cap}, minimum needed {base}"
+    ))
 }
 
 /// The base fee of every block.
 fn base_of(config: &Config) -> u128 {
     config.fees.base_price.into()
-}
-
-/// What a transaction pays of the base fee: all of it, or its cap if that is less.
-pub(crate) fn base_paid(config: &Config, transaction: &Transaction) -> u64 {
-    let cap = u64::try_from(transaction.max_fee_per_gas()).unwrap_or(u64::MAX);
-    config.fees.base_price.min(cap)
-}
-
-/// What a transaction pays for each gas: base fee and tip, up to its cap.
-pub(crate) fn effective(config: &Config, transaction: &Transaction) -> u128 {
-    let tip = transaction.max_priority_fee_per_gas();
-    let wanted = base_of(config).saturating_add(tip);
-    transaction.max_fee_per_gas().min(wanted)
 }
 
 /// Whether a delivery was of use.
@@ -82,16 +73,14 @@ pub(crate) fn is_of_use(success: bool, gas_used: u64, logs: &[Log]) -> Result<()
     if success && admitted > 0 && gas_used <= most {
         return Ok(());
     }
-    Err(Refusal {
-        reason: if success && admitted > 0 {
-            format!(
-                "a delivery of {admitted} packets that pays no gas price may use {most} gas, not {gas_used}"
-            )
-        } else {
-            "a delivery that admits no packet must pay a gas price; others may have delivered before".into()
-        },
-        permanent: true,
-    })
+    Err(Refusal::for_good(if success && admitted > 0 {
+        format!(
+            "a delivery of {admitted} packets that pays no gas price may use {most} gas, not {gas_used}"
+        )
+    } else {
+        "a delivery that admits no packet must pay a gas price; others may have delivered before"
+            .into()
+    }))
 }
 
 fn admits(log: &Log) -> bool {

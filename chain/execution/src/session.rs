@@ -7,7 +7,7 @@ use crate::{
     executor::BlockInput,
     modules::{
         self, Config,
-        bridge::checkpoint,
+        bridge::{checkpoint, left_open},
         host::Fault,
         ledger::{Books, Scratch, Written},
         slot::Slot,
@@ -44,21 +44,44 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// Whether no later block can take it either.
     pub(crate) permanent: bool,
+    /// Whether its sender lacks the coin for it.
+    pub(crate) is_poor: bool,
+}
+
+impl Refusal {
+    /// For this block only.
+    pub(crate) const fn for_now(reason: String) -> Self {
+        Self {
+            reason,
+            permanent: false,
+            is_poor: false,
+        }
+    }
+
+    /// For every later block, too.
+    pub(crate) const fn for_good(reason: String) -> Self {
+        Self {
+            reason,
+            permanent: true,
+            is_poor: false,
+        }
+    }
 }
 
 impl From<InvalidTransaction> for Refusal {
     fn from(error: InvalidTransaction) -> Self {
         // A used nonce was used by a block that is not final yet: the pool lets go of the transaction,
         // and of nothing behind it, when that block is.
-        let permanent = !matches!(
-            error,
-            InvalidTransaction::NonceTooHigh { .. }
-                | InvalidTransaction::NonceTooLow { .. }
-                | InvalidTransaction::LackOfFundForMaxFee { .. }
-        );
+        let is_poor = matches!(error, InvalidTransaction::LackOfFundForMaxFee { .. });
+        let permanent = !is_poor
+            && !matches!(
+                error,
+                InvalidTransaction::NonceTooHigh { .. } | InvalidTransaction::NonceTooLow { .. }
+            );
         Self {
             reason: words::invalid(&error),
             permanent,
+            is_poor,
         }
     }
 }
@@ -117,6 +140,17 @@ impl From<direct::Done> for Executed {
     }
 }
 
+/// A transaction that leaves a packet open is none. The router settles what it opens, so this never
+/// happens while its code is what the genesis file should have placed.
+fn closed(done: ResultAndState) -> Result<ResultAndState, Refusal> {
+    if left_open(&done.state) {
+        return Err(Refusal::for_good(
+            "it leaves a packet of the bridge open; the router must settle what it opens".into(),
+        ));
+    }
+    Ok(done)
+}
+
 pub(crate) struct Session<'a, R> {
     config: Arc<Config>,
     reader: &'a R,
@@ -141,7 +175,7 @@ impl<'a, R: StateReader> Session<'a, R> {
             checkpoint::apply(&mut cache, reader, checkpoint).await?;
         }
         cache.want(Place::Account(block.beneficiary));
-        let mut cfg_env = CfgEnv::new_with_spec(SPEC).with_chain_id(config.chain_id);
+        let mut cfg_env = CfgEnv::new_with_spec(config.spec).with_chain_id(config.chain_id);
         // The block's limit is the only one: a delivery of many proofs may need more than the
         // 2^24 gas of EIP-7825.
         cfg_env.tx_gas_limit_cap = Some(u64::MAX);
@@ -167,16 +201,9 @@ impl<'a, R: StateReader> Session<'a, R> {
         })
     }
 
-    /// What the next transaction pays of the base fee.
+    /// What the sender of the next transaction pays of the base fee.
     pub(crate) const fn set_base_fee(&mut self, base: u64) {
         self.env.block_env.basefee = base;
-    }
-
-    /// An account as it is now.
-    pub(crate) async fn account(&mut self, address: Address) -> Result<Account, BlockError> {
-        self.cache.want(Place::Account(address));
-        self.cache.fetch(self.reader).await?;
-        Ok(self.cache.known_account(address).unwrap_or_default())
     }
 
     /// Leaves out the checks that a mere call does not need: nonce, and that callers have no code.
@@ -222,7 +249,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         if self.config.interpreted {
             return Ok(None);
         }
-        let Some(call) = direct::Call::of(transaction, block_env, cfg_env, SPEC) else {
+        let Some(call) = direct::Call::of(transaction, block_env, cfg_env, self.config.spec) else {
             return Ok(None);
         };
         self.cache.want(Place::Account(transaction.caller));
@@ -265,7 +292,7 @@ impl<'a, R: StateReader> Session<'a, R> {
             let result =
                 poll_fn(|context| Poll::Ready(self.attempt(transaction.clone(), context))).await;
             if self.cache.is_complete() {
-                return Ok(result);
+                return Ok(result.and_then(closed));
             }
             self.cache.fetch(self.reader).await?;
         }
@@ -273,10 +300,10 @@ impl<'a, R: StateReader> Session<'a, R> {
 
     /// Does the chain's own work, outside of any transaction. It is run again until all that it
     /// reads is known; only then it takes effect.
-    pub(crate) async fn work(
+    pub(crate) async fn work<T>(
         &mut self,
-        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault> + Send,
-    ) -> Result<(), BlockError> {
+        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<T, Fault> + Send,
+    ) -> Result<T, BlockError> {
         loop {
             let (done, written) =
                 poll_fn(|context| Poll::Ready(self.attempt_work(&logic, context))).await;
@@ -285,7 +312,7 @@ impl<'a, R: StateReader> Session<'a, R> {
                 continue;
             }
             return match done {
-                Ok(()) => {
+                Ok(answer) => {
                     for (slot, word) in written.words {
                         self.cache.store(slot.module(), slot.key(), word);
                     }
@@ -294,9 +321,12 @@ impl<'a, R: StateReader> Session<'a, R> {
                         let account = Account { balance, ..account };
                         self.cache.set_account(address, account);
                     }
-                    Ok(())
+                    Ok(answer)
                 }
                 Err(Fault::Revert(reason)) => Err(BlockError::Invalid(reason)),
+                Err(Fault::Typed(_)) => {
+                    Err(BlockError::Fatal("the chain's own work was refused".into()))
+                }
                 Err(Fault::Fatal(reason)) => Err(BlockError::Fatal(reason)),
                 // Nothing is charged here.
                 Err(Fault::OutOfGas) => Err(BlockError::Fatal("out of gas".into())),
@@ -304,11 +334,11 @@ impl<'a, R: StateReader> Session<'a, R> {
         }
     }
 
-    fn attempt_work(
+    fn attempt_work<T>(
         &mut self,
-        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<(), Fault>,
+        logic: impl Fn(&mut Scratch<'_, Books<'_>>) -> Result<T, Fault>,
         context: &mut Context<'_>,
-    ) -> (Result<(), Fault>, Written) {
+    ) -> (Result<T, Fault>, Written) {
         let reader = self.reader;
         let mut books = Books {
             view: View {
@@ -336,8 +366,9 @@ impl<'a, R: StateReader> Session<'a, R> {
         transaction: TxEnv,
         context: &mut Context<'_>,
     ) -> Result<ResultAndState, Refusal> {
-        let mut precompiles =
-            PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(SPEC)));
+        let mut precompiles = PrecompilesMap::from_static(Precompiles::new(
+            PrecompileSpecId::from_spec_id(self.config.spec),
+        ));
         modules::install(&mut precompiles, &self.config);
         let reader = self.reader;
         let view = View {
@@ -350,10 +381,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         evm.transact_raw(transaction).map_err(|error| match error {
             EVMError::Transaction(error) => error.into(),
             // The cache answers every read, so nothing else can go wrong but by a rule.
-            other => Refusal {
-                reason: other.to_string(),
-                permanent: true,
-            },
+            other => Refusal::for_good(other.to_string()),
         })
     }
 

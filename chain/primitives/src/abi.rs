@@ -6,11 +6,13 @@
     reason = "sol! expands to undocumented items; the Solidity carries the docs"
 )]
 
+mod fees;
 mod points;
 mod rewards;
 mod rotation;
 mod staking;
 mod valves;
+pub use fees::IFees;
 pub use points::IPoints;
 pub use rewards::IRewards;
 pub use rotation::IRotation;
@@ -54,9 +56,20 @@ alloy::sol! {
 
         struct Totals { uint256 sent; uint256 received; uint256 refunded; }
         struct StorageItem { bytes packet; bytes[] storageProof; }
+        /// A packet with an action whose tokens are with the router, which has to settle it.
+        struct Opened { uint64 sequence; address token; uint256 amount; address receiver; uint256 least; }
+
+        /// A packet with an action takes effect through the router only.
+        error RouterNeeded(uint64 sequence);
 
         function send(address token, address receiver, uint256 amount, uint64 deadline) external payable returns (uint64 sequence);
+        /// As `send`, and `sender` is who is refunded.
+        function sendFor(address token, address receiver, uint256 amount, uint64 deadline, address sender) external payable returns (uint64 sequence);
         function deliver(uint64 ethereumBlock, bytes[] calldata accountProof, StorageItem[] calldata items) external;
+        /// Router: a packet that is open is received (`done`), or its tokens are taken back and it expires.
+        function settle(uint64 sequence, bool done) external;
+        /// Packets that are open now, in the order in which they were opened.
+        function opened() external view returns (Opened[] memory);
 
         function chainId() external view returns (uint64);
         function peerChainId() external view returns (uint64);

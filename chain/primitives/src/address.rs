@@ -17,6 +17,8 @@ pub const STAKING: Address = address!("4d56000000000000000000000000000000000004"
 pub const ROTATION: Address = address!("4d56000000000000000000000000000000000005");
 /// Rewards: what holders of the coin are paid each quarter.
 pub const REWARDS: Address = address!("4d56000000000000000000000000000000000006");
+/// Fees: deposits that pay for the gas of others, and gas that stake has free.
+pub const FEES: Address = address!("4d56000000000000000000000000000000000007");
 
 /// Every module, in order.
-pub const ALL: [Address; 6] = [POINTS, COIN, BRIDGE, STAKING, ROTATION, REWARDS];
+pub const ALL: [Address; 7] = [POINTS, COIN, BRIDGE, STAKING, ROTATION, REWARDS, FEES];

@@ -5,6 +5,7 @@
 //! | [`FACTORY`] | makes pools of two tokens |
 //! | [`POOL`] | the pool of MVP (token 0) and MVC (token 1) |
 //! | [`ORACLE`] | what an MVC is worth in MVP: the platform's price |
+//! | [`ROUTER`] | swaps what comes over the bridge, and sends over the bridge what was swapped |
 //!
 //! `docs/swap.md` explains them. Code and interfaces are made from `artifacts/*.json`, which
 //! `contracts/tools/artifacts` writes from `contracts/src/exchange`.
@@ -17,7 +18,7 @@ use crate::{
 };
 use alloy::primitives::{Address, B256, Bytes, U256, address};
 
-pub use abi::{Oracle, Pool, PoolFactory};
+pub use abi::{Oracle, Pool, PoolFactory, SwapRouter};
 
 /// Makes pools.
 pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101");
@@ -25,6 +26,8 @@ pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101"
 pub const POOL: Address = address!("4d56000000000000000000000000000000000102");
 /// The platform's price.
 pub const ORACLE: Address = address!("4d56000000000000000000000000000000000103");
+/// Swaps across chains.
+pub const ROUTER: Address = address!("4d56000000000000000000000000000000000104");
 
 /// Where a pool keeps the addresses of its two tokens.
 const TOKEN_SLOTS: [u64; 2] = [5, 6];
@@ -39,6 +42,7 @@ mod abi {
     pub use factory::PoolFactory;
     pub use oracle::Oracle;
     pub use pool::Pool;
+    pub use router::SwapRouter;
 
     // Errors that two contracts share appear in each one's ABI.
     mod factory {
@@ -62,6 +66,13 @@ mod abi {
             "artifacts/Pool.json"
         );
     }
+    mod router {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            SwapRouter,
+            "artifacts/SwapRouter.json"
+        );
+    }
 }
 
 /// What a genesis file places for the exchange.
@@ -81,18 +92,19 @@ pub fn contracts() -> Vec<Contract> {
         place(FACTORY, &PoolFactory::DEPLOYED_BYTECODE),
         pool,
         place(ORACLE, &Oracle::DEPLOYED_BYTECODE),
+        place(ROUTER, &SwapRouter::DEPLOYED_BYTECODE),
     ]
 }
 
 /// Frees the pool from the points' own transfer fee: its trades pay the pool's, and it could not pay
-/// out exactly what it books otherwise. An exemption that is there already is made whole.
+/// out exactly what it books otherwise. What the router is given goes on to the pool or comes from it,
+/// so giving it is free, too. An exemption that is there already is made whole.
 pub fn exempt(points: &mut PointsRules) {
     let exempt = &mut points.fee.exempt;
-    exempt.retain(|one| one.address != POOL);
-    exempt.push(Exempt {
-        address: POOL,
-        class: ExemptClass::Both,
-    });
+    for (address, class) in [(POOL, ExemptClass::Both), (ROUTER, ExemptClass::Receiver)] {
+        exempt.retain(|one| one.address != address);
+        exempt.push(Exempt { address, class });
+    }
 }
 
 /// Puts the pool on the list of those who earn no quarterly rewards: its coin is the traders', not its
@@ -112,7 +124,7 @@ mod tests {
     fn the_exchange_can_be_placed() {
         let contracts = contracts();
         assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
-        assert_eq!(contracts.len(), 3);
+        assert_eq!(contracts.len(), 4);
         let pool = contracts.iter().find(|one| one.address == POOL).unwrap();
         let words: Vec<_> = pool.storage.values().copied().collect();
         assert_eq!(words, [POINTS.into_word(), COIN.into_word()]);
@@ -127,8 +139,8 @@ mod tests {
         });
         exempt(&mut rules);
         exempt(&mut rules);
-        assert_eq!(rules.fee.exempt.len(), 1);
-        assert_eq!(rules.fee.exempt[0].class, ExemptClass::Both);
+        let classes: Vec<_> = rules.fee.exempt.iter().map(|one| one.class).collect();
+        assert_eq!(classes, [ExemptClass::Both, ExemptClass::Receiver]);
         assert_eq!(rules.check(), Ok(()));
     }
 

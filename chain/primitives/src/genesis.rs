@@ -313,7 +313,7 @@ impl Genesis {
             ));
         }
         self.points.check()?;
-        self.fees.check()?;
+        self.fees.check(self.staking.unbonding_epochs)?;
         self.bridge.check()?;
         self.staking.check(self.committee.members.len())?;
         self.rewards.check()?;

@@ -3,19 +3,24 @@
 //! ```txt
 //! offset  size
 //! 0       1     version = 1
-//! 1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation
+//! 1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action
 //! 2       8     source chain id
 //! 10      8     destination chain id
 //! 18      8     sequence, from 1
 //! 26      ...   body
 //!
-//! transfer (134 bytes in all)          expiry (160 bytes in all)
-//! 26      8     deadline, seconds      26   134   the transfer packet that expired
-//! 34      8     token's home chain id
+//! transfer (134 bytes in all)          expiry (160 or 193 bytes in all)
+//! 26      8     deadline, seconds      26   134   the transfer packet that expired,
+//! 34      8     token's home chain id       or 167   with its action
 //! 42      20    token at home
 //! 62      20    sender
 //! 82      20    receiver
 //! 102     32    amount
+//!
+//! transfer with an action (167 bytes in all; Ethereum to the native chain only)
+//! 26      108   as a transfer's body
+//! 134     1     action: 1 = swap
+//! 135     32    argument; of a swap: the least that must arrive, in the other token's smallest unit
 //!
 //! rotation (298 bytes in all)
 //! 26      8     number of the new key
@@ -34,8 +39,13 @@ use thiserror::Error;
 pub const VERSION: u8 = 1;
 /// Bytes of an encoded transfer.
 pub const TRANSFER_LENGTH: usize = HEADER_LENGTH + 108;
-/// Bytes of an encoded expiry.
-pub const EXPIRY_LENGTH: usize = HEADER_LENGTH + TRANSFER_LENGTH;
+/// Bytes of an encoded transfer with an action.
+pub const ACTION_LENGTH: usize = TRANSFER_LENGTH + 33;
+/// Bytes of an encoded expiry: of a transfer without an action, and of one with.
+pub const EXPIRY_LENGTHS: [usize; 2] = [
+    HEADER_LENGTH + TRANSFER_LENGTH,
+    HEADER_LENGTH + ACTION_LENGTH,
+];
 /// Bytes of an encoded rotation.
 pub const ROTATION_LENGTH: usize = HEADER_LENGTH + 16 + G2_LENGTH;
 /// How far ahead of the source's clock a deadline may lie, in seconds: 30 days.
@@ -51,6 +61,8 @@ const HEADER_LENGTH: usize = 26;
 const KIND_TRANSFER: u8 = 1;
 const KIND_EXPIRY: u8 = 2;
 const KIND_ROTATION: u8 = 3;
+const KIND_ACTION: u8 = 4;
+const ACTION_SWAP: u8 = 1;
 
 /// Why bytes are not a packet.
 #[derive(Clone, Copy, Debug, Error, Eq, PartialEq)]
@@ -78,6 +90,9 @@ pub enum DecodeError {
     /// Source and destination are the same chain.
     #[error("packet goes from chain {0} to itself")]
     SameChain(u64),
+    /// An action that is not on the list.
+    #[error("packet action {0} is unknown")]
+    Action(u8),
     /// What expired is not a transfer that went the other way.
     #[error("an expiry must hold a transfer that was sent to the chain it comes from")]
     Expired,
@@ -103,6 +118,18 @@ pub struct Token {
     pub contract: Address,
 }
 
+/// What is done with a transfer's tokens where they arrive. The list is fixed; nothing else can be
+/// called by a packet.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Action {
+    /// They are exchanged at the native chain's own pool of MVP and MVC, and the receiver gets what
+    /// comes out; if that would be less than `least`, they are refunded.
+    Swap {
+        /// In the smallest unit of the other token.
+        least: U256,
+    },
+}
+
 /// Tokens on their way to a receiver.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Transfer {
@@ -118,6 +145,8 @@ pub struct Transfer {
     pub receiver: Address,
     /// How much, in the token's smallest unit.
     pub amount: U256,
+    /// What is done with it there; nothing but receiving it, if there is none.
+    pub action: Option<Action>,
 }
 
 /// News that a transfer was not received in time and never will be.
@@ -180,9 +209,10 @@ impl Packet {
         match self {
             Self::Transfer(transfer) => transfer.encode().into(),
             Self::Expiry(expiry) => {
-                let mut out = Vec::with_capacity(EXPIRY_LENGTH);
+                let expired = expiry.expired.encode();
+                let mut out = Vec::with_capacity(HEADER_LENGTH.saturating_add(expired.len()));
                 header(&mut out, KIND_EXPIRY, expiry.id);
-                out.extend_from_slice(&expiry.expired.encode());
+                out.extend_from_slice(&expired);
                 out.into()
             }
             Self::Rotation(rotation) => {
@@ -206,18 +236,23 @@ impl Packet {
         let mut reader = Reader::new(bytes);
         let (kind, id) = reader.header(TRANSFER_LENGTH)?;
         match kind {
-            KIND_TRANSFER => Ok(Self::Transfer(Transfer::read_body(reader, id)?)),
+            KIND_TRANSFER | KIND_ACTION => {
+                Ok(Self::Transfer(Transfer::read_body(reader, kind, id)?))
+            }
             KIND_EXPIRY => {
-                reader.exactly(EXPIRY_LENGTH)?;
+                let [plain, with_action] = EXPIRY_LENGTHS;
+                if reader.total != with_action {
+                    reader.exactly(plain)?;
+                }
                 let mut inner = Reader::new(reader.rest);
                 let (inner_kind, inner_id) = inner.header(TRANSFER_LENGTH)?;
-                if inner_kind != KIND_TRANSFER
+                if !matches!(inner_kind, KIND_TRANSFER | KIND_ACTION)
                     || inner_id.source != id.destination
                     || inner_id.destination != id.source
                 {
                     return Err(DecodeError::Expired);
                 }
-                let expired = Transfer::read_body(inner, inner_id)?;
+                let expired = Transfer::read_body(inner, inner_kind, inner_id)?;
                 Ok(Self::Expiry(Expiry { id, expired }))
             }
             KIND_ROTATION => {
@@ -236,20 +271,33 @@ impl Packet {
 
 impl Transfer {
     fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(TRANSFER_LENGTH);
-        header(&mut out, KIND_TRANSFER, self.id);
+        let kind = match self.action {
+            None => KIND_TRANSFER,
+            Some(_) => KIND_ACTION,
+        };
+        let mut out = Vec::with_capacity(ACTION_LENGTH);
+        header(&mut out, kind, self.id);
         out.extend_from_slice(&self.deadline.to_be_bytes());
         out.extend_from_slice(&self.token.home.to_be_bytes());
         out.extend_from_slice(self.token.contract.as_slice());
         out.extend_from_slice(self.sender.as_slice());
         out.extend_from_slice(self.receiver.as_slice());
         out.extend_from_slice(&self.amount.to_be_bytes::<32>());
+        if let Some(Action::Swap { least }) = self.action {
+            out.push(ACTION_SWAP);
+            out.extend_from_slice(&least.to_be_bytes::<32>());
+        }
         out
     }
 
-    fn read_body(mut reader: Reader<'_>, id: PacketId) -> Result<Self, DecodeError> {
-        reader.exactly(TRANSFER_LENGTH)?;
-        let transfer = Self {
+    fn read_body(mut reader: Reader<'_>, kind: u8, id: PacketId) -> Result<Self, DecodeError> {
+        let has_action = kind == KIND_ACTION;
+        reader.exactly(if has_action {
+            ACTION_LENGTH
+        } else {
+            TRANSFER_LENGTH
+        })?;
+        let mut transfer = Self {
             id,
             deadline: reader.u64()?,
             token: Token {
@@ -259,9 +307,18 @@ impl Transfer {
             sender: Address::new(reader.take()?),
             receiver: Address::new(reader.take()?),
             amount: U256::from_be_bytes(reader.take::<32>()?),
+            action: None,
         };
         if transfer.amount.is_zero() {
             return Err(DecodeError::ZeroAmount);
+        }
+        if has_action {
+            transfer.action = Some(match reader.take()? {
+                [ACTION_SWAP] => Action::Swap {
+                    least: U256::from_be_bytes(reader.take::<32>()?),
+                },
+                [other] => return Err(DecodeError::Action(other)),
+            });
         }
         Ok(transfer)
     }
@@ -353,11 +410,17 @@ mod tests {
             any::<[u8; 20]>(),
             any::<[u8; 20]>(),
             any::<[u8; 20]>(),
-            1u128..=u128::MAX,
+            (
+                1u128..=u128::MAX,
+                proptest::option::of(any::<u128>().prop_map(|least| Action::Swap {
+                    least: U256::from(least) << 7,
+                })),
+            ),
         )
             .prop_filter("two chains", |((_, a, b), ..)| a != b)
             .prop_map(
-                |((sequence, source, destination), deadline, token, sender, receiver, amount)| {
+                |((sequence, source, destination), deadline, token, sender, receiver, what)| {
+                    let (amount, action) = what;
                     Transfer {
                         id: PacketId {
                             source,
@@ -372,6 +435,7 @@ mod tests {
                         sender: sender.into(),
                         receiver: receiver.into(),
                         amount: U256::from(amount),
+                        action,
                     }
                 },
             )
@@ -413,10 +477,10 @@ mod tests {
         }
 
         #[test]
-        fn any_changed_byte_changes_the_commitment_or_is_refused(transfer in transfers(), at in 0usize..TRANSFER_LENGTH, flip in 1u8..) {
-            let packet = Packet::Transfer(transfer);
+        fn any_changed_byte_changes_the_commitment_or_is_refused(transfer in transfers(), late in any::<bool>(), at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let packet = if late { expiry_of(transfer, 1) } else { Packet::Transfer(transfer) };
             let mut bytes = packet.encode().to_vec();
-            bytes[at] ^= flip;
+            *at.get_mut(&mut bytes) ^= flip;
             if let Ok(other) = Packet::decode(&bytes) {
                 prop_assert_ne!(other.commitment(), packet.commitment());
             }
@@ -444,9 +508,59 @@ mod tests {
             sender: Address::repeat_byte(4),
             receiver: Address::repeat_byte(5),
             amount: U256::from(6),
+            action: None,
         };
         let mut bytes = expiry_of(transfer, 1).encode().to_vec();
         bytes[9] = 7; // source chain of the expiry
         assert_eq!(Packet::decode(&bytes), Err(DecodeError::Expired));
+    }
+
+    #[test]
+    fn only_actions_of_the_list_are_read() {
+        let swap = Transfer {
+            id: PacketId {
+                source: 1,
+                destination: 2,
+                sequence: 9,
+            },
+            deadline: 5,
+            token: Token {
+                home: 1,
+                contract: Address::repeat_byte(3),
+            },
+            sender: Address::repeat_byte(4),
+            receiver: Address::repeat_byte(5),
+            amount: U256::from(6),
+            action: Some(Action::Swap {
+                least: U256::from(7),
+            }),
+        };
+        let plain = Transfer {
+            action: None,
+            ..swap.clone()
+        };
+        for packet in [Packet::Transfer(swap.clone()), expiry_of(swap.clone(), 1)] {
+            let mut bytes = packet.encode().to_vec();
+            let at = bytes.len() - 33;
+            for other in (0..=u8::MAX).filter(|byte| *byte != ACTION_SWAP) {
+                bytes[at] = other;
+                assert_eq!(Packet::decode(&bytes), Err(DecodeError::Action(other)));
+            }
+        }
+        // A kind with the other kind's length, alone and inside of an expiry.
+        for (transfer, kind) in [(&swap, KIND_TRANSFER), (&plain, KIND_ACTION)] {
+            for packet in [
+                Packet::Transfer(transfer.clone()),
+                expiry_of(transfer.clone(), 1),
+            ] {
+                let mut bytes = packet.encode().to_vec();
+                let at = bytes.len() - transfer.encode().len() + 1;
+                bytes[at] = kind;
+                assert!(
+                    matches!(Packet::decode(&bytes), Err(DecodeError::Length { .. })),
+                    "{packet:?}"
+                );
+            }
+        }
     }
 }

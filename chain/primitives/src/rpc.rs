@@ -1,7 +1,7 @@
 //! Answers of the native chain's own JSON-RPC namespace, `mileverse_`. See `docs/protocol.md`.
 
 use crate::genesis::EthereumSide;
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -206,6 +206,52 @@ pub struct OutboxProof {
     pub commitment: B256,
     /// Hashes from the leaf up.
     pub path: Vec<B256>,
+}
+
+/// Who pays for a transaction's gas.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum GasPayer {
+    /// Its sender, with coin.
+    Sender,
+    /// Nobody but for the tip: it is free gas of the sender's stake.
+    Stake,
+    /// The operator of the contract that it calls, its share.
+    Operator,
+    /// Nobody: it offers too little.
+    Nobody,
+}
+
+/// `mileverse_gasQuote`: who would pay for a transaction, as of the newest block.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GasQuote {
+    /// Who.
+    pub payer: GasPayer,
+    /// The base fee, in the coin's smallest unit.
+    pub base_price: U256,
+    /// What the sender pays for one gas, tip included.
+    pub sender_price: U256,
+    /// What the operator pays for one gas.
+    pub operator_price: U256,
+    /// Gas that the sender's stake has free in the window under way.
+    pub free_gas: u64,
+    /// What is left of it.
+    pub free_gas_left: u64,
+    /// What the contract's operator offers, whether it pays for this transaction or not.
+    pub sponsorship: Option<GasSponsorship>,
+}
+
+/// What an operator offers a user.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GasSponsorship {
+    /// Who.
+    pub operator: Address,
+    /// What it pays for one gas.
+    pub price: U256,
+    /// Most that it pays for one transaction of this user now.
+    pub most: U256,
 }
 
 /// `mileverse_evidence`: proof that a delegate broke the rules, which the chain has not recorded

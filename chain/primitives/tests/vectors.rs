@@ -1,10 +1,10 @@
-//! `fixtures/vectors/{rotation,transfer}.json` are what this code makes; the contracts' tests read them
+//! `fixtures/vectors/{rotation,transfer,swap}.json` are what this code makes; the contracts' tests read them
 //! too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Expiry, GroupKey, Packet, PacketId, Rotation, Token, Transfer},
+    packet::{Action, Expiry, GroupKey, Packet, PacketId, Rotation, Token, Transfer},
 };
 use serde::Deserialize;
 
@@ -52,6 +52,8 @@ struct TransferVector {
     sender: Address,
     receiver: Address,
     amount: U256,
+    /// Of a transfer that is swapped where it arrives.
+    least: Option<U256>,
     packet: Bytes,
     commitment: B256,
     expiry_sequence: u64,
@@ -60,8 +62,22 @@ struct TransferVector {
 }
 
 #[test]
-fn a_transfer_and_its_expiry_are_as_the_vector_has_them() {
-    let text = include_str!("../../../fixtures/vectors/transfer.json");
+fn transfers_and_their_expiries_are_as_the_vectors_have_them() {
+    for (text, lengths) in [
+        (
+            include_str!("../../../fixtures/vectors/transfer.json"),
+            [134, 160],
+        ),
+        (
+            include_str!("../../../fixtures/vectors/swap.json"),
+            [167, 193],
+        ),
+    ] {
+        check(text, lengths);
+    }
+}
+
+fn check(text: &str, lengths: [usize; 2]) {
     let vector: TransferVector = serde_json::from_str(text).unwrap();
     let transfer = Transfer {
         id: PacketId {
@@ -77,6 +93,7 @@ fn a_transfer_and_its_expiry_are_as_the_vector_has_them() {
         sender: vector.sender,
         receiver: vector.receiver,
         amount: vector.amount,
+        action: vector.least.map(|least| Action::Swap { least }),
     };
     let expiry = Packet::Expiry(Expiry {
         id: PacketId {
@@ -86,6 +103,7 @@ fn a_transfer_and_its_expiry_are_as_the_vector_has_them() {
         },
         expired: transfer.clone(),
     });
+    assert_eq!([vector.packet.len(), vector.expiry.len()], lengths);
     for (packet, bytes, commitment) in [
         (Packet::Transfer(transfer), vector.packet, vector.commitment),
         (expiry, vector.expiry, vector.expiry_commitment),

@@ -15,7 +15,7 @@ use alloy::{
 };
 use commonware_codec::EncodeSize as _;
 use mileverse_consensus::{block::Block, index::IndexError};
-use mileverse_execution::Transaction;
+use mileverse_execution::{Transaction, sender_price};
 use mileverse_primitives::{Address, B256, Bytes, U256, address::STAKING, keccak256};
 
 /// Seconds since 1970, as the EVM has them.
@@ -90,13 +90,21 @@ pub fn transaction(
     base: u64,
 ) -> Result<RpcTransaction, IndexError> {
     let (envelope, sender) = envelope(found, position)?;
+    let price = price(found, position, &envelope, base);
     Ok(RpcTransaction {
+        effective_gas_price: Some(price),
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         transaction_index: u64::try_from(position).ok(),
         block_timestamp: Some(seconds(&found.block)),
         ..unplaced(envelope, sender, base)
     })
+}
+
+/// What its sender paid for one gas.
+fn price(found: &Found, position: usize, envelope: &TxEnvelope, base: u64) -> u128 {
+    let outcome = found.results.receipts.get(position);
+    sender_price(envelope, base, outcome.map_or(&[], |outcome| &outcome.logs))
 }
 
 /// A transaction that waits, at the price that it would pay.
@@ -203,7 +211,7 @@ fn receipt_after(
         block_hash: Some(found.digest),
         block_number: Some(found.block.header.height),
         gas_used: outcome.gas_used,
-        effective_gas_price: envelope.effective_gas_price(Some(base)),
+        effective_gas_price: price(found, position, &envelope, base),
         blob_gas_used: None,
         blob_gas_price: None,
         from: sender,

@@ -8,7 +8,7 @@ use crate::{
     context::Context,
     eth::calls::{Scene, lay},
     failure, find,
-    register::{Answer, disk, slow},
+    register::{Answer, disk, quick, slow},
 };
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
@@ -43,11 +43,26 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
         },
     )?;
     slow(module, "debug_traceCall", call)?;
+    // A block that breaks a rule is never kept.
+    quick(module, "debug_getBadBlocks", |_, _| Ok(Vec::<Value>::new()))?;
+    for name in [
+        "debug_getRawBlock",
+        "debug_getRawHeader",
+        "debug_getRawReceipts",
+    ] {
+        quick(module, name, |_, _| not_rlp())?;
+    }
     disk(
         module,
         "debug_getRawTransaction",
         crate::eth::raw_transaction,
     )
+}
+
+fn not_rlp() -> Answer<()> {
+    Err(failure::unsupported(
+        "blocks of this chain have no RLP form; ask eth_getBlockByNumber and eth_getBlockReceipts",
+    ))
 }
 
 async fn look<T: Send + 'static>(

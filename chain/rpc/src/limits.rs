@@ -7,6 +7,7 @@
 //! | [`MAX_SUBSCRIPTIONS`] | of one WebSocket connection |
 //! | [`MAX_FILTERS`], [`MAX_FILTERS_PER_CLIENT`] | filters installed |
 //! | [`MAX_LOG_BLOCKS`], [`MAX_LOGS`] | one question for logs; those of one block are always told |
+//! | [`MAX_STORAGE_VALUES`] | one question for words of storage |
 //! | [`MAX_CALL_GAS`], [`MAX_CALL_TIME`], calls at one time | one simulated call |
 //! | `per_second`, `burst` | units of work of one client; see `methods` for what each method costs |
 //!
@@ -31,6 +32,8 @@ const LEAST_RESPONSE_BYTES: u32 = 16 * 1024 * 1024;
 const GAS_PER_RESPONSE_BYTE: u64 = 5;
 /// Most requests in one batch.
 pub const MAX_BATCH: u32 = 1000;
+/// Most words of storage in one question (geth).
+pub const MAX_STORAGE_VALUES: usize = 1024;
 /// Most connections at one time.
 pub const MAX_CONNECTIONS: usize = 512;
 /// Most subscriptions of one connection.

@@ -16,12 +16,17 @@ const TRACE: u32 = 100;
 
 /// Every method and its cost, in units.
 pub const METHODS: &[(&str, u32)] = &[
+    ("debug_getBadBlocks", LOOK),
+    ("debug_getRawBlock", LOOK),
+    ("debug_getRawHeader", LOOK),
+    ("debug_getRawReceipts", LOOK),
     ("debug_getRawTransaction", READ),
     ("debug_traceBlockByHash", TRACE),
     ("debug_traceBlockByNumber", TRACE),
     ("debug_traceCall", TRACE),
     ("debug_traceTransaction", TRACE),
     ("eth_accounts", LOOK),
+    ("eth_baseFee", LOOK),
     ("eth_blobBaseFee", LOOK),
     ("eth_blockNumber", LOOK),
     ("eth_call", RUN),
@@ -47,6 +52,7 @@ pub const METHODS: &[(&str, u32)] = &[
     ("eth_getRawTransactionByBlockNumberAndIndex", READ),
     ("eth_getRawTransactionByHash", READ),
     ("eth_getStorageAt", READ),
+    ("eth_getStorageValues", SEARCH),
     ("eth_getTransactionByBlockHashAndIndex", READ),
     ("eth_getTransactionByBlockNumberAndIndex", READ),
     ("eth_getTransactionByHash", READ),
@@ -74,6 +80,7 @@ pub const METHODS: &[(&str, u32)] = &[
     ("mileverse_chain", LOOK),
     ("mileverse_epoch", READ),
     ("mileverse_evidence", READ),
+    ("mileverse_gasQuote", RUN),
     ("mileverse_groupKeys", READ),
     ("mileverse_outboxProof", READ),
     ("mileverse_packets", READ),

@@ -1,22 +1,29 @@
 //! `mileverse_`: what Ethereum has no word for. Specified in `docs/protocol.md`.
 
-use crate::{context::Context, failure};
+use crate::{
+    arguments::Arguments,
+    context::Context,
+    eth::calls::{Scene, lay},
+    failure,
+    register::{Answer, slow},
+};
+use alloy::rpc::types::TransactionRequest;
 use commonware_consensus::types::Height;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_consensus::{
     block, bls, committee, engine::peers::Admitted, evidence::Evidence as Found, index::Results,
     rotation::State, signature,
 };
-use mileverse_execution::Rotations;
+use mileverse_execution::{PaidBy, Quote, Rotations};
 use mileverse_primitives::{
-    B256, Bytes,
+    B256, Bytes, U256,
     address::STAKING,
     certificate,
     genesis::Genesis,
     outbox,
     rpc::{
-        Certificate, Chain, Epoch, Evidence, GroupKey, MAX_PACKETS, Rotation, Status, Visit,
-        Welcome,
+        Certificate, Chain, Epoch, Evidence, GasPayer, GasQuote, GasSponsorship, GroupKey,
+        MAX_PACKETS, Rotation, Status, Visit, Welcome,
     },
     schedule::Schedule,
 };
@@ -49,6 +56,7 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
             .await
             .map_err(|error| failure::internal(&error))?
     })?;
+    slow(module, "mileverse_gasQuote", gas_quote)?;
     module.register_async_method("mileverse_groupKeys", |_, context, _| async move {
         group_keys(&context).await
     })?;
@@ -185,6 +193,46 @@ fn rotation(context: &Context, epoch: u64, rotations: &Rotations) -> Rotation {
         phase: state.phase.name().into(),
         endorsements: state.endorsements as u64,
         needed: state.needed as u64,
+    }
+}
+
+/// Who would pay for a transaction with this gas limit and price.
+async fn gas_quote(context: Arc<Context>, mut arguments: Arguments) -> Answer<GasQuote> {
+    let asked: TransactionRequest = arguments.next()?;
+    let Some(gas) = asked.gas else {
+        return Err(failure::invalid(
+            "name a gas limit (gas): whether somebody else pays depends on it",
+        ));
+    };
+    let scene = Scene::new(&context, asked, None, None, None)?;
+    let executor = context.reads.executor.clone();
+    let run = move |state| async move {
+        let state = lay(state, scene.overrides).await?;
+        executor
+            .quote(&state, scene.block, &scene.request, gas)
+            .await
+    };
+    Ok(told(context.reads.ask(scene.height, run).await?))
+}
+
+fn told(quote: Quote) -> GasQuote {
+    GasQuote {
+        payer: match quote.payer {
+            Some(PaidBy::Sender) => GasPayer::Sender,
+            Some(PaidBy::Stake) => GasPayer::Stake,
+            Some(PaidBy::Operator) => GasPayer::Operator,
+            None => GasPayer::Nobody,
+        },
+        base_price: U256::from(quote.base_price),
+        sender_price: U256::from(quote.sender_price),
+        operator_price: U256::from(quote.operator_price),
+        free_gas: quote.free_gas,
+        free_gas_left: quote.free_gas_left,
+        sponsorship: quote.sponsorship.map(|offer| GasSponsorship {
+            operator: offer.operator,
+            price: U256::from(offer.price),
+            most: U256::from(offer.most),
+        }),
     }
 }
 

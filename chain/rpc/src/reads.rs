@@ -25,7 +25,7 @@ use mileverse_execution::{
     BlockError, Executor, Fare, OverrideError, ReadError, RewardsStanding, Rotations, Transaction,
     state::{self, Key, StateReader, Value},
 };
-use mileverse_primitives::{Address, B256, keccak256};
+use mileverse_primitives::{Address, B256, U256, keccak256};
 use std::{
     future::Future,
     num::NonZeroUsize,
@@ -134,7 +134,7 @@ impl Reads {
         self.executor.committee(&state, epoch).await.ok()
     }
 
-    /// What a transaction may cost in points, or why no block takes it for its gas.
+    /// What a transaction may cost in points, who else may pay for it with coin, or why no block takes it for its gas.
     async fn fare(&self, transaction: &Transaction) -> Answer<Fare> {
         let state = self.newest()?;
         let Tip { header, digest } = self.tip();
@@ -149,6 +149,12 @@ impl Reads {
     pub async fn rewards(&self) -> Option<RewardsStanding> {
         let state = self.newest().ok()?;
         self.executor.rewards(&state).await.ok()
+    }
+
+    /// Coin deposited for gas, as far as the newest state can be read.
+    pub async fn gas_deposits(&self) -> Option<U256> {
+        let state = self.newest().ok()?;
+        self.executor.gas_deposits(&state).await.ok()
     }
 
     /// Whether a candidate is out for good.
@@ -355,9 +361,16 @@ impl Admission {
         let transaction =
             stages::within(Stage::Recover, || Transaction::decode(raw, self.chain_id))
                 .map_err(|error| failure::refused(error.to_string()))?;
-        let Fare { held, cost } = self.reads.fare(&transaction).await?;
+        let Fare {
+            held,
+            cost,
+            help,
+            needs_help,
+        } = self.reads.fare(&transaction).await?;
         let sender = Sender {
             purse: Purse { held, cost },
+            help,
+            needs_help,
             ..self.reads.sender(transaction.sender()).await?
         };
         Ok((transaction, sender))

@@ -93,9 +93,9 @@ impl IdProvider for HexIds {
     }
 }
 
-/// An id that nobody guesses.
+/// An id that nobody guesses: a number, so without zeros before it.
 pub(crate) fn random_id() -> String {
-    format!("{:#034x}", rand::random::<u128>())
+    format!("{:#x}", rand::random::<u128>())
 }
 
 fn config(blocks: BlockLimits) -> ServerConfig {

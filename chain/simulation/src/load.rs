@@ -105,7 +105,7 @@ impl Load {
         };
         for nonce in next..next.saturating_add(count) {
             // A refusal means that it waits already.
-            let _ = pool.add(self.issue(nonce)?, sender);
+            let _ = pool.add(self.issue(nonce)?, sender.clone());
         }
         Ok(())
     }

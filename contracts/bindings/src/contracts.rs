@@ -72,3 +72,23 @@ pub mod points {
         "artifacts/WrappedPoints.json"
     );
 }
+
+/// Holds the reserved tranche of MVC.
+pub mod reserve {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        Reserve,
+        "artifacts/Reserve.json"
+    );
+}
+
+/// The quarterly rewards on Ethereum.
+pub mod rewards {
+    alloy::sol!(
+        #[sol(rpc)]
+        #[derive(Debug, PartialEq, Eq)]
+        QuarterlyRewards,
+        "artifacts/QuarterlyRewards.json"
+    );
+}

@@ -2,16 +2,21 @@
 //!
 //! ```txt
 //! Lockup(team), Lockup(advisor)              2 % a month from the start given
+//! Reserve(where coin and rewards will be)    holds the reserved tranche; gives a pot a quarter
 //! MileVerseCoin(allocation)                  adds up to the supply, exactly
-//! Authority(where the bridge will be)        the guardian's and the governor's roles, and the delay
+//! Authority(where bridge and rewards will be) the guardian's and the governor's roles, and the delay
 //! coin.approve(where the bridge will be)     the coin of the native chain's genesis
 //! Bridge(group key, native chain id, coin, genesis coin, authority, limits)
 //!                                            takes the genesis coin in; makes WrappedPoints and the
 //!                                            light client itself: each knows the other
+//! QuarterlyRewards(coin, reserve, bridge, authority, list)
+//!                                            the list: the two lock-ups, and the treasuries, which are
+//!                                            the owners of the sale, partner and marketing tranches
 //! ```
 //!
-//! The genesis coin comes out of the reserved tranche: the deployer holds it for the one moment
-//! between the coin's deployment and the bridge's, which takes exactly that much or is not made.
+//! The genesis coin comes out of the sale tranche: the deployer holds it for the one moment between the
+//! coin's deployment and the bridge's, which takes exactly that much or is not made. Four contracts are
+//! told where others will be before those are there; each address is checked once its contract is made.
 //!
 //! Each step waits for its receipt. Nothing is resumed: a deployment that stopped halfway holds no
 //! money, and the next one starts anew.
@@ -23,7 +28,7 @@ use alloy::{
 };
 use thiserror::Error;
 
-use crate::{Authority, Bridge, IValves, Lockup, MileVerseCoin};
+use crate::{Authority, Bridge, IValves, Lockup, MileVerseCoin, QuarterlyRewards, Reserve};
 
 /// Bytes of a group key: a G2 point, uncompressed, as EIP-2537 has it.
 pub const GROUP_KEY_LENGTH: usize = 256;
@@ -38,7 +43,7 @@ const POINT: u64 = 1_000_000;
 /// One percent of the supply, in whole MVC.
 const PERCENT: u64 = 30_000_000;
 /// The tranche that the genesis coin comes out of.
-const RESERVED_PERCENT: u64 = 32;
+const SALE_PERCENT: u64 = 30;
 
 /// Why a deployment stopped.
 #[derive(Debug, Error)]
@@ -58,16 +63,18 @@ pub enum DeployError {
     Delay(u32),
     /// More coin at genesis than the tranche that it comes from.
     #[error(
-        "the native chain's genesis has {0} units of MVC, more than the reserved tranche's 960,000,000 MVC; make its stakes, allocations or reward pool smaller"
+        "the native chain's genesis has {0} units of MVC, more than the sale tranche's 900,000,000 MVC; make its stakes, allocations or reward pool smaller"
     )]
     GenesisCoins(U256),
     /// Somebody else used the deployer's account meanwhile.
     #[error(
-        "the bridge is at {bridge}, not at {expected} where its authority expects it; deploy again, from an account that sends nothing else meanwhile"
+        "the {contract} contract is at {found}, not at {expected} where the others expect it; deploy again, from an account that sends nothing else meanwhile"
     )]
     Moved {
+        /// Which contract.
+        contract: &'static str,
         /// Where it is.
-        bridge: Address,
+        found: Address,
         /// Where it should be.
         expected: Address,
     },
@@ -83,10 +90,12 @@ pub enum DeployError {
     },
 }
 
-/// Who owns the six tranches of MVC at first. One account may own several.
+/// Who owns the tranches of MVC at first; the reserved one, 32 % or 960,000,000 MVC, is nobody's and in
+/// the [`Reserve`]. One account may own several. The owners of the sale, partner and marketing tranches
+/// are treasuries and earn no quarterly rewards.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tranches {
-    /// 30 %: 900,000,000 MVC.
+    /// 30 %: 900,000,000 MVC, less what the native chain begins with.
     pub sale: Address,
     /// 15 %: 450,000,000 MVC, under lock-up.
     pub team: Address,
@@ -96,8 +105,6 @@ pub struct Tranches {
     pub advisor: Address,
     /// 10 %: 300,000,000 MVC.
     pub marketing: Address,
-    /// 32 %: 960,000,000 MVC, less what the native chain begins with.
-    pub reserved: Address,
     /// When the first month of the two lock-ups begins, in seconds since 1970.
     pub lockup_start: u64,
 }
@@ -157,6 +164,10 @@ pub struct Deployment {
     pub team_lockup: Address,
     /// Holds the advisors' tranche.
     pub advisor_lockup: Address,
+    /// Holds the reserved tranche.
+    pub reserve: Address,
+    /// Pays the quarterly rewards.
+    pub rewards: Address,
 }
 
 /// Deploys all contracts from the provider's own account, which must be able to sign and to pay, and
@@ -176,20 +187,26 @@ pub async fn deploy<P: Provider>(
     if !DELAY_SECONDS.contains(&valves.delay_seconds) {
         return Err(DeployError::Delay(valves.delay_seconds));
     }
-    let reserved = share(RESERVED_PERCENT)
+    let sale = share(SALE_PERCENT)
         .checked_sub(genesis_coins)
         .ok_or(DeployError::GenesisCoins(genesis_coins))?;
 
     let lockup = |owner| Lockup::deploy_builder(&provider, owner, tranches.lockup_start);
     let (team_lockup, deployer) = put("Lockup", lockup(tranches.team)).await?;
     let (advisor_lockup, _) = put("Lockup", lockup(tranches.advisor)).await?;
+    let ahead = Ahead::of(&provider, deployer, !genesis_coins.is_zero()).await?;
+    let (reserve, _) = put(
+        "Reserve",
+        Reserve::deploy_builder(&provider, ahead.coin, ahead.rewards),
+    )
+    .await?;
     let mut shares = vec![
-        (tranches.sale, share(30)),
+        (tranches.sale, sale),
         (team_lockup, share(15)),
         (tranches.partner, share(10)),
         (advisor_lockup, share(3)),
         (tranches.marketing, share(10)),
-        (tranches.reserved, reserved),
+        (reserve, share(32)),
     ];
     if !genesis_coins.is_zero() {
         shares.push((deployer, genesis_coins));
@@ -198,31 +215,29 @@ pub async fn deploy<P: Provider>(
         .into_iter()
         .map(|(account, amount)| MileVerseCoin::Share { account, amount })
         .collect();
-    let (coin, _) = put(
+    let coin = put_at(
         "MileVerseCoin",
         MileVerseCoin::deploy_builder(&provider, allocation),
+        ahead.coin,
     )
     .await?;
-    let is_genesis_empty = genesis_coins.is_zero();
-    // The authority, then perhaps the allowance, then the bridge.
-    let between = if is_genesis_empty { 1 } else { 2 };
-    let expected = next_contract(&provider, deployer, between).await?;
     let (authority, _) = put(
         "Authority",
         Authority::deploy_builder(
             &provider,
-            expected,
+            ahead.bridge,
+            ahead.rewards,
             valves.governor,
             valves.guardian,
             valves.delay_seconds,
         ),
     )
     .await?;
-    if !is_genesis_empty {
-        allow(&provider, coin, expected, genesis_coins).await?;
+    if !genesis_coins.is_zero() {
+        allow(&provider, coin, ahead.bridge, genesis_coins).await?;
     }
     let key = Bytes::copy_from_slice(group_key);
-    let (bridge, _) = put(
+    let bridge = put_at(
         "Bridge",
         Bridge::deploy_builder(
             &provider,
@@ -234,11 +249,24 @@ pub async fn deploy<P: Provider>(
             valves.coin.clone(),
             valves.points.clone(),
         ),
+        ahead.bridge,
     )
     .await?;
-    if bridge != expected {
-        return Err(DeployError::Moved { bridge, expected });
-    }
+    let mut list = vec![
+        team_lockup,
+        advisor_lockup,
+        tranches.sale,
+        tranches.partner,
+        tranches.marketing,
+    ];
+    list.sort_unstable();
+    list.dedup();
+    let rewards = put_at(
+        "QuarterlyRewards",
+        QuarterlyRewards::deploy_builder(&provider, coin, reserve, bridge, authority, list),
+        ahead.rewards,
+    )
+    .await?;
     let views = Bridge::new(bridge, &provider);
     let points = views.points().call().await.map_err(failed("Bridge"))?;
     let light_client = views.lightClient().call().await.map_err(failed("Bridge"))?;
@@ -251,7 +279,38 @@ pub async fn deploy<P: Provider>(
         authority,
         team_lockup,
         advisor_lockup,
+        reserve,
+        rewards,
     })
+}
+
+/// Where contracts will be that others are told of before.
+struct Ahead {
+    coin: Address,
+    bridge: Address,
+    rewards: Address,
+}
+
+impl Ahead {
+    /// Of a deployer whose next transactions are the reserve, the coin, the authority, perhaps the
+    /// allowance, the bridge, the rewards.
+    async fn of<P: Provider>(
+        provider: P,
+        deployer: Address,
+        has_genesis: bool,
+    ) -> Result<Self, DeployError> {
+        let next = provider
+            .get_transaction_count(deployer)
+            .await
+            .map_err(|error| failed("Reserve")(error.into()))?;
+        let bridge = if has_genesis { 4 } else { 3 };
+        let after = |others| deployer.create(next.saturating_add(others));
+        Ok(Self {
+            coin: after(1),
+            bridge: after(bridge),
+            rewards: after(bridge.saturating_add(1)),
+        })
+    }
 }
 
 fn check_accounts(tranches: &Tranches, valves: &Valves) -> Result<(), DeployError> {
@@ -261,7 +320,6 @@ fn check_accounts(tranches: &Tranches, valves: &Valves) -> Result<(), DeployErro
         ("partner tranche of MVC", tranches.partner),
         ("advisor tranche of MVC", tranches.advisor),
         ("marketing tranche of MVC", tranches.marketing),
-        ("reserved tranche of MVC", tranches.reserved),
         ("bridge's governor", valves.governor),
         ("bridge's guardian", valves.guardian),
     ];
@@ -289,17 +347,22 @@ async fn put<P: Provider>(
     Ok((address, receipt.from))
 }
 
-/// Where the contract will be that the deployer makes after `between` other transactions.
-async fn next_contract<P: Provider>(
-    provider: P,
-    deployer: Address,
-    between: u64,
+/// Sends a deployment whose address others were told of.
+async fn put_at<P: Provider>(
+    contract: &'static str,
+    deployment: RawCallBuilder<P>,
+    expected: Address,
 ) -> Result<Address, DeployError> {
-    let next = provider
-        .get_transaction_count(deployer)
-        .await
-        .map_err(|error| failed("Authority")(error.into()))?;
-    Ok(deployer.create(next.saturating_add(between)))
+    let (found, _) = put(contract, deployment).await?;
+    if found == expected {
+        Ok(found)
+    } else {
+        Err(DeployError::Moved {
+            contract,
+            found,
+            expected,
+        })
+    }
 }
 
 /// Lets the bridge, which is not there yet, take its genesis coin.

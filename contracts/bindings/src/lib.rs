@@ -16,4 +16,6 @@ pub use contracts::coin::MileVerseCoin;
 pub use contracts::light_client::{self, LightClient};
 pub use contracts::lockup::Lockup;
 pub use contracts::points::WrappedPoints;
+pub use contracts::reserve::Reserve;
+pub use contracts::rewards::{IQuarterlyRewards, QuarterlyRewards};
 pub use contracts::swaps::HashedTimelock;

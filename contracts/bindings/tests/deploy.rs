@@ -11,7 +11,8 @@ use alloy::{
 };
 use kit::Anvil;
 use mileverse_bindings::{
-    Authority, Bridge, LightClient, Lockup, MileVerseCoin, WrappedPoints,
+    Authority, Bridge, LightClient, Lockup, MileVerseCoin, QuarterlyRewards, Reserve,
+    WrappedPoints,
     deploy::{DeployError, Deployment, Tranches, Valves, deploy},
     light_client::ILightClient,
 };
@@ -38,7 +39,6 @@ fn tranches(sale: Address) -> Tranches {
         partner: account(3),
         advisor: account(4),
         marketing: account(5),
-        reserved: account(6),
         lockup_start: 1_900_000_000,
     }
 }
@@ -89,6 +89,7 @@ async fn a_deployment_is_whole() {
 
     check_valves(&provider, &all).await;
     check_tranches(&provider, &all, anvil.account()).await;
+    check_rewards(&provider, &all, anvil.account()).await;
     check_certificate(&provider, &all).await;
     check_send(&provider, &all, anvil.account()).await;
 }
@@ -123,6 +124,38 @@ async fn check_valves(provider: impl Provider, all: &Deployment) {
     }
 }
 
+async fn check_rewards(provider: impl Provider, all: &Deployment, sale: Address) {
+    let reserve = Reserve::new(all.reserve, &provider);
+    assert_eq!(reserve.coin().call().await.unwrap(), all.coin);
+    assert_eq!(reserve.rewards().call().await.unwrap(), all.rewards);
+    let rewards = QuarterlyRewards::new(all.rewards, &provider);
+    assert_eq!(rewards.coin().call().await.unwrap(), all.coin);
+    assert_eq!(rewards.reserve().call().await.unwrap(), all.reserve);
+    assert_eq!(rewards.bridge().call().await.unwrap(), all.bridge);
+    assert_eq!(rewards.authority().call().await.unwrap(), all.authority);
+    let mut list = rewards.excluded().call().await.unwrap();
+    list.sort_unstable();
+    let account = |n| Address::with_last_byte(n);
+    let mut expected = vec![
+        all.team_lockup,
+        all.advisor_lockup,
+        sale,
+        account(3),
+        account(5),
+    ];
+    expected.sort_unstable();
+    assert_eq!(list, expected, "lock-ups and treasuries earn nothing");
+    let standing = rewards.standing().call().await.unwrap();
+    assert_eq!(standing.next, standing.quarter);
+    assert!(standing.funded);
+    // The governor's role reaches the list, behind the delay.
+    let authority = Authority::new(all.authority, &provider);
+    let selector = QuarterlyRewards::excludeCall::SELECTOR;
+    let can = authority.canCall(GOVERNOR, all.rewards, selector.into());
+    let can = can.call().await.unwrap();
+    assert_eq!((can.immediate, can.delay), (false, valves().delay_seconds));
+}
+
 async fn check_tranches(provider: impl Provider, all: &Deployment, sale: Address) {
     let coin = MileVerseCoin::new(all.coin, &provider);
     let whole = U256::from(10).pow(U256::from(18));
@@ -133,7 +166,7 @@ async fn check_tranches(provider: impl Provider, all: &Deployment, sale: Address
         (account(3), 300_000_000),
         (all.advisor_lockup, 90_000_000),
         (account(5), 300_000_000),
-        (account(6), 960_000_000),
+        (all.reserve, 960_000_000),
     ];
     for (owner, coins) in expected {
         assert_eq!(
@@ -230,8 +263,11 @@ async fn the_genesis_coin_is_locked_at_deployment() {
     let balance = async |account| coin.balanceOf(account).call().await.unwrap();
     assert_eq!(balance(all.bridge).await, amount);
     assert_eq!(balance(anvil.account()).await, U256::ZERO, "not kept");
-    let reserved = U256::from(10).pow(U256::from(18)) * U256::from(960_000_000);
-    assert_eq!(balance(owners.reserved).await, reserved - amount);
+    let whole = U256::from(10).pow(U256::from(18));
+    let sale = whole * U256::from(900_000_000);
+    assert_eq!(balance(owners.sale).await, sale - amount);
+    let reserved = whole * U256::from(960_000_000);
+    assert_eq!(balance(all.reserve).await, reserved);
 
     // More than the tranche it comes from stops before anything is sent.
     let before = provider
@@ -243,7 +279,7 @@ async fn the_genesis_coin_is_locked_at_deployment() {
         &KEY,
         NATIVE,
         &owners,
-        reserved + U256::ONE,
+        sale + U256::ONE,
         &valves(),
     )
     .await

@@ -3,14 +3,15 @@ pragma solidity ^0.8.30;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {AuthorityErrors} from "../errors/ValveErrors.sol";
+import {IQuarterlyRewards} from "../interfaces/IQuarterlyRewards.sol";
 import {IValves} from "../interfaces/IValves.sol";
 
-/// @title Who may turn the bridge's valves
+/// @title Who may turn the bridge's valves, and who earns quarterly rewards
 ///
 /// | role | may | when |
 /// |---|---|---|
 /// | guardian (1) | pause a direction or a token, stop a transfer that waits, cancel what the governor scheduled | at once |
-/// | governor (2) | open again, set limits, register tokens | after the delay |
+/// | governor (2) | open again, set limits, register tokens; exclude from the quarterly rewards and readmit | after the delay |
 /// | admin (0), at first the governor | grant and revoke roles | after the delay |
 ///
 /// @notice None of them can move, make or take a token: the bridge has no function for it. What each
@@ -29,13 +30,15 @@ contract Authority is AccessManager {
     bool private _settled;
 
     /// @param bridge Whose valves these are; it may be deployed later.
+    /// @param rewards Whose list it is; deployed later.
     /// @param governor First governor, and first admin.
     /// @param guardian First guardian.
     /// @param delay Seconds: one hour to thirty days.
-    constructor(address bridge, address governor, address guardian, uint32 delay)
+    constructor(address bridge, address rewards, address governor, address guardian, uint32 delay)
         AccessManager(address(this))
     {
-        if (bridge == address(0) || governor == address(0) || guardian == address(0)) {
+        if (bridge == address(0) || rewards == address(0) || governor == address(0) || guardian == address(0))
+        {
             revert AuthorityErrors.AccountZero();
         }
         if (delay < 1 hours || delay > 30 days) {
@@ -49,6 +52,8 @@ contract Authority is AccessManager {
         _setTargetFunctionRole(bridge, IValves.resumeToken.selector, GOVERNOR_ROLE);
         _setTargetFunctionRole(bridge, IValves.setLimits.selector, GOVERNOR_ROLE);
         _setTargetFunctionRole(bridge, IValves.register.selector, GOVERNOR_ROLE);
+        _setTargetFunctionRole(rewards, IQuarterlyRewards.exclude.selector, GOVERNOR_ROLE);
+        _setTargetFunctionRole(rewards, IQuarterlyRewards.readmit.selector, GOVERNOR_ROLE);
         _setRoleGuardian(GOVERNOR_ROLE, GUARDIAN_ROLE);
         _grantRole(GUARDIAN_ROLE, guardian, 0, 0);
         _grantRole(GOVERNOR_ROLE, governor, 0, delay);

@@ -60,9 +60,9 @@ abstract contract Books is IBridge {
         _receipts[sequence >> 7] = word & ~(uint256(3) << shift) | outcome << shift;
     }
 
-    /// @dev Stores a packet from here under its sequence, and tells relayers its bytes.
-    function _commit(bytes memory packet) internal returns (uint64 sequence) {
-        sequence = nextSequence;
+    /// @dev Stores a packet from here under its sequence, which is `nextSequence`, and tells relayers its
+    /// bytes.
+    function _commit(uint64 sequence, bytes memory packet) internal {
         nextSequence = sequence + 1;
         bytes32 commitment = keccak256(packet);
         outbound[sequence] = commitment;

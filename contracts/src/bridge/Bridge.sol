@@ -108,43 +108,22 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         if (msg.value != 0) {
             revert BridgeErrors.ValueRefused(msg.value);
         }
-        if (receiver == address(0)) {
-            revert BridgeErrors.ReceiverZero();
+        return _send(token, receiver, amount, deadline, 0);
+    }
+
+    /// @inheritdoc IBridge
+    function sendSwap(address token, address receiver, uint256 amount, uint64 deadline, uint256 least)
+        external
+        nonReentrant
+        returns (uint64 sequence)
+    {
+        if (token != address(coin) && token != address(points)) {
+            revert BridgeErrors.NotSwappable(token);
         }
-        if (amount == 0) {
-            revert BridgeErrors.AmountZero();
+        if (least == 0) {
+            revert BridgeErrors.LeastZero();
         }
-        uint256 latest = block.timestamp + MAX_LIFETIME_SECONDS;
-        if (deadline <= block.timestamp || deadline > latest) {
-            revert BridgeErrors.DeadlineOutOfRange(
-                deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
-            );
-        }
-        if (frozen) {
-            revert BridgeErrors.BridgeStopped();
-        }
-        if (_sendPaused) {
-            revert ValveErrors.DirectionStopped(false);
-        }
-        uint256 units = _admitOut(token, amount);
-        _lock(token, amount);
-        _totals[token].sent += units;
-        (uint64 home, address contract_) = _homeOf(token);
-        sequence = _commit(
-            Packet.encode(
-                Packet.Transfer({
-                    source: chainId,
-                    destination: peerChainId,
-                    sequence: nextSequence,
-                    deadline: deadline,
-                    home: home,
-                    token: contract_,
-                    sender: msg.sender,
-                    receiver: receiver,
-                    amount: units
-                })
-            )
-        );
+        return _send(token, receiver, amount, deadline, least);
     }
 
     /// @inheritdoc IBridge
@@ -240,6 +219,51 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         return IERC20(token).balanceOf(address(this)) >= locked(token) * unit(token);
     }
 
+    /// @dev What leaves: a transfer, or, with a `least`, one that is to be swapped where it arrives.
+    function _send(address token, address receiver, uint256 amount, uint64 deadline, uint256 least)
+        private
+        returns (uint64 sequence)
+    {
+        if (receiver == address(0)) {
+            revert BridgeErrors.ReceiverZero();
+        }
+        if (amount == 0) {
+            revert BridgeErrors.AmountZero();
+        }
+        uint256 latest = block.timestamp + MAX_LIFETIME_SECONDS;
+        if (deadline <= block.timestamp || deadline > latest) {
+            revert BridgeErrors.DeadlineOutOfRange(
+                deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
+            );
+        }
+        // One word, read once; no call in between can take the sequence, for every entrance is shut.
+        bool isStopped;
+        bool isPaused;
+        (isStopped, isPaused, sequence) = (frozen, _sendPaused, nextSequence);
+        if (isStopped) {
+            revert BridgeErrors.BridgeStopped();
+        }
+        if (isPaused) {
+            revert ValveErrors.DirectionStopped(false);
+        }
+        uint256 units = _admitOut(token, amount);
+        _lock(token, amount);
+        _totals[token].sent += units;
+        (uint64 home, address contract_) = _homeOf(token);
+        Packet.Transfer memory transfer = Packet.Transfer({
+            source: chainId,
+            destination: peerChainId,
+            sequence: sequence,
+            deadline: deadline,
+            home: home,
+            token: contract_,
+            sender: msg.sender,
+            receiver: receiver,
+            amount: units
+        });
+        _commit(sequence, least == 0 ? Packet.encode(transfer) : Packet.encodeSwap(transfer, least));
+    }
+
     function _requireReceiving() private view {
         if (frozen) {
             revert BridgeErrors.BridgeStopped();
@@ -332,7 +356,8 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
     function _expire(bytes calldata packet, uint64 sequence, bytes32 commitment) private {
         _setOutcome(sequence, EXPIRED);
         emit PacketExpired(sequence, commitment);
-        _commit(Packet.encodeExpiry(chainId, peerChainId, nextSequence, packet));
+        uint64 next = nextSequence;
+        _commit(next, Packet.encodeExpiry(chainId, peerChainId, next, packet));
     }
 
     /// @dev News that a packet from here expired: its tokens return to its sender, once.

@@ -13,6 +13,10 @@ interface BridgeErrors {
     error ReceiverZero();
     /// @notice The amount is zero.
     error AmountZero();
+    /// @notice Not one of the two tokens of the native chain's own pool.
+    error NotSwappable(address token);
+    /// @notice A swap names the least that must arrive.
+    error LeastZero();
     /// @notice The deadline is not after this block, or more than 30 days after it.
     error DeadlineOutOfRange(uint64 deadline, uint64 earliest, uint64 latest);
     /// @notice The token moved another amount than it was told to.

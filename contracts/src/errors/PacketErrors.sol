@@ -15,6 +15,8 @@ interface PacketErrors {
     error PacketAmountZero();
     /// @notice Source and destination are one chain.
     error PacketToItself(uint64 chainId);
+    /// @notice An action that no receiver knows: there is only the swap.
+    error PacketAction(uint8 action);
     /// @notice What an expiry holds is not a transfer sent to the chain the expiry comes from.
     error PacketExpiredForm();
 }

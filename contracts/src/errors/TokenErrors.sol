@@ -13,4 +13,6 @@ interface TokenErrors {
     error AllocationSum(uint256 expected, uint256 actual);
     /// @notice An allocation holds 1 to 64 shares.
     error AllocationSize(uint256 actual);
+    /// @notice What accounts held at a quarter's close is known once it is over.
+    error QuarterNotOver(uint256 quarter, uint256 current);
 }

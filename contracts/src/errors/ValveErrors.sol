@@ -31,7 +31,7 @@ interface ValveErrors {
 }
 
 interface AuthorityErrors {
-    /// @notice A role, or the bridge, of nobody.
+    /// @notice A role, the bridge or the rewards of nobody.
     error AccountZero();
     /// @notice The governor's delay is one hour to thirty days.
     error DelayOutOfRange(uint32 delaySeconds);

@@ -41,6 +41,14 @@ interface IBridge {
         payable
         returns (uint64 sequence);
 
+    /// @notice Locks MVC or MVP here; over there they are swapped at the chain's own pool, and `receiver` gets
+    /// what the pool gives. If that were less than `least`, or the deadline is over, nothing is swapped and
+    /// the tokens are refunded here.
+    /// @param least What must arrive at least: MVP (6 decimals) for MVC, MVC (18 decimals) for MVP.
+    function sendSwap(address token, address receiver, uint256 amount, uint64 deadline, uint256 least)
+        external
+        returns (uint64 sequence);
+
     /// @notice Settles packets that a final block of the native chain holds. Anybody may call it.
     function deliver(ILightClient.HeaderProof calldata header, OutboxItem[] calldata items) external;
 

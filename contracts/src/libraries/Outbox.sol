@@ -48,22 +48,27 @@ library Outbox {
         if (index >= size) {
             return false;
         }
-        uint64 position = index;
-        uint64 last = size - 1;
+        // Whole words, so that no step need cut them to 64 bits.
+        uint256 position = index;
+        uint256 last = uint256(size) - 1;
         bytes32 hash = leaf(index, commitment);
         for (uint256 i = 0; i < path.length; ++i) {
             if (last == 0) {
                 return false;
             }
+            bytes32 sibling;
+            assembly ("memory-safe") {
+                sibling := calldataload(add(path.offset, shl(5, i))) // the loop keeps `i` within
+            }
             if (position & 1 == 1 || position == last) {
-                hash = node(path[i], hash);
+                hash = node(sibling, hash);
                 // A right edge without a sibling at this height: climb to where it has one.
                 while (position & 1 == 0 && position != 0) {
                     position >>= 1;
                     last >>= 1;
                 }
             } else {
-                hash = node(hash, path[i]);
+                hash = node(hash, sibling);
             }
             position >>= 1;
             last >>= 1;

@@ -7,34 +7,44 @@ import {PacketErrors} from "../errors/PacketErrors.sol";
 ///
 ///     offset  size
 ///     0       1     version = 1
-///     1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation
+///     1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action
 ///     2       8     source chain id
 ///     10      8     destination chain id
 ///     18      8     sequence, from 1
 ///     26      ...   body
 ///
-///     transfer (134 bytes in all)          expiry (160 bytes in all)
-///     26      8     deadline, seconds      26   134   the transfer packet that expired
-///     34      8     token's home chain id
+///     transfer (134 bytes in all)          expiry (160 or 193 bytes in all)
+///     26      8     deadline, seconds      26   134 or 167   the packet that expired: a transfer, or
+///     34      8     token's home chain id                    one with an action
 ///     42      20    token at home
 ///     62      20    sender
 ///     82      20    receiver
 ///     102     32    amount
+///
+///     transfer with an action (167 bytes in all; from Ethereum to the native chain only)
+///     26      108   as a transfer
+///     134     1     action: 1 = swap
+///     135     32    swap: the least that must arrive, in the other token's smallest unit
 ///
 ///     rotation (298 bytes in all)
 ///     26      8     number of the new key
 ///     34      8     first epoch that it signs
 ///     42      256   the new group key: G2, uncompressed
 ///
-/// @notice Integers are big-endian. A decoder consumes every byte or refuses.
+/// @notice Integers are big-endian. A decoder consumes every byte or refuses. What comes in is a transfer,
+/// an expiry or a rotation; only an expiry may hold a transfer with an action, which left from here.
 library Packet {
     uint8 internal constant VERSION = 1;
     uint8 internal constant TRANSFER = 1;
     uint8 internal constant EXPIRY = 2;
     uint8 internal constant ROTATION = 3;
+    uint8 internal constant TRANSFER_WITH_ACTION = 4;
+    uint8 internal constant SWAP = 1;
     uint256 internal constant TRANSFER_LENGTH = 134;
     uint256 internal constant EXPIRY_LENGTH = 160;
     uint256 internal constant ROTATION_LENGTH = 298;
+    uint256 internal constant ACTION_LENGTH = 167;
+    uint256 internal constant ACTION_EXPIRY_LENGTH = 193;
     uint256 private constant HEADER_LENGTH = 26;
 
     /// @notice What every packet begins with.
@@ -58,55 +68,33 @@ library Packet {
         uint256 amount;
     }
 
-    /// @notice Reads a packet's header and checks that its length is its kind's.
+    /// @notice Reads the header of a packet that comes in, and checks that its length is its kind's.
     function header(bytes calldata packet) internal pure returns (Header memory out) {
-        if (packet.length < HEADER_LENGTH) {
-            revert PacketErrors.PacketLength(TRANSFER_LENGTH, packet.length);
+        out = _header(packet);
+        uint256 length;
+        if (out.kind == TRANSFER) {
+            length = TRANSFER_LENGTH;
+        } else if (out.kind == EXPIRY) {
+            length = packet.length == ACTION_EXPIRY_LENGTH ? ACTION_EXPIRY_LENGTH : EXPIRY_LENGTH;
+        } else if (out.kind == ROTATION) {
+            length = ROTATION_LENGTH;
+        } else {
+            revert PacketErrors.PacketKind(out.kind);
         }
-        uint8 version = uint8(packet[0]);
-        if (version != VERSION) {
-            revert PacketErrors.PacketVersion(version);
-        }
-        out.kind = uint8(packet[1]);
-        uint256 length = _length(out.kind);
         if (packet.length != length) {
             revert PacketErrors.PacketLength(length, packet.length);
-        }
-        out.source = _uint64(packet, 2);
-        out.destination = _uint64(packet, 10);
-        out.sequence = _uint64(packet, 18);
-        if (out.sequence == 0) {
-            revert PacketErrors.PacketSequenceZero();
-        }
-        if (out.source == out.destination) {
-            revert PacketErrors.PacketToItself(out.source);
         }
     }
 
     /// @notice Reads a transfer's body. `start` is what `header` read from the same bytes.
-    function transfer(bytes calldata packet, Header memory start)
-        internal
-        pure
-        returns (Transfer memory out)
-    {
+    function transfer(bytes calldata packet, Header memory start) internal pure returns (Transfer memory) {
         if (start.kind != TRANSFER) {
             revert PacketErrors.PacketKind(start.kind);
         }
-        out.source = start.source;
-        out.destination = start.destination;
-        out.sequence = start.sequence;
-        out.deadline = _uint64(packet, 26);
-        out.home = _uint64(packet, 34);
-        out.token = address(bytes20(_word(packet, 42)));
-        out.sender = address(bytes20(_word(packet, 62)));
-        out.receiver = address(bytes20(_word(packet, 82)));
-        out.amount = uint256(_word(packet, 102));
-        if (out.amount == 0) {
-            revert PacketErrors.PacketAmountZero();
-        }
+        return _body(packet, start);
     }
 
-    /// @notice The transfer inside an expiry, and its own bytes.
+    /// @notice The transfer inside an expiry, with an action or without, and its own bytes.
     function expired(bytes calldata packet, Header memory start)
         internal
         pure
@@ -116,14 +104,22 @@ library Packet {
             revert PacketErrors.PacketKind(start.kind);
         }
         inner = packet[HEADER_LENGTH:];
-        Header memory innerStart = header(inner);
+        Header memory innerStart = _header(inner);
+        // What is inside has one of two lengths already.
+        uint8 kind = inner.length == TRANSFER_LENGTH ? TRANSFER : TRANSFER_WITH_ACTION;
         if (
-            innerStart.kind != TRANSFER || innerStart.source != start.destination
+            innerStart.kind != kind || innerStart.source != start.destination
                 || innerStart.destination != start.source
         ) {
             revert PacketErrors.PacketExpiredForm();
         }
-        out = transfer(inner, innerStart);
+        if (kind == TRANSFER_WITH_ACTION) {
+            uint8 action = uint8(inner[TRANSFER_LENGTH]);
+            if (action != SWAP) {
+                revert PacketErrors.PacketAction(action);
+            }
+        }
+        out = _body(inner, innerStart);
     }
 
     /// @notice Reads a rotation's body.
@@ -141,16 +137,21 @@ library Packet {
     }
 
     /// @notice The canonical bytes of a transfer.
-    function encode(Transfer memory value) internal pure returns (bytes memory) {
-        return bytes.concat(
-            abi.encodePacked(
-                VERSION, TRANSFER, value.source, value.destination, value.sequence, value.deadline, value.home
-            ),
-            abi.encodePacked(value.token, value.sender, value.receiver, value.amount)
-        );
+    function encode(Transfer memory value) internal pure returns (bytes memory out) {
+        return _write(value, TRANSFER, TRANSFER_LENGTH);
     }
 
-    /// @notice The canonical bytes of the expiry of the transfer packet `inner`.
+    /// @notice The canonical bytes of a transfer whose tokens are to be swapped where they arrive, for at
+    /// least `least` of the other token.
+    function encodeSwap(Transfer memory value, uint256 least) internal pure returns (bytes memory out) {
+        out = _write(value, TRANSFER_WITH_ACTION, ACTION_LENGTH);
+        assembly ("memory-safe") {
+            mstore8(add(out, 166), SWAP)
+            mstore(add(out, 167), least)
+        }
+    }
+
+    /// @notice The canonical bytes of the expiry of the packet `inner`.
     function encodeExpiry(uint64 source, uint64 destination, uint64 sequence, bytes calldata inner)
         internal
         pure
@@ -159,17 +160,65 @@ library Packet {
         return abi.encodePacked(VERSION, EXPIRY, source, destination, sequence, inner);
     }
 
-    function _length(uint8 kind) private pure returns (uint256) {
-        if (kind == TRANSFER) {
-            return TRANSFER_LENGTH;
+    /// @dev What every packet begins with; says nothing of its length yet.
+    function _header(bytes calldata packet) private pure returns (Header memory out) {
+        if (packet.length < HEADER_LENGTH) {
+            revert PacketErrors.PacketLength(TRANSFER_LENGTH, packet.length);
         }
-        if (kind == EXPIRY) {
-            return EXPIRY_LENGTH;
+        uint8 version = uint8(packet[0]);
+        if (version != VERSION) {
+            revert PacketErrors.PacketVersion(version);
         }
-        if (kind == ROTATION) {
-            return ROTATION_LENGTH;
+        out.kind = uint8(packet[1]);
+        out.source = _uint64(packet, 2);
+        out.destination = _uint64(packet, 10);
+        out.sequence = _uint64(packet, 18);
+        if (out.sequence == 0) {
+            revert PacketErrors.PacketSequenceZero();
         }
-        revert PacketErrors.PacketKind(kind);
+        if (out.source == out.destination) {
+            revert PacketErrors.PacketToItself(out.source);
+        }
+    }
+
+    /// @dev The body of a transfer, in a packet at least as long as one.
+    function _body(bytes calldata packet, Header memory start) private pure returns (Transfer memory out) {
+        out.source = start.source;
+        out.destination = start.destination;
+        out.sequence = start.sequence;
+        out.deadline = _uint64(packet, 26);
+        out.home = _uint64(packet, 34);
+        out.token = address(bytes20(_word(packet, 42)));
+        out.sender = address(bytes20(_word(packet, 62)));
+        out.receiver = address(bytes20(_word(packet, 82)));
+        out.amount = uint256(_word(packet, 102));
+        if (out.amount == 0) {
+            revert PacketErrors.PacketAmountZero();
+        }
+    }
+
+    /// @dev Header and body, in new memory of `length` bytes, at least a transfer's. Fields are written from left to
+    /// right, each over the zeros that the one before it left behind.
+    function _write(Transfer memory value, uint8 kind, uint256 length)
+        private
+        pure
+        returns (bytes memory out)
+    {
+        uint256 head = uint256(VERSION) << 248 | uint256(kind) << 240 | uint256(value.source) << 176
+            | uint256(value.destination) << 112 | uint256(value.sequence) << 48;
+        (uint256 deadline, uint256 home) = (value.deadline, value.home);
+        (address token, address sender, address receiver) = (value.token, value.sender, value.receiver);
+        uint256 amount = value.amount;
+        out = new bytes(length);
+        assembly ("memory-safe") {
+            let start := add(out, 32)
+            mstore(start, head)
+            mstore(add(start, 26), or(shl(192, deadline), shl(128, home)))
+            mstore(add(start, 42), shl(96, token))
+            mstore(add(start, 62), shl(96, sender))
+            mstore(add(start, 82), shl(96, receiver))
+            mstore(add(start, 102), amount)
+        }
     }
 
     function _uint64(bytes calldata packet, uint256 offset) private pure returns (uint64) {

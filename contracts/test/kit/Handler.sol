@@ -67,7 +67,7 @@ contract Handler is World {
         (bool good,) = address(bridge)
             .call(abi.encodeCall(bridge.send, (address(other), BOB, amount * UNIT - 1, _deadline(lifetime))));
         vm.assertFalse(good, "exact or refused");
-        _sendAway(sender, address(other), amount * UNIT, lifetime);
+        _sendAway(sender, address(other), amount * UNIT, lifetime, 0);
     }
 
     function nativeSendOther(uint256 who, uint256 amount, uint64 lifetime) external {
@@ -80,8 +80,26 @@ contract Handler is World {
         if (balance == 0) return;
         vm.prank(sender);
         coin.approve(address(bridge), type(uint256).max);
+        amount = bound(amount, 1, balance < 1_000 ether ? balance : 1_000 ether);
+        _sendAway(sender, address(coin), amount, lifetime, 0);
+    }
+
+    /// @notice Coin or points, to be swapped over there. The native side's model says at random whether the
+    /// price was good enough.
+    function sendSwap(uint256 who, uint256 amount, uint64 lifetime, uint256 least) external {
+        address sender = _person(who);
+        bool isCoin = least % 2 == 0;
+        uint256 balance = isCoin ? coin.balanceOf(sender) : points.balanceOf(sender);
+        if (balance == 0) return;
+        uint256 most = isCoin ? 1_000 ether : 1e12;
+        vm.prank(sender);
+        coin.approve(address(bridge), type(uint256).max);
         _sendAway(
-            sender, address(coin), bound(amount, 1, balance < 1_000 ether ? balance : 1_000 ether), lifetime
+            sender,
+            isCoin ? address(coin) : address(points),
+            bound(amount, 1, balance < most ? balance : most),
+            lifetime,
+            bound(least, 1, type(uint256).max)
         );
     }
 
@@ -89,7 +107,7 @@ contract Handler is World {
         address sender = _person(who);
         uint256 balance = points.balanceOf(sender);
         if (balance == 0) return;
-        _sendAway(sender, address(points), bound(amount, 1, balance), lifetime);
+        _sendAway(sender, address(points), bound(amount, 1, balance), lifetime, 0);
     }
 
     function nativeSendPoints(uint256 who, uint256 amount, uint64 lifetime) external {
@@ -133,7 +151,21 @@ contract Handler is World {
         IBridge.OutboxItem[] memory items = new IBridge.OutboxItem[](1);
         items[0] = IBridge.OutboxItem(loot, header.outboxSize, new bytes32[](0));
         uint256 signer = secret + 1;
-        how %= 5;
+        how %= 6;
+        if (how == 5) {
+            // Signed for by everybody, and yet no packet of this way.
+            uint64 place = append(
+                Packet.encodeSwap(transferHere(NATIVE, POINTS_HOME, THIEF, LOOT, type(uint64).max), pick)
+            );
+            ++nativeSequence;
+            header = certified();
+            items[0] = item(place);
+            (bool taken,) = address(bridge).call(abi.encodeCall(bridge.deliver, (header, items)));
+            vm.assertFalse(taken, "nothing is swapped here");
+            native.pop();
+            --nativeSequence;
+            return;
+        }
         if (how == 0 && oldSecrets.length != 0) {
             signer = oldSecrets[pick % oldSecrets.length]; // a quorum of former delegates
         } else if (how == 1 && native.length != 0) {
@@ -186,7 +218,9 @@ contract Handler is World {
         if (away.length == 0) return;
         Sent storage sent = away[pick % away.length];
         if (sent.received || sent.expired) return;
-        if (block.timestamp <= sent.deadline) {
+        // A swap at too bad a price goes home in time.
+        bool isRefused = sent.packet.length == 167 && pick % 3 == 0;
+        if (block.timestamp <= sent.deadline && !isRefused) {
             sent.received = true;
             if (sent.token == address(points)) nativeLocked -= sent.amount;
             else nativeMinted[sent.token] += sent.amount;
@@ -386,7 +420,10 @@ contract Handler is World {
         return _person(who);
     }
 
-    function _sendAway(address sender, address token, uint256 amount, uint64 lifetime) private {
+    /// @dev With a `least`, to be swapped.
+    function _sendAway(address sender, address token, uint256 amount, uint64 lifetime, uint256 least)
+        private
+    {
         uint64 deadline = _deadline(lifetime);
         IValves.Room memory room = bridge.room(token);
         uint256 left = room.sendInHour < room.sendInDay ? room.sendInHour : room.sendInDay;
@@ -394,13 +431,19 @@ contract Handler is World {
         uint256 units = amount / bridge.unit(token);
         if (units > left || stopped) {
             vm.prank(sender);
-            (bool good, bytes memory why) =
-                address(bridge).call(abi.encodeCall(bridge.send, (token, BOB, amount, deadline)));
+            (bool good, bytes memory why) = address(bridge)
+                .call(
+                    least == 0
+                        ? abi.encodeCall(bridge.send, (token, BOB, amount, deadline))
+                        : abi.encodeCall(bridge.sendSwap, (token, BOB, amount, deadline, least))
+                );
             vm.assertFalse(good, "a valve is shut");
             _assertValve(why);
             return;
         }
-        (uint64 sequence, bytes memory packet) = sendAway(sender, token, amount, deadline);
+        (uint64 sequence, bytes memory packet) = least == 0
+            ? sendAway(sender, token, amount, deadline)
+            : sendAwayToSwap(sender, token, amount, deadline, least);
         away.push(Sent(token, units, deadline, sender, sequence, packet, false, false, false));
     }
 

@@ -22,6 +22,25 @@ abstract contract Test {
         out[index] ^= 0x01;
     }
 
+    /// @dev What a transaction with this calldata pays (EIP-2028, EIP-7623).
+    function transactionGas(bytes memory call, uint256 execution) internal pure returns (uint256) {
+        uint256 tokens;
+        for (uint256 i = 0; i < call.length; ++i) {
+            tokens += call[i] == 0 ? 1 : 4;
+        }
+        uint256 usual = 4 * tokens + execution;
+        uint256 floor = 10 * tokens;
+        return 21_000 + (usual > floor ? usual : floor);
+    }
+
+    /// @dev All but the first `length` bytes.
+    function cutFront(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
+        out = new bytes(value.length - length);
+        for (uint256 i = 0; i < out.length; ++i) {
+            out[i] = value[length + i];
+        }
+    }
+
     /// @dev The first `length` bytes.
     function cut(bytes memory value, uint256 length) internal pure returns (bytes memory out) {
         out = new bytes(length);

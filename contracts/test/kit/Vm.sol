@@ -47,6 +47,7 @@ interface Vm {
     function lastCallGas() external returns (Gas memory);
     function load(address target, bytes32 slot) external returns (bytes32);
     function mockCall(address callee, bytes calldata data, bytes calldata answer) external;
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata reason) external;
     function parseJsonBytes(string calldata json, string calldata key) external returns (bytes memory);
     function parseJsonBytes32(string calldata json, string calldata key) external returns (bytes32);
     function parseJsonUint(string calldata json, string calldata key) external returns (uint256);

@@ -65,7 +65,12 @@ abstract contract World is Test {
 
     /// @dev The authority over a bridge that may not be there yet.
     function authorityOf(address bridge_) internal returns (Authority) {
-        return new Authority(bridge_, GOVERNOR, GUARDIAN, DELAY);
+        return new Authority(bridge_, rewardsOf(), GOVERNOR, GUARDIAN, DELAY);
+    }
+
+    /// @dev The quarterly rewards that the authority governs; nobody's where there are none.
+    function rewardsOf() internal virtual returns (address) {
+        return address(0x4d6);
     }
 
     function unlimited() internal pure returns (IValves.Limits memory limits) {
@@ -204,21 +209,39 @@ abstract contract World is Test {
     {
         vm.prank(account);
         sequence = bridge.send(token, BOB, amount, deadline);
-        bool isPoints = token == address(points);
-        packet = Packet.encode(
-            Packet.Transfer({
-                source: ETHEREUM,
-                destination: NATIVE,
-                sequence: sequence,
-                deadline: deadline,
-                home: isPoints ? NATIVE : ETHEREUM,
-                token: isPoints ? POINTS_HOME : token,
-                sender: account,
-                receiver: BOB,
-                amount: amount / bridge.unit(token)
-            })
-        );
+        packet = Packet.encode(_left(account, token, sequence, amount, deadline));
         vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
+    }
+
+    /// @dev The same, to be swapped over there for at least `least`.
+    function sendAwayToSwap(address account, address token, uint256 amount, uint64 deadline, uint256 least)
+        internal
+        returns (uint64 sequence, bytes memory packet)
+    {
+        vm.prank(account);
+        sequence = bridge.sendSwap(token, BOB, amount, deadline, least);
+        packet = Packet.encodeSwap(_left(account, token, sequence, amount, deadline), least);
+        vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
+    }
+
+    /// @dev What leaves when `account` sends a token to BOB.
+    function _left(address account, address token, uint64 sequence, uint256 amount, uint64 deadline)
+        private
+        view
+        returns (Packet.Transfer memory)
+    {
+        bool isPoints = token == address(points);
+        return Packet.Transfer({
+            source: ETHEREUM,
+            destination: NATIVE,
+            sequence: sequence,
+            deadline: deadline,
+            home: isPoints ? NATIVE : ETHEREUM,
+            token: isPoints ? POINTS_HOME : token,
+            sender: account,
+            receiver: BOB,
+            amount: amount / bridge.unit(token)
+        });
     }
 
     function assertSolvent() internal {

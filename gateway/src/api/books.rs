@@ -1,15 +1,10 @@
 //! `GET /v1/books`: the journal, and whether the chain agrees with it.
-//!
-//! The chain runs ahead of the journal for the moment between an issue and its recording, so the
-//! conversions whose end is not recorded yet are looked up on the chain one by one and counted.
-//! If rows move while this is read, it is read again.
 
 use super::Shared;
-use crate::issuer::chain::ChainError;
-use crate::issuer::conversion_name;
 use crate::journal::{Books as JournalBooks, ProgrammeBooks};
 use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
+use crate::reconcile::supply::OnChain;
 use crate::units::MicroPoints;
 use alloy::primitives::U256;
 use axum::Json;
@@ -17,11 +12,6 @@ use axum::extract::State;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// Unrecorded issues that are looked up at most; more, and the books do not claim to agree.
-const MAX_UNRECORDED: u32 = 200;
-/// Times the figures are read until they stand still.
-const READS: u32 = 5;
 
 /// One programme in the journal.
 #[derive(Serialize, ToSchema)]
@@ -96,13 +86,6 @@ fn programme(books: &ProgrammeBooks) -> Programme {
     }
 }
 
-struct OnChain {
-    issued: U256,
-    supply: U256,
-    unrecorded: U256,
-    complete: bool,
-}
-
 /// Read the books
 #[utoipa::path(
     get,
@@ -117,27 +100,16 @@ struct OnChain {
 )]
 pub async fn read(State(app): Shared, credentials: Credentials) -> Result<Json<Books>, Problem> {
     app.authorize(&credentials, Scope::BooksRead).await?;
-    let store = &app.machine.store;
-    let mut reads = 0u32;
-    let (journal, chain) = loop {
-        let before = store.books().await?;
-        let chain = on_chain(&app.machine).await;
-        let after = store.books().await?;
-        reads += 1;
-        if before == after || reads >= READS {
-            break (after, chain);
-        }
-    };
-    let chain = match chain {
-        Ok(chain) => Some(chain),
-        Err(Unread::Chain(error)) => {
+    let (journal, chain) = app.machine.books_and_chain().await?;
+    let chain = chain.map_or_else(
+        |error| {
             tracing::warn!(%error, "the chain cannot be read for the books");
             None
-        }
-        Err(Unread::Store(error)) => return Err(error.into()),
-    };
+        },
+        Some,
+    );
     let agrees = chain.as_ref().is_some_and(|chain| agree(&journal, chain));
-    let conversions = store.counts().await?;
+    let conversions = app.machine.store.counts().await?;
     Ok(Json(Books {
         programmes: journal.programmes.iter().map(programme).collect(),
         journal: Journal {
@@ -160,37 +132,11 @@ pub async fn read(State(app): Shared, credentials: Credentials) -> Result<Json<B
 }
 
 fn agree(journal: &JournalBooks, chain: &OnChain) -> bool {
-    let expected = U256::from(journal.micro_points_issued).checked_add(chain.unrecorded);
     journal.balanced
         && journal.floats_agree
-        && chain.complete
-        && expected == Some(chain.issued)
+        && chain.agrees(journal)
         && journal
             .programmes
             .iter()
             .all(|programme| programme.micro_points_issued == programme.micro_points_by_rate)
-}
-
-enum Unread {
-    Chain(ChainError),
-    Store(sqlx::Error),
-}
-
-async fn on_chain(machine: &crate::conversion::Machine) -> Result<OnChain, Unread> {
-    let issuing = machine
-        .store
-        .issuing(MAX_UNRECORDED)
-        .await
-        .map_err(Unread::Store)?;
-    let mut unrecorded = U256::ZERO;
-    for conversion in &issuing {
-        let issued = machine.chain.issued(conversion_name(&conversion.id)).await;
-        unrecorded = unrecorded.saturating_add(issued.map_err(Unread::Chain)?);
-    }
-    Ok(OnChain {
-        issued: machine.chain.total_issued().await.map_err(Unread::Chain)?,
-        supply: machine.chain.total_supply().await.map_err(Unread::Chain)?,
-        unrecorded,
-        complete: u32::try_from(issuing.len()).is_ok_and(|many| many < MAX_UNRECORDED),
-    })
 }

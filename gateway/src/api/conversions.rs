@@ -2,16 +2,17 @@
 
 use super::idempotent::{self, Done};
 use super::input::{self, Body, MemberInput, PathOf, QueryOf};
-use super::{App, Shared};
+use super::{App, Shared, page};
 use crate::clock::rfc3339;
 use crate::conversion::ask::Begin;
+use crate::conversion::machine::Answer;
 use crate::conversion::recall::Stays;
 use crate::conversion::state::State as Stage;
 use crate::ids;
 use crate::keys::{Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
 use crate::store::conversions::{Conversion as Row, Page};
-use crate::store::idempotency::Key;
+use crate::store::idempotency::{Key, Stored};
 use crate::units::Fee;
 use axum::Json;
 use axum::extract::State;
@@ -22,8 +23,6 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-const DEFAULT_PAGE: u32 = 20;
-const MAX_PAGE: u32 = 100;
 const MAX_REFERENCE_BYTES: usize = 64;
 const MAX_FILTER_BYTES: usize = 128;
 const MAX_WHY_CHARS: usize = 200;
@@ -274,18 +273,37 @@ pub async fn create(
         };
         // From here on nothing of the member is needed.
         drop(member);
+        let kept = Answer {
+            key: key.clone(),
+            make: kept,
+        };
+        machine.answer_later(&id, kept);
         let deadline = Instant::now() + work_app.conversion_wait;
-        let row = machine
-            .wait_settled(&id, deadline)
-            .await?
-            .ok_or(sqlx::Error::RowNotFound)?;
+        let settled = machine.wait_settled(&id, deadline).await;
+        machine.answer_no_more(&id);
+        let row = settled?.ok_or(sqlx::Error::RowNotFound)?;
+        // Stored by the very transaction that settled it, mostly.
+        if let Some(stored) = machine.store.stored_answer(&key).await? {
+            return Ok(Done::Recorded(stored));
+        }
         answer(row).map(Done::New)
     })
     .await
 }
 
+/// The answer to a conversion that came to its end.
+fn kept(row: Row) -> Result<Option<Stored>, sqlx::Error> {
+    if !row.state.is_final() {
+        return Ok(None);
+    }
+    match answer(row) {
+        Ok(stored) => Ok(Some(stored)),
+        Err(problem) => idempotent::stored(problem.kind.status, &problem.body()).map(Some),
+    }
+}
+
 /// How a conversion is answered to whoever began it.
-fn answer(row: Row) -> Result<crate::store::idempotency::Stored, Problem> {
+fn answer(row: Row) -> Result<Stored, Problem> {
     let ended = |kind, sentence: &str, row: &Row| {
         let reason = row.reason.as_deref().unwrap_or("no reason is known");
         Err(Problem::new(kind, format!("{sentence}: {reason}."))
@@ -480,23 +498,11 @@ fn moment(text: &str) -> Result<i64, Problem> {
 pub async fn list(
     State(app): Shared,
     credentials: Credentials,
-    QueryOf(page): QueryOf<PageQuery>,
+    QueryOf(query): QueryOf<PageQuery>,
 ) -> Result<Json<ConversionPage>, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        let detail = format!("The limit must be between 1 and {MAX_PAGE}.");
-        return Err(Problem::new(problem::MALFORMED, detail));
-    }
-    if page
-        .cursor
-        .as_deref()
-        .is_some_and(|cursor| !ids::plausible(cursor, "conv"))
-    {
-        let detail = "The cursor must be the next_cursor of an earlier page.";
-        return Err(Problem::new(problem::MALFORMED, detail));
-    }
-    let state = page
+    let size = page::size(query.limit, query.cursor.as_deref(), "conv")?;
+    let state = query
         .state
         .as_deref()
         .map(|name| {
@@ -508,10 +514,10 @@ pub async fn list(
         })
         .transpose()?;
     let names = [
-        &page.programme,
-        &page.member_id,
-        &page.reference,
-        &page.partner_reference,
+        &query.programme,
+        &query.member_id,
+        &query.reference,
+        &query.partner_reference,
     ];
     if names
         .into_iter()
@@ -521,29 +527,25 @@ pub async fn list(
         let detail = "A filter is longer than 128 bytes; names are not.";
         return Err(Problem::new(problem::MALFORMED, detail));
     }
-    // One more than asked for tells whether there is a next page.
     let mut rows = app
         .machine
         .store
         .conversions_of(
             &caller.partner,
             &Page {
-                before: page.cursor.as_deref(),
+                before: query.cursor.as_deref(),
                 state,
-                programme: page.programme.as_deref(),
-                member_id: page.member_id.as_deref(),
-                reference: page.reference.as_deref(),
-                partner_reference: page.partner_reference.as_deref(),
-                from: page.created_from.as_deref().map(moment).transpose()?,
-                to: page.created_to.as_deref().map(moment).transpose()?,
-                limit: limit + 1,
+                programme: query.programme.as_deref(),
+                member_id: query.member_id.as_deref(),
+                reference: query.reference.as_deref(),
+                partner_reference: query.partner_reference.as_deref(),
+                from: query.created_from.as_deref().map(moment).transpose()?,
+                to: query.created_to.as_deref().map(moment).transpose()?,
+                limit: page::rows(size),
             },
         )
         .await?;
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+    let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(ConversionPage {
         items: rows.into_iter().map(view).collect(),
         next_cursor,

@@ -2,7 +2,7 @@
 
 use super::idempotent::{self, Done};
 use super::input::{self, Body, PathOf, QueryOf};
-use super::{App, Shared};
+use super::{App, Shared, page};
 use crate::clock::{now_ms, rfc3339};
 use crate::float::price::{Basis, PriceError};
 use crate::float::top_up::{Seller, TopUp as Row, TopUpError};
@@ -19,9 +19,6 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
-
-const DEFAULT_PAGE: u32 = 20;
-const MAX_PAGE: u32 = 100;
 
 /// Prepaid points of the caller.
 #[derive(Serialize, ToSchema)]
@@ -373,26 +370,15 @@ pub async fn look_up(
 pub async fn list(
     State(app): Shared,
     credentials: Credentials,
-    QueryOf(page): QueryOf<TopUpQuery>,
+    QueryOf(query): QueryOf<TopUpQuery>,
 ) -> Result<Json<TopUpPage>, Problem> {
     let caller = app.authorize(&credentials, Scope::FloatRead).await?;
-    let limit = page.limit.unwrap_or(DEFAULT_PAGE);
-    let cursor = page.cursor.as_deref();
-    if !(1..=MAX_PAGE).contains(&limit)
-        || cursor.is_some_and(|cursor| !ids::plausible(cursor, "top"))
-    {
-        let detail = format!(
-            "The limit must be between 1 and {MAX_PAGE}, the cursor the next_cursor of an earlier page."
-        );
-        return Err(Problem::new(problem::MALFORMED, detail));
-    }
-    // One more than asked for tells whether there is a next page.
+    let cursor = query.cursor.as_deref();
+    let size = page::size(query.limit, cursor, "top")?;
     let store = &app.machine.store;
-    let mut rows = store.top_ups_of(&caller.partner, cursor, limit + 1).await?;
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.id.clone());
+    let rows = store.top_ups_of(&caller.partner, cursor, page::rows(size));
+    let mut rows = rows.await?;
+    let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(TopUpPage {
         items: rows.into_iter().map(view).collect(),
         next_cursor,

@@ -92,7 +92,7 @@ async fn finish(
         Err(problem) => stored(problem.kind.status, &problem.body())?,
     };
     let mut transaction = machine.store.write().await?;
-    idempotency::answered(&mut transaction, key, &answer).await?;
+    let answer = idempotency::answer_once(&mut transaction, key, &answer).await?;
     transaction.commit().await?;
     Ok(answer)
 }

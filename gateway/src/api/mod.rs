@@ -22,11 +22,12 @@
 //! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
 //! POST /v1/events/{id}/resend  webhooks:write
 //! GET  /metrics                books:read
+//! /v1/operator/cases  /actions  /reconciliations  /statements  /operators  /audit   an operator's key
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
 //!
-//! Limits: a body of 16 KiB, a request of 60 seconds, 256 requests at once.
+//! Limits: a body of 16 KiB (a partner's statement 8 MiB), a request of 60 seconds, 256 requests at once.
 
 mod books;
 mod conversions;
@@ -38,6 +39,8 @@ mod input;
 mod members;
 mod metrics;
 mod oauth;
+mod operator;
+mod page;
 mod programmes;
 mod quotes;
 mod refusal;
@@ -47,6 +50,7 @@ mod webhooks;
 use crate::conversion::Machine;
 use crate::keys::{Caller, Credentials, Keys, Scope};
 use crate::problem::{self, Problem};
+use crate::reconcile::statement as partner_statement;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
@@ -105,6 +109,7 @@ type Shared = axum::extract::State<Arc<App>>;
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
+        (name = "operator", description = "For the people who run the gateway: cases, four eyes, reconciliation, audit"),
         (name = "health", description = "For whoever runs the gateway"),
     )
 )]
@@ -114,11 +119,11 @@ struct BearerKey;
 
 impl Modify for BearerKey {
     fn modify(&self, document: &mut Specification) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("api_key", scheme);
+        let components = document.components.get_or_insert_default();
+        for name in ["api_key", "operator_key"] {
+            let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+            components.add_security_scheme(name, scheme);
+        }
     }
 }
 
@@ -154,6 +159,26 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(webhooks::events))
         .routes(routes!(webhooks::event))
         .routes(routes!(webhooks::resend))
+        .routes(routes!(operator::cases::list))
+        .routes(routes!(operator::cases::look_up))
+        .routes(routes!(operator::cases::propose))
+        .routes(routes!(operator::cases::decide))
+        .routes(routes!(
+            operator::reconciliations::request,
+            operator::reconciliations::list
+        ))
+        .routes(routes!(operator::reconciliations::look_up))
+        .routes(routes!(operator::reconciliations::statements))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(operator::reconciliations::hand_in))
+                .layer(DefaultBodyLimit::max(partner_statement::MAX_BYTES)),
+        )
+        .routes(routes!(operator::people::list, operator::people::add))
+        .routes(routes!(operator::people::change))
+        .routes(routes!(operator::people::replace_key))
+        .routes(routes!(operator::people::audit))
+        .routes(routes!(operator::people::verify))
         .routes(routes!(metrics::read))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

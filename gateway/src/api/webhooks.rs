@@ -2,7 +2,7 @@
 
 use super::idempotent::{self, Done};
 use super::input::{self, Body, PathOf, QueryOf};
-use super::{App, Shared};
+use super::{App, Shared, page};
 use crate::clock::{now_ms, rfc3339};
 use crate::ids;
 use crate::keys::{Caller, Credentials, Scope};
@@ -21,8 +21,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-const DEFAULT_PAGE: u32 = 20;
-const MAX_PAGE: u32 = 100;
 const MAX_DESCRIPTION_CHARS: usize = 200;
 const MAX_KINDS: usize = 32;
 /// Events that one replay queues.
@@ -276,19 +274,6 @@ fn check_description(description: String) -> Result<String, Problem> {
         return Err(invalid("The description must have at most 200 characters."));
     }
     Ok(description)
-}
-
-fn limit(given: Option<u32>, cursor: Option<&str>) -> Result<u32, Problem> {
-    let limit = given.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit)
-        || cursor.is_some_and(|cursor| !ids::plausible(cursor, "evt"))
-    {
-        let detail = format!(
-            "The limit must be between 1 and {MAX_PAGE}, the cursor the next_cursor of an earlier page."
-        );
-        return Err(Problem::new(problem::MALFORMED, detail));
-    }
-    Ok(limit)
 }
 
 async fn find(app: &App, caller: &Caller, id: &str) -> Result<Endpoint, Problem> {
@@ -706,7 +691,7 @@ pub async fn deliveries(
 ) -> Result<Json<DeliveryList>, Problem> {
     let caller = app.authorize(&credentials, Scope::WebhooksRead).await?;
     let endpoint = find(&app, &caller, &id).await?;
-    let limit = limit(query.limit, query.cursor.as_deref())?;
+    let size = page::size(query.limit, query.cursor.as_deref(), "evt")?;
     let state = query.state.as_deref();
     if state.is_some_and(|state| !["pending", "delivered", "failed"].contains(&state)) {
         let detail = "The state must be pending, delivered or failed.";
@@ -715,22 +700,14 @@ pub async fn deliveries(
     let page = DeliveryPage {
         state,
         before: query.cursor.as_deref(),
-        limit: limit.saturating_add(1),
+        limit: page::rows(size),
     };
     let mut rows = app.machine.store.deliveries(&endpoint.id, page).await?;
-    let next_cursor = next(&mut rows, limit, |row| &row.event_id);
+    let next_cursor = page::next(&mut rows, size, |row| &row.event_id);
     Ok(Json(DeliveryList {
         items: rows.into_iter().map(delivery_view).collect(),
         next_cursor,
     }))
-}
-
-/// Cuts the one row off that tells whether there is a next page; gives that page's cursor.
-fn next<R>(rows: &mut Vec<R>, limit: u32, id: impl Fn(&R) -> &String) -> Option<String> {
-    let size = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    rows.last().filter(|_| more).map(|row| id(row).clone())
 }
 
 /// List events
@@ -755,11 +732,11 @@ pub async fn events(
 ) -> Result<Json<EventList>, Problem> {
     let caller = app.authorize(&credentials, Scope::WebhooksRead).await?;
     let cursor = query.cursor.as_deref();
-    let limit = limit(query.limit, cursor)?;
+    let size = page::size(query.limit, cursor, "evt")?;
     let store = &app.machine.store;
-    let more = limit.saturating_add(1);
+    let more = page::rows(size);
     let mut rows = store.events(&caller.partner, cursor, more).await?;
-    let next_cursor = next(&mut rows, limit, |row| &row.id);
+    let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(EventList {
         items: rows.into_iter().map(event_view).collect(),
         next_cursor,

@@ -13,10 +13,7 @@ use crate::store::jobs::Kind;
 use crate::store::partners::{self, Funding, KeyRow, Partner};
 use crate::store::{Purpose, Store};
 use crate::units::{MicroPoints, parse_points};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
-use rand::RngCore;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -155,7 +152,7 @@ pub enum Jobs {
     Hasten {
         #[arg(long)]
         config: PathBuf,
-        /// conversion, top_up or webhook.
+        /// conversion, top_up, webhook or reconciliation.
         #[arg(long)]
         kind: String,
         /// Of which.
@@ -168,7 +165,7 @@ fn wrong(sentence: impl Into<String>) -> Error {
     Error::Argument(sentence.into())
 }
 
-async fn open(config: &Path) -> Result<(Config, Store), Error> {
+pub(super) async fn open(config: &Path) -> Result<(Config, Store), Error> {
     let config = Config::read(config)?;
     let store = Store::open(&config.database, Purpose::Administer)
         .await
@@ -352,9 +349,7 @@ async fn make_key(
     scopes: String,
     replaces: Option<(&str, i64)>,
 ) -> Result<Value, Error> {
-    let mut random = [0u8; 32];
-    rand::rng().fill_bytes(&mut random);
-    let key = format!("{}{}", ids::KEY_PREFIX, URL_SAFE_NO_PAD.encode(random));
+    let key = keys::random_key(ids::KEY_PREFIX);
     let now = now_ms();
     let row = KeyRow {
         id: ids::key(),
@@ -493,8 +488,9 @@ pub async fn jobs(verb: Jobs) -> Result<Vec<Value>, Error> {
             Ok(shown.collect())
         }
         Jobs::Hasten { config, kind, name } => {
-            let kind = Kind::parse(&kind)
-                .ok_or_else(|| wrong("--kind must be conversion, top_up or webhook"))?;
+            let kind = Kind::parse(&kind).ok_or_else(|| {
+                wrong("--kind must be conversion, top_up, webhook or reconciliation")
+            })?;
             let (_, store) = open(&config).await?;
             let hastened = store.hasten_job(kind, &name, now_ms()).await?;
             store.close().await;

@@ -1,6 +1,11 @@
 //! The verb `mileverse gateway`.
 
 mod administer;
+mod cases;
+mod operators;
+mod output;
+mod reconcile;
+mod remote;
 
 use crate::config::{Config, ConfigError};
 use crate::server::{Server, ServerError};
@@ -46,6 +51,15 @@ enum Verb {
     /// What waits to be done.
     #[command(subcommand)]
     Jobs(administer::Jobs),
+    /// People who run the gateway: roles, keys, the audit log.
+    #[command(subcommand)]
+    Operators(operators::Operators),
+    /// What waits for operators; every action takes two of them.
+    #[command(subcommand)]
+    Cases(cases::Cases),
+    /// Set the partners' statements, the journal and the chain beside each other.
+    #[command(subcommand)]
+    Reconcile(reconcile::Reconcile),
     /// Print the OpenAPI document.
     Openapi,
 }
@@ -90,6 +104,9 @@ pub fn run(command: Command) -> Result<(), Error> {
         Verb::Keys(verb) => print(runtime()?.block_on(administer::keys(verb))?),
         Verb::Members(verb) => print(runtime()?.block_on(administer::members(verb))?),
         Verb::Prices(verb) => print(runtime()?.block_on(administer::prices(verb))?),
+        Verb::Operators(verb) => runtime()?.block_on(operators::run(verb)),
+        Verb::Cases(verb) => runtime()?.block_on(cases::run(verb)),
+        Verb::Reconcile(verb) => runtime()?.block_on(reconcile::run(verb)),
         Verb::Jobs(verb) => print(runtime()?.block_on(administer::jobs(verb))?),
     }
 }

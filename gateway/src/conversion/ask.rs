@@ -348,7 +348,9 @@ impl Machine {
         self.take_limits(&mut transaction, programme, &conversion)
             .await?;
         idempotency::made(&mut transaction, key, &conversion.id).await?;
+        let conversion = self.intend(&mut transaction, conversion).await?;
         transaction.commit().await?;
+        self.moved(&conversion.id, State::Created, conversion.state);
         let id = conversion.id.clone();
         let machine = Arc::clone(self);
         tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });

@@ -22,8 +22,9 @@ use super::machine::{Machine, Step, StepError};
 use super::state::State;
 use crate::clock::now_ms;
 use crate::journal::Kind;
-use crate::store::conversions::{Change, Conversion};
+use crate::store::conversions::{self, Change, Conversion};
 use mileverse_adapters::{Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session};
+use sqlx::AnyConnection;
 
 /// A change that only gives a reason.
 fn because(code: &'static str, reason: impl Into<String>) -> Change {
@@ -41,44 +42,49 @@ fn reference(conversion: &Conversion) -> Result<Reference, StepError> {
 }
 
 impl Machine {
-    /// Commits the intent, makes the call, commits the answer. Only the request that began the
-    /// conversion can do this, for only it has the member's session.
-    pub async fn debit(&self, conversion: &Conversion, session: &Session) -> Result<(), StepError> {
-        let programme = self.programme(conversion)?;
-        let reference = reference(conversion)?;
+    /// Writes down that the debit is about to be sent, in the transaction that makes the
+    /// conversion: one commit, and then the call.
+    pub(super) async fn intend(
+        &self,
+        connection: &mut AnyConnection,
+        conversion: Conversion,
+    ) -> Result<Conversion, sqlx::Error> {
         let intent = Change {
             debit_sent: true,
             ..Change::default()
         };
-        if !self
-            .try_advance(conversion, State::Debiting, intent, None, &[])
-            .await?
-        {
-            let why = "it is not where its request left it; nothing was sent".to_owned();
-            return Err(StepError::Row {
-                id: conversion.id.clone(),
-                why,
-            });
+        let (from, to) = (conversion.state, State::Debiting);
+        let now = conversion.created_at;
+        if !conversions::transition(connection, &conversion.id, from, to, &intent, now).await? {
+            return Err(sqlx::Error::RowNotFound);
         }
-        let conversion = Conversion {
-            state: State::Debiting,
-            ..conversion.clone()
-        };
+        Ok(Conversion {
+            state: to,
+            debit_sent_at: Some(now),
+            ..conversion
+        })
+    }
+
+    /// Makes the call whose intent is committed, and commits the answer. Only the request that began
+    /// the conversion can do this, for only it has the member's session.
+    pub async fn debit(&self, conversion: &Conversion, session: &Session) -> Result<(), StepError> {
+        let programme = self.programme(conversion)?;
+        let reference = reference(conversion)?;
         let miles = Miles::new(conversion.miles);
         match programme.adapter.debit(session, &reference, miles).await {
             Debit::Applied { partner_reference } => {
-                self.debited(&conversion, partner_reference).await
+                self.debited_and_signed(conversion, partner_reference).await
             }
-            Debit::Refused(refusal) => self.refused(&conversion, refusal).await,
+            Debit::Refused(refusal) => self.refused(conversion, refusal).await,
             Debit::Unknown(why) => {
                 tracing::warn!(id = conversion.id, %why, "the debit's outcome is unknown");
-                self.doubt(&conversion).await
+                self.doubt(conversion).await
             }
         }
         .map(|_| ())
     }
 
-    async fn debited(
+    pub(super) async fn debited(
         &self,
         conversion: &Conversion,
         partner_reference: String,

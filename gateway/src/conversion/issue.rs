@@ -13,12 +13,12 @@
 //!
 //! The chain issues once per conversion name, so even a second signature cannot issue twice.
 
-use super::machine::{Machine, Step, StepError};
+use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::clock::now_ms;
 use crate::issuer::chain::Receipt;
 use crate::issuer::conversion_name;
-use crate::journal::Kind;
+use crate::journal::{GATEWAY, Kind};
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, IssueTransaction, Outcome};
 use alloy::primitives::{Address, U256};
@@ -71,6 +71,59 @@ impl Machine {
             ..conversion.clone()
         };
         self.broadcast(&conversion, &signed).await
+    }
+
+    /// The partner took the miles: posts that, signs the issue and takes its nonce, in one commit,
+    /// and broadcasts.
+    pub(super) async fn debited_and_signed(
+        &self,
+        conversion: &Conversion,
+        partner_reference: String,
+    ) -> Result<Step, StepError> {
+        let issuer = self.issuer(&conversion.id)?.address();
+        // The chain has to be asked for the nonce first; what the partner said must not wait.
+        if !self.knows_nonce(issuer) {
+            return self.debited(conversion, partner_reference).await;
+        }
+        let receiver = Self::receiver(conversion)?;
+        let now = now_ms();
+        let change = Change {
+            partner_reference: Some(partner_reference.clone()),
+            ..Change::default()
+        };
+        let step = Move {
+            conversion,
+            to: State::Debited,
+            change: &change,
+            posting: Some(Kind::Taken),
+            settled: &[],
+            by: GATEWAY,
+        };
+        let mut write = self.store.write().await?;
+        if !self.advance_in(&mut write, &step, now).await? {
+            write.commit().await?;
+            return Ok(Step::Moved);
+        }
+        let debited = Conversion {
+            state: State::Debited,
+            partner_reference: Some(partner_reference),
+            ..conversion.clone()
+        };
+        let signed = self
+            .store_signature(&mut write, &debited, receiver, 0, now)
+            .await?;
+        let (id, from, to) = (&conversion.id, State::Debited, State::Issuing);
+        if !conversions::transition(&mut write, id, from, to, &Change::default(), now).await? {
+            return Ok(Step::Moved);
+        }
+        write.commit().await?;
+        self.moved(id, conversion.state, from);
+        self.moved(id, from, to);
+        let issuing = Conversion {
+            state: to,
+            ..debited
+        };
+        self.broadcast(&issuing, &signed).await
     }
 
     async fn store_signature(

@@ -12,9 +12,13 @@ use crate::config::Retry;
 use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
-use crate::journal::{self, Kind};
+use crate::journal::{self, GATEWAY, Kind};
 use crate::metrics::Metrics;
+use crate::operator::CaseKind;
+use crate::reconcile::run::Rules as Reconciliation;
+use crate::store::cases::{self, Opening};
 use crate::store::conversions::{self, Change, Conversion};
+use crate::store::idempotency::{self, Key, Stored};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::Claimant;
 use crate::store::partners::free_day;
@@ -88,6 +92,8 @@ pub struct Machine {
     pub sender: Sender,
     /// Seals personal data.
     pub vault: Vault,
+    /// When and how strictly is reconciled.
+    pub reconciliation: Reconciliation,
     /// Counts.
     pub metrics: Metrics,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
@@ -97,8 +103,19 @@ pub struct Machine {
     leases: Mutex<HashSet<String>>,
     /// Issuers whose nonce this run has asked the chain for and stored.
     nonces: Mutex<HashSet<Address>>,
+    /// How those are answered whose request began a conversion, by its id.
+    answers: Mutex<HashMap<String, Answer>>,
     /// Whoever waits for a conversion to be settled.
     waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+}
+
+/// How a request is answered once its conversion is settled: in the transaction that settles it.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The request.
+    pub key: Key,
+    /// Its answer; none as long as there is none to be kept.
+    pub make: fn(Conversion) -> Result<Option<Stored>, sqlx::Error>,
 }
 
 /// What a machine is made of; see the fields of [`Machine`].
@@ -122,8 +139,27 @@ pub struct Parts {
     pub sender: Sender,
     /// Seals personal data.
     pub vault: Vault,
+    /// When and how strictly is reconciled.
+    pub reconciliation: Reconciliation,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
+}
+
+/// One move of a conversion, with all that belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Move<'a> {
+    /// The conversion as it was found.
+    pub conversion: &'a Conversion,
+    /// Where it goes.
+    pub to: State,
+    /// What changes with it.
+    pub change: &'a Change,
+    /// What is posted, if anything.
+    pub posting: Option<Kind>,
+    /// What became of signed transactions.
+    pub settled: &'a [(&'a str, Outcome)],
+    /// Who moves it.
+    pub by: &'a str,
 }
 
 /// Somebody who waits for a conversion to be settled.
@@ -204,11 +240,13 @@ impl Machine {
             seller: parts.seller,
             sender: parts.sender,
             vault: parts.vault,
+            reconciliation: parts.reconciliation,
             metrics: Metrics::default(),
             run: crate::ids::run(),
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
             nonces: Mutex::default(),
+            answers: Mutex::default(),
             waiting: Mutex::default(),
         }
     }
@@ -376,29 +414,111 @@ impl Machine {
         settled: &[(&str, Outcome)],
     ) -> Result<bool, StepError> {
         let now = now_ms();
+        let step = Move {
+            conversion,
+            to,
+            change: &change,
+            posting,
+            settled,
+            by: GATEWAY,
+        };
         let mut transaction = self.store.write().await?;
-        let from = conversion.state;
-        let moved =
-            conversions::transition(&mut transaction, &conversion.id, from, to, &change, now)
-                .await?;
-        if !moved {
-            // Nothing was written, but who moved it may share this commit: after it, all is seen.
-            transaction.commit().await?;
+        let moved = self.advance_in(&mut transaction, &step, now).await?;
+        // If it did not move nothing was written, but who moved it may share this commit: after it,
+        // all is seen.
+        transaction.commit().await?;
+        if moved {
+            self.moved(&conversion.id, conversion.state, to);
+        }
+        Ok(moved)
+    }
+
+    /// Moves a row and writes all that belongs to the move, in a transaction. Whether the row was
+    /// where it was found.
+    pub(crate) async fn advance_in(
+        &self,
+        connection: &mut AnyConnection,
+        step: &Move<'_>,
+        now: i64,
+    ) -> Result<bool, StepError> {
+        let (conversion, to) = (step.conversion, step.to);
+        let (id, from) = (&conversion.id, conversion.state);
+        if !conversions::transition(connection, id, from, to, step.change, now).await? {
             return Ok(false);
         }
-        if let Some(kind) = posting {
-            journal::post(&mut transaction, conversion, kind, now).await?;
+        if let Some(kind) = step.posting {
+            journal::post(connection, conversion, kind, step.by, now).await?;
         }
         if matches!(to, State::Refused | State::Reversed) {
-            self.undo(&mut transaction, conversion, now).await?;
+            self.undo(connection, conversion, now).await?;
         }
-        news::tell(&mut transaction, conversion, to, &change, now).await?;
-        for (hash, outcome) in settled {
-            issues::settle(&mut transaction, hash, *outcome).await?;
+        news::tell(connection, conversion, to, step.change, now).await?;
+        for (hash, outcome) in step.settled {
+            issues::settle(connection, hash, *outcome).await?;
         }
-        transaction.commit().await?;
-        self.moved(&conversion.id, from, to);
+        // Operators close their case themselves, in the same transaction.
+        if from == State::Disputed && step.by == GATEWAY {
+            let kind = CaseKind::ReversalUnacknowledged.name();
+            cases::close_about(connection, kind, id, "answered", GATEWAY, now).await?;
+        }
+        if to.is_settled() {
+            self.answer_in(connection, id).await?;
+        }
+        if to == State::Attention {
+            let reason = step.change.reason.as_ref();
+            let facts = reason.map(|(code, why)| format!("{code}: {why}"));
+            let facts = facts.unwrap_or_else(|| "no reason is stored".to_owned());
+            self.open_case(connection, conversion, CaseKind::Attention, &facts, now)
+                .await?;
+        }
         Ok(true)
+    }
+
+    /// Whoever began this conversion is answered when it settles.
+    pub fn answer_later(&self, id: &str, answer: Answer) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(id.to_owned(), answer);
+    }
+
+    /// Whoever began this conversion is answered otherwise.
+    pub fn answer_no_more(&self, id: &str) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.remove(id);
+    }
+
+    async fn answer_in(&self, connection: &mut AnyConnection, id: &str) -> Result<(), sqlx::Error> {
+        let answer = {
+            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.get(id).cloned()
+        };
+        let Some(answer) = answer else {
+            return Ok(());
+        };
+        let row = conversions::row(connection, id).await?;
+        if let Some(stored) = (answer.make)(row)? {
+            idempotency::answer_once(connection, &answer.key, &stored).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets a conversion wait for an operator, in the transaction that finds out, and last in it.
+    pub(super) async fn open_case(
+        &self,
+        connection: &mut AnyConnection,
+        conversion: &Conversion,
+        kind: CaseKind,
+        facts: &str,
+        now: i64,
+    ) -> Result<(), sqlx::Error> {
+        let opening = Opening {
+            kind: kind.name(),
+            programme: Some(&conversion.programme),
+            subject: &conversion.id,
+            facts,
+        };
+        cases::open(connection, &opening, GATEWAY, now)
+            .await
+            .map(|_| ())
     }
 
     /// What a conversion took up is free again: it came to nothing.
@@ -422,7 +542,7 @@ impl Machine {
     }
 
     /// Tells everybody who waits.
-    pub(super) fn moved(&self, id: &str, from: State, to: State) {
+    pub(crate) fn moved(&self, id: &str, from: State, to: State) {
         self.metrics.moved(to);
         if to == State::Attention {
             tracing::error!(id, %from, "a conversion needs an operator");

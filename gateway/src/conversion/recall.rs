@@ -15,6 +15,7 @@ use super::machine::{Machine, Step, StepError};
 use super::state::State;
 use crate::clock::now_ms;
 use crate::journal::Kind;
+use crate::operator::CaseKind;
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::jobs::{self, Kind as JobKind};
 use mileverse_adapters::{Reference, Reversal};
@@ -128,8 +129,18 @@ impl Machine {
         Ok(self.store.conversion(id).await?)
     }
 
+    /// It goes on asking, but somebody should know.
+    async fn tell_operators(&self, conversion: &Conversion) -> Result<(), sqlx::Error> {
+        let facts = "the partner does not acknowledge the reversal of a disputed conversion";
+        let kind = CaseKind::ReversalUnacknowledged;
+        let mut write = self.store.write().await?;
+        self.open_case(&mut write, conversion, kind, facts, now_ms())
+            .await?;
+        write.commit().await
+    }
+
     /// Lets the work on a conversion go on at once.
-    async fn hurry(self: &Arc<Self>, id: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn hurry(self: &Arc<Self>, id: &str) -> Result<(), sqlx::Error> {
         if let Some(lease) = self.lease(id) {
             let machine = Arc::clone(self);
             tokio::spawn(async move { machine.drive(&lease).await });
@@ -173,6 +184,9 @@ impl Machine {
             Reversal::Unknown(why) => {
                 tracing::warn!(id = conversion.id, attempts = conversion.attempts, %why,
                     "the reversal of a disputed conversion has no answer");
+                if conversion.attempts.saturating_add(1) == self.retry.reversals {
+                    self.tell_operators(conversion).await?;
+                }
                 Ok(Step::Wait { absent_reads: 0 })
             }
         }

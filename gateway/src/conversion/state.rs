@@ -12,6 +12,7 @@
 //! created ──> refused, debited ──> reversing          the caller cancelled it
 //! completed ──> disputed ──> returned                 the partner disputed it in time
 //!     └──────────── <─┘                               … and its own system refuses
+//! attention ──> any but created and debiting          two operators decided ([`crate::operator`])
 //! ```
 //!
 //! | state | what is known | who acts |
@@ -27,7 +28,7 @@
 //! | reversed | the miles are back | nobody |
 //! | disputed | the partner disputes it; the points exist | gateway, until the partner acknowledges |
 //! | returned | the miles are back, the points are a claim on the partner | nobody |
-//! | attention | facts contradict each other, or the partner never answered | an operator |
+//! | attention | facts contradict each other, or the partner never answered | two operators |
 
 use std::fmt;
 

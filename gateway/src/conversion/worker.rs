@@ -8,6 +8,7 @@ use super::machine::Machine;
 use crate::clock::now_ms;
 use crate::store::jobs::{Job, Kind, Lane};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
@@ -71,6 +72,12 @@ async fn work(machine: &Arc<Machine>, job: Job) {
                 put_back(machine, &job, &error.to_string()).await;
             }
         }
+        Kind::Reconciliation => {
+            if let Err(error) = machine.reconcile(&job.name).await {
+                tracing::warn!(id = job.name, %error, "a reconciliation failed; it is done again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        }
         Kind::Webhook => {
             let (store, run) = (&machine.store, &machine.run);
             match machine.sender.work(store, run, &job).await {
@@ -92,6 +99,23 @@ async fn put_back(machine: &Machine, job: &Job, error: &str) {
         .put_job_back(job.kind, &job.name, &machine.run, due, Some(error));
     if let Err(error) = back.await {
         tracing::error!(name = job.name, %error, "a job cannot be put back; its claim ends by itself");
+    }
+}
+
+/// How often is looked whether a day is over that was not reconciled.
+const SCHEDULE: Duration = Duration::from_secs(60);
+
+/// Puts in what is due by the calendar, until told to stop. That it wakes late or twice changes
+/// nothing: a day has one slot.
+pub async fn calendar(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = machine.schedule_reconciliations(now_ms()).await {
+            tracing::error!(%error, "the reconciliation of a day cannot be put in");
+        }
+        tokio::select! {
+            () = time::sleep(SCHEDULE) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::{Provider, ProviderBuilder, RootProvider};
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolEvent};
 use alloy::transports::{RpcError, TransportErrorKind};
 use mileverse_primitives::abi::IPoints;
 use mileverse_primitives::address::POINTS;
@@ -70,6 +70,19 @@ pub struct Receipt {
     pub block: u64,
 }
 
+/// Points that were issued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Issue {
+    /// Under this name.
+    pub name: B256,
+    /// By this transaction.
+    pub transaction_hash: B256,
+    /// In this block.
+    pub block: u64,
+    /// Micro-points.
+    pub amount: U256,
+}
+
 /// The chain.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -87,6 +100,16 @@ struct ChainAnswer {
 #[serde(rename_all = "camelCase")]
 struct ReceiptAnswer {
     status: U256,
+    block_number: U256,
+    transaction_hash: B256,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogAnswer {
+    address: Address,
+    topics: Vec<B256>,
+    data: Bytes,
     block_number: U256,
     transaction_hash: B256,
 }
@@ -181,6 +204,43 @@ impl Chain {
     /// What was issued under a name; zero if nothing was.
     pub async fn issued(&self, name: B256) -> Result<U256, ChainError> {
         self.view(&IPoints::issuedCall { conversionId: name }).await
+    }
+
+    /// The last final block.
+    pub async fn height(&self) -> Result<u64, ChainError> {
+        const METHOD: &str = "eth_blockNumber";
+        let height: U256 = self.ask(METHOD, json!([])).await?;
+        height.try_into().map_err(|_| ChainError::Nonsense(METHOD))
+    }
+
+    /// What was issued in these blocks, both included, in the chain's order.
+    pub async fn issues(&self, from: u64, to: u64) -> Result<Vec<Issue>, ChainError> {
+        const METHOD: &str = "eth_getLogs";
+        let filter = json!([{
+            "address": POINTS,
+            "fromBlock": format!("{from:#x}"),
+            "toBlock": format!("{to:#x}"),
+            "topics": [IPoints::Issued::SIGNATURE_HASH],
+        }]);
+        let logs: Vec<LogAnswer> = self.ask(METHOD, filter).await?;
+        let nonsense = || ChainError::Nonsense(METHOD);
+        logs.into_iter()
+            .map(|log| {
+                let event = IPoints::Issued::decode_raw_log(log.topics, &log.data)
+                    .map_err(|_| nonsense())?;
+                let block: u64 = log.block_number.try_into().map_err(|_| nonsense())?;
+                // What was not asked for would be counted twice.
+                if log.address != POINTS || !(from..=to).contains(&block) {
+                    return Err(nonsense());
+                }
+                Ok(Issue {
+                    name: event.conversionId,
+                    transaction_hash: log.transaction_hash,
+                    block,
+                    amount: event.amount,
+                })
+            })
+            .collect()
     }
 
     /// All that was ever issued.

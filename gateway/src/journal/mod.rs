@@ -11,6 +11,7 @@
 //! | | `{programme}:points_owed_by_partner` | `points_in_circulation` | `MVP` (micro-points) |
 //! | | `{programme}:points_owed_by_partner` | `{programme}:fees` | `MVP`, if there is a fee |
 //! | given_back | `{programme}:miles_to_convert` | `{programme}:miles_taken` | `MILES:{programme}` |
+//! | corrected | as two operators agreed ([`crate::operator::entry`]) | | |
 //! | returned | `{programme}:miles_converted` | `{programme}:miles_taken` | `MILES:{programme}` |
 //! | | `{partner}:points_claimed` | `{programme}:points_owed_by_partner` | `MVP` |
 //!
@@ -129,6 +130,7 @@ pub async fn post(
     connection: &mut AnyConnection,
     conversion: &Conversion,
     kind: Kind,
+    by: &str,
     now: i64,
 ) -> Result<(), sqlx::Error> {
     let mut entries = entries(conversion, kind)?;
@@ -138,7 +140,7 @@ pub async fn post(
     let posting = Posting {
         subject: &conversion.id,
         kind: kind.name(),
-        by: GATEWAY,
+        by,
         note: None,
     };
     write(connection, &posting, &entries, now).await
@@ -281,6 +283,18 @@ fn magnitude(amount: i64) -> Result<u64, sqlx::Error> {
 }
 
 impl Store {
+    /// Whether something of this kind is posted about a subject.
+    pub async fn is_posted(&self, subject: &str, kind: &str) -> Result<bool, sqlx::Error> {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM journal_transactions WHERE subject = $1 AND kind = $2",
+        )
+        .bind(subject)
+        .bind(kind)
+        .fetch_optional(self.read())
+        .await?;
+        Ok(found.is_some())
+    }
+
     /// Adds the journal up, all of it as of one moment.
     pub async fn books(&self) -> Result<Books, sqlx::Error> {
         let mut snapshot = self.snapshot().await?;

@@ -166,6 +166,15 @@ pub async fn by_reference(
         .await
 }
 
+/// A conversion as it is inside a transaction.
+pub async fn row(connection: &mut AnyConnection, id: &str) -> Result<Conversion, sqlx::Error> {
+    let row = sqlx::query("SELECT * FROM conversions WHERE id = $1")
+        .bind(id)
+        .fetch_one(connection)
+        .await?;
+    read(&row)
+}
+
 /// Stores a new conversion, in state `created`, and the job of moving it, claimed by a run.
 pub async fn insert(
     connection: &mut AnyConnection,

@@ -13,6 +13,7 @@
 
 use super::jobs::Claimant;
 use super::{Store, replicas};
+use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::{AnyConnection, Row};
 
 /// What a key names.
@@ -75,7 +76,8 @@ impl Store {
         .execute(&mut *write)
         .await?;
         if inserted.rows_affected() == 1 {
-            write.commit().await?;
+            // If it is forgotten, so is all that was done under it.
+            write.commit_lazily().await?;
             return Ok(Claim::Begin);
         }
         let row = sqlx::query(self.dialect(KEY_SQLITE, KEY_POSTGRES))
@@ -92,14 +94,10 @@ impl Store {
         if operation != key.operation || fingerprint != key.fingerprint {
             return Ok(Claim::Other);
         }
-        if let Some(status) = row.try_get::<Option<i64>, _>("status")? {
+        if row.try_get::<Option<i64>, _>("status")?.is_some() {
             // The answer may share this commit: nobody hears it before it is on the disk.
             write.commit().await?;
-            return Ok(Claim::Answered(Stored {
-                status: u16::try_from(status)
-                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-                body: row.try_get("body")?,
-            }));
+            return Ok(Claim::Answered(stored(&row)?));
         }
         let owner: String = row.try_get("owner")?;
         if owner == claimant.run
@@ -116,6 +114,16 @@ impl Store {
         write.commit().await?;
         let resource: Option<String> = row.try_get("resource_id")?;
         Ok(resource.map_or(Claim::Begin, Claim::Resume))
+    }
+
+    /// The answer to a key, if there is one.
+    pub async fn stored_answer(&self, key: &Key) -> Result<Option<Stored>, sqlx::Error> {
+        let row = sqlx::query(ANSWER)
+            .bind(&key.partner)
+            .bind(&key.key)
+            .fetch_optional(self.read())
+            .await?;
+        row.map(|row| stored(&row)).transpose()
     }
 
     /// Gives back a key that this run holds: forgotten if it made nothing, otherwise free to be
@@ -160,24 +168,59 @@ pub async fn made(
     )
 }
 
+const ANSWER: &str = "SELECT status, body FROM idempotency_keys
+     WHERE partner = $1 AND key = $2 AND status IS NOT NULL";
+
+fn stored(row: &AnyRow) -> Result<Stored, sqlx::Error> {
+    let status: i64 = row.try_get("status")?;
+    Ok(Stored {
+        status: u16::try_from(status).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        body: row.try_get("body")?,
+    })
+}
+
+/// Records the answer unless there is one; gives the one that there is then.
+pub async fn answer_once(
+    connection: &mut AnyConnection,
+    key: &Key,
+    answer: &Stored,
+) -> Result<Stored, sqlx::Error> {
+    let done = record_answer(&mut *connection, key, answer).await?;
+    if done.rows_affected() == 1 {
+        return Ok(answer.clone());
+    }
+    let row = sqlx::query(ANSWER)
+        .bind(&key.partner)
+        .bind(&key.key)
+        .fetch_one(connection)
+        .await?;
+    stored(&row)
+}
+
+async fn record_answer(
+    connection: &mut AnyConnection,
+    key: &Key,
+    answer: &Stored,
+) -> Result<AnyQueryResult, sqlx::Error> {
+    sqlx::query("UPDATE idempotency_keys SET status = $1, body = $2, owner = '' WHERE partner = $3 AND key = $4 AND status IS NULL")
+        .bind(i64::from(answer.status))
+        .bind(answer.body.as_slice())
+        .bind(&key.partner)
+        .bind(&key.key)
+        .execute(connection)
+        .await
+}
+
 /// Records the answer; the first is the only one.
 pub async fn answered(
     connection: &mut AnyConnection,
     key: &Key,
     answer: &Stored,
 ) -> Result<(), sqlx::Error> {
-    update(
-        sqlx::query("UPDATE idempotency_keys SET status = $1, body = $2, owner = '' WHERE partner = $3 AND key = $4 AND status IS NULL")
-            .bind(i64::from(answer.status))
-            .bind(answer.body.as_slice())
-            .bind(&key.partner)
-            .bind(&key.key)
-            .execute(connection)
-            .await?,
-    )
+    update(record_answer(connection, key, answer).await?)
 }
 
-fn update(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
+fn update(done: AnyQueryResult) -> Result<(), sqlx::Error> {
     if done.rows_affected() == 1 {
         Ok(())
     } else {

@@ -28,11 +28,18 @@ pub enum Kind {
     TopUp,
     /// Tell an endpoint of an event.
     Webhook,
+    /// Set partner, journal and chain beside each other.
+    Reconciliation,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Conversion, Self::TopUp, Self::Webhook];
+    pub const ALL: [Self; 4] = [
+        Self::Conversion,
+        Self::TopUp,
+        Self::Webhook,
+        Self::Reconciliation,
+    ];
 
     /// As stored and as shown.
     pub const fn name(self) -> &'static str {
@@ -40,6 +47,7 @@ impl Kind {
             Self::Conversion => "conversion",
             Self::TopUp => "top_up",
             Self::Webhook => "webhook",
+            Self::Reconciliation => "reconciliation",
         }
     }
 

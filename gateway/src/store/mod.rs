@@ -12,21 +12,25 @@
 //!
 //! No transaction is ever open across a call to somebody else.
 
+pub mod audit;
+pub mod cases;
 pub mod conversions;
 pub mod idempotency;
 pub mod issues;
 pub mod jobs;
 pub mod location;
 pub mod members;
+pub mod operators;
 pub mod partners;
 pub mod quotes;
+pub mod reconciliations;
 pub mod replicas;
 pub mod statement;
 pub mod webhooks;
 pub mod write;
 
 pub use location::Location;
-pub use write::Write;
+pub use write::{Witness, Write};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -35,7 +39,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
 use url::Url;
@@ -58,6 +62,8 @@ pub struct Store {
     pool: AnyPool,
     /// SQLite's one writer.
     writer: Option<Arc<Writer>>,
+    /// Sees every commit; none but in tests.
+    witness: OnceLock<Arc<dyn Witness>>,
     /// Held while a gateway serves from a file: two on one file would not know of each other.
     lock: Option<File>,
 }
@@ -160,6 +166,7 @@ impl Store {
                     location: location.clone(),
                     pool,
                     writer: Some(writer),
+                    witness: OnceLock::new(),
                     lock,
                 })
             }
@@ -187,10 +194,16 @@ impl Store {
                     location: location.clone(),
                     pool,
                     writer: None,
+                    witness: OnceLock::new(),
                     lock: None,
                 })
             }
         }
+    }
+
+    /// From now on somebody sees every commit; the first who is named does.
+    pub fn watch(&self, witness: Arc<dyn Witness>) {
+        let _ = self.witness.set(witness);
     }
 
     /// Where it is.
@@ -210,10 +223,11 @@ impl Store {
 
     /// Begins to write.
     pub async fn write(&self) -> Result<Write, sqlx::Error> {
-        match &self.writer {
+        let write = match &self.writer {
             Some(writer) => writer.begin().await.map(Write::sqlite),
             None => self.pool.begin().await.map(Write::postgres),
-        }
+        };
+        write.map(|write| write.watched(self.witness.get().cloned()))
     }
 
     /// Where to read. Sees every commit that returned before the read began.

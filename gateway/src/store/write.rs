@@ -8,6 +8,9 @@
 //! COMMIT                               nobody else is queued: now both are told
 //! ```
 //!
+//! A part that may be forgotten if the machine goes down is left in the batch and not waited for:
+//! whatever lasts comes after it, in the same batch or a later one.
+//!
 //! A part that fails or is dropped is rolled back alone. If the commit fails, everybody who waits
 //! for it is told so, and nothing of it is stored. A deferred constraint is checked at the commit,
 //! so a part that breaks one fails the parts that share it; they are tried again like after any
@@ -15,7 +18,9 @@
 
 use sqlx::any::AnyConnectOptions;
 use sqlx::{Any, AnyConnection, ConnectOptions, Transaction};
+use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -30,9 +35,22 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 type Outcome = Option<Result<(), Arc<str>>>;
 
+/// Sees every commit: for tests that end the gateway between two of its effects, of which a commit
+/// is one and a call to somebody else is the other.
+pub trait Witness: fmt::Debug + Send + Sync {
+    /// A commit is about to be made. If this does not return, neither is the commit.
+    fn before_commit(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// A commit is on the disk, and whoever made it does not know yet.
+    fn after_commit(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
 /// One transaction that writes. Dropped without [`commit`](Self::commit), it leaves nothing.
 #[derive(Debug)]
-pub struct Write(Inner);
+pub struct Write {
+    inner: Inner,
+    witness: Option<Arc<dyn Witness>>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -42,19 +60,60 @@ enum Inner {
 
 impl Write {
     pub(super) const fn postgres(transaction: Transaction<'static, Any>) -> Self {
-        Self(Inner::Postgres(transaction))
+        Self {
+            inner: Inner::Postgres(transaction),
+            witness: None,
+        }
     }
 
     pub(super) const fn sqlite(part: Part) -> Self {
-        Self(Inner::Sqlite(part))
+        Self {
+            inner: Inner::Sqlite(part),
+            witness: None,
+        }
+    }
+
+    pub(super) fn watched(self, witness: Option<Arc<dyn Witness>>) -> Self {
+        Self { witness, ..self }
+    }
+
+    /// Makes it be seen by all later writers, and last no later than the next thing that lasts. For
+    /// what may be forgotten if the machine goes down: it is not waited for the disk.
+    pub async fn commit_lazily(mut self) -> Result<(), sqlx::Error> {
+        if let Some(witness) = &self.witness {
+            witness.before_commit().await;
+        }
+        match &mut self.inner {
+            Inner::Postgres(transaction) => {
+                sqlx::query("SET LOCAL synchronous_commit = off")
+                    .execute(&mut **transaction)
+                    .await?;
+            }
+            Inner::Sqlite(_) => {}
+        }
+        match self.inner {
+            Inner::Postgres(transaction) => transaction.commit().await?,
+            Inner::Sqlite(part) => part.leave().await?,
+        }
+        if let Some(witness) = &self.witness {
+            witness.after_commit().await;
+        }
+        Ok(())
     }
 
     /// Makes it last: returns once it is on the disk.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
-        match self.0 {
-            Inner::Postgres(transaction) => transaction.commit().await,
-            Inner::Sqlite(part) => part.commit().await,
+        if let Some(witness) = &self.witness {
+            witness.before_commit().await;
         }
+        match self.inner {
+            Inner::Postgres(transaction) => transaction.commit().await?,
+            Inner::Sqlite(part) => part.commit().await?,
+        }
+        if let Some(witness) = &self.witness {
+            witness.after_commit().await;
+        }
+        Ok(())
     }
 }
 
@@ -62,7 +121,7 @@ impl Deref for Write {
     type Target = AnyConnection;
 
     fn deref(&self) -> &AnyConnection {
-        match &self.0 {
+        match &self.inner {
             Inner::Postgres(transaction) => transaction,
             Inner::Sqlite(part) => &part.state.connection,
         }
@@ -71,7 +130,7 @@ impl Deref for Write {
 
 impl DerefMut for Write {
     fn deref_mut(&mut self) -> &mut AnyConnection {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Postgres(transaction) => transaction,
             Inner::Sqlite(part) => &mut part.state.connection,
         }
@@ -182,6 +241,10 @@ impl Writer {
     }
 }
 
+fn gone() -> sqlx::Error {
+    sqlx::Error::Protocol("the batch of this write is gone".into())
+}
+
 /// The writer's connection, outside any batch.
 pub(super) struct OwnedConnection(OwnedMutexGuard<State>);
 
@@ -265,19 +328,45 @@ impl Drop for Part {
 }
 
 impl Part {
-    async fn commit(mut self) -> Result<(), sqlx::Error> {
+    /// Ends the part; its batch goes on. Gives where the batch's outcome will be, and whether the
+    /// batch is full.
+    async fn release(&mut self) -> Result<(watch::Receiver<Outcome>, bool), sqlx::Error> {
         let state = &mut *self.state;
         sqlx::query("RELEASE part")
             .execute(&mut state.connection)
             .await?;
         state.open = false;
-        let gone = || sqlx::Error::Protocol("the batch of this write is gone".into());
         let batch = state.batch.as_mut().ok_or_else(gone)?;
         batch.parts = batch.parts.saturating_add(1);
-        let mut outcome = batch.outcome.subscribe();
-        let full = batch.parts >= MOST_PARTS;
+        Ok((batch.outcome.subscribe(), batch.parts >= MOST_PARTS))
+    }
+
+    /// Leaves the part to whoever commits the batch next; if nobody comes, it is committed soon.
+    async fn leave(mut self) -> Result<(), sqlx::Error> {
+        let (outcome, full) = self.release().await?;
+        if full {
+            self.state.finish().await;
+            return Ok(());
+        }
+        let writer = Arc::clone(&self.writer);
+        drop(self);
+        tokio::spawn(async move {
+            time::sleep(PATIENCE).await;
+            if outcome.borrow().is_none() {
+                let mut state = writer.state.lock().await;
+                if outcome.borrow().is_none() {
+                    state.mend().await;
+                    state.finish().await;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let (mut outcome, full) = self.release().await?;
         if full || self.writer.queued.load(Ordering::SeqCst) == 0 {
-            state.finish().await;
+            self.state.finish().await;
         }
         let writer = Arc::clone(&self.writer);
         drop(self);

@@ -1,4 +1,4 @@
-//! The gateway is killed at every call it makes to anybody, before the call has its effect and
+//! The gateway is killed at every effect it has, calls to others and commits, before the effect and
 //! after it, and started again on the same database; also killed again while it recovers. Whatever
 //! was going on ends as completed once or as not at all, and the repeated request says which.
 
@@ -43,7 +43,7 @@ mod only_on_sqlite {
     }
 }
 
-/// More calls than any of these conversions makes.
+/// More effects than any of these conversions has.
 const MOST_CALLS: u32 = 40;
 /// Cases that run side by side.
 const AT_ONCE: usize = 5;
@@ -224,7 +224,8 @@ async fn killed_again_while_recovering(on: &Databases) {
     }
 }
 
-/// No call happens between a conversion's row and its debit's intent, so the row is made by hand.
+/// A conversion's row and its debit's intent are one commit now, so the row is made by hand: a
+/// version before this one may have left it.
 async fn created_and_never_sent_is_refused(on: &Databases) {
     let world = World::new(on).await;
     let store = database(&world).await;

@@ -1,6 +1,6 @@
 //! The part that both chains share, over JSON-RPC.
 
-use super::{At, Inclusion, Ledger, Pool};
+use super::{At, Inclusion, Ledger, Pool, brings_swap};
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
@@ -13,12 +13,17 @@ use alloy::{
 };
 use mileverse_primitives::{
     abi::{IBridge, IValves},
+    exchange::ROUTER,
     packet::REFUNDED,
 };
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
     transaction::Fees,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 /// Most calls in one request; nodes take a thousand and more.
@@ -29,12 +34,29 @@ const MANY: usize = 128;
 pub struct Account {
     pool: Pool,
     bridge: Address,
+    /// Whether the chain is known to have the router. It is there from block 0 on, or never.
+    has_router: Arc<AtomicBool>,
 }
 
 impl Account {
     /// Of these endpoints.
-    pub const fn new(pool: Pool, bridge: Address) -> Self {
-        Self { pool, bridge }
+    pub fn new(pool: Pool, bridge: Address) -> Self {
+        Self {
+            pool,
+            bridge,
+            has_router: Arc::default(),
+        }
+    }
+
+    async fn has_router(&self) -> Result<bool, RpcError> {
+        if self.has_router.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let endpoint = self.endpoint();
+        let code = endpoint.provider().get_code_at(ROUTER).await;
+        let has = !code.map_err(|fault| endpoint.fault(fault))?.is_empty();
+        self.has_router.store(has, Ordering::Relaxed);
+        Ok(has)
     }
 
     /// The endpoints.
@@ -103,6 +125,13 @@ impl Ledger for Account {
         self.bridge
     }
 
+    async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
+        // Where there is no router the bridge itself sends swaps home.
+        let through_router =
+            self.chain() == Chain::Native && brings_swap(input) && self.has_router().await?;
+        Ok(if through_router { ROUTER } else { self.bridge })
+    }
+
     async fn height(&self) -> Result<u64, RpcError> {
         let endpoint = self.endpoint();
         let height = endpoint.provider().get_block_number().await;
@@ -125,9 +154,10 @@ impl Ledger for Account {
     }
 
     async fn simulate(&self, from: Address, input: Bytes) -> Result<(), RpcError> {
+        let to = self.target(&input).await?;
         self.endpoint()
             .provider()
-            .call(request(from, self.bridge, U256::ZERO, input))
+            .call(request(from, to, U256::ZERO, input))
             .latest()
             .await
             .map(|_| ())
@@ -135,9 +165,10 @@ impl Ledger for Account {
     }
 
     async fn estimate(&self, from: Address, input: Bytes) -> Result<u64, RpcError> {
+        let to = self.target(&input).await?;
         self.endpoint()
             .provider()
-            .estimate_gas(request(from, self.bridge, U256::ZERO, input))
+            .estimate_gas(request(from, to, U256::ZERO, input))
             .latest()
             .await
             .map_err(|fault| self.endpoint().fault(fault))

@@ -16,10 +16,14 @@ pub mod native;
 mod pool;
 
 pub use account::Account;
+pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
+use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
-    Address, B256, Bytes, U256, keccak256,
+    Address, B256, Bytes, U256,
+    abi::IBridge,
+    packet::Packet,
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::{
@@ -87,20 +91,23 @@ pub trait Ledger: Send + Sync {
     fn chain(&self) -> Chain;
     /// EIP-155 id.
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// The bridge, to which all transactions go.
+    /// The bridge.
     fn bridge(&self) -> Address;
+    /// Whom a delivery goes to: the bridge, or on the native chain the router where one that it
+    /// [`brings_swap`]s.
+    fn target(&self, input: &Bytes) -> impl Future<Output = Result<Address, RpcError>> + Send;
     /// Number of the newest block.
     fn height(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Transactions that an account has had in blocks.
     fn nonce(&self, account: Address, at: At)
     -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// Calls the bridge without a transaction; an error if it would refuse.
+    /// Tries a delivery without a transaction; an error if it would be refused.
     fn simulate(
         &self,
         from: Address,
         input: Bytes,
     ) -> impl Future<Output = Result<(), RpcError>> + Send;
-    /// Gas that a call of the bridge would use.
+    /// Gas that a delivery would use.
     fn estimate(
         &self,
         from: Address,
@@ -186,17 +193,22 @@ pub trait EthereumChain: Send + Sync {
     ) -> impl Future<Output = Result<Proof, RpcError>> + Send;
 }
 
-/// Where Ethereum's bridge stores the commitment of a packet: the mapping at slot 0.
-pub fn slot(sequence: u64) -> B256 {
-    let mut key = [0u8; 64];
-    key[24..32].copy_from_slice(&sequence.to_be_bytes());
-    keccak256(key)
+/// Whether a delivery to the native chain holds a transfer that is swapped where it arrives.
+pub fn brings_swap(input: &[u8]) -> bool {
+    let Ok(call) = IBridge::deliverCall::abi_decode(input) else {
+        return false;
+    };
+    let mut items = call.items.iter();
+    items.any(|item| {
+        matches!(Packet::decode(&item.packet), Ok(Packet::Transfer(transfer)) if transfer.action.is_some())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloy::sol_types::SolValue;
+    use mileverse_primitives::keccak256;
 
     #[test]
     fn slots_are_soliditys() {

@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 use clap::Args;
-use mileverse_primitives::packet::{EXPIRY_LENGTH, Packet};
+use mileverse_primitives::packet::{EXPIRY_LENGTHS, Packet};
 use mileverse_wallet::client::PacketReference;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
@@ -181,15 +181,21 @@ impl Trip {
 
     /// The expiry, among those that are not done, of the packet that went the other way.
     async fn expiry_of(&self, back: Direction, sequence: u64) -> Result<Option<u64>, Error> {
-        let rows = self.rows.of_length(back, EXPIRY_LENGTH).await?;
-        Ok(rows
-            .into_iter()
-            .find_map(|row| match Packet::decode(&row.bytes) {
-                Ok(Packet::Expiry(expiry)) if expiry.expired.id.sequence == sequence => {
-                    Some(row.sequence)
-                }
-                _ => None,
-            }))
+        for length in EXPIRY_LENGTHS {
+            let rows = self.rows.of_length(back, length).await?;
+            let found = rows
+                .into_iter()
+                .find_map(|row| match Packet::decode(&row.bytes) {
+                    Ok(Packet::Expiry(expiry)) if expiry.expired.id.sequence == sequence => {
+                        Some(row.sequence)
+                    }
+                    _ => None,
+                });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     async fn is_refunded(&self, packet: PacketReference) -> bool {

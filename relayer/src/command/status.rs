@@ -165,7 +165,7 @@ fn table(status: &Status, now_ms: u64) -> String {
             details.add_row([
                 route.to_owned(),
                 one.direction.to_owned(),
-                format!("packet {}", packet.sequence),
+                format!("packet {} ({})", packet.sequence, packet.kind),
                 format!(
                     "refused {} times: {}; tried again {}",
                     packet.attempts,

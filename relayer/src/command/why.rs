@@ -120,11 +120,22 @@ fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
         status.packet, status.state, status.kind
     )];
     match (status.state, &status.waits_for) {
-        (PacketState::Received, _) => said.push("It took effect; nothing is left to do.".into()),
-        (PacketState::Refunded, _) => {
-            said.push("It came too late, and its tokens are back with the sender.".into());
+        (PacketState::Received, _) => {
+            said.push(match status.swap.as_ref().and_then(|swap| swap.received) {
+                Some(amount) => {
+                    format!("It was swapped, and its receiver has {amount}; nothing is left to do.")
+                }
+                None => "It took effect; nothing is left to do.".into(),
+            });
         }
-        (PacketState::Sent | PacketState::Expired, Some(what)) => {
+        (PacketState::Refunded, _) => {
+            let why = why_not(status);
+            said.push(format!("{why}, and its tokens are back with the sender."));
+        }
+        (PacketState::Expired, Some(what)) => {
+            said.push(format!("{}. It waits for {what}.", why_not(status)));
+        }
+        (PacketState::Sent, Some(what)) => {
             said.push(format!("It waits for {what}."));
         }
         (PacketState::Sent | PacketState::Expired, None) => {}
@@ -143,6 +154,15 @@ fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
         ));
     }
     said.join(" ")
+}
+
+/// Why a packet that expired did.
+fn why_not(status: &PacketStatus) -> String {
+    match status.swap.as_ref().map(|swap| &swap.refused) {
+        Some(Some(refused)) => format!("It was not swapped: {refused}"),
+        Some(None) => "It came too late, or could not be received".into(),
+        None => "It came too late, or its destination refused it".into(),
+    }
 }
 
 /// What this relayer is doing about a packet that has no receipt.
@@ -184,6 +204,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use mileverse_primitives::B256;
+    use mileverse_wallet::{
+        client::SwapStatus,
+        units::{Amount, Token},
+    };
 
     fn status(state: PacketState) -> PacketStatus {
         PacketStatus {
@@ -195,6 +219,7 @@ mod tests {
             sender: None,
             receiver: None,
             deadline: None,
+            swap: None,
             commitment: B256::ZERO,
         }
     }
@@ -203,6 +228,7 @@ mod tests {
         PacketRow {
             sequence: 7,
             place: 6,
+            kind: "transfer",
             commitment: B256::ZERO,
             state: RowState::Waiting,
             outcome: 0,
@@ -247,6 +273,28 @@ mod tests {
         }
         let said = paragraph(&status(PacketState::Received), &known(None, None), 0);
         assert!(said.ends_with("nothing is left to do."), "{said}");
+        let mut swapped = status(PacketState::Received);
+        swapped.kind = "swap";
+        let amount = Amount::whole(Token::Mvp, 12);
+        swapped.swap = Some(SwapStatus {
+            least: amount,
+            received: amount,
+            refused: None,
+        });
+        let said = paragraph(&swapped, &known(None, None), 0);
+        assert!(said.contains("is received (swap)"), "{said}");
+        assert!(said.contains("its receiver has 12 MVP"), "{said}");
+        swapped.state = PacketState::Refunded;
+        swapped.swap = Some(SwapStatus {
+            least: amount,
+            received: None,
+            refused: Some("the price had moved".into()),
+        });
+        let said = paragraph(&swapped, &known(None, None), 0);
+        assert!(
+            said.contains("It was not swapped: the price had moved, and its tokens"),
+            "{said}"
+        );
         let said = paragraph(&status(PacketState::Expired), &known(None, None), 0);
         assert!(said.contains("mileverse relayer refund native:7"), "{said}");
     }

@@ -222,7 +222,7 @@ fn packets(out: &mut String, direction: Direction, rows: &[PacketRow], now_ms: u
     write!(
         out,
         "<h3>{}, latest packets</h3><div class=wide><table>\
-         <tr><th>packet<th>state<th>found<th>took<th>why it waits</tr>",
+         <tr><th>packet<th>kind<th>state<th>found<th>took<th>why it waits</tr>",
         title(direction.word())
     )?;
     for row in rows {
@@ -234,8 +234,12 @@ fn packets(out: &mut String, direction: Direction, rows: &[PacketRow], now_ms: u
         };
         write!(
             out,
-            "<tr><td class=n><code>{source}:{}</code><td class={class}>{word}<td class=n>{} ago<td class=n>",
+            "<tr><td class=n><code>{source}:{}</code><td>{}<td class={class}>{word}<td class=n>{} ago<td class=n>",
             row.sequence,
+            match row.kind {
+                "swapExpiry" => "expiry of a swap",
+                kind => kind,
+            },
             Span(now_ms.saturating_sub(row.found_ms))
         )?;
         if row.landed_ms > 0 {

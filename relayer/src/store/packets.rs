@@ -5,7 +5,10 @@
 
 use super::{Direction, RouteStore, from_sql, hash_from_sql, limit_to_sql, to_sql};
 use crate::Error;
-use mileverse_primitives::{B256, Bytes};
+use mileverse_primitives::{
+    B256, Bytes,
+    packet::{ACTION_LENGTH, EXPIRY_LENGTHS, ROTATION_LENGTH, TRANSFER_LENGTH},
+};
 use serde::Serialize;
 use sqlx::{Row as _, any::AnyRow};
 use std::collections::HashSet;
@@ -81,6 +84,9 @@ pub struct PacketRow {
     pub sequence: u64,
     /// Outbox index, or Ethereum block.
     pub place: u64,
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry`, `swapExpiry` or
+    /// `rotation`.
+    pub kind: &'static str,
     /// Its hash.
     pub commitment: B256,
     /// Where it is.
@@ -134,6 +140,8 @@ pub struct Counts {
 pub struct SetAside {
     /// Sequence on its route.
     pub sequence: u64,
+    /// As of a packet.
+    pub kind: &'static str,
     /// How often it was refused.
     pub attempts: u64,
     /// When it is tried again, milliseconds since 1970.
@@ -144,7 +152,7 @@ pub struct SetAside {
 
 const ROW: &str = "sequence, place, commitment, bytes, attempts, found_ms";
 const PACKET_ROW: &str = "sequence, place, commitment, state, outcome, attempts, not_before_ms, \
-                          reason, found_ms, landed_ms, done_ms";
+                          reason, found_ms, landed_ms, done_ms, size";
 
 impl RouteStore {
     /// How far a direction has looked; `first` if it never has.
@@ -566,7 +574,7 @@ impl RouteStore {
         limit: usize,
     ) -> Result<Vec<SetAside>, Error> {
         let rows = sqlx::query(
-            "SELECT sequence, attempts, not_before_ms, reason FROM packet
+            "SELECT sequence, attempts, not_before_ms, reason, size FROM packet
              WHERE route = $1 AND direction = $2 AND state = 'waiting' AND reason IS NOT NULL
              ORDER BY sequence LIMIT $3",
         )
@@ -582,6 +590,7 @@ impl RouteStore {
                     attempts: from_sql(row.try_get(1)?)?,
                     not_before_ms: from_sql(row.try_get(2)?)?,
                     reason: row.try_get(3)?,
+                    kind: kind(row.try_get(4)?),
                 })
             })
             .collect()
@@ -648,5 +657,19 @@ fn packet_row(row: &AnyRow) -> Result<PacketRow, Error> {
         found_ms: from_sql(row.try_get(8)?)?,
         landed_ms: from_sql(row.try_get(9)?)?,
         done_ms: from_sql(row.try_get(10)?)?,
+        kind: kind(row.try_get(11)?),
     })
+}
+
+/// A packet's kind by its length, which is what is left of its bytes once it is done.
+fn kind(size: i64) -> &'static str {
+    let [expiry, swap_expiry] = EXPIRY_LENGTHS;
+    match usize::try_from(size) {
+        Ok(TRANSFER_LENGTH) => "transfer",
+        Ok(ACTION_LENGTH) => "swap",
+        Ok(ROTATION_LENGTH) => "rotation",
+        Ok(length) if length == expiry => "expiry",
+        Ok(length) if length == swap_expiry => "swapExpiry",
+        _ => "unknown",
+    }
 }

@@ -34,7 +34,7 @@ pub enum Built {
 }
 
 impl Sender {
-    /// Signs a call of the bridge, stores it, and broadcasts it. `oldest_ms` is when the first of
+    /// Signs a delivery, stores it, and broadcasts it. `oldest_ms` is when the first of
     /// its packets was found.
     pub async fn send(
         &self,
@@ -96,7 +96,7 @@ impl Sender {
             nonce,
             gas_limit,
             fees,
-            to: ledger.bridge(),
+            to: ledger.target(&input).await?,
             value: U256::ZERO,
             input,
         };

@@ -4,7 +4,8 @@
 //! find      nextSequence at the finalized block says how many there are; PacketSent logs of
 //!           finalized blocks bring their bytes; a number without a log is searched again
 //! prove     eth_getProof of outbound[sequence] at the newest checkpoint of the native chain
-//! deliver   bridge module, deliver(block, account proof, items), at most 256 items
+//! deliver   bridge module, deliver(block, account proof, items), at most 256 items; the same at the
+//!           router, which swaps, for a batch with a transfer that is swapped where it arrives
 //! done      receipt(sequence) on the native chain, final at once
 //! ```
 

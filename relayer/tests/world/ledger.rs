@@ -5,8 +5,8 @@ use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
     eips::eip2718::Decodable2718 as _,
 };
-use mileverse_primitives::{Address, B256, Bytes};
-use mileverse_relayer::chain::{At, Inclusion, Ledger};
+use mileverse_primitives::{Address, B256, Bytes, exchange::ROUTER};
+use mileverse_relayer::chain::{At, Inclusion, Ledger, brings_swap};
 use mileverse_wallet::{
     rpc::{Chain, RpcError},
     transaction::Fees,
@@ -14,6 +14,8 @@ use mileverse_wallet::{
 use std::collections::BTreeMap;
 
 pub const MAX_GAS: u64 = 15_000_000;
+/// The bridge on both chains.
+pub const BRIDGE: Address = Address::repeat_byte(9);
 
 /// Accounts and what they did in blocks.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,7 @@ pub struct Waiting {
     pub nonce: u64,
     pub max_fee: u128,
     pub chain_id: Option<u64>,
+    pub to: Option<Address>,
     pub input: Bytes,
 }
 
@@ -42,6 +45,7 @@ impl Waiting {
             nonce: envelope.nonce(),
             max_fee: envelope.max_fee_per_gas(),
             chain_id: envelope.chain_id(),
+            to: envelope.to(),
             input: envelope.input().clone(),
         }
     }
@@ -103,7 +107,12 @@ impl Ledger for Ledgers {
     }
 
     fn bridge(&self) -> Address {
-        Address::repeat_byte(9)
+        BRIDGE
+    }
+
+    async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
+        let through_router = self.chain == Chain::Native && brings_swap(input);
+        Ok(if through_router { ROUTER } else { BRIDGE })
     }
 
     async fn height(&self) -> Result<u64, RpcError> {

@@ -13,7 +13,7 @@ use ethereum::EthereumWorld;
 use ledger::Ledgers;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 use native::NativeWorld;
@@ -78,6 +78,22 @@ impl Bridge {
     }
 
     pub fn transfer(&mut self, source: u64, destination: u64, deadline: u64) {
+        self.transfer_with(source, destination, deadline, None);
+    }
+
+    /// A transfer to the native chain that is swapped there.
+    fn swap(&mut self, deadline: u64, least: u64) {
+        let least = U256::from(least);
+        self.transfer_with(ETHEREUM, NATIVE, deadline, Some(Action::Swap { least }));
+    }
+
+    fn transfer_with(
+        &mut self,
+        source: u64,
+        destination: u64,
+        deadline: u64,
+        action: Option<Action>,
+    ) {
         let id = self.id(source, destination);
         self.commit(Packet::Transfer(Transfer {
             id,
@@ -89,7 +105,21 @@ impl Bridge {
             sender: Address::repeat_byte(2),
             receiver: Address::repeat_byte(3),
             amount: U256::from(id.sequence),
+            action,
         }));
+    }
+
+    /// What a swap gives now.
+    fn price(now_s: u64) -> U256 {
+        U256::from(now_s / 7 % 10)
+    }
+
+    /// Whether a transfer that is in time takes effect.
+    fn takes_effect(transfer: &Transfer, now_s: u64) -> bool {
+        match transfer.action {
+            Some(Action::Swap { least }) => least <= Self::price(now_s),
+            None => true,
+        }
     }
 
     fn is_large(&self, transfer: &Transfer) -> bool {
@@ -103,33 +133,26 @@ impl Bridge {
             return Ok(());
         }
         match packet {
-            Packet::Transfer(transfer)
-                if now_s <= transfer.deadline && self.is_large(transfer)
-                    || self.held.contains_key(&id.sequence) =>
-            {
-                match self.held.get(&id.sequence) {
-                    None => {
-                        self.held.insert(id.sequence, now_s + DELAY);
-                    }
-                    Some(until) if now_s < *until => return Err("TransferHeld".into()),
-                    Some(_) => {
-                        self.held.remove(&id.sequence);
-                        self.receipts.insert(id.sequence, 1);
-                        *self.effects.entry(id.sequence).or_default() += 1;
-                    }
-                }
-            }
-            Packet::Transfer(transfer) if now_s <= transfer.deadline => {
-                self.receipts.insert(id.sequence, 1);
-                *self.effects.entry(id.sequence).or_default() += 1;
-            }
             Packet::Transfer(transfer) => {
-                self.receipts.insert(id.sequence, 2);
-                let id = self.id(id.destination, id.source);
-                self.commit(Packet::Expiry(Expiry {
-                    id,
-                    expired: transfer.clone(),
-                }));
+                let waited = match self.held.get(&id.sequence) {
+                    Some(until) if now_s < *until => return Err("TransferHeld".into()),
+                    Some(_) => self.held.remove(&id.sequence).is_some(),
+                    None => false,
+                };
+                let in_time = waited || now_s <= transfer.deadline;
+                if in_time && !waited && self.is_large(transfer) {
+                    self.held.insert(id.sequence, now_s + DELAY);
+                } else if in_time && Self::takes_effect(transfer, now_s) {
+                    self.receipts.insert(id.sequence, 1);
+                    *self.effects.entry(id.sequence).or_default() += 1;
+                } else {
+                    self.receipts.insert(id.sequence, 2);
+                    let id = self.id(id.destination, id.source);
+                    self.commit(Packet::Expiry(Expiry {
+                        id,
+                        expired: transfer.clone(),
+                    }));
+                }
             }
             Packet::Expiry(expiry) => {
                 let home = Packet::Transfer(expiry.expired.clone());
@@ -267,11 +290,15 @@ impl World {
         let deadline = self.now_s() + ahead;
         match from {
             Chain::Native => self.native.bridge.transfer(NATIVE, ETHEREUM, deadline),
-            Chain::Ethereum => self
-                .ethereum
-                .head_mut()
-                .bridge
-                .transfer(ETHEREUM, NATIVE, deadline),
+            // Every third is swapped where it arrives.
+            Chain::Ethereum if self.roll(333) => {
+                let least = self.dice.random_range(0..10);
+                self.ethereum.head_mut().bridge.swap(deadline, least);
+            }
+            Chain::Ethereum => {
+                let head = self.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::{
     Bridge, ETHEREUM, NATIVE, World,
-    ledger::{Accounts, Ledgers, Waiting},
+    ledger::{Accounts, BRIDGE, Ledgers, Waiting},
     storage_proof,
 };
 use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
     B256, Bytes,
     abi::IBridge,
+    exchange::ROUTER,
     outbox,
     packet::{GroupKey, Packet, Rotation},
     rpc::{Certificate, OutboxPacket, OutboxProof},
@@ -95,6 +96,20 @@ fn deliver(world: &World, input: &Bytes) -> Result<(Bridge, usize), String> {
     Ok((bridge, call.items.len()))
 }
 
+/// The bridge opens what is swapped for nobody but the router.
+fn check_target(waiting: &Waiting) -> Result<(), String> {
+    let call =
+        IBridge::deliverCall::abi_decode(&waiting.input).map_err(|error| error.to_string())?;
+    let is_swap = |item: &IBridge::StorageItem| item.packet.get(1) == Some(&4);
+    let wanted = if call.items.iter().any(is_swap) {
+        ROUTER
+    } else {
+        BRIDGE
+    };
+    assert_eq!(waiting.to, Some(wanted), "the wrong contract is called");
+    Ok(())
+}
+
 /// What a node says of a delivery that pays nothing and is of no use.
 pub fn is_of_use(world: &World, input: &Bytes) -> Result<(), String> {
     let call = IBridge::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
@@ -131,7 +146,8 @@ pub fn block(world: &mut World, _now_s: u64) {
         if is_of_use(world, &waiting.input).is_err() {
             continue;
         }
-        let outcome = deliver(world, &waiting.input);
+        let outcome =
+            deliver(world, &waiting.input).and_then(|done| check_target(&waiting).map(|()| done));
         let success = outcome.is_ok();
         if let Ok((bridge, items)) = outcome {
             world.native.bridge = bridge;

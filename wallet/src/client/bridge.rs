@@ -1,6 +1,6 @@
 //! Sending over the bridge, and what the bridge's books say on one side.
 
-use super::{Chains, Client, ClientError, Sent, send::sent};
+use super::{Chains, Client, ClientError, Sent, Step, send::sent};
 use crate::{
     rpc::{Chain, RpcError},
     units::{Amount, Token},
@@ -11,7 +11,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 use mileverse_primitives::{
-    abi::{IBridge, IPoints},
+    abi::{IBridge, ICoin, IPoints},
     address::POINTS,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId},
 };
@@ -28,8 +28,8 @@ pub struct BridgeSent {
     pub commitment: B256,
     /// The packet itself.
     pub packet: Packet,
-    /// Points that the transaction cost its sender for gas, beside what it sent. Zero on Ethereum, and
-    /// where gas is paid with coin.
+    /// What the transaction cost its sender for gas on the native chain, beside what it sent: coin if it
+    /// paid a gas price, points otherwise. Zero on Ethereum, where gas is paid with ether.
     pub fee: Amount,
 }
 
@@ -54,41 +54,116 @@ impl Client {
         amount: Amount,
         deadline: u64,
     ) -> Result<BridgeSent, ClientError> {
-        self.check(receiver, amount).await?;
-        let token = self.token_address(amount.token())?;
-        let value = match (self.chain(), amount.token()) {
-            (Chain::Native, Token::Mvc) => amount.units(),
-            _ => U256::ZERO,
-        };
-        if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
-            self.approve(token, amount.units()).await?;
-        }
-        let call = IBridge::sendCall {
-            token,
-            receiver,
-            amount: amount.units(),
-            deadline,
-        };
-        let receipt = self
-            .execute(self.bridge, value, call.abi_encode().into())
+        let account = self.signer()?.address();
+        let steps = self
+            .plan_bridge(account, receiver, amount, deadline)
             .await?;
+        self.bridge_sent(&self.execute_all(steps).await?, amount)
+    }
+
+    /// Signs and sends steps one after another; the last one's receipt.
+    pub(super) async fn execute_all(
+        &self,
+        steps: Vec<Step>,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let mut last = None;
+        for step in steps {
+            last = Some(self.execute(step.to, step.value, step.input).await?);
+        }
+        Ok(last.ok_or_else(|| self.endpoint.nonsense("nothing to send"))?)
+    }
+
+    /// What a transaction that gave `amount` away sent.
+    pub(super) fn bridge_sent(
+        &self,
+        receipt: &TransactionReceipt,
+        amount: Amount,
+    ) -> Result<BridgeSent, ClientError> {
         let (packet, commitment) =
-            self.packet_in(&receipt)
+            self.packet_in(receipt)
                 .ok_or_else(|| ClientError::NoPacket {
                     chain: self.chain(),
                     hash: receipt.transaction_hash,
                 })?;
         Ok(BridgeSent {
-            sent: sent(&receipt),
+            sent: sent(receipt),
             id: packet.id(),
             commitment,
-            fee: self.points_for_gas(&receipt, amount)?,
+            fee: self.paid_for_gas(receipt, amount)?,
             packet,
         })
     }
 
-    /// What a transaction that sent `amount` moved of its sender's points beside it.
-    fn points_for_gas(
+    /// The step that lets somebody take exactly this much, unless as much is allowed already.
+    pub(super) async fn allowance(
+        &self,
+        account: Address,
+        token: Address,
+        spender: Address,
+        amount: U256,
+    ) -> Result<Option<Step>, ClientError> {
+        let allowance = ICoin::allowanceCall {
+            owner: account,
+            spender,
+        };
+        if self.endpoint.view(token, &allowance).await? >= amount {
+            return Ok(None);
+        }
+        let approve = ICoin::approveCall { spender, amount };
+        Ok(Some(Step {
+            kind: "allow",
+            to: token,
+            value: U256::ZERO,
+            input: approve.abi_encode().into(),
+        }))
+    }
+
+    /// The transactions with which `account` sends tokens to `receiver` on the other chain, to be
+    /// received there until `deadline`. The first lets the bridge take them, where it may not yet;
+    /// the last sends them.
+    pub async fn plan_bridge(
+        &self,
+        account: Address,
+        receiver: Address,
+        amount: Amount,
+        deadline: u64,
+    ) -> Result<Vec<Step>, ClientError> {
+        if receiver.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if amount.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        self.check_balance(account, amount).await?;
+        let token = self.token_address(amount.token())?;
+        let mut steps = Vec::new();
+        if (self.chain(), amount.token()) == (Chain::Ethereum, Token::Mvc) {
+            steps.extend(
+                self.allowance(account, token, self.bridge, amount.units())
+                    .await?,
+            );
+        }
+        let value = match (self.chain(), amount.token()) {
+            (Chain::Native, Token::Mvc) => amount.units(),
+            _ => U256::ZERO,
+        };
+        let send = IBridge::sendCall {
+            token,
+            receiver,
+            amount: amount.units(),
+            deadline,
+        };
+        steps.push(Step {
+            kind: "send",
+            to: self.bridge,
+            value,
+            input: send.abi_encode().into(),
+        });
+        Ok(steps)
+    }
+
+    /// What the sender of `amount` paid beside it: coin for gas, or what else it moved of its points.
+    fn paid_for_gas(
         &self,
         receipt: &TransactionReceipt,
         amount: Amount,
@@ -96,6 +171,11 @@ impl Client {
         let none = Amount::from_units(Token::Mvp, U256::ZERO);
         if self.chain() == Chain::Ethereum {
             return Ok(none);
+        }
+        if receipt.effective_gas_price > 0 {
+            let paid = U256::from(receipt.gas_used)
+                .saturating_mul(U256::from(receipt.effective_gas_price));
+            return Ok(Amount::from_units(Token::Mvc, paid));
         }
         let moved = receipt
             .logs()

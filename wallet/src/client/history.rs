@@ -1,5 +1,6 @@
-//! What an account did and what happened to it on the native chain, from the chain's own events:
-//! transfers of points and of the coin's ERC-20 face, swaps, payments, provisions.
+//! What an account did and what happened to it on a chain, from the chain's own events: transfers of
+//! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions. A swap
+//! across chains has the bridge on its other side.
 //!
 //! Read backwards from the newest block, [`RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
@@ -7,7 +8,11 @@
 //! not found; this wallet sends it by its ERC-20 face, which leaves one.
 
 use super::{Client, ClientError};
-use crate::units::{Amount, Token};
+use crate::{
+    review::Places,
+    rpc::Chain,
+    units::{Amount, Token},
+};
 use alloy::{
     primitives::{Address, B256, address},
     providers::Provider,
@@ -16,8 +21,8 @@ use alloy::{
 };
 use mileverse_primitives::{
     abi::ICoin,
-    address::{BRIDGE, COIN, POINTS},
-    exchange::{POOL, Pool},
+    address::{BRIDGE, POINTS},
+    exchange::{POOL, Pool, ROUTER, SwapRouter},
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -91,11 +96,24 @@ pub struct History {
 impl Client {
     /// The newest entries of an account, at most `limit` and [`MAX_ENTRIES`].
     pub async fn history(&self, account: Address, limit: usize) -> Result<History, ClientError> {
+        self.history_before(account, limit, None, MAX_QUESTIONS)
+            .await
+    }
+
+    /// The same among the blocks below `before`, with at most so many questions of the node.
+    pub async fn history_before(
+        &self,
+        account: Address,
+        limit: usize,
+        before: Option<u64>,
+        questions: u64,
+    ) -> Result<History, ClientError> {
         let newest = self.head().await?.number;
+        let newest = before.map_or(newest, |before| newest.min(before.saturating_sub(1)));
         let limit = limit.min(MAX_ENTRIES);
         let mut entries = Vec::new();
         let mut oldest = newest.saturating_add(1);
-        for question in 0..MAX_QUESTIONS {
+        for question in 0..questions.min(MAX_QUESTIONS) {
             let Some(to) = oldest.checked_sub(1) else {
                 break;
             };
@@ -127,10 +145,11 @@ impl Client {
         from: u64,
         to: u64,
     ) -> Result<Vec<Entry>, ClientError> {
-        let all = Filter::new()
-            .address(vec![POINTS, COIN, POOL])
-            .from_block(from)
-            .to_block(to);
+        let mut places = vec![self.points, self.coin];
+        if self.chain() == Chain::Native {
+            places.extend([POOL, ROUTER]);
+        }
+        let all = Filter::new().address(places).from_block(from).to_block(to);
         let word = account.into_word();
         let mut logs: BTreeMap<(u64, u64), Log> = BTreeMap::new();
         for filter in [all.clone().topic1(word), all.topic2(word)] {
@@ -156,13 +175,15 @@ impl Client {
         let told: BTreeSet<B256> = logs
             .values()
             .filter(|log| {
-                log.address() == POOL && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
+                [POOL, ROUTER].contains(&log.address())
+                    && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
             })
             .filter_map(|log| log.transaction_hash)
             .collect();
         let entries = logs.iter().rev().filter_map(|((block, index), log)| {
             let transaction = log.transaction_hash?;
-            let (kind, out, r#in, with) = read(account, log, told.contains(&transaction))?;
+            let (kind, out, r#in, with) =
+                read(&self.places(), account, log, told.contains(&transaction))?;
             Some(Entry {
                 kind,
                 out,
@@ -177,7 +198,7 @@ impl Client {
         Ok(entries.collect())
     }
 
-    async fn time(&self, block: u64) -> Result<u64, ClientError> {
+    pub(super) async fn time(&self, block: u64) -> Result<u64, ClientError> {
         let block = self
             .endpoint
             .provider()
@@ -192,11 +213,12 @@ impl Client {
 type Read = (Kind, Vec<Amount>, Vec<Amount>, Option<Address>);
 
 /// One event as `account` sees it; nothing if it is not one of these, or told by another.
-fn read(account: Address, log: &Log, is_told: bool) -> Option<Read> {
+fn read(places: &Places, account: Address, log: &Log, is_told: bool) -> Option<Read> {
     let token = match log.address() {
-        POINTS => Token::Mvp,
-        COIN => Token::Mvc,
+        token if token == places.points => Token::Mvp,
+        token if token == places.coin => Token::Mvc,
         POOL => return read_pool(account, log),
+        ROUTER => return read_router(account, log),
         _ => return None,
     };
     let event = ICoin::Transfer::decode_log(&log.inner).ok()?;
@@ -206,10 +228,10 @@ fn read(account: Address, log: &Log, is_told: bool) -> Option<Read> {
     } else {
         (false, event.from)
     };
-    if is_told && other == POOL {
+    if is_told && [POOL, ROUTER].contains(&other) {
         return None;
     }
-    let kind = match (is_out, other == Address::ZERO || other == BRIDGE) {
+    let kind = match (is_out, other.is_zero() || other == places.bridge) {
         (true, true) => Kind::Left,
         (true, false) => Kind::Sent,
         (false, true) => Kind::Made,
@@ -241,6 +263,10 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         let r#in = vec![Amount::from_units(get, event.amountOut)];
         return Some(match (event.sender == account, event.receiver == account) {
             (true, true) => (Kind::Swapped, out, r#in, None),
+            // Came over the bridge.
+            (false, true) if event.sender == ROUTER => {
+                (Kind::Swapped, Vec::new(), r#in, Some(BRIDGE))
+            }
             // Paid to somebody else, or paid by somebody else.
             (true, false) => (Kind::Swapped, out, Vec::new(), Some(event.receiver)),
             _ => (Kind::Received, Vec::new(), r#in, Some(event.sender)),
@@ -257,4 +283,16 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         return is_own.then_some((Kind::Withdrawn, Vec::new(), r#in, None));
     }
     None
+}
+
+/// What left over the bridge, swapped first. What came is told by the pool.
+fn read_router(account: Address, log: &Log) -> Option<Read> {
+    let event = SwapRouter::SwappedAndSent::decode_log(&log.inner).ok()?;
+    let give = if event.tokenIn == POINTS {
+        Token::Mvp
+    } else {
+        Token::Mvc
+    };
+    let out = vec![Amount::from_units(give, event.amountIn)];
+    (event.sender == account).then_some((Kind::Swapped, out, Vec::new(), Some(BRIDGE)))
 }

@@ -8,17 +8,22 @@
 //! Limits: one transaction at a time for each client; a call ends within
 //! [`TIMEOUT`](crate::rpc::TIMEOUT); waiting for a block ends within [`Patience`].
 
+mod across;
 mod bridge;
+mod delivery;
 mod history;
 mod packet;
 mod send;
 mod swap;
+mod trace;
 
 pub use bridge::{BridgeSent, Totals};
+pub use delivery::{Delivery, outbound_slot};
 pub use history::{Entry, History, Kind, MAX_ENTRIES};
-pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError};
+pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
 pub use send::{Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
+pub use trace::{Posted, Seen, Stage, Trace};
 
 use crate::{
     review::{Consent, Places},
@@ -154,8 +159,33 @@ pub enum ClientError {
         /// The next that will be given.
         next: u64,
     },
+    /// The other side cannot check it yet.
+    #[error(
+        "{} does not know {chain}'s block {block} yet (now {known}); wait a moment, then try again", chain.other()
+    )]
+    NotProven {
+        /// The source.
+        chain: Chain,
+        /// The block that sent it.
+        block: u64,
+        /// What the destination can check.
+        known: u64,
+    },
+    /// Nothing is left to be done.
+    #[error("packet {0} is {1} already; there is nothing to deliver")]
+    Settled(PacketReference, PacketState),
+    /// A packet that has not come to its end.
+    #[error(
+        "packet {packet} is neither received nor refunded yet; nothing is lost, and `mileverse wallet bridge status {packet}` says what it waits for"
+    )]
+    UnderWay {
+        /// Which.
+        packet: PacketReference,
+    },
     /// The native chain alone has a pool.
-    #[error("points and coin are swapped on the native chain only; bring them there first")]
+    #[error(
+        "points and coin are swapped on the native chain only; swap from there, or to there, with --from and --to"
+    )]
     NoPool,
     /// A limit so wide that it is none.
     #[error("a slippage of {0} basis points is too much; give at most {MAX_SLIPPAGE_BP}")]

@@ -7,15 +7,16 @@ use crate::{
 };
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256},
+    primitives::{Address, B256, FixedBytes, U256},
     providers::Provider,
-    rpc::types::Filter,
-    sol_types::SolEvent,
+    rpc::types::{Filter, Log},
+    sol_types::{SolError, SolEvent},
 };
 use mileverse_primitives::{
     abi::IBridge,
     address,
-    packet::{Packet, REFUNDED},
+    exchange::{Pool, ROUTER, SwapRouter},
+    packet::{Action, Packet, REFUNDED, Transfer},
     rpc::{MAX_PACKETS, OutboxPacket},
 };
 use serde::Serialize;
@@ -26,6 +27,8 @@ use thiserror::Error;
 const LOG_RANGE: u64 = 10_000;
 /// Most searches for one packet's log.
 const MAX_LOG_SEARCHES: u64 = 1_000;
+/// Most searches for what became of one swap.
+const MAX_SWAP_SEARCHES: u64 = 100;
 /// Most pages of the outbox that are read for one packet.
 const MAX_PAGES: u64 = 16;
 
@@ -80,9 +83,9 @@ pub enum PacketState {
     Sent,
     /// Took effect at its destination. Final.
     Received,
-    /// Came too late; the refund is on its way.
+    /// Came too late or was refused; the refund is on its way.
     Expired,
-    /// Came too late, and its tokens are back with the sender. Final.
+    /// Came too late or was refused, and its tokens are back with the sender. Final.
     Refunded,
 }
 
@@ -107,7 +110,8 @@ pub struct PacketStatus {
     pub state: PacketState,
     /// What it waits for; nothing when its state is final.
     pub waits_for: Option<String>,
-    /// `transfer`, `expiry` or `rotation` (of the delegates' key; no tokens move).
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry` or `rotation` (of the
+    /// delegates' key; no tokens move).
     pub kind: &'static str,
     /// What moves, or what is refunded.
     pub amount: Option<Amount>,
@@ -117,8 +121,22 @@ pub struct PacketStatus {
     pub receiver: Option<Address>,
     /// Last second at which it may be received.
     pub deadline: Option<u64>,
+    /// Of a swap, or of the expiry of one.
+    pub swap: Option<SwapStatus>,
     /// Its hash.
     pub commitment: B256,
+}
+
+/// What a swap asks for, and what became of it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwapStatus {
+    /// The least that must arrive.
+    pub least: Option<Amount>,
+    /// What arrived, if it did and the node still knows.
+    pub received: Option<Amount>,
+    /// Why the pool did not swap, if it was asked.
+    pub refused: Option<String>,
 }
 
 impl Chains {
@@ -163,10 +181,7 @@ impl Chains {
                 next: source.next_sequence().await?,
             });
         }
-        let (packet, block) = match chain {
-            Chain::Native => source.packet_from_outbox(sequence).await?,
-            Chain::Ethereum => source.packet_from_logs(sequence).await?,
-        };
+        let (packet, block) = source.packet(sequence).await?;
         let commitment = packet.commitment();
         if stored != REFUNDED && stored != commitment {
             return Err(source
@@ -181,6 +196,7 @@ impl Chains {
             (_, _) => PacketState::Expired,
         };
         let kind = match &packet {
+            Packet::Transfer(transfer) if transfer.action.is_some() => "swap",
             Packet::Transfer(_) => "transfer",
             Packet::Expiry(_) => "expiry",
             Packet::Rotation(_) => "rotation",
@@ -207,6 +223,13 @@ impl Chains {
                 Some(self.waiting_for(chain, block, late).await?)
             }
         };
+        let swap = match (&packet, transfer) {
+            (Packet::Transfer(transfer), _) if state != PacketState::Sent => {
+                self.swap_status(transfer, true).await?
+            }
+            (_, Some(transfer)) => self.swap_status(transfer, false).await?,
+            (_, None) => None,
+        };
         Ok(PacketStatus {
             packet: reference,
             state,
@@ -216,8 +239,52 @@ impl Chains {
             sender: transfer.map(|transfer| transfer.sender),
             receiver: transfer.map(|transfer| transfer.receiver),
             deadline: transfer.map(|transfer| transfer.deadline),
+            swap,
             commitment,
         })
+    }
+
+    /// What a transfer with a swap asks for and, if it `ended`, what the router said.
+    pub(super) async fn swap_status(
+        &self,
+        transfer: &Transfer,
+        ended: bool,
+    ) -> Result<Option<SwapStatus>, ClientError> {
+        let Some(Action::Swap { least }) = transfer.action else {
+            return Ok(None);
+        };
+        let given = self.amount_of(transfer.token, transfer.amount);
+        let other = given.and_then(|given| match given.token() {
+            Token::Mvp => Some(Token::Mvc),
+            Token::Mvc => Some(Token::Mvp),
+            Token::Eth => None,
+        });
+        let amount = |units| other.map(|token| Amount::from_units(token, units));
+        let mut status = SwapStatus {
+            least: amount(least),
+            received: None,
+            refused: None,
+        };
+        if !ended {
+            return Ok(Some(status));
+        }
+        let events = vec![
+            SwapRouter::Swapped::SIGNATURE_HASH,
+            SwapRouter::SwapRefused::SIGNATURE_HASH,
+        ];
+        let log = self
+            .native
+            .find_log(ROUTER, events, transfer.id.sequence, MAX_SWAP_SEARCHES)
+            .await?;
+        if let Some(log) = log {
+            if let Ok(event) = SwapRouter::Swapped::decode_log(&log.inner) {
+                status.received = amount(event.amountOut);
+            }
+            if let Ok(event) = SwapRouter::SwapRefused::decode_log(&log.inner) {
+                status.refused = Some(refusal(event.reason));
+            }
+        }
+        Ok(Some(status))
     }
 
     async fn waiting_for(
@@ -249,7 +316,7 @@ impl Chains {
         Ok(what)
     }
 
-    fn amount_of(
+    pub(super) fn amount_of(
         &self,
         token: mileverse_primitives::packet::Token,
         units: alloy::primitives::U256,
@@ -266,8 +333,19 @@ impl Chains {
 }
 
 impl Client {
-    /// A packet's bytes and block from the native chain's outbox.
-    async fn packet_from_outbox(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+    /// A packet that was sent from here, and the block that sent it.
+    pub(super) async fn packet(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+        if self.chain() == Chain::Ethereum {
+            return self.packet_from_logs(sequence).await;
+        }
+        let leaf = self.outbox_leaf(sequence).await?;
+        let packet = Packet::decode(&leaf.packet)
+            .map_err(|error| self.endpoint.nonsense(&error.to_string()))?;
+        Ok((packet, leaf.height))
+    }
+
+    /// A packet's leaf in the native chain's outbox.
+    pub(super) async fn outbox_leaf(&self, sequence: u64) -> Result<OutboxPacket, ClientError> {
         // A leaf's index is at least its sequence less one; more only if packets also go elsewhere.
         let mut from = sequence.saturating_sub(1);
         for _ in 0..MAX_PAGES {
@@ -277,13 +355,8 @@ impl Client {
                 .await?;
             let Some(last) = page.last() else { break };
             from = last.index.saturating_add(1);
-            for leaf in page {
-                if leaf.sequence != sequence {
-                    continue;
-                }
-                let packet = Packet::decode(&leaf.packet)
-                    .map_err(|error| self.endpoint.nonsense(&error.to_string()))?;
-                return Ok((packet, leaf.height));
+            if let Some(leaf) = page.into_iter().find(|leaf| leaf.sequence == sequence) {
+                return Ok(leaf);
             }
         }
         Err(self
@@ -292,41 +365,67 @@ impl Client {
             .into())
     }
 
-    /// A packet's bytes and block from Ethereum's logs, searched backwards.
+    /// A packet's bytes and block from Ethereum's logs.
     async fn packet_from_logs(&self, sequence: u64) -> Result<(Packet, u64), ClientError> {
+        let events = vec![IBridge::PacketSent::SIGNATURE_HASH];
+        let log = self
+            .find_log(self.bridge, events, sequence, MAX_LOG_SEARCHES)
+            .await?;
+        let found = log.and_then(|log| {
+            let event = IBridge::PacketSent::decode_log(&log.inner).ok()?;
+            Some((Packet::decode(&event.packet).ok()?, log.block_number?))
+        });
+        found.ok_or_else(|| {
+            self.endpoint
+                .nonsense("no log of a packet that was sent")
+                .into()
+        })
+    }
+
+    /// The newest log of a contract, of one of these events about this sequence, searched backwards.
+    async fn find_log(
+        &self,
+        contract: Address,
+        events: Vec<B256>,
+        sequence: u64,
+        most_searches: u64,
+    ) -> Result<Option<Log>, ClientError> {
         let mut to = self.head().await?.number;
-        for _ in 0..MAX_LOG_SEARCHES {
+        for search in 0..most_searches {
             let from = to.saturating_sub(LOG_RANGE.saturating_sub(1));
             let filter = Filter::new()
-                .address(self.bridge)
-                .event_signature(IBridge::PacketSent::SIGNATURE_HASH)
-                .topic1(B256::from(alloy::primitives::U256::from(sequence)))
+                .address(contract)
+                .event_signature(events.clone())
+                .topic1(B256::from(U256::from(sequence)))
                 .from_block(BlockNumberOrTag::Number(from))
                 .to_block(BlockNumberOrTag::Number(to));
-            let logs = self
-                .endpoint
-                .provider()
-                .get_logs(&filter)
-                .await
-                .map_err(|fault| self.endpoint.fault(fault))?;
-            for log in logs {
-                let Ok(event) = IBridge::PacketSent::decode_log(&log.inner) else {
-                    continue;
-                };
-                if let (Ok(packet), Some(block)) = (Packet::decode(&event.packet), log.block_number)
-                {
-                    return Ok((packet, block));
-                }
+            let logs = match self.endpoint.provider().get_logs(&filter).await {
+                Ok(logs) => logs,
+                // A node that followed from a recent state has no older blocks. The first question
+                // must be answered.
+                Err(_) if search > 0 && self.chain() == Chain::Native => return Ok(None),
+                Err(fault) => return Err(self.endpoint.fault(fault).into()),
+            };
+            if let Some(log) = logs.into_iter().next_back() {
+                return Ok(Some(log));
             }
             match from.checked_sub(1) {
                 Some(earlier) => to = earlier,
                 None => break,
             }
         }
-        Err(self
-            .endpoint
-            .nonsense("no log of a packet that was sent")
-            .into())
+        Ok(None)
+    }
+}
+
+/// Why the pool did not swap, from the selector of its error.
+fn refusal(selector: FixedBytes<4>) -> String {
+    match selector.0 {
+        Pool::TooLittleOut::SELECTOR => {
+            "the price had moved, and less than was asked for would have come out".to_owned()
+        }
+        _ if selector.is_zero() => "the pool could not swap it".to_owned(),
+        _ => format!("the pool refused it with error {selector}"),
     }
 }
 

@@ -15,12 +15,13 @@ use alloy::{
     network::ReceiptResponse,
     primitives::{Address, B256, Bytes, U256},
     providers::Provider,
-    rpc::types::TransactionReceipt,
+    rpc::types::{TransactionReceipt, TransactionRequest},
     sol_types::SolCall,
 };
 use mileverse_primitives::{
-    abi::{ICoin, IPoints},
+    abi::IPoints,
     fees::Carried,
+    rpc::{GasPayer, GasQuote},
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -127,20 +128,6 @@ impl Client {
         Ok(())
     }
 
-    /// Lets the bridge take tokens of an ERC-20 that it holds, as far as it may not yet.
-    pub(super) async fn approve(&self, token: Address, amount: U256) -> Result<(), ClientError> {
-        let owner = self.signer()?.address();
-        let spender = self.bridge;
-        let allowance = ICoin::allowanceCall { owner, spender };
-        if self.endpoint.view(token, &allowance).await? >= amount {
-            return Ok(());
-        }
-        let call = ICoin::approveCall { spender, amount };
-        self.execute(token, U256::ZERO, call.abi_encode().into())
-            .await
-            .map(|_| ())
-    }
-
     /// One transaction, from its estimate to its receipt. A receipt that comes back is a success.
     pub async fn execute(
         &self,
@@ -164,7 +151,7 @@ impl Client {
         })?;
         let gas_limit = gas_limit.saturating_add(swap::room(to));
         let fees = self.fees(to, &input).await?;
-        self.check_gas(account, value, gas_limit, fees).await?;
+        self.check_gas(account, to, value, gas_limit, fees).await?;
         let unsigned = Unsigned {
             chain_id: self.chain_id,
             nonce,
@@ -229,7 +216,7 @@ impl Client {
 
     /// What gas costs. On the native chain calls that need no coin are sent without a price, which is
     /// how they say so; for others the node is asked.
-    async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
+    pub(super) async fn fees(&self, to: Address, input: &[u8]) -> Result<Fees, ClientError> {
         match self.chain() {
             Chain::Native if Carried::of(to, input).is_some() => Ok(Fees::Legacy { price: 0 }),
             Chain::Native => {
@@ -253,9 +240,10 @@ impl Client {
         }
     }
 
-    async fn check_gas(
+    pub(super) async fn check_gas(
         &self,
         account: Address,
+        to: Address,
         value: U256,
         gas_limit: u64,
         fees: Fees,
@@ -268,9 +256,18 @@ impl Client {
             Chain::Ethereum => Token::Eth,
         };
         let balance = self.balance(account, token).await?;
-        let needed = U256::from(gas_limit)
-            .saturating_mul(U256::from(fees.most()))
-            .saturating_add(value);
+        let cost = |price: U256| {
+            U256::from(gas_limit)
+                .saturating_mul(price)
+                .saturating_add(value)
+        };
+        let needed = cost(U256::from(fees.most()));
+        if balance.units() < needed
+            && let Some(price) = self.helped(account, to, gas_limit, fees).await
+            && balance.units() >= cost(price)
+        {
+            return Ok(());
+        }
         if balance.units() < needed {
             return Err(ClientError::Gas {
                 chain: self.chain(),
@@ -280,6 +277,34 @@ impl Client {
             });
         }
         Ok(())
+    }
+
+    /// What one gas costs the account, if somebody else pays a part; see `docs/fees.md`.
+    async fn helped(
+        &self,
+        account: Address,
+        to: Address,
+        gas_limit: u64,
+        fees: Fees,
+    ) -> Option<U256> {
+        if self.chain() != Chain::Native {
+            return None;
+        }
+        let asked = TransactionRequest {
+            from: Some(account),
+            to: Some(to.into()),
+            gas: Some(gas_limit),
+            gas_price: Some(fees.most()),
+            ..TransactionRequest::default()
+        };
+        // Whoever is not told of help pays, or is refused with the sentence that says so.
+        let quote: GasQuote = self
+            .endpoint
+            .method("mileverse_gasQuote", (asked,))
+            .await
+            .ok()?;
+        let is_helped = matches!(quote.payer, GasPayer::Stake | GasPayer::Operator);
+        is_helped.then_some(quote.sender_price)
     }
 
     /// Broadcasts until the receipt is there or patience ends.

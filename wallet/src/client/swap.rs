@@ -14,10 +14,7 @@ use alloy::{
     providers::Provider as _,
     sol_types::{SolCall, SolEvent},
 };
-use mileverse_primitives::{
-    abi::ICoin,
-    exchange::{POOL, Pool},
-};
+use mileverse_primitives::exchange::{POOL, Pool, ROUTER};
 use serde::Serialize;
 
 /// Parts of a whole.
@@ -61,7 +58,7 @@ pub struct Quote {
 /// One transaction of a plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Step {
-    /// `allow` or `swap`.
+    /// `allow`, `swap`, `send`, `cross`, `deliver` or `refund`.
     pub kind: &'static str,
     /// Who is called.
     pub to: Address,
@@ -166,22 +163,10 @@ impl Client {
         let mut value = quote.most.units();
         if token == Token::Mvp {
             value = U256::ZERO;
-            let allowance = ICoin::allowanceCall {
-                owner: account,
-                spender: POOL,
-            };
-            if self.endpoint.view(token_in, &allowance).await? < quote.most.units() {
-                let approve = ICoin::approveCall {
-                    spender: POOL,
-                    amount: quote.most.units(),
-                };
-                steps.push(Step {
-                    kind: "allow",
-                    to: token_in,
-                    value,
-                    input: approve.abi_encode().into(),
-                });
-            }
+            steps.extend(
+                self.allowance(account, token_in, POOL, quote.most.units())
+                    .await?,
+            );
         }
         let now = self.head().await?.timestamp;
         let deadline = U256::from(now.saturating_add(lifetime));
@@ -255,7 +240,11 @@ impl Client {
 /// Gas that a call may need beyond its estimate. The first change of the pool's reserves in a second
 /// notes the price, and an estimate in the second of an earlier change does not know of that.
 pub(super) fn room(to: Address) -> u64 {
-    if to == POOL { NOTE_GAS } else { 0 }
+    if to == POOL || to == ROUTER {
+        NOTE_GAS
+    } else {
+        0
+    }
 }
 
 /// MVP for one MVC, rounded down; nothing if there is no coin, or too many points to tell.

@@ -39,11 +39,11 @@ pub(super) struct Restore {
 }
 
 pub(super) fn create(options: &Options, arguments: &New) -> Result<Answer, Error> {
-    let password = options.password()?;
-    keystore::check_free(&options.keystore)?;
+    let password = options.key.password()?;
+    keystore::check_free(&options.key.keystore)?;
     if arguments.without_words {
-        keystore::create_directory(&options.keystore)?;
-        let signer = keystore::create(&options.keystore, &password)?;
+        keystore::create_directory(&options.key.keystore)?;
+        let signer = keystore::create(&options.key.keystore, &password)?;
         return Ok(answer(options, &signer, None));
     }
     screen::check(
@@ -52,13 +52,13 @@ pub(super) fn create(options: &Options, arguments: &New) -> Result<Answer, Error
     let words = Words::random(arguments.long);
     let signer = words.key(arguments.account, None)?;
     screen::hand_over(&words)?;
-    keystore::create_directory(&options.keystore)?;
-    keystore::store(&options.keystore, &password, &signer)?;
+    keystore::create_directory(&options.key.keystore)?;
+    keystore::store(&options.key.keystore, &password, &signer)?;
     Ok(answer(options, &signer, Some(arguments.account)))
 }
 
 pub(super) fn restore(options: &Options, arguments: &Restore) -> Result<Answer, Error> {
-    let password = options.password()?;
+    let password = options.key.password()?;
     let limit = u64::try_from(MAX_TEXT_LENGTH).unwrap_or(u64::MAX);
     let text = Zeroizing::new(match &arguments.words_file {
         Some(path) => keystore::read(path, limit)?,
@@ -78,21 +78,21 @@ pub(super) fn restore(options: &Options, arguments: &Restore) -> Result<Answer, 
         arguments.account,
         passphrase.as_ref().map(|text| text.as_str()),
     )?;
-    keystore::create_directory(&options.keystore)?;
-    keystore::store(&options.keystore, &password, &signer)?;
+    keystore::create_directory(&options.key.keystore)?;
+    keystore::store(&options.key.keystore, &password, &signer)?;
     Ok(answer(options, &signer, Some(arguments.account)))
 }
 
 pub(super) fn import(options: &Options, private_key: &Path) -> Result<Answer, Error> {
-    let password = options.password()?;
+    let password = options.key.password()?;
     let signer = keystore::read_private_key(private_key)?;
-    keystore::create_directory(&options.keystore)?;
-    keystore::store(&options.keystore, &password, &signer)?;
+    keystore::create_directory(&options.key.keystore)?;
+    keystore::store(&options.key.keystore, &password, &signer)?;
     Ok(answer(options, &signer, None))
 }
 
 pub(super) fn show(options: &Options, is_qr: bool) -> Result<Answer, Error> {
-    let signer = options.key()?;
+    let signer = options.key.signer()?;
     let answer = answer(options, &signer, None);
     Ok(if is_qr {
         answer.below(qr(&signer.address().to_string()))
@@ -103,7 +103,7 @@ pub(super) fn show(options: &Options, is_qr: bool) -> Result<Answer, Error> {
 
 fn answer(options: &Options, signer: &PrivateKeySigner, number: Option<u32>) -> Answer {
     let address = signer.address();
-    let keystore = options.keystore.display().to_string();
+    let keystore = options.key.keystore.display().to_string();
     let path = number.map(|number| format!("m/44'/60'/0'/0/{number}"));
     let mut json = json!({ "address": address, "keystore": keystore });
     let mut facts = vec![("address", address.to_string()), ("keystore", keystore)];

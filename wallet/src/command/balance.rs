@@ -6,9 +6,9 @@ use alloy::primitives::Address;
 use serde_json::json;
 
 pub(super) async fn show(options: &Options, account: Option<Address>) -> Result<Answer, Error> {
-    let account = options.account(account)?;
-    let (native, facts) = Client::native(options.native_rpc()?, None).await?;
-    let ethereum = match options.ethereum_rpc() {
+    let account = options.key.account(account)?;
+    let (native, facts) = Client::native(options.native.url()?, None).await?;
+    let ethereum = match options.ethereum.url() {
         Ok(url) => Some(Client::ethereum(url, &facts, None).await?),
         Err(_) => None,
     };

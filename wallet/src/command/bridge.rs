@@ -2,7 +2,7 @@
 
 use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
-    client::{PacketReference, ReferenceError},
+    client::{PacketReference, ReferenceError, SwapStatus},
     rpc::Chain,
     units::{Amount, Token},
 };
@@ -60,7 +60,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
         Direction::ToEthereum => Chain::Native,
         Direction::ToNative => Chain::Ethereum,
     };
-    let signer = options.key()?;
+    let signer = options.key.signer()?;
     let receiver = arguments.to.unwrap_or(signer.address());
     let chains = options.chains(Some(signer)).await?;
     let deadline = chains.deadline(arguments.deadline).await?;
@@ -113,36 +113,47 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
     };
     let status = chains.packet_status(reference).await?;
     let json = json!(status);
+    let swap = status.swap.as_ref().map_or_else(Vec::new, swap);
     let account = |account: Option<Address>| account.map_or_else(nobody, |one| one.to_string());
-    Ok(Answer::facts(
-        vec![
-            ("packet", status.packet.to_string()),
-            ("state", status.state.to_string()),
-            (
-                "waits for",
-                status.waits_for.unwrap_or_else(|| "nothing".to_owned()),
-            ),
-            ("kind", status.kind.to_owned()),
-            (
-                "amount",
-                match (status.amount, status.sender) {
-                    (Some(amount), _) => amount.to_string(),
-                    (None, Some(_)) => "an unknown token".to_owned(),
-                    (None, None) => nobody(),
-                },
-            ),
-            ("sender", account(status.sender)),
-            ("receiver", account(status.receiver)),
-            (
-                "deadline",
-                status.deadline.map_or_else(nobody, |deadline| {
-                    format!("{deadline} (seconds since 1970)")
-                }),
-            ),
-            ("commitment", status.commitment.to_string()),
-        ],
-        json,
-    ))
+    let mut facts = vec![
+        ("packet", status.packet.to_string()),
+        ("state", status.state.to_string()),
+        (
+            "waits for",
+            status.waits_for.unwrap_or_else(|| "nothing".to_owned()),
+        ),
+        ("kind", status.kind.to_owned()),
+        (
+            "amount",
+            match (status.amount, status.sender) {
+                (Some(amount), _) => amount.to_string(),
+                (None, Some(_)) => "an unknown token".to_owned(),
+                (None, None) => nobody(),
+            },
+        ),
+        ("sender", account(status.sender)),
+        ("receiver", account(status.receiver)),
+        (
+            "deadline",
+            status.deadline.map_or_else(nobody, |deadline| {
+                format!("{deadline} (seconds since 1970)")
+            }),
+        ),
+        ("commitment", status.commitment.to_string()),
+    ];
+    facts.extend(swap);
+    Ok(Answer::facts(facts, json))
+}
+
+/// What a swap asks for, and what became of it.
+fn swap(swap: &SwapStatus) -> Vec<(&'static str, String)> {
+    let amount = |name, amount: Option<Amount>| amount.map(|amount| (name, amount.to_string()));
+    let refused = swap.refused.clone().map(|why| ("not swapped", why));
+    amount("swapped for at least", swap.least)
+        .into_iter()
+        .chain(amount("swapped for", swap.received))
+        .chain(refused)
+        .collect()
 }
 
 /// What stands where a packet that moves no tokens has nothing to say.

@@ -40,8 +40,8 @@ pub(super) struct Watch {
 }
 
 pub(super) async fn list(options: &Options, arguments: Arguments) -> Result<Answer, Error> {
-    let account = options.account(arguments.account)?;
-    let (client, _) = Client::native(options.native_rpc()?, None).await?;
+    let account = options.key.account(arguments.account)?;
+    let (client, _) = Client::native(options.native.url()?, None).await?;
     let limit = arguments.limit.min(MAX_ENTRIES);
     let history = client.history(account, limit).await?;
     let rows = history.entries.iter().map(row).collect();
@@ -52,8 +52,8 @@ pub(super) async fn list(options: &Options, arguments: Arguments) -> Result<Answ
 
 /// Lines as they come; at the end, how many.
 pub(super) async fn watch(options: &Options, arguments: Watch) -> Result<Answer, Error> {
-    let account = options.account(arguments.account)?;
-    let (client, _) = Client::native(options.native_rpc()?, None).await?;
+    let account = options.key.account(arguments.account)?;
+    let (client, _) = Client::native(options.native.url()?, None).await?;
     let end = arguments
         .seconds
         .and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));

@@ -14,8 +14,9 @@ mod swap;
 mod transfer;
 
 use crate::{
+    access::{Ethereum, Key, Native, NoEndpoint, block_on},
     client::{Chains, ClientError, ReferenceError},
-    keystore::{self, KeystoreError},
+    keystore::KeystoreError,
     review::Consent,
     units::{AmountError, Token},
     words::WordsError,
@@ -37,29 +38,12 @@ pub struct Command {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// JSON-RPC endpoint of the native chain.
-    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
-    native_rpc: Option<String>,
-    /// JSON-RPC endpoint of Ethereum.
-    #[arg(
-        long,
-        env = "MILEVERSE_ETHEREUM_RPC",
-        global = true,
-        value_name = "URL"
-    )]
-    ethereum_rpc: Option<String>,
-    /// Keystore file (eth-keystore, version 3).
-    #[arg(
-        long,
-        env = "MILEVERSE_KEYSTORE",
-        global = true,
-        value_name = "FILE",
-        default_value = "mileverse.json"
-    )]
-    keystore: PathBuf,
-    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    native: Native,
+    #[command(flatten)]
+    ethereum: Ethereum,
+    #[command(flatten)]
+    key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true)]
     json: bool,
@@ -98,7 +82,7 @@ enum Verb {
     /// Sends tokens to the other chain, and says where a packet is.
     #[command(subcommand)]
     Bridge(bridge::Verb),
-    /// Swaps points for coin or coin for points, on the native chain.
+    /// Swaps points for coin or coin for points, on the native chain or from one chain to the other.
     Swap(swap::Arguments),
     /// Lists what happened to an account on the native chain, newest first.
     History(history::Arguments),
@@ -142,16 +126,12 @@ pub enum Error {
     /// A packet's name.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// Arguments that cannot be meant together.
+    #[error("{0}")]
+    Meaning(&'static str),
     /// An endpoint that nobody named.
-    #[error("no endpoint of {chain} is known; use {option} or set {variable}")]
-    NoEndpoint {
-        /// Which chain.
-        chain: crate::rpc::Chain,
-        /// The option.
-        option: &'static str,
-        /// The environment variable.
-        variable: &'static str,
-    },
+    #[error(transparent)]
+    NoEndpoint(#[from] NoEndpoint),
     /// Seed words.
     #[error(transparent)]
     Words(#[from] WordsError),
@@ -174,12 +154,8 @@ pub enum Error {
 
 /// Runs the verb.
 pub fn run(command: Command) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Start)?;
     let Command { options, verb } = command;
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         match verb {
             Verb::New(arguments) => account::create(&options, &arguments),
             Verb::Restore(arguments) => account::restore(&options, &arguments),
@@ -192,37 +168,14 @@ pub fn run(command: Command) -> Result<(), Error> {
             Verb::History(arguments) => history::list(&options, arguments).await,
             Verb::Watch(arguments) => history::watch(&options, arguments).await,
         }
-    })?;
+    })
+    .map_err(Error::Start)??;
     answer.print(options.json).map_err(Error::Output)
 }
 
 impl Options {
-    fn password(&self) -> Result<String, Error> {
-        Ok(keystore::password(self.password_file.as_deref())?)
-    }
-
-    fn key(&self) -> Result<PrivateKeySigner, Error> {
-        Ok(keystore::open(&self.keystore, &self.password()?)?)
-    }
-
-    fn native_rpc(&self) -> Result<&str, Error> {
-        self.native_rpc.as_deref().ok_or(Error::NoEndpoint {
-            chain: crate::rpc::Chain::Native,
-            option: "--native-rpc",
-            variable: "MILEVERSE_NATIVE_RPC",
-        })
-    }
-
-    fn ethereum_rpc(&self) -> Result<&str, Error> {
-        self.ethereum_rpc.as_deref().ok_or(Error::NoEndpoint {
-            chain: crate::rpc::Chain::Ethereum,
-            option: "--ethereum-rpc",
-            variable: "MILEVERSE_ETHEREUM_RPC",
-        })
-    }
-
     async fn chains(&self, signer: Option<PrivateKeySigner>) -> Result<Chains, Error> {
-        let (native, ethereum) = (self.native_rpc()?, self.ethereum_rpc()?);
+        let (native, ethereum) = (self.native.url()?, self.ethereum.url()?);
         let consent = signer.as_ref().map(|_| self.consent()).transpose()?;
         let chains = Chains::connect(native, ethereum, signer).await?;
         Ok(chains.with_consent(consent.flatten()))
@@ -237,11 +190,6 @@ impl Options {
             "nobody can be asked what to sign without a terminal; add --yes to sign all the same",
         )?;
         Ok(Some(Arc::new(screen::Screen)))
-    }
-
-    /// The account named, or the keystore's own.
-    fn account(&self, named: Option<Address>) -> Result<Address, Error> {
-        named.map_or_else(|| self.key().map(|key| key.address()), Ok)
     }
 }
 
@@ -308,6 +256,8 @@ mod tests {
             "send --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001 --yes",
             "swap --give mvp --amount 10 --slippage-bp 100",
             "swap --receive mvp --amount 10 --minutes 1 --quote",
+            "swap --from ethereum --to native --give mvc --amount 10 --deadline 30 --no-wait",
+            "swap --to ethereum --give mvp --amount 10 --receiver 0x0000000000000000000000000000000000000001",
             "history --limit 10",
             "watch --account 0x0000000000000000000000000000000000000001 --seconds 5",
             "balance --account 0x0000000000000000000000000000000000000001",
@@ -325,6 +275,7 @@ mod tests {
             "swap --amount 10",
             "swap --give mvp --receive mvc --amount 10",
             "swap --give eth",
+            "swap --give mvc --amount 1 --from moon",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

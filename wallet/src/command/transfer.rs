@@ -40,11 +40,11 @@ pub(super) async fn send(options: &Options, arguments: Arguments) -> Result<Answ
         (Some(ChainName::Ethereum), _) | (None, Token::Eth) => Chain::Ethereum,
         (None, _) => Chain::Native,
     };
-    let signer = options.key()?;
-    let (native, facts) = Client::native(options.native_rpc()?, Some(signer.clone())).await?;
+    let signer = options.key.signer()?;
+    let (native, facts) = Client::native(options.native.url()?, Some(signer.clone())).await?;
     let client = match chain {
         Chain::Native => native,
-        Chain::Ethereum => Client::ethereum(options.ethereum_rpc()?, &facts, Some(signer)).await?,
+        Chain::Ethereum => Client::ethereum(options.ethereum.url()?, &facts, Some(signer)).await?,
     };
     let client = client.with_consent(options.consent()?);
     let sent = client.transfer(arguments.to, amount).await?;

@@ -173,7 +173,7 @@ fn read(staking: &Staking, path: &Path) -> Result<Registration, Error> {
     let text = limited(path).map_err(|error| refuse(error.to_string()))?;
     let registration: Registration =
         serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))?;
-    let (chain, account) = (staking.client.chain_id(), staking.account()?);
+    let (chain, account) = (staking.client().chain_id(), staking.account()?);
     if registration.chain_id != chain {
         return Err(Error::OtherChain {
             path: path.to_owned(),

@@ -24,9 +24,11 @@ mod stake;
 mod vote;
 
 use crate::{
+    access::{Key, Native, NoEndpoint, block_on},
     client::{Client, ClientError},
     command::{Answer, parse_address},
-    keystore::{self, KeystoreError},
+    keystore::KeystoreError,
+    module::{Module, mvc},
     rpc::RpcError,
     units::{Amount, AmountError, Token},
 };
@@ -52,21 +54,10 @@ pub struct Command {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// JSON-RPC endpoint of the native chain.
-    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
-    native_rpc: Option<String>,
-    /// Keystore file of the owner or voter (eth-keystore, version 3).
-    #[arg(
-        long,
-        env = "MILEVERSE_KEYSTORE",
-        global = true,
-        value_name = "FILE",
-        default_value = "mileverse.json"
-    )]
-    keystore: PathBuf,
-    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    native: Native,
+    #[command(flatten)]
+    key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true)]
     json: bool,
@@ -131,10 +122,8 @@ pub enum Error {
     #[error(transparent)]
     Client(#[from] ClientError),
     /// An endpoint that nobody named.
-    #[error(
-        "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
-    )]
-    NoEndpoint,
+    #[error(transparent)]
+    NoEndpoint(#[from] NoEndpoint),
     /// A file that cannot be used.
     #[error("{path} is not a {what}: {reason}")]
     File {
@@ -203,12 +192,8 @@ const MAX_ENTRIES: u32 = 10_000;
 
 /// Runs the verb.
 pub fn run(command: Command) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Start)?;
     let Command { options, verb } = command;
-    let answer = runtime.block_on(act(&options, verb))?;
+    let answer = block_on(act(&options, verb)).map_err(Error::Start)??;
     answer.print(options.json).map_err(Error::Output)
 }
 
@@ -232,10 +217,7 @@ async fn act(options: &Options, verb: Verb) -> Result<Answer, Error> {
         Verb::Rotate(arguments) => rotate::rotate(&act().await?, &arguments).await,
         Verb::Rotation => rotate::rotation(&look().await?).await,
         Verb::Show(arguments) => {
-            let account = match arguments.account {
-                Some(account) => account,
-                None => options.key()?,
-            };
+            let account = options.key.account(arguments.account)?;
             show::show(&look().await?, account).await
         }
         Verb::List(page) => list::candidates(&look().await?, page).await,
@@ -247,20 +229,11 @@ async fn act(options: &Options, verb: Verb) -> Result<Answer, Error> {
 }
 
 impl Options {
-    fn key(&self) -> Result<Address, Error> {
-        Ok(self.signer()?.address())
-    }
-
-    fn signer(&self) -> Result<alloy::signers::local::PrivateKeySigner, Error> {
-        let password = keystore::password(self.password_file.as_deref())?;
-        Ok(keystore::open(&self.keystore, &password)?)
-    }
-
     async fn staking(&self, signs: bool) -> Result<Staking, Error> {
-        let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
-        let signer = if signs { Some(self.signer()?) } else { None };
-        let (client, _) = Client::native(url, signer).await?;
-        Ok(Staking { client })
+        let signer = signs.then(|| self.key.signer()).transpose()?;
+        Module::connect(STAKING, &self.native, signer)
+            .await
+            .map(Staking)
     }
 }
 
@@ -282,46 +255,28 @@ fn parse_candidate(text: &str) -> Result<Named, String> {
 }
 
 /// The staking module, as one account sees it.
-struct Staking {
-    client: Client,
-}
+struct Staking(Module);
 
 impl Staking {
     async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
-        Ok(self.client.endpoint().view(STAKING, call).await?)
+        Ok(self.0.view(call).await?)
     }
 
-    /// One transaction to the module, from its estimate to its receipt.
     async fn call<C: SolCall>(&self, call: &C, value: U256) -> Result<TransactionReceipt, Error> {
-        if !value.is_zero() {
-            let account = self.account()?;
-            let balance = self.client.balance(account, Token::Mvc).await?;
-            if balance.units() < value {
-                return Err(ClientError::Balance {
-                    account,
-                    chain: self.client.chain(),
-                    balance,
-                    needed: Amount::from_units(Token::Mvc, value),
-                }
-                .into());
-            }
-        }
-        let input = call.abi_encode().into();
-        Ok(self.client.execute(STAKING, value, input).await?)
+        Ok(self.0.call(call, value).await?)
     }
 
     /// The candidacy that an account owns, if it owns one.
     async fn candidate(&self, owner: Address) -> Result<Option<IStaking::Candidate>, Error> {
-        match self.view(&IStaking::candidateCall { owner }).await {
-            Ok(candidate) => Ok(Some(candidate)),
-            // The module refuses to describe who is no candidate.
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.0.find(&IStaking::candidateCall { owner }).await?)
     }
 
     fn account(&self) -> Result<Address, Error> {
-        Ok(self.client.account().ok_or(ClientError::NoKey)?)
+        Ok(self.0.account()?)
+    }
+
+    const fn client(&self) -> &Client {
+        self.0.client()
     }
 
     async fn owner(&self, named: Named) -> Result<Address, Error> {
@@ -359,11 +314,6 @@ impl Staking {
 /// Reads an amount of MVC above zero.
 fn coins(text: &str) -> Result<Amount, Error> {
     Ok(Amount::parse_positive(Token::Mvc, text)?)
-}
-
-/// An amount of MVC that the module named.
-const fn mvc(units: U256) -> Amount {
-    Amount::from_units(Token::Mvc, units)
 }
 
 /// Basis points as people read them.

@@ -137,7 +137,7 @@ pub(super) async fn report(staking: &Staking, arguments: &Report) -> Result<Answ
 /// Submits what the node found, one transaction each.
 async fn report_found(staking: &Staking) -> Result<Answer, Error> {
     let found: Vec<Found> = staking
-        .client
+        .client()
         .endpoint()
         .method("mileverse_evidence", ())
         .await?;

@@ -22,7 +22,7 @@ pub(super) async fn rotate(staking: &Staking, arguments: &Rotate) -> Result<Answ
     };
     let owner = staking.account()?;
     let receipt = staking
-        .client
+        .client()
         .execute(ROTATION, U256::ZERO, input.into())
         .await?;
     let facts = vec![(done_what, owner.to_string())];
@@ -30,7 +30,7 @@ pub(super) async fn rotate(staking: &Staking, arguments: &Rotate) -> Result<Answ
 }
 
 pub(super) async fn rotation(staking: &Staking) -> Result<Answer, Error> {
-    let endpoint = staking.client.endpoint();
+    let endpoint = staking.client().endpoint();
     let standing = endpoint.view(ROTATION, &IRotation::rotationCall {}).await?;
     let keys = endpoint.view(ROTATION, &IRotation::keyCountCall {}).await?;
     let since = match standing.since {

@@ -16,7 +16,7 @@ pub(super) struct Show {
 
 pub(super) async fn show(staking: &Staking, voter: Address) -> Result<Answer, Error> {
     let epoch = staking.view(&IStaking::currentEpochCall {}).await?.epoch;
-    let balance = staking.client.balance(voter, Token::Mvc).await?;
+    let balance = staking.client().balance(voter, Token::Mvc).await?;
     let account = staking.view(&IStaking::accountCall { voter }).await?;
     let delegations = staking
         .all(|offset| IStaking::delegationsCall {

@@ -1,6 +1,6 @@
 //! One account: what it would earn, and what it earned.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, Side, mvc};
 use crate::command::parse_address;
 use alloy::primitives::Address;
 use clap::Args;
@@ -8,19 +8,22 @@ use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
 
 /// Quarters of which the module knows what an account earned.
-const KNOWN: u64 = 8;
+pub(super) const KNOWN: u64 = 8;
 
 #[derive(Args, Debug)]
 pub(super) struct Whose {
     /// The account; the keystore's own if left out.
     #[arg(long, value_parser = parse_address)]
     pub(super) account: Option<Address>,
+    /// Where it is paid: by the native chain itself, or on Ethereum on claim.
+    #[arg(long, default_value = "native")]
+    pub(super) chain: Side,
 }
 
-pub(super) async fn preview(module: &Module, account: Address) -> Result<Listing, Error> {
-    let standing = module.view(&IRewards::standingCall {}).await?;
-    let holder = module.view(&IRewards::holderCall { account }).await?;
-    let preview = module.view(&IRewards::previewCall { account }).await?;
+pub(super) async fn preview(rewards: &Rewards, account: Address) -> Result<Listing, Error> {
+    let standing = rewards.view(&IRewards::standingCall {}).await?;
+    let holder = rewards.view(&IRewards::holderCall { account }).await?;
+    let preview = rewards.view(&IRewards::previewCall { account }).await?;
     let quarter = Quarter::new(standing.quarter);
     let facts = vec![
         ("account", account.to_string()),
@@ -48,12 +51,12 @@ pub(super) async fn preview(module: &Module, account: Address) -> Result<Listing
     Ok(Listing::facts(facts, json))
 }
 
-pub(super) async fn earned(module: &Module, account: Address) -> Result<Listing, Error> {
+pub(super) async fn earned(rewards: &Rewards, account: Address) -> Result<Listing, Error> {
     let mut rows = Vec::new();
     let mut json = Vec::new();
-    for report in module.reports(KNOWN).await? {
+    for report in rewards.reports(KNOWN).await? {
         let quarter = report.quarter;
-        let amount = module
+        let amount = rewards
             .view(&IRewards::earnedCall { account, quarter })
             .await?;
         let name = Quarter::new(quarter).to_string();

@@ -1,13 +1,9 @@
 //! Coin for the pool.
 
-use super::{Error, Listing, Module};
-use crate::{
-    client::ClientError,
-    units::{Amount, Token},
-};
-use alloy::sol_types::SolCall;
+use super::{Error, Listing, Rewards};
+use crate::units::{Amount, Token};
 use clap::Args;
-use mileverse_primitives::{abi::IRewards, address::REWARDS};
+use mileverse_primitives::abi::IRewards;
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -17,22 +13,13 @@ pub(super) struct Fund {
     amount: String,
 }
 
-pub(super) async fn fund(module: &Module, arguments: &Fund) -> Result<Listing, Error> {
+pub(super) async fn fund(rewards: &Rewards, arguments: &Fund) -> Result<Listing, Error> {
     let amount = Amount::parse_positive(Token::Mvc, &arguments.amount)?;
-    let client = &module.client;
-    let account = client.account().ok_or(ClientError::NoKey)?;
-    let balance = client.balance(account, Token::Mvc).await?;
-    if balance.units() < amount.units() {
-        return Err(ClientError::Balance {
-            account,
-            chain: client.chain(),
-            balance,
-            needed: amount,
-        }
-        .into());
-    }
-    let input = IRewards::fundCall {}.abi_encode().into();
-    let receipt = client.execute(REWARDS, amount.units(), input).await?;
+    let account = rewards.0.account()?;
+    let receipt = rewards
+        .0
+        .call(&IRewards::fundCall {}, amount.units())
+        .await?;
     let block = receipt.block_number.unwrap_or_default();
     let facts = vec![
         ("account", account.to_string()),

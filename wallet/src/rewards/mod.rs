@@ -6,36 +6,35 @@
 //! | `account` | preview, earned: one account |
 //! | `standing` | show: the quarter under way, the pool, the rules |
 //! | `fund` | fund: put coin into the pool |
+//! | `ethereum` | claim, open, forward, and what the others say with `--chain ethereum` |
 //! | `output` | table, JSON or CSV |
 //!
-//! Everything is asked of the rewards module over the chain's public JSON-RPC. `docs/rewards.md` has
-//! the rules.
+//! Everything is asked of the rewards module over the chain's public JSON-RPC, and of the contract on
+//! Ethereum that the module names as its source. `docs/rewards.md` has the rules.
 
 mod account;
+mod ethereum;
 mod fund;
 mod output;
 mod report;
 mod standing;
 
 use crate::{
+    access::{Ethereum, Key, Native, NoEndpoint, block_on},
     client::{Client, ClientError},
-    keystore::{self, KeystoreError},
+    keystore::KeystoreError,
+    module::{Module, mvc},
     rpc::RpcError,
-    units::{Amount, AmountError, Token},
+    units::AmountError,
 };
-use alloy::{
-    primitives::{Address, U256},
-    signers::local::PrivateKeySigner,
-    sol_types::SolCall,
-};
-use clap::{Args, Subcommand};
+use alloy::{signers::local::PrivateKeySigner, sol_types::SolCall};
+use clap::{Args, Subcommand, ValueEnum};
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
     quarter::{Quarter, QuarterError},
 };
 use output::{Format, Listing};
-use std::path::PathBuf;
 use thiserror::Error;
 
 /// See what holders of MVC are paid each quarter.
@@ -49,21 +48,12 @@ pub struct Command {
 
 #[derive(Args, Debug)]
 struct Options {
-    /// JSON-RPC endpoint of the native chain.
-    #[arg(long, env = "MILEVERSE_NATIVE_RPC", global = true, value_name = "URL")]
-    native_rpc: Option<String>,
-    /// Keystore file (eth-keystore, version 3).
-    #[arg(
-        long,
-        env = "MILEVERSE_KEYSTORE",
-        global = true,
-        value_name = "FILE",
-        default_value = "mileverse.json"
-    )]
-    keystore: PathBuf,
-    /// File with the keystore's password; without it, MILEVERSE_PASSWORD is used.
-    #[arg(long, global = true, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    native: Native,
+    #[command(flatten)]
+    ethereum: Ethereum,
+    #[command(flatten)]
+    key: Key,
     /// One JSON object instead of a table.
     #[arg(long, global = true, conflicts_with = "csv")]
     json: bool,
@@ -80,10 +70,26 @@ enum Verb {
     Preview(account::Whose),
     /// What an account earned for each of the last eight quarters.
     Earned(account::Whose),
+    /// On Ethereum: pays an account what it earned. Anybody may do it for anybody.
+    Claim(ethereum::Claim),
+    /// On Ethereum: opens the quarters that are over, so that they may be claimed.
+    Open(ethereum::Which),
+    /// On Ethereum: sends the native chain its share of open quarters.
+    Forward(ethereum::Which),
     /// The quarter under way, what is being paid, the pool and the rules.
     Show,
     /// Puts coin of yours into the pool.
     Fund(fund::Fund),
+}
+
+/// Which chain is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Side {
+    /// The native chain.
+    #[default]
+    Native,
+    /// Ethereum.
+    Ethereum,
 }
 
 /// Any failure of these verbs.
@@ -102,10 +108,19 @@ pub enum Error {
     #[error(transparent)]
     Quarter(#[from] QuarterError),
     /// An endpoint that nobody named.
+    #[error(transparent)]
+    NoEndpoint(#[from] NoEndpoint),
+    /// A chain that pays out of its own pool.
     #[error(
-        "no endpoint of the native chain is known; use --native-rpc or set MILEVERSE_NATIVE_RPC"
+        "this chain's rewards have no source on Ethereum (`rewards.source` in its genesis file)"
     )]
-    NoEndpoint,
+    NoSource,
+    /// A quarter that cannot be claimed yet.
+    #[error("{0} is not open on Ethereum; once it is over, `mileverse rewards open` opens it")]
+    NotOpen(Quarter),
+    /// A quarter that nobody can open yet.
+    #[error("{0} is not over, or was before the contract; nothing was opened")]
+    NotOver(Quarter),
     /// A quarter that has no report.
     #[error(
         "{0} is not closed on this chain; `mileverse rewards show` says when the quarter under way ends"
@@ -131,29 +146,53 @@ impl From<RpcError> for Error {
 ///
 /// A sentence that says what to do.
 pub fn run(command: Command) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Error::Start)?;
     let Command { options, verb } = command;
-    let listing = runtime.block_on(act(&options, verb))?;
+    let listing = block_on(act(&options, verb)).map_err(Error::Start)??;
     listing.print(options.format()).map_err(Error::Output)
 }
 
 async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
     match verb {
-        Verb::Report(arguments) => report::report(&options.module(None).await?, &arguments).await,
+        Verb::Report(arguments) => match arguments.chain {
+            Side::Native => report::report(&options.module(None).await?, &arguments).await,
+            Side::Ethereum => {
+                let contract = options.contract(None).await?;
+                ethereum::report(&contract, arguments.quarter, arguments.last()).await
+            }
+        },
         Verb::Preview(whose) => {
-            let account = options.account(&whose)?;
-            account::preview(&options.module(None).await?, account).await
+            let account = options.key.account(whose.account)?;
+            match whose.chain {
+                Side::Native => account::preview(&options.module(None).await?, account).await,
+                Side::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
+            }
         }
         Verb::Earned(whose) => {
-            let account = options.account(&whose)?;
-            account::earned(&options.module(None).await?, account).await
+            let account = options.key.account(whose.account)?;
+            match whose.chain {
+                Side::Native => account::earned(&options.module(None).await?, account).await,
+                Side::Ethereum => {
+                    let contract = options.contract(None).await?;
+                    ethereum::earned(&contract, account, account::KNOWN).await
+                }
+            }
+        }
+        Verb::Claim(arguments) => {
+            let signer = options.key.signer()?;
+            let account = arguments.account.unwrap_or(signer.address());
+            ethereum::claim(&options.contract(Some(signer)).await?, account, &arguments).await
+        }
+        Verb::Open(which) => {
+            let signer = options.key.signer()?;
+            ethereum::open(&options.contract(Some(signer)).await?, &which).await
+        }
+        Verb::Forward(which) => {
+            let signer = options.key.signer()?;
+            ethereum::forward(&options.contract(Some(signer)).await?, &which).await
         }
         Verb::Show => standing::show(&options.module(None).await?).await,
         Verb::Fund(arguments) => {
-            let signer = options.signer()?;
+            let signer = options.key.signer()?;
             fund::fund(&options.module(Some(signer)).await?, &arguments).await
         }
     }
@@ -170,33 +209,31 @@ impl Options {
         }
     }
 
-    fn signer(&self) -> Result<PrivateKeySigner, Error> {
-        let password = keystore::password(self.password_file.as_deref())?;
-        Ok(keystore::open(&self.keystore, &password)?)
+    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Rewards, Error> {
+        Module::connect(REWARDS, &self.native, signer)
+            .await
+            .map(Rewards)
     }
 
-    fn account(&self, whose: &account::Whose) -> Result<Address, Error> {
-        match whose.account {
-            Some(account) => Ok(account),
-            None => Ok(self.signer()?.address()),
+    /// The contract on Ethereum that the native chain names.
+    async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
+        let (client, facts) = Client::native(self.native.url()?, None).await?;
+        let native = Rewards(Module::at(REWARDS, client));
+        let source = native.view(&IRewards::rulesCall {}).await?.source;
+        if source.is_zero() {
+            return Err(Error::NoSource);
         }
-    }
-
-    async fn module(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
-        let url = self.native_rpc.as_deref().ok_or(Error::NoEndpoint)?;
-        let (client, _) = Client::native(url, signer).await?;
-        Ok(Module { client })
+        let client = Client::ethereum(self.ethereum.url()?, &facts, signer).await?;
+        Ok(Module::at(source, client))
     }
 }
 
 /// The rewards module.
-struct Module {
-    client: Client,
-}
+struct Rewards(Module);
 
-impl Module {
+impl Rewards {
     async fn view<C: SolCall>(&self, call: &C) -> Result<C::Return, Error> {
-        Ok(self.client.endpoint().view(REWARDS, call).await?)
+        Ok(self.0.view(call).await?)
     }
 
     /// The report of a quarter, if it is closed.
@@ -204,12 +241,7 @@ impl Module {
         let call = IRewards::reportCall {
             quarter: quarter.number(),
         };
-        match self.view(&call).await {
-            Ok(report) => Ok(Some(report)),
-            // The module refuses to report what is not closed.
-            Err(Error::Client(ClientError::Rpc(error))) if error.is_revert() => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.0.find(&call).await?)
     }
 
     /// Reports of the last closed quarters, at most so many, newest first.
@@ -228,11 +260,6 @@ impl Module {
         }
         Ok(found)
     }
-}
-
-/// An amount of MVC that the module named.
-const fn mvc(units: U256) -> Amount {
-    Amount::from_units(Token::Mvc, units)
 }
 
 #[cfg(test)]
@@ -259,6 +286,13 @@ mod tests {
             &format!("earned --account {owner}"),
             "show --json",
             "fund --amount 1.5",
+            "report --chain ethereum --last 2",
+            &format!("earned --chain ethereum --account {owner}"),
+            "claim --all",
+            &format!("claim --quarter 2026Q4 --account {owner} --json"),
+            "open",
+            "open --quarter 2026Q4",
+            "forward --json --ethereum-rpc http://127.0.0.1:8545",
         ] {
             let words = std::iter::once("rewards").chain(good.split(' '));
             assert!(Line::try_parse_from(words).is_ok(), "{good}");
@@ -270,6 +304,9 @@ mod tests {
             "report --json --csv",
             "preview --account 7",
             "fund",
+            "claim",
+            "claim --all --quarter 2026Q4",
+            "preview --chain both",
         ] {
             let words = std::iter::once("rewards").chain(bad.split(' '));
             assert!(Line::try_parse_from(words).is_err(), "{bad}");

@@ -1,6 +1,6 @@
 //! Closed quarters.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, Side, mvc};
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
@@ -12,21 +12,31 @@ const SOME: u64 = 8;
 pub(super) struct Report {
     /// One quarter, such as 2026Q4.
     #[arg(long, conflicts_with = "last")]
-    quarter: Option<Quarter>,
+    pub(super) quarter: Option<Quarter>,
     /// So many of the last quarters, at most 1,000.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     last: Option<u64>,
+    /// Whose report: the native chain's, or that of the contract on Ethereum.
+    #[arg(long, default_value = "native")]
+    pub(super) chain: Side,
 }
 
-pub(super) async fn report(module: &Module, arguments: &Report) -> Result<Listing, Error> {
+impl Report {
+    /// How many quarters are listed.
+    pub(super) fn last(&self) -> u64 {
+        self.last.unwrap_or(SOME)
+    }
+}
+
+pub(super) async fn report(rewards: &Rewards, arguments: &Report) -> Result<Listing, Error> {
     let reports = match arguments.quarter {
         Some(quarter) => vec![
-            module
+            rewards
                 .report(quarter)
                 .await?
                 .ok_or(Error::NotClosed(quarter))?,
         ],
-        None => module.reports(arguments.last.unwrap_or(SOME)).await?,
+        None => rewards.reports(arguments.last()).await?,
     };
     let header = vec![
         "quarter",
@@ -42,6 +52,7 @@ pub(super) async fn report(module: &Module, arguments: &Report) -> Result<Listin
         "closed",
         "blocks",
         "next funded",
+        "share",
     ];
     let rows = reports.iter().map(row).collect();
     let json = reports.iter().map(describe).collect();
@@ -70,6 +81,7 @@ fn row(report: &IRewards::Report) -> Vec<String> {
         report.closedHeight.to_string(),
         blocks,
         report.nextFunded.to_string(),
+        mvc(report.share).decimal(),
     ]
 }
 
@@ -90,5 +102,7 @@ fn describe(report: &IRewards::Report) -> Value {
         "paidHeight": (report.paidHeight > 0).then_some(report.paidHeight),
         "blocks": blocks(report),
         "nextFunded": report.nextFunded,
+        "share": mvc(report.share),
+        "locked": mvc(report.locked),
     })
 }

@@ -1,17 +1,18 @@
 //! The quarter under way, what is being paid, the pool and the rules.
 
-use super::{Error, Listing, Module, mvc};
+use super::{Error, Listing, Rewards, mvc};
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::json;
 
-pub(super) async fn show(module: &Module) -> Result<Listing, Error> {
-    let standing = module.view(&IRewards::standingCall {}).await?;
-    let pool = module.view(&IRewards::poolCall {}).await?;
-    let rules = module.view(&IRewards::rulesCall {}).await?;
-    let solvent = module.view(&IRewards::solventCall {}).await?;
-    let excluded = module.view(&IRewards::excludedCall {}).await?;
+pub(super) async fn show(rewards: &Rewards) -> Result<Listing, Error> {
+    let standing = rewards.view(&IRewards::standingCall {}).await?;
+    let pool = rewards.view(&IRewards::poolCall {}).await?;
+    let rules = rewards.view(&IRewards::rulesCall {}).await?;
+    let solvent = rewards.view(&IRewards::solventCall {}).await?;
+    let excluded = rewards.view(&IRewards::excludedCall {}).await?;
     let quarter = Quarter::new(standing.quarter);
     let paying = (standing.paying < standing.quarter).then(|| Quarter::new(standing.paying));
+    let source = (!rules.source.is_zero()).then_some(rules.source);
     let paid = paying.map_or_else(
         || "all closed quarters are paid".to_owned(),
         |paying| {
@@ -31,6 +32,11 @@ pub(super) async fn show(module: &Module) -> Result<Listing, Error> {
         ("pool", mvc(pool.available).to_string()),
         ("reserved", mvc(pool.reserved).to_string()),
         ("carried", mvc(pool.carried).to_string()),
+        (
+            "source on Ethereum",
+            source.map_or_else(|| "none".to_owned(), |source| source.to_string()),
+        ),
+        ("waits for its share", standing.awaitsShare.to_string()),
         ("covers what it owes", solvent.to_string()),
         ("least payment", mvc(rules.leastPayment).to_string()),
         ("holders per block", rules.holdersPerBlock.to_string()),
@@ -57,6 +63,8 @@ pub(super) async fn show(module: &Module) -> Result<Listing, Error> {
             "available": mvc(pool.available),
         },
         "solvent": solvent,
+        "source": source,
+        "awaitsShare": standing.awaitsShare,
         "rules": {
             "pot": mvc(rules.pot),
             "leastPayment": mvc(rules.leastPayment),

@@ -55,23 +55,39 @@ pub struct Joined<E: Clock> {
     pub network: Handle<()>,
 }
 
-/// Joins the network of a chain with so many `seats` and blocks of these `limits` as `identity`.
-/// `private` says whether its members may have addresses that only a private network routes; `guests`
-/// are peers of every epoch (see `peers`).
-#[allow(clippy::too_many_arguments)]
-pub fn join<E>(
-    context: &E,
-    identity: ed25519::PrivateKey,
-    namespace: &[u8],
-    listen: SocketAddr,
-    seats: u32,
-    limits: BlockLimits,
-    private: bool,
-    guests: impl IntoIterator<Item = (PublicKey, Address)>,
-) -> Joined<E>
+/// Who joins which network.
+pub struct Setup<'a, G> {
+    /// The key that this peer is known by.
+    pub identity: ed25519::PrivateKey,
+    /// The chain's namespace: peers of another cannot connect.
+    pub namespace: &'a [u8],
+    /// Where peers are taken.
+    pub listen: SocketAddr,
+    /// Seats of the chain's committee.
+    pub seats: u32,
+    /// Limits of the chain's blocks.
+    pub limits: BlockLimits,
+    /// Whether members may have addresses that only a private network routes.
+    pub private: bool,
+    /// Peers of every epoch (see `peers`).
+    pub guests: G,
+}
+
+/// Joins the network of a chain.
+pub fn join<E, G>(context: &E, setup: Setup<'_, G>) -> Joined<E>
 where
     E: CryptoRng + Spawner + Metrics + Clock + RuntimeNetwork + Resolver + Strategizer,
+    G: IntoIterator<Item = (PublicKey, Address)>,
 {
+    let Setup {
+        identity,
+        namespace,
+        listen,
+        seats,
+        limits,
+        private,
+        guests,
+    } = setup;
     let most = most_peers(seats);
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {

@@ -14,7 +14,8 @@
 //!
 //! A transaction replaces one of the same nonce only if both of its prices are at least 10 % higher
 //! (and higher at all). All waiting transactions of a sender together must be covered by what it
-//! has, coin and points alike ([`Purse`]). Refusals use geth's words ([`Refusal`]).
+//! has, coin and points alike ([`Purse`]), or by who else pays for them ([`Help`]): all that waits and
+//! draws on one deposit or one stake must fit in it together. Refusals use geth's words ([`Refusal`]).
 //!
 //! | file | what |
 //! |---|---|
@@ -32,7 +33,7 @@ mod refusal;
 
 pub use refusal::Refusal;
 
-use mileverse_execution::Transaction;
+use mileverse_execution::{Help, Transaction};
 use mileverse_primitives::{Address, B256, Bytes, U256, limits::BlockLimits};
 use pool::{Entry, Pool};
 use std::{
@@ -82,7 +83,7 @@ impl Capacity {
 }
 
 /// What the chain knows of a sender.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sender {
     /// Next nonce.
     pub nonce: u64,
@@ -90,6 +91,10 @@ pub struct Sender {
     pub balance: U256,
     /// Its points, as far as this transaction needs some.
     pub purse: Purse,
+    /// Who else may pay for this transaction with coin, in the order in which they do.
+    pub help: Vec<Help>,
+    /// Whether no block takes it unless one of those pays.
+    pub needs_help: bool,
 }
 
 /// Points that pay for gas.
@@ -154,7 +159,7 @@ impl Mempool {
     }
 
     fn take(&self, transaction: Transaction, sender: Sender, local: bool) -> Result<B256, Refusal> {
-        refusal::check(&transaction, sender, self.limits, self.capacity)?;
+        refusal::check(&transaction, &sender, self.limits, self.capacity)?;
         let hash = transaction.hash();
         self.lock().add(transaction.clone(), sender, local)?;
         // Nobody may be listening.

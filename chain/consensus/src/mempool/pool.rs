@@ -7,13 +7,14 @@
 //! | by arrival | the old ones leave first |
 //! | senders by what their last transaction pays | who leaves when the pool is full |
 //!
-//! Only a sender's last transaction is ever thrown out, so that no gap opens in the middle.
+//! Beside them stands what waiting transactions draw on: what deposits and stakes are to pay for them
+//! together. Only a sender's last transaction is ever thrown out, so that no gap opens in the middle.
 
 use super::{
     Capacity, MAX_AGE, Sender,
     refusal::{self, Refusal},
 };
-use mileverse_execution::Transaction;
+use mileverse_execution::{Help, Source, Transaction};
 use mileverse_primitives::{Address, B256, U256};
 use std::{
     cmp::Reverse,
@@ -33,7 +34,11 @@ pub(super) struct Entry {
     pub(super) local: bool,
     since: Instant,
     cost: Cost,
+    drawn: Vec<Drawn>,
 }
+
+/// What a transaction takes of something that others draw on, too.
+type Drawn = (Source, U256);
 
 /// What transactions may cost at most.
 #[derive(Clone, Copy, Default)]
@@ -131,6 +136,8 @@ pub(super) struct Pool {
     pub(super) ready: HashSet<Address>,
     tails: BTreeSet<Tail>,
     arrivals: BTreeMap<u64, (Address, u64)>,
+    /// What all that waits takes.
+    drawn: HashMap<Source, U256>,
     recent: VecDeque<(u64, B256)>,
     /// Next nonces that the last final blocks left, and the blocks' senders.
     settled: HashMap<Address, u64>,
@@ -149,6 +156,7 @@ impl Pool {
             ready: HashSet::new(),
             tails: BTreeSet::new(),
             arrivals: BTreeMap::new(),
+            drawn: HashMap::new(),
             recent: VecDeque::new(),
             settled: HashMap::new(),
             blocks: VecDeque::new(),
@@ -168,10 +176,7 @@ impl Pool {
         if self.hashes.contains_key(&transaction.hash()) {
             return Err(Refusal::Known);
         }
-        let cost = Cost {
-            coin: refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?,
-            points: sender.purse.cost,
-        };
+        let alone = refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?;
         let settled = self.settled.get(&address).copied().unwrap_or_default();
         let known = self.senders.get(&address).map_or(0, |queue| queue.next);
         let next = known.max(settled).max(sender.nonce);
@@ -190,6 +195,22 @@ impl Pool {
         let queued = queue
             .map_or_else(Cost::default, |queue| queue.cost)
             .less(old.map_or_else(Cost::default, |old| old.cost));
+        let freed = old.map_or(&[][..], |old| &old.drawn);
+        let helped = sender.help.iter().find(|help| {
+            queued.coin.saturating_add(help.coin) <= sender.balance && self.has_room(help, freed)
+        });
+        let (coin, drawn) = match helped {
+            Some(help) => {
+                let drawn = help.draws.iter().map(|draw| (draw.source, help.takes));
+                (help.coin, drawn.collect())
+            }
+            None if sender.needs_help => return Err(Refusal::NobodyPays),
+            None => (alone, Vec::new()),
+        };
+        let cost = Cost {
+            coin,
+            points: sender.purse.cost,
+        };
         if queued.coin.saturating_add(cost.coin) > sender.balance {
             return Err(Refusal::InsufficientFunds {
                 balance: sender.balance,
@@ -217,12 +238,32 @@ impl Pool {
             }
             None => self.make_room(&transaction)?,
         }
-        self.insert(transaction, cost, next, local);
+        let entry = Entry {
+            transaction,
+            order: 0,
+            local,
+            since: Instant::now(),
+            cost,
+            drawn,
+        };
+        self.insert(entry, next);
         Ok(())
     }
 
-    fn insert(&mut self, transaction: Transaction, cost: Cost, next: u64, local: bool) {
+    /// Whether all that a help draws on has room, once what `freed` takes is back.
+    fn has_room(&self, help: &Help, freed: &[Drawn]) -> bool {
+        help.draws.iter().all(|draw| {
+            let drawn = self.drawn.get(&draw.source).copied().unwrap_or_default();
+            let back = freed.iter().filter(|(source, _)| *source == draw.source);
+            let drawn = back.fold(drawn, |rest, (_, amount)| rest.saturating_sub(*amount));
+            drawn.saturating_add(help.takes) <= draw.room
+        })
+    }
+
+    fn insert(&mut self, mut entry: Entry, next: u64) {
         self.order = self.order.saturating_add(1);
+        entry.order = self.order;
+        let transaction = &entry.transaction;
         let (address, nonce, hash) = (
             transaction.sender(),
             transaction.nonce(),
@@ -235,13 +276,10 @@ impl Pool {
         if self.recent.len() > MAX_RECENT {
             self.recent.pop_front();
         }
-        let entry = Entry {
-            transaction,
-            order: self.order,
-            local,
-            since: Instant::now(),
-            cost,
-        };
+        for (source, amount) in &entry.drawn {
+            let all = self.drawn.entry(*source).or_default();
+            *all = all.saturating_add(*amount);
+        }
         self.change(address, |queue| {
             queue.next = queue.next.max(next);
             queue.insert(nonce, entry);
@@ -280,6 +318,14 @@ impl Pool {
     }
 
     fn forgotten(&mut self, entry: &Entry) {
+        for (source, amount) in &entry.drawn {
+            if let Some(all) = self.drawn.get_mut(source) {
+                *all = all.saturating_sub(*amount);
+                if all.is_zero() {
+                    self.drawn.remove(source);
+                }
+            }
+        }
         self.hashes.remove(&entry.transaction.hash());
         self.arrivals.remove(&entry.order);
         self.bytes = self.bytes.saturating_sub(entry.transaction.raw().len());

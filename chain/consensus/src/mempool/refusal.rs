@@ -68,6 +68,11 @@ pub enum Refusal {
         /// What this one may cost.
         cost: U256,
     },
+    /// It offers less than the base fee, and who would pay for it has promised that to others.
+    #[error(
+        "transaction underpriced: what would pay for it pays for others that wait; offer the base fee, or send it again when they are final"
+    )]
+    NobodyPays,
     /// Value and fee are more than any balance.
     #[error("insufficient funds for gas * price + value: the cost overflows 256 bits")]
     CostOverflow,
@@ -116,7 +121,7 @@ pub(super) fn cost(transaction: &Transaction) -> Option<U256> {
 /// What can be said of a transaction without looking at those that wait.
 pub(super) fn check(
     transaction: &Transaction,
-    sender: Sender,
+    sender: &Sender,
     limits: BlockLimits,
     capacity: Capacity,
 ) -> Result<(), Refusal> {

@@ -26,8 +26,8 @@ pub const MAX_HOSTS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure.
 const RETRY: Duration = Duration::from_secs(2);
-/// After a success.
-const REPEAT: Duration = Duration::from_secs(300);
+/// After a success: so long a node is deaf whose hosts all restarted, and forgot it.
+const REPEAT: Duration = Duration::from_secs(10);
 
 /// Who visits.
 pub struct Visitor {

@@ -8,7 +8,6 @@ use super::{BlockInput, Executor, Work};
 use crate::{
     call::{CallOutcome, CallRequest},
     error::BlockError,
-    price,
     session::Session,
     state::StateReader,
     transaction::Transaction,
@@ -17,7 +16,6 @@ use alloy::{
     eips::eip2930::AccessList,
     primitives::{Address, B256},
 };
-use alloy_evm::FromRecoveredTx as _;
 use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
 use revm::context::TxEnv;
 use revm_inspectors::{
@@ -46,7 +44,9 @@ impl Executor {
     ) -> Result<GethTrace, BlockError> {
         let mut session = self.open_call(state, &block, &request).await?;
         let gas = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
-        let transaction = request.transaction(self.config.chain_id, gas);
+        let mut transaction = request.transaction(self.config.chain_id, gas);
+        self.help_call(&mut session, &request, &mut transaction)
+            .await?;
         trace(&mut session, &transaction, None, options).await
     }
 
@@ -69,17 +69,18 @@ impl Executor {
         let mut traces = Vec::new();
         for (position, transaction) in transactions.iter().enumerate().take(positions.end) {
             if positions.contains(&position) {
-                let envelope =
-                    TxEnv::from_recovered_tx(transaction.envelope(), transaction.sender());
                 let place = TransactionContext {
                     block_hash: Some(digest),
                     tx_index: Some(position),
                     tx_hash: Some(transaction.hash()),
                 };
-                let base = price::base_paid(&work.config, transaction);
+                let bill = work.bill_of(transaction).await?;
+                let envelope = bill.envelope(transaction);
                 let session = &mut work.session;
-                session.set_base_fee(base);
+                session.set_base_fee(bill.base);
+                session.work(|ledger| bill.reserve(ledger)).await?;
                 traces.push(trace(session, &envelope, Some(place), options).await?);
+                session.work(|ledger| bill.release(ledger)).await?;
             }
             if position.saturating_add(1) < positions.end
                 && let Err(refusal) = work.include(transaction).await?
@@ -105,7 +106,9 @@ impl Executor {
         let gas = request.gas.unwrap_or(block.gas_limit).min(block.gas_limit);
         // A list changes what things cost, and so perhaps what is done: again until it stays.
         for _ in 0..MAX_LIST_ROUNDS {
-            let transaction = request.transaction(self.config.chain_id, gas);
+            let mut transaction = request.transaction(self.config.chain_id, gas);
+            self.help_call(&mut session, &request, &mut transaction)
+                .await?;
             let list = request.access_list.clone();
             let (done, inspector) = session
                 .inspect(&transaction, None, || {

@@ -9,6 +9,7 @@
 //! | each started word of proof (hashing it) | [`HASH_WORD_GAS`] |
 //! | a word of storage read, or written without change | [`WARM_GAS`], and once per transaction [`COLD_SLOT_GAS`] |
 //! | a word of storage set from zero, otherwise changed | [`SET_GAS`], [`RESET_GAS`] instead of [`WARM_GAS`] |
+//! | a word kept to the transaction's end only, read or written | [`WARM_GAS`] |
 //! | an account's balance read | [`WARM_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
 //! | an account's balance set | [`RESET_GAS`], or [`NEW_ACCOUNT_GAS`] where no account was |
 //! | an event | [`LOG_GAS`] + [`LOG_TOPIC_GAS`] per topic + [`LOG_BYTE_GAS`] per byte |
@@ -18,7 +19,7 @@
 use super::{Config, slot::Slot};
 use alloy::{
     primitives::{Address, Log, U256},
-    sol_types::SolEvent,
+    sol_types::{SolError, SolEvent},
 };
 use alloy_evm::{EvmInternals, EvmInternalsError, precompiles::PrecompileInput};
 use revm::context::journaled_state::{JournalLoadError, account::JournaledAccountTr};
@@ -53,6 +54,8 @@ pub(crate) const LOG_BYTE_GAS: u64 = 8;
 pub(crate) enum Fault {
     /// It refuses, with a sentence.
     Revert(String),
+    /// It refuses with an error of its ABI, which machines act on.
+    Typed(Vec<u8>),
     /// The gas does not suffice.
     OutOfGas,
     /// The EVM itself failed.
@@ -62,6 +65,10 @@ pub(crate) enum Fault {
 impl Fault {
     pub(crate) fn revert(reason: impl Into<String>) -> Self {
         Self::Revert(reason.into())
+    }
+
+    pub(crate) fn typed(error: &impl SolError) -> Self {
+        Self::Typed(error.abi_encode())
     }
 
     /// Sums that leave 256 bits: impossible while the books are right, never accepted.
@@ -171,7 +178,7 @@ impl<'a> Host<'a> {
         match &mut self.world {
             World::Evm(internals) => Ok(internals),
             World::Direct(_) => Err(Fault::Fatal(
-                "a module that was called directly reads coin".into(),
+                "a module that was called directly asks for what only the EVM has".into(),
             )),
         }
     }
@@ -263,6 +270,20 @@ impl<'a> Host<'a> {
                 RESET_GAS - WARM_GAS
             })?;
         }
+        Ok(())
+    }
+
+    /// Reads a word that is kept to the end of the transaction only.
+    pub(crate) fn load_transient(&mut self, slot: Slot) -> Result<U256, Fault> {
+        self.charge(WARM_GAS)?;
+        Ok(self.evm()?.tload(slot.module(), slot.key()))
+    }
+
+    /// Writes a word that is kept to the end of the transaction only.
+    pub(crate) fn store_transient(&mut self, slot: Slot, word: U256) -> Result<(), Fault> {
+        self.may_change()?;
+        self.charge(WARM_GAS)?;
+        self.evm()?.tstore(slot.module(), slot.key(), word);
         Ok(())
     }
 

@@ -9,11 +9,13 @@
 //!   where a function is not payable, and any change in a static call;
 //! - takes calldata in its one canonical ABI encoding, up to a stated length;
 //! - charges gas before it works (`host` has the schedule) and gives none back;
-//! - refuses with `Error(string)`, and then leaves nothing behind: the EVM reverts its call frame.
+//! - refuses with `Error(string)`, or with an error of its ABI where machines act on it, and then
+//!   leaves nothing behind: the EVM reverts its call frame.
 
 pub(crate) mod bridge;
 pub(crate) mod coin;
 mod erc20;
+pub(crate) mod fees;
 pub(crate) mod host;
 pub(crate) mod ledger;
 mod permit;
@@ -24,7 +26,10 @@ pub(crate) mod slot;
 pub(crate) mod staking;
 mod typed_data;
 
-use crate::state::{Account, Changes, account_key, code_key, encode_word, storage_key};
+use crate::{
+    session::SPEC,
+    state::{Account, Changes, account_key, code_key, encode_word, storage_key},
+};
 use alloy::{
     primitives::{Address, B256, Bytes, U256, keccak256},
     sol_types::{Revert, SolError, SolInterface, abi::AbiDecoderConfig},
@@ -32,16 +37,20 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, POINTS, REWARDS, ROTATION, STAKING},
+    address::{ALL, BRIDGE, COIN, FEES, POINTS, REWARDS, ROTATION, STAKING},
     bridge::BridgeRules,
     contracts::Contract,
+    exchange::{POOL, ROUTER},
     fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
     rewards::RewardRules,
     staking::{Allocation, StakingRules},
 };
-use revm::precompile::{
-    PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
+use revm::{
+    precompile::{
+        PrecompileError, PrecompileHalt, PrecompileId, PrecompileOutput, PrecompileResult,
+    },
+    primitives::hardfork::SpecId,
 };
 use std::sync::Arc;
 
@@ -67,6 +76,8 @@ pub(crate) struct Config {
     pub(crate) allocations: Vec<Allocation>,
     /// What stands in block 0 beside the modules.
     pub(crate) contracts: Vec<Contract>,
+    /// Whether the pool and the router are among them.
+    pub(crate) has_exchange: bool,
     pub(crate) epoch_blocks: u64,
     pub(crate) members: Vec<Member>,
     pub(crate) staking: StakingRules,
@@ -76,6 +87,8 @@ pub(crate) struct Config {
     pub(crate) genesis_hash: B256,
     /// Whether every transaction is run by the EVM.
     pub(crate) interpreted: bool,
+    /// Ethereum's rules that transactions follow: `SPEC`, but for comparing with other forks.
+    pub(crate) spec: SpecId,
 }
 
 impl Config {
@@ -93,6 +106,10 @@ impl Config {
             coins: genesis.coins().unwrap_or_default(),
             allocations: genesis.allocations.clone(),
             contracts: genesis.contracts.clone(),
+            has_exchange: [POOL, ROUTER].iter().all(|wanted| {
+                let mut placed = genesis.contracts.iter();
+                placed.any(|contract| contract.address == *wanted)
+            }),
             epoch_blocks: genesis.epoch_blocks,
             members: genesis.committee.members.clone(),
             staking: genesis.staking,
@@ -100,6 +117,7 @@ impl Config {
             started_ms: genesis.timestamp_ms,
             genesis_hash: genesis.hash().unwrap_or_default(),
             interpreted: false,
+            spec: SPEC,
         }
     }
 }
@@ -120,7 +138,7 @@ const POINTS_MODULE: Module = Module {
     call: points::call,
 };
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 7] = [
     POINTS_MODULE,
     Module {
         address: COIN,
@@ -152,6 +170,12 @@ const MODULES: [Module; 6] = [
         max_input: rewards::MAX_INPUT,
         call: rewards::call,
     },
+    Module {
+        address: FEES,
+        name: "fees",
+        max_input: fees::MAX_INPUT,
+        call: fees::call,
+    },
 ];
 
 /// Puts the modules at their addresses.
@@ -177,6 +201,8 @@ pub(crate) fn expected_slots(
     match to {
         POINTS => points::expected_slots(config, caller, data),
         BRIDGE => bridge::expected_slots(caller),
+        // It calls the bridge.
+        ROUTER if config.has_exchange => bridge::expected_slots(ROUTER),
         STAKING => rewards::expected_slots(caller),
         _ => Vec::new(),
     }
@@ -260,6 +286,7 @@ fn run(module: &Module, config: &Config, input: PrecompileInput<'_>) -> Precompi
             let output: Bytes = Revert::from(reason).abi_encode().into();
             Ok(PrecompileOutput::revert(used, output, reservoir))
         }
+        Err(Fault::Typed(output)) => Ok(PrecompileOutput::revert(used, output.into(), reservoir)),
         Err(Fault::OutOfGas) => Ok(PrecompileOutput::halt(PrecompileHalt::OutOfGas, reservoir)),
         Err(Fault::Fatal(reason)) => Err(PrecompileError::Fatal(reason)),
     }

@@ -3,7 +3,7 @@
 //! An inspector sees an attempt from its beginning, so every attempt gets a fresh one. Whoever
 //! records steps says how many bytes of them there may be; a run with more is broken off.
 
-use super::{Refusal, SPEC, Session};
+use super::{Refusal, Session};
 use crate::{
     cache::{Cache, Place, View},
     call::CallRequest,
@@ -109,8 +109,9 @@ impl<R: StateReader> Session<'_, R> {
     where
         I: for<'v> Inspector<EthEvmContext<View<'v>>>,
     {
-        let mut precompiles =
-            PrecompilesMap::from_static(Precompiles::new(PrecompileSpecId::from_spec_id(SPEC)));
+        let mut precompiles = PrecompilesMap::from_static(Precompiles::new(
+            PrecompileSpecId::from_spec_id(self.config.spec),
+        ));
         modules::install(&mut precompiles, &self.config);
         let reader = self.reader;
         let view = View {
@@ -123,10 +124,7 @@ impl<R: StateReader> Session<'_, R> {
             .build();
         evm.transact_raw(transaction).map_err(|error| match error {
             EVMError::Transaction(error) => error.into(),
-            other => Refusal {
-                reason: other.to_string(),
-                permanent: true,
-            },
+            other => Refusal::for_good(other.to_string()),
         })
     }
 

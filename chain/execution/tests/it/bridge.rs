@@ -79,6 +79,7 @@ fn points_leave_as_a_packet_in_the_outbox() {
         sender: chain.user(1),
         receiver,
         amount: U256::from(400),
+        action: None,
     });
     let [sent] = output.packets.as_slice() else {
         panic!()

@@ -1,7 +1,7 @@
 //! Small contracts, assembled by hand.
 
 use super::support::{Chain, Send};
-use alloy::primitives::{Address, Bytes, hex};
+use alloy::primitives::{Address, Bytes, U256, hex};
 
 /// Without calldata: adds one to slot 0, logs it under topic 42, returns it. With calldata: reverts.
 pub const COUNTER: &str = "36601d57600054600101806000556000526\
@@ -53,6 +53,27 @@ fn bubbling(call: &str) -> Vec<u8> {
     out.extend([0x60, u8::try_from(target).unwrap(), 0x57]);
     out.extend(code("3d6000fd5b3d6000f3"));
     out
+}
+
+/// Calls `target` again and again: calldata is one length (a word) and so many bytes after another.
+/// Reverts as the first call that fails.
+pub fn batcher(target: Address) -> Vec<u8> {
+    code(&format!(
+        "6000 5b 80361460 3e57 8035 8082602001600037 \
+         60006000826000600073{}5af1 1560 4057 0160200160 0256 \
+         5b00 5b3d600060003e3d6000fd",
+        hex::encode(target)
+    ))
+}
+
+/// Calldata of a batcher.
+pub fn batch(calls: &[Vec<u8>]) -> Bytes {
+    let mut out = Vec::new();
+    for call in calls {
+        out.extend(U256::from(call.len()).to_be_bytes::<32>());
+        out.extend(call);
+    }
+    out.into()
 }
 
 pub fn code(text: &str) -> Vec<u8> {

@@ -12,7 +12,7 @@ use mileverse_primitives::{
     abi::IBridge,
     address::POINTS,
     checkpoint::Checkpoint,
-    packet::{Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
 };
 use std::collections::BTreeMap;
 
@@ -86,6 +86,17 @@ impl Ethereum {
     }
 
     pub fn send(&mut self, token: Token, receiver: Address, amount: u64, deadline: u64) -> u64 {
+        self.send_with(token, receiver, amount, deadline, None)
+    }
+
+    pub fn send_with(
+        &mut self,
+        token: Token,
+        receiver: Address,
+        amount: u64,
+        deadline: u64,
+        action: Option<Action>,
+    ) -> u64 {
         self.sums(token).sent += amount;
         self.commit(|id| {
             Packet::Transfer(Transfer {
@@ -95,6 +106,7 @@ impl Ethereum {
                 sender: Address::repeat_byte(0x5e),
                 receiver,
                 amount: U256::from(amount),
+                action,
             })
         })
     }

@@ -14,25 +14,31 @@ use mileverse_primitives::{
         Pool::{self, payExactPointsCall, provideCall, reservesCall, withdrawCall},
         PoolFactory,
     },
+    genesis::Genesis,
     points::{Lane, PointsRules},
     staking::{Allocation, coins},
 };
 use proptest::prelude::*;
 
-const PROVIDER: usize = 1;
-const TRADER: usize = 2;
+pub const PROVIDER: usize = 1;
+pub const TRADER: usize = 2;
 const SHOP: Address = Address::repeat_byte(0x55);
 const POINT: u64 = 1_000_000;
 const EVER: U256 = U256::MAX;
 /// 0.30 % on transfers, beside the pool's own.
 const QUOTA: u64 = 1_000_000_000 * POINT;
 
-fn points(whole: u64) -> U256 {
+pub fn points(whole: u64) -> U256 {
     U256::from(whole) * U256::from(POINT)
 }
 
 /// A chain with the product's fees and the exchange; the provider and the trader hold both tokens.
 fn chain() -> Chain {
+    chain_with(|_| ())
+}
+
+/// The same, its genesis file changed before it begins.
+pub fn chain_with(change: impl FnOnce(&mut Genesis)) -> Chain {
     let users = Chain::some_users(5);
     let mut genesis = super::support::genesis(users[ISSUER].address());
     genesis.issuers[0].daily_quota = U256::from(QUOTA);
@@ -48,6 +54,7 @@ fn chain() -> Chain {
             amount: coins(10_000_000),
         })
         .into();
+    change(&mut genesis);
     let mut chain = Chain::with(genesis, users);
     for (id, user) in [PROVIDER, TRADER].into_iter().enumerate() {
         let call = IPoints::issueCall {
@@ -66,8 +73,12 @@ fn chain() -> Chain {
 }
 
 /// With 100,000,000 points and 1,000,000 coins in the pool: 100 points for a coin.
-fn open() -> Chain {
-    let mut chain = chain();
+pub fn open() -> Chain {
+    open_with(|_| ())
+}
+
+pub fn open_with(change: impl FnOnce(&mut Genesis)) -> Chain {
+    let mut chain = chain_with(change);
     let call = provideCall {
         most0: points(100_000_000),
         most1: coins(1_000_000),

@@ -234,13 +234,15 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         .any(|(_, address)| !network::is_public(address));
     let joined = network::join(
         &context,
-        keys.identity.clone(),
-        &namespace,
-        config.listen,
-        genesis.staking.seats,
-        genesis.limits(),
-        private,
-        guests,
+        network::Setup {
+            identity: keys.identity.clone(),
+            namespace: &namespace,
+            listen: config.listen,
+            seats: genesis.staking.seats,
+            limits: genesis.limits(),
+            private,
+            guests,
+        },
     );
     let (rotation, _) = rotation::actor::start(
         context.child("key_rotation"),

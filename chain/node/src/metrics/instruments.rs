@@ -3,6 +3,7 @@
 use super::observer::seconds_between;
 use mileverse_consensus::stages::{self, Stage};
 use mileverse_execution::RewardsStanding;
+use mileverse_primitives::U256;
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -12,7 +13,12 @@ use std::sync::{Arc, atomic::AtomicU64};
 
 /// A gauge of a fractional number, such as seconds.
 type Seconds = Gauge<f64, AtomicU64>;
+/// A gauge of an amount of coin, in whole coins.
+type Coins = Gauge<f64, AtomicU64>;
 type Labels = [(&'static str, &'static str); 1];
+
+/// The smallest units of one coin.
+const UNITS_PER_COIN: f64 = 1e18;
 
 /// Bounds of the finality histogram, seconds: three message delays of a near or a far committee.
 const FINALITY: [f64; 12] = [
@@ -61,6 +67,10 @@ pub struct Instruments {
     pub holders_unpaid: Gauge,
     /// Whether the pool of the rewards has the whole pot of the quarter under way.
     pub rewards_funded: Gauge,
+    /// Whether the oldest unpaid quarter waits for its share from Ethereum.
+    pub rewards_awaits_share: Gauge,
+    /// Coin that operators of contracts have deposited for gas.
+    pub gas_deposits: Coins,
     /// Whether this node should sign and does not.
     pub not_signing: Gauge,
     /// Whether `/ready` says yes.
@@ -93,6 +103,8 @@ impl Default for Instruments {
             quarters_unpaid: Gauge::default(),
             holders_unpaid: Gauge::default(),
             rewards_funded: Gauge::default(),
+            rewards_awaits_share: Gauge::default(),
+            gas_deposits: Coins::default(),
             not_signing: Gauge::default(),
             ready: Gauge::default(),
         };
@@ -168,10 +180,21 @@ impl Instruments {
         );
         gauge(
             "rewards_funded",
-            "1 if the pool has the whole pot of the quarter under way",
+            "1 if the pool has the whole pot of the quarter under way; with a source on Ethereum, if no quarter waits for its share",
             &self.rewards_funded,
         );
+        gauge(
+            "rewards_awaits_share",
+            "1 if the oldest unpaid quarter waits for its share from Ethereum",
+            &self.rewards_awaits_share,
+        );
         gauge("ready", "1 if /ready says yes", &self.ready);
+        registry.register_with_unit(
+            "gas_deposits",
+            "Coin that operators of contracts have deposited for their users' gas",
+            Unit::Other("mvc".into()),
+            self.gas_deposits.clone(),
+        );
         registry.register_with_unit(
             "rewards_quarter_overdue",
             "Now less the end of the quarter under way; above zero, its close is due",
@@ -239,6 +262,12 @@ impl Instruments {
         self.quarters_unpaid.set(signed(standing.unpaid));
         self.holders_unpaid.set(signed(left));
         self.rewards_funded.set(standing.funded.into());
+        self.rewards_awaits_share.set(standing.awaits_share.into());
+    }
+
+    /// What is deposited for gas, in the coin's smallest unit.
+    pub fn show_gas_deposits(&self, deposits: U256) {
+        self.gas_deposits.set(f64::from(deposits) / UNITS_PER_COIN);
     }
 
     /// Counts turns of this node.
@@ -292,6 +321,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn deposits_for_gas_are_told_in_coins() {
+        let instruments = Instruments::default();
+        instruments.show_gas_deposits(U256::from(2_500_000_000_000_000_000u64));
+        let text = instruments.encode("").unwrap();
+        assert!(text.contains("mileverse_gas_deposits_mvc 2.5"), "{text}");
+    }
+
+    #[test]
     fn rewards_that_are_late_show() {
         let instruments = Instruments::default();
         let mut standing = RewardsStanding {
@@ -300,6 +337,7 @@ mod tests {
             holders: 100,
             visited: 40,
             funded: true,
+            awaits_share: false,
         };
         instruments.show_rewards(&standing, 4_000);
         let text = instruments.encode("").unwrap();
@@ -308,14 +346,17 @@ mod tests {
             "mileverse_rewards_quarters_unpaid 2",
             "mileverse_rewards_holders_unpaid 60",
             "mileverse_rewards_funded 1",
+            "mileverse_rewards_awaits_share 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         standing.funded = false;
+        standing.awaits_share = true;
         instruments.show_rewards(&standing, 11_500);
         let text = instruments.encode("").unwrap();
         assert!(text.contains("mileverse_rewards_quarter_overdue_seconds 1.5"));
         assert!(text.contains("mileverse_rewards_funded 0"));
+        assert!(text.contains("mileverse_rewards_awaits_share 1"));
     }
 
     #[test]

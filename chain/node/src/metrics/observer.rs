@@ -8,7 +8,7 @@
 
 use super::instruments::{Instruments, signed};
 use mileverse_execution::RewardsStanding;
-use mileverse_primitives::{B256, header::Turn, schedule::Schedule};
+use mileverse_primitives::{B256, U256, header::Turn, schedule::Schedule};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Fewest views without a sign of life that count.
@@ -212,6 +212,11 @@ impl Observer {
     /// Takes in where the quarterly rewards stand, at `now_ms`.
     pub fn observe_rewards(&self, standing: &RewardsStanding, now_ms: u64) {
         self.instruments.show_rewards(standing, now_ms);
+    }
+
+    /// Takes in what operators have deposited for gas, in the coin's smallest unit.
+    pub fn observe_gas_deposits(&self, deposits: U256) {
+        self.instruments.show_gas_deposits(deposits);
     }
 
     fn enter(&self, state: &mut State, epoch: u64) {

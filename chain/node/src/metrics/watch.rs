@@ -22,7 +22,7 @@ use std::future::{Future, ready};
 pub const MAX_BEHIND: u64 = 1024;
 
 /// Watches until the chain's tip is gone. `committee` answers who signs an epoch, for the epoch in
-/// which the node started; of `reads` are asked the quarterly rewards.
+/// which the node started; of `reads` are asked the quarterly rewards and the deposits for gas.
 pub async fn run<C, F>(
     index: Index,
     mut tips: watch::Receiver<Tip>,
@@ -56,6 +56,9 @@ pub async fn run<C, F>(
         }
         if let Some(standing) = reads.rewards().await {
             observer.observe_rewards(&standing, now_ms());
+        }
+        if let Some(deposits) = reads.gas_deposits().await {
+            observer.observe_gas_deposits(deposits);
         }
     }
 }

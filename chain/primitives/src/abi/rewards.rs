@@ -14,31 +14,39 @@ alloy::sol! {
     interface IRewards {
         /// Somebody put coin into the pool.
         event Funded(address indexed from, uint256 amount);
+        /// The share of a closed quarter came from Ethereum; `pot` of it is for the holders here.
+        event ShareCame(uint64 indexed quarter, uint256 share, uint256 pot);
         /// From the next close on, `account` does not earn; until then it does.
         event Excluded(address indexed account);
         /// From the next close on, `account` earns.
         event Readmitted(address indexed account);
 
-        struct Rules { uint256 pot; uint256 leastPayment; uint32 holdersPerBlock; }
+        /// `source` is the contract on Ethereum that pots come from; zero if they come out of the pool.
+        struct Rules { uint256 pot; uint256 leastPayment; uint32 holdersPerBlock; address source; }
         /// `balance == reserved + carried + available`: for quarters being paid, for holders whose
         /// amount is too small yet, and for quarters to come.
         struct Pool { uint256 balance; uint256 reserved; uint256 carried; uint256 available; }
         /// `quarter` is under way and ends at `endsAtMs`; `paying` is the oldest one that is closed
         /// and not paid to everybody yet (`quarter`, if there is none), `visited` of its `holders`
         /// were visited. `nextPot` is what the pool has for the quarter under way as of now, and
-        /// `funded` whether that is the whole pot.
+        /// `funded` whether that is the whole pot. With a source, `nextPot` is what the last share that
+        /// came would give for what earns now, `funded` whether no closed quarter waits for its share,
+        /// and `awaitsShare` whether `paying` does.
         struct Standing {
             uint64 quarter; uint64 endsAtMs; uint64 paying; uint64 visited; uint64 holders;
-            uint256 nextPot; bool funded;
+            uint256 nextPot; bool funded; bool awaitsShare;
         }
         /// Of a closed quarter. `paid + carried + remainder == pot` once `paidHeight` is not zero;
         /// `released` came from what earlier quarters had carried. `holders` have a number, `credited`
         /// of them were paid and `waiting` of them carry. `nextFunded`: whether, at the close, the
-        /// pool had the whole pot of the quarter after.
+        /// pool had the whole pot of the quarter after. With a source, `share` came from Ethereum for
+        /// the `locked` coin that the bridge held there at the close, both 0 before; the pot is 0 before,
+        /// too, and `nextFunded` is true: Ethereum's own report says it.
         struct Report {
             uint64 quarter; uint64 closedHeight; uint64 closedAtMs; uint64 paidHeight;
             uint256 pot; uint256 eligible; uint256 paid; uint256 carried; uint256 released; uint256 remainder;
             uint64 holders; uint64 credited; uint64 waiting; bool nextFunded;
+            uint256 share; uint256 locked;
         }
         /// `number` is 0 for who never held any. `holding` is balance and stake as of now.
         struct Holder { uint64 number; uint256 holding; uint256 balance; uint256 stake; uint256 carried; bool earns; }

@@ -15,9 +15,9 @@ use alloy::{
 };
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_execution::{
-    BlockError, BlockInput, CallOutcome, CallRequest, EstimateOutcome, Overridden, account,
+    BlockError, BlockInput, CallOutcome, CallRequest, EstimateOutcome, Overridden,
 };
-use mileverse_primitives::{Bytes, U256};
+use mileverse_primitives::Bytes;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -157,7 +157,7 @@ async fn estimate(context: Arc<Context>, arguments: Arguments) -> Answer<U64> {
     let run = move |state| async move {
         let state = lay(state, scene.overrides).await?;
         let request = &mut scene.request;
-        let affordable = affordable(&state, request).await?;
+        let affordable = executor.affordable(&state, &scene.block, request).await?;
         let most = affordable.map_or(most, |gas| gas.min(most));
         request.gas = Some(most);
         let outcome = executor
@@ -176,25 +176,6 @@ async fn estimate(context: Arc<Context>, arguments: Arguments) -> Answer<U64> {
         }
         (EstimateOutcome::Failed(outcome), _) => Err(failed_call(outcome)),
     }
-}
-
-/// How much gas the caller can pay for at the price that it names; `None` if it names none.
-async fn affordable(
-    state: &Overridden<Blocking>,
-    request: &CallRequest,
-) -> Result<Option<u64>, BlockError> {
-    let price = U256::from(request.gas_price);
-    if price.is_zero() {
-        return Ok(None);
-    }
-    let balance = account(state, request.from)
-        .await?
-        .unwrap_or_default()
-        .balance;
-    let left = balance
-        .checked_sub(request.value)
-        .ok_or_else(|| BlockError::Invalid("insufficient funds for transfer".into()))?;
-    Ok(Some((left / price).saturating_to()))
 }
 
 async fn access_list(context: Arc<Context>, arguments: Arguments) -> Answer<Value> {

@@ -5,7 +5,7 @@ use crate::{
     context::Context,
     failure, find,
     limits::MAX_FEE_BLOCKS,
-    register::{Answer, disk},
+    register::{Answer, disk, quick},
 };
 use alloy::{
     consensus::{Transaction as _, TxEnvelope},
@@ -22,6 +22,9 @@ const MAX_PERCENTILES: usize = 100;
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
     disk(module, "eth_gasPrice", |context, _| {
         Ok(tip(context)?.saturating_add(U256::from(context.base_fee())))
+    })?;
+    quick(module, "eth_baseFee", |context, _| {
+        Ok(U64::from(context.base_fee()))
     })?;
     disk(module, "eth_maxPriorityFeePerGas", |context, _| {
         tip(context)

@@ -5,7 +5,7 @@ use super::gate::{Gate, Pass};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolEvent};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -43,6 +43,8 @@ pub struct Ledger {
     receipts: HashMap<B256, (bool, u64)>,
     pub issued: HashMap<B256, U256>,
     pub balances: HashMap<Address, U256>,
+    /// `Issued` events: block, transaction, name, receiver, amount.
+    pub events: Vec<(u64, B256, B256, Address, U256)>,
     /// Issues asked for a second time.
     pub refused_repeats: u32,
     /// Different transactions seen per name.
@@ -77,6 +79,13 @@ impl Ledger {
             if succeeded {
                 self.issued.insert(call.conversionId, call.amount);
                 *self.balances.entry(call.to).or_default() += call.amount;
+                self.events.push((
+                    self.block,
+                    *transaction.tx_hash(),
+                    call.conversionId,
+                    call.to,
+                    call.amount,
+                ));
             }
             self.receipts
                 .insert(*transaction.tx_hash(), (succeeded, self.block));
@@ -109,6 +118,19 @@ impl Ledger {
         self.pool.insert((from, transaction.nonce()), transaction);
         self.run_pool(revert);
         Ok(hash)
+    }
+
+    /// Somebody issues points whom the gateway does not know.
+    pub fn issue_foreign(&mut self, name: B256, amount: U256) {
+        self.block += 1;
+        self.issued.insert(name, amount);
+        self.events.push((
+            self.block,
+            B256::with_last_byte(1),
+            name,
+            Address::with_last_byte(1),
+            amount,
+        ));
     }
 
     pub fn total(&self) -> U256 {
@@ -241,6 +263,37 @@ fn answer(
                     return Err(None);
                 }
             }
+        }
+        "eth_blockNumber" => json!(format!("{:#x}", ledger.block)),
+        "eth_getLogs" => {
+            let number = |name: &str| {
+                let text = params[0][name].as_str().unwrap();
+                u64::from_str_radix(text.trim_start_matches("0x"), 16).unwrap()
+            };
+            let blocks = number("fromBlock")..=number("toBlock");
+            assert_eq!(params[0]["address"], json!(POINTS));
+            let found = ledger
+                .events
+                .iter()
+                .filter(|(block, ..)| blocks.contains(block));
+            let logs: Vec<_> = found
+                .map(|(block, hash, name, to, amount)| {
+                    let event = IPoints::Issued {
+                        conversionId: *name,
+                        to: *to,
+                        amount: *amount,
+                    };
+                    let data = event.encode_log_data();
+                    json!({
+                        "address": POINTS,
+                        "topics": data.topics(),
+                        "data": data.data,
+                        "blockNumber": format!("{block:#x}"),
+                        "transactionHash": hash,
+                    })
+                })
+                .collect();
+            json!(logs)
         }
         "eth_getTransactionReceipt" => {
             let hash: B256 = text(0).parse().unwrap();

@@ -1,7 +1,9 @@
-//! A gate that every call of the gateway to the outside passes, to kill the gateway at one of
-//! them: before the call has its effect, or after it and before the answer.
+//! A gate that every effect of the gateway passes, its calls to the outside and its commits, to kill
+//! the gateway at one of them: before it has its effect, or after it and before the answer.
 
+use mileverse_gateway::store::Witness;
 use std::future;
+use std::pin::Pin;
 use std::sync::Mutex;
 use tokio::sync::watch;
 
@@ -18,12 +20,13 @@ pub enum Kill {
     After(u32),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Inner {
     calls: u32,
     kill: Option<Kill>,
 }
 
+#[derive(Debug)]
 pub struct Gate {
     inner: Mutex<Inner>,
     tripped: watch::Sender<bool>,
@@ -67,6 +70,12 @@ impl Gate {
         Pass::Go
     }
 
+    /// Whether the gateway is to die after the effect that it has had just now.
+    fn is_over(&self) -> bool {
+        let inner = self.inner.lock().unwrap();
+        matches!(inner.kill, Some(Kill::After(at)) if inner.calls >= at)
+    }
+
     /// Says that the moment has come, and never answers.
     pub async fn die(&self) {
         self.tripped.send_replace(true);
@@ -80,5 +89,21 @@ impl Gate {
             .wait_for(|tripped| *tripped)
             .await
             .unwrap();
+    }
+}
+
+impl Witness for Gate {
+    fn before_commit(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            self.arrive().await;
+        })
+    }
+
+    fn after_commit(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            if self.is_over() {
+                self.die().await;
+            }
+        })
     }
 }

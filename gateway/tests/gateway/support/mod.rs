@@ -18,7 +18,9 @@ use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
     AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
 };
+use mileverse_gateway::conversion::Machine;
 use mileverse_gateway::keys::{ApiKey, Scope};
+use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
 use mileverse_gateway::store::partners::{Funding, Partner};
 use mileverse_gateway::store::{Location, Purpose, Store};
@@ -54,6 +56,8 @@ pub struct World {
     pub airline: Airline,
     pub client: reqwest::Client,
     pub settings: Settings,
+    /// Another partner than the airline.
+    pub adapter: Option<AdapterConfig>,
 }
 
 #[derive(Clone)]
@@ -69,6 +73,7 @@ pub struct Settings {
     pub daily_caller_miles: Option<u64>,
     pub fee: FeeRule,
     pub dispute_window: Duration,
+    pub reconciliation: Reconciliation,
 }
 
 impl Default for Settings {
@@ -91,6 +96,7 @@ impl Default for Settings {
             daily_caller_miles: None,
             fee: FeeRule::default(),
             dispute_window: Duration::from_secs(3600),
+            reconciliation: Reconciliation::default(),
         }
     }
 }
@@ -113,6 +119,11 @@ impl Gateway {
         })
         .await
         .unwrap();
+    }
+
+    /// What it is made of, to see it at work.
+    pub fn machine(&self) -> Arc<Machine> {
+        self.server.as_ref().unwrap().machine()
     }
 
     pub async fn stop(mut self) {
@@ -178,6 +189,7 @@ impl World {
             airline,
             client,
             settings,
+            adapter: None,
         }
     }
 
@@ -193,6 +205,7 @@ impl World {
         ];
         let settings = &self.settings;
         Config {
+            app: mileverse_gateway::config::AppConfig::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             database: self.database.clone(),
             replica_timeout: REPLICA_TIMEOUT,
@@ -210,6 +223,7 @@ impl World {
             previous_master_keys: Vec::new(),
             float: settings.float.clone(),
             webhooks: settings.webhooks.clone(),
+            reconciliation: settings.reconciliation,
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),
@@ -219,12 +233,14 @@ impl World {
                 daily_caller_miles: settings.daily_caller_miles,
                 fee: settings.fee,
                 dispute_window: settings.dispute_window,
-                adapter: AdapterConfig::Airline(AdapterSettings {
-                    base_url: self.proxy.url.parse().unwrap(),
-                    client_id: "mileverse-gateway".to_owned(),
-                    client_secret: SecretString::from("sandbox-airline-secret"),
-                    timeout: settings.timeout,
-                    visibility_window: settings.visibility,
+                adapter: self.adapter.clone().unwrap_or_else(|| {
+                    AdapterConfig::Airline(AdapterSettings {
+                        base_url: self.proxy.url.parse().unwrap(),
+                        client_id: "mileverse-gateway".to_owned(),
+                        client_secret: SecretString::from("sandbox-airline-secret"),
+                        timeout: settings.timeout,
+                        visibility_window: settings.visibility,
+                    })
                 }),
             }],
             api_keys: vec![
@@ -232,6 +248,7 @@ impl World {
                 api_key("demo", READER, &[Scope::ConversionsRead]),
                 api_key("stranger", STRANGER, &all),
             ],
+            witness: Some(Arc::clone(&self.gate) as _),
         }
     }
 

@@ -81,6 +81,11 @@ impl Proxy {
         });
     }
 
+    /// Nothing goes wrong any more.
+    pub fn forgive(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
     pub fn count(&self, start: &str) -> usize {
         self.seen
             .lock()

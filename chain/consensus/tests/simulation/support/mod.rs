@@ -568,7 +568,7 @@ impl EngineDefinition for Net {
                     ..Sender::default()
                 };
                 for number in (0..asking).filter(|_| due.is_ok()) {
-                    mempool.add(request(number, 1), sender).unwrap();
+                    mempool.add(request(number, 1), sender.clone()).unwrap();
                 }
             });
         }

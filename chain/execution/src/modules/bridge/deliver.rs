@@ -2,24 +2,28 @@
 //!
 //! For each packet, in the protocol's order: if it has a receipt, nothing happens; a transfer in
 //! time is received, or waits first if it is large; a late one, and one that cannot take effect,
-//! expires, and an expiry packet goes home; an expiry releases the refund of the packet inside. One
-//! packet that breaks a rule, or meets a pause, refuses the whole delivery.
+//! expires, and an expiry packet goes home; an expiry releases the refund of the packet inside. A
+//! transfer with an action is not received but opened, by the router alone. One packet that breaks a
+//! rule, or meets a pause, refuses the whole delivery.
 
 use super::{
-    EXPIRED, HELD, MAX_ITEMS, OUTBOUND, RECEIVED, checkpoint, outbox, outcome, proof, send,
-    set_outcome,
+    EXPIRED, HELD, MAX_ITEMS, OPENED, OUTBOUND, RECEIVED, checkpoint, opened, outbox, outcome,
+    proof, send, set_outcome,
     token::{Sum, Token},
     valves::{self, Admission},
 };
 use crate::modules::{
     host::{Fault, HASH_WORD_GAS, Host},
     is_nobody,
+    rewards::share,
 };
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::{IBridge, IValves::Direction},
     address::{BRIDGE, REWARDS},
-    packet::{Expiry, Packet, REFUNDED, Transfer},
+    exchange::ROUTER,
+    packet::{Action, Expiry, Packet, REFUNDED, Transfer},
+    rewards::QuarterAccount,
 };
 
 /// Reading and checking one packet, beside its proof.
@@ -65,7 +69,7 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
             &item.storageProof,
         )?;
         let settled = outcome(host, id.sequence)?;
-        if settled == RECEIVED || settled == EXPIRED {
+        if matches!(settled, RECEIVED | EXPIRED | OPENED) {
             continue;
         }
         match packet {
@@ -124,7 +128,7 @@ fn admit(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<Op
     }
     valves::require_unpaused(host, token)?;
     match valves::admit_in(host, token, transfer.amount)? {
-        Admission::Now => receive(host, token, &transfer, commitment).map(|()| None),
+        Admission::Now => take_effect(host, token, &transfer, commitment, false).map(|()| None),
         Admission::After(seconds) => {
             valves::hold(host, transfer.id.sequence, commitment, seconds).map(|()| None)
         }
@@ -148,17 +152,29 @@ fn end_hold(
     valves::require_unpaused(host, token)?;
     valves::unhold(host, transfer.id.sequence)?;
     if can_receive(host, token, &transfer)? {
-        receive(host, token, &transfer, commitment).map(|()| None)
+        take_effect(host, token, &transfer, commitment, true).map(|()| None)
     } else {
         expire(host, transfer, commitment).map(Some)
     }
 }
 
 /// Whether a transfer can take effect, now or ever. What cannot goes home at once. The rewards
-/// module takes coin, which is then in its pool.
+/// module takes coin, which is then in its pool, and the shares of its quarters. The router could never give on what it receives.
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
-    let is_pool = transfer.receiver == REWARDS && token == Token::Coin;
-    if (is_nobody(transfer.receiver) && !is_pool) || transfer.amount > MAX_AMOUNT {
+    let has_action = transfer.action.is_some();
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        return Ok(token == Token::Coin
+            && !has_action
+            && transfer.amount <= MAX_AMOUNT
+            && share::is_due(host, transfer.sender, account)?);
+    }
+    let has_exchange = host.config().has_exchange;
+    let is_pool = transfer.receiver == REWARDS && token == Token::Coin && !has_action;
+    if (is_nobody(transfer.receiver) && !is_pool)
+        || (has_exchange && transfer.receiver == ROUTER)
+        || (has_action && !has_exchange)
+        || transfer.amount > MAX_AMOUNT
+    {
         return Ok(false);
     }
     token.can_give(host, transfer.amount)
@@ -190,6 +206,20 @@ fn not_held() -> Fault {
     Fault::revert("no transfer with these bytes waits here")
 }
 
+/// A transfer that can: its tokens are the receiver's, or the router's to do with them what it says.
+fn take_effect(
+    host: &mut Host<'_>,
+    token: Token,
+    transfer: &Transfer,
+    commitment: B256,
+    was_held: bool,
+) -> Result<(), Fault> {
+    match transfer.action {
+        None => receive(host, token, transfer, commitment),
+        Some(Action::Swap { least }) => opened::open(host, token, transfer, least, was_held),
+    }
+}
+
 fn receive(
     host: &mut Host<'_>,
     token: Token,
@@ -204,11 +234,19 @@ fn receive(
             commitment,
         },
     )?;
+    if let Some(account) = QuarterAccount::of(transfer.receiver) {
+        token.give(host, REWARDS, transfer.amount, Sum::Received)?;
+        return share::came(host, account, transfer.amount);
+    }
     token.give(host, transfer.receiver, transfer.amount, Sum::Received)
 }
 
 /// Refuses a transfer for ever; answers the commitment of the expiry that goes home.
-fn expire(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<B256, Fault> {
+pub(super) fn expire(
+    host: &mut Host<'_>,
+    transfer: Transfer,
+    commitment: B256,
+) -> Result<B256, Fault> {
     set_outcome(host, transfer.id.sequence, EXPIRED)?;
     host.log(
         BRIDGE,

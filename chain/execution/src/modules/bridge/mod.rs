@@ -5,7 +5,7 @@
 //! slot
 //! 0   mapping(uint64 => bytes32)      outbound: commitment by sequence; 0 never sent, 1 refunded
 //! 1   mapping(uint64 => uint8)        outcomes by inbound sequence: 0 none, 1 received, 2 expired,
-//!                                     3 held (to everybody else, none yet)
+//!                                     3 held, 4 open (to everybody else, none yet)
 //! 2   mapping(address => Totals)      sent, received, refunded (three words), by token here
 //! 3   uint64                          next sequence
 //! 4   uint64                          outbox size
@@ -18,14 +18,16 @@
 //! 8   uint64                          number of the newest group key announced; 0 at genesis
 //! 9   ...                             limits, pauses and held transfers: `valves`
 //! 14  ...                             who may turn them: `governance`
+//! 17  uint64                          packets with an action that the router has not settled: `opened`
 //! ```
 //!
 //! Tokens are named here by their addresses on this chain: the points module and the coin module.
 //! Points that leave are held in this module's points balance; coins that leave are destroyed.
 //!
 //! A transfer from Ethereum that cannot take effect expires at once and is refunded: one to the zero
-//! address or to a system module (but the rewards module takes coin), of a token that is not the bridge's, of more than is held, or above
-//! a limit.
+//! address, to the router or to a system module (but the rewards module takes coin, and its source's shares for the accounts of its quarters), of a token that is not the bridge's, of more than is held, above
+//! a limit, or with an action where no exchange is. One with an action that can take effect does so
+//! through the router only; brought by anybody else, its delivery reverts with `RouterNeeded`.
 //!
 //! Limits: [`MAX_ITEMS`] packets per delivery, [`MAX_INPUT`] bytes of calldata, proofs as
 //! `proof` says.
@@ -34,12 +36,15 @@ pub(crate) mod announce;
 pub(crate) mod checkpoint;
 mod deliver;
 pub(crate) mod governance;
+mod opened;
 pub(crate) mod outbox;
 mod proof;
 mod rate;
 mod send;
 mod token;
 mod valves;
+
+pub(crate) use opened::left_open;
 
 use super::{
     Config, decode,
@@ -80,6 +85,8 @@ const RECEIVED: u8 = 1;
 const EXPIRED: u8 = 2;
 /// A large transfer was proven in time and waits.
 const HELD: u8 = 3;
+/// A transfer's tokens are with the router, which has to settle it in this transaction.
+const OPENED: u8 = 4;
 
 /// The coin of the genesis was locked on Ethereum at deployment; it counts as received.
 pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
@@ -101,6 +108,7 @@ pub(crate) fn expected_slots(caller: Address) -> Vec<(Address, U256)> {
         OUTBOX_SIZE,
         LATEST_CHECKPOINT,
         valves::pauses(),
+        opened::count_slot(),
     ];
     for token in [POINTS, COIN] {
         let totals = TOTALS.entry(token);
@@ -124,15 +132,33 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
         return governance::call(host, data);
     }
     let call = decode::<Call>(data)?;
-    if !matches!(call, Call::send(_)) {
+    if !matches!(call, Call::send(_) | Call::sendFor(_)) {
         host.not_payable()?;
     }
     Ok(match call {
         Call::send(call) => {
             host.may_change()?;
+            let call = IBridge::sendForCall {
+                token: call.token,
+                receiver: call.receiver,
+                amount: call.amount,
+                deadline: call.deadline,
+                sender: host.caller(),
+            };
             let sequence = send::send(host, &call)?;
             IBridge::sendCall::abi_encode_returns(&sequence)
         }
+        Call::sendFor(call) => {
+            host.may_change()?;
+            let sequence = send::send(host, &call)?;
+            IBridge::sendForCall::abi_encode_returns(&sequence)
+        }
+        Call::settle(call) => {
+            host.may_change()?;
+            opened::settle(host, &call)?;
+            Vec::new()
+        }
+        Call::opened(_) => IBridge::openedCall::abi_encode_returns(&opened::list(host)?),
         Call::deliver(call) => {
             host.may_change()?;
             deliver::deliver(host, &call)?;
@@ -151,7 +177,10 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
         }
         Call::receipt(call) => {
             let outcome = outcome(host, call.sequence)?;
-            let receipt = if outcome == HELD { 0 } else { outcome };
+            let receipt = match outcome {
+                HELD | OPENED => 0,
+                known => known,
+            };
             IBridge::receiptCall::abi_encode_returns(&receipt)
         }
         Call::totals(call) => {

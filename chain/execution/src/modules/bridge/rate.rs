@@ -30,6 +30,17 @@ pub(super) fn take(rule: U256, used: U256, amount: U256, time: u64) -> Option<U2
     })
 }
 
+/// What is used if `amount`, which was let through at this very time, was not after all. Where the
+/// sums could not be told exactly, they stay.
+pub(super) fn put_back(used: U256, amount: U256) -> U256 {
+    let (in_hour, in_day): (U256, U256) = (used & NONE, (used >> 96) & NONE);
+    if in_hour == NONE || in_day == NONE {
+        return used;
+    }
+    let number: U256 = (used >> 192) << 192;
+    in_hour.saturating_sub(amount) | in_day.saturating_sub(amount) << 96 | number
+}
+
 /// What still fits the hour and the day; [`NONE`] where there is no limit.
 pub(super) fn left(rule: U256, used: U256, time: u64) -> (U256, U256) {
     let (in_hour, in_day) = used_by(used, time);
@@ -91,6 +102,10 @@ mod tests {
                     hour + amount <= per_hour && day + amount <= per_day
                 );
                 if let Some(next) = next {
+                    prop_assert_eq!(
+                        left(rule, put_back(next, U256::from(amount)), time),
+                        left(rule, used, time)
+                    );
                     used = next;
                     let_through.push((time, amount));
                 }

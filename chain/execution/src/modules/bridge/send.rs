@@ -5,16 +5,27 @@ use super::{
     token::{Sum, Token},
     valves,
 };
-use crate::modules::host::{Fault, Host};
+use crate::modules::{
+    host::{Fault, Host},
+    is_nobody,
+    rewards::share,
+};
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::IBridge,
     address::BRIDGE,
+    exchange::ROUTER,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId, Transfer},
 };
 
-pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64, Fault> {
+/// Sends the caller's tokens in the name of `call.sender`, who has them if they are refunded.
+pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendForCall) -> Result<u64, Fault> {
     let token = Token::here(call.token)?;
+    if is_nobody(call.sender) || call.sender == ROUTER {
+        return Err(Fault::revert(
+            "the sender is who is refunded; the zero address, a system module or the router cannot be",
+        ));
+    }
     if call.receiver.is_zero() {
         return Err(Fault::revert("the receiver is the zero address"));
     }
@@ -27,6 +38,9 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64,
             "the deadline must lie after this block's time and at most 30 days after it",
         ));
     }
+    if token == Token::Coin {
+        share::may_leave(host)?;
+    }
     valves::admit_out(host, token, call.amount)?;
     token.take(host, call.amount)?;
     token.count(host, Sum::Sent, call.amount)?;
@@ -34,9 +48,10 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendCall) -> Result<u64,
         id: next_id(host)?,
         deadline: call.deadline,
         token: token.at_home(host),
-        sender: host.caller(),
+        sender: call.sender,
         receiver: call.receiver,
         amount: call.amount,
+        action: None,
     };
     let sequence = transfer.id.sequence;
     let commitment = commit(host, &Packet::Transfer(transfer))?;

@@ -152,6 +152,32 @@ impl Token {
         }
     }
 
+    /// What an account has.
+    pub(super) fn balance(self, host: &mut Host<'_>, account: Address) -> Result<U256, Fault> {
+        match self {
+            Self::Points => points::ledger::balance(host, account),
+            Self::Coin => host.balance(account),
+        }
+    }
+
+    /// Takes back what was given and counted as received in the same transaction.
+    pub(super) fn take_back(
+        self,
+        host: &mut Host<'_>,
+        from: Address,
+        amount: U256,
+    ) -> Result<(), Fault> {
+        host.subtract(
+            received_slot(self.address()),
+            amount,
+            "more would be taken back than was received",
+        )?;
+        match self {
+            Self::Points => points::ledger::transfer(host, from, BRIDGE, amount),
+            Self::Coin => coin::ledger::burn(host, from, from, amount),
+        }
+    }
+
     /// Whether the books have as much to give: a token at home leaves only from what is held.
     pub(super) fn can_give(self, host: &mut Host<'_>, amount: U256) -> Result<bool, Fault> {
         Ok(self == Self::Coin || amount <= self.backing(host)?)

@@ -133,6 +133,13 @@ pub(super) fn admit_in(
     )
 }
 
+/// What came in and was counted in this very transaction did not take effect: it uses no room.
+pub(super) fn put_back(host: &mut Host<'_>, token: Token, amount: U256) -> Result<(), Fault> {
+    let slot = TOKENS.entry(token.address()).field(RECEIVED);
+    let used = host.load(slot)?;
+    host.store(slot, rate::put_back(used, amount))
+}
+
 /// Refuses while nothing may come in, or nothing may leave.
 pub(super) fn require_open(host: &mut Host<'_>, direction: Direction) -> Result<(), Fault> {
     if !is_direction_paused(host, direction)? {

@@ -37,6 +37,8 @@ pub(crate) const MAX_INPUT: usize = 4 + 9 * 32;
 
 const ALLOWANCES: Slot = Slot::at(COIN, 0);
 const TOTAL_SUPPLY: Slot = Slot::at(COIN, 1);
+/// Where the supply stands.
+pub(crate) const SUPPLY: Slot = TOTAL_SUPPLY;
 
 const NONCES: Slot = Slot::at(COIN, 2);
 

@@ -45,7 +45,9 @@ pub(super) fn due(
     let mut owed = Owed::load(ledger)?;
     for _ in 0..MAX_CLOSES {
         let available = owed.available(balance)?;
-        let pot = if eligible == 0 {
+        // With a source the pot is fixed when its share comes.
+        let has_source = rules.source.is_some();
+        let pot = if eligible == 0 || has_source {
             0
         } else {
             whole.min(available)
@@ -56,7 +58,7 @@ pub(super) fn due(
             holders: numbers.at_close,
             pot,
             eligible,
-            next_funded: minus(available, pot)? >= whole,
+            next_funded: has_source || minus(available, pot)? >= whole,
             ..Record::default()
         };
         record.save(ledger, clock.open)?;

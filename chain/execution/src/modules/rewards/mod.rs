@@ -24,6 +24,7 @@
 //!                                              +2  paid | carried << 128
 //!                                              +3  released | credited << 128 | waiting << 192
 //!                                                  | pool had the next pot << 255
+//!                                              +4  share from Ethereum | coin locked there << 128
 //! 6    uint64                                accounts on the list
 //! 7    mapping(uint64 => address)            the list, by index from 0
 //! 8    mapping(address => Exclusion)         height since which; until which; 1 excluded, 2 readmitted
@@ -44,6 +45,9 @@
 //! Something is written down only while it is needed: once for each account and close, when the
 //! account first changes after the close and was not paid for it yet. What an account had at a close
 //! is the oldest value written down for that close or a later one, or else what it has.
+//!
+//! With `source` in the genesis file a quarter's pot is fixed, and paid, when its share has come from
+//! Ethereum (`share`); otherwise it comes out of the pool at the close.
 //!
 //! What holds after every block: `balance of the module >= reserved + carried`; for each quarter
 //! `paid + carried <= pot`. A block after which this is not so has no outcome.
@@ -66,6 +70,7 @@ pub(crate) mod read;
 mod record;
 mod refusal;
 pub(crate) mod remember;
+pub(crate) mod share;
 mod view;
 
 use super::{

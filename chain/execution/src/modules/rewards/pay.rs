@@ -3,7 +3,8 @@
 //!
 //! `amount = pot x holding / eligible`, rounded down. An amount that, with what the holder carries,
 //! is below `leastPayment` is carried; otherwise all of it is paid. When the last holder was visited
-//! what is left of the pot goes back to the pool.
+//! what is left of the pot goes back to the pool. A quarter whose share has not come from Ethereum
+//! (`share`) holds up the later ones.
 
 use super::{
     amount, broken,
@@ -38,7 +39,7 @@ pub(super) fn some<L: Ledger>(
     height: u64,
     clock: &mut Clock,
 ) -> Result<bool, Fault> {
-    if !clock.is_paying() {
+    if !clock.is_paying() || Record::load(ledger, clock.paying)?.awaits_share(rules) {
         return Ok(false);
     }
     let mut round = Round {
@@ -50,9 +51,12 @@ pub(super) fn some<L: Ledger>(
     while clock.is_paying() {
         let quarter = clock.paying;
         let mut record = Record::load(ledger, quarter)?;
+        if record.awaits_share(rules) {
+            break;
+        }
         // With nothing to give nobody need be visited.
         if record.pot > 0 {
-            let is_last = is_last_of_close(ledger, clock, record)?;
+            let is_last = is_last_of_close(ledger, rules, clock, record)?;
             while round.left > 0 && clock.cursor <= record.holders {
                 round.visit(ledger, clock.cursor, (quarter, is_last), &mut record)?;
                 clock.cursor = clock.cursor.checked_add(1).ok_or_else(broken)?;
@@ -72,19 +76,26 @@ pub(super) fn some<L: Ledger>(
     Ok(true)
 }
 
-/// Whether no later quarter of the same close is to be paid. Of quarters closed together the pool
-/// runs out for the later ones first.
+/// Whether no later quarter of the same close is to be paid, so that what was written down for it is
+/// needed no longer.
 fn is_last_of_close(
     ledger: &mut impl Ledger,
+    rules: &RewardRules,
     clock: &Clock,
     record: Record,
 ) -> Result<bool, Fault> {
-    let next = clock.paying.checked_add(1).ok_or_else(broken)?;
-    if next == clock.open {
-        return Ok(true);
+    let mut next = clock.paying.checked_add(1).ok_or_else(broken)?;
+    while next < clock.open {
+        let later = Record::load(ledger, next)?;
+        if later.closed != record.closed {
+            break;
+        }
+        if later.pot > 0 || later.awaits_share(rules) {
+            return Ok(false);
+        }
+        next = next.checked_add(1).ok_or_else(broken)?;
     }
-    let next = Record::load(ledger, next)?;
-    Ok(next.closed != record.closed || next.pot == 0)
+    Ok(true)
 }
 
 /// What one block pays.

@@ -1,6 +1,11 @@
 //! What the node asks of committed state.
 
-use super::{CLOCK, OWED, clock::Clock, pool::Owed, record};
+use super::{
+    CLOCK, OWED,
+    clock::Clock,
+    pool::Owed,
+    record::{self, Record},
+};
 use crate::{
     modules::{Config, staking::word::split},
     state::{ReadError, StateReader, account, storage},
@@ -19,8 +24,11 @@ pub struct RewardsStanding {
     pub holders: u64,
     /// How many of those were visited.
     pub visited: u64,
-    /// Whether the pool has the whole pot of the quarter under way.
+    /// Whether the pool has the whole pot of the quarter under way; with a source on Ethereum, whether
+    /// no quarter waits for its share.
     pub funded: bool,
+    /// Whether the oldest unpaid quarter waits for its share from Ethereum.
+    pub awaits_share: bool,
 }
 
 pub(crate) async fn standing(
@@ -32,19 +40,33 @@ pub(crate) async fn standing(
     let owed = Owed { reserved, carried };
     let balance = account(state, REWARDS).await?.unwrap_or_default().balance;
     let whole = config.rewards.pot.saturating_add(owed.all());
-    let holders = if clock.is_paying() {
-        let word = storage(state, REWARDS, record::place(clock.paying).key()).await?;
-        let [_, _, _, holders] = *word.as_limbs();
-        holders
+    let mut holders = 0;
+    let mut awaits_share = false;
+    if clock.is_paying() {
+        let place = record::place(clock.paying);
+        let word = storage(state, REWARDS, place.key()).await?;
+        [_, _, _, holders] = *word.as_limbs();
+        let (_, eligible) = split(storage(state, REWARDS, place.field(1).key()).await?);
+        let (_, locked) = split(storage(state, REWARDS, place.field(4).key()).await?);
+        let record = Record {
+            eligible,
+            locked,
+            ..Record::default()
+        };
+        awaits_share = record.awaits_share(&config.rewards);
+    }
+    let funded = if config.rewards.source.is_some() {
+        !awaits_share
     } else {
-        0
+        balance >= whole
     };
     Ok(RewardsStanding {
         ends_ms: Quarter::new(clock.open).ends_ms(),
         unpaid: clock.open.saturating_sub(clock.paying),
         holders,
         visited: clock.cursor.saturating_sub(1),
-        funded: balance >= whole,
+        funded,
+        awaits_share,
     })
 }
 

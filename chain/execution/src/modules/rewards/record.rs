@@ -8,6 +8,7 @@ use crate::modules::{
     staking::word::{halves, limbs, split},
 };
 use alloy::primitives::U256;
+use mileverse_primitives::rewards::RewardRules;
 
 /// In the last limb, beside a count that never reaches it.
 const NEXT_FUNDED: u64 = 1 << 63;
@@ -36,6 +37,10 @@ pub(super) struct Record {
     pub(super) waiting: u64,
     /// Whether the pool had the whole pot of the next quarter at the close.
     pub(super) next_funded: bool,
+    /// What came from Ethereum for it.
+    pub(super) share: u128,
+    /// The coin that the share is for: what the bridge held there at the close. 0 before it came.
+    pub(super) locked: u128,
 }
 
 /// Where a quarter's record begins.
@@ -52,6 +57,7 @@ impl Record {
         let word = ledger.load(place.field(3))?;
         let (released, _) = split(word);
         let [_, _, credited, last] = *word.as_limbs();
+        let (share, locked) = split(ledger.load(place.field(4))?);
         Ok(Self {
             closed,
             closed_at_ms,
@@ -65,7 +71,14 @@ impl Record {
             credited,
             waiting: last & !NEXT_FUNDED,
             next_funded: last & NEXT_FUNDED != 0,
+            share,
+            locked,
         })
+    }
+
+    /// Whether nobody can be paid before its share comes from Ethereum.
+    pub(super) const fn awaits_share(&self, rules: &RewardRules) -> bool {
+        rules.source.is_some() && self.locked == 0 && self.eligible > 0
     }
 
     pub(super) fn save(self, ledger: &mut impl Ledger, quarter: u64) -> Result<(), Fault> {
@@ -86,7 +99,11 @@ impl Record {
             return Err(broken());
         }
         let counts = limbs([0, 0, self.credited, self.waiting | flag]);
-        ledger.store(place.field(3), U256::from(self.released) | counts)
+        ledger.store(place.field(3), U256::from(self.released) | counts)?;
+        if self.locked > 0 {
+            ledger.store(place.field(4), halves(self.share, self.locked))?;
+        }
+        Ok(())
     }
 
     /// What of the pot is given to nobody.

@@ -11,6 +11,10 @@ pub(super) enum Refusal {
     NothingGiven,
     #[error("{0} is not closed, or was before this chain")]
     NotClosed(Quarter),
+    #[error(
+        "a quarter has just ended, and for a minute no MVC leaves for Ethereum so that no coin earns on both chains; send it again from block time {0} on"
+    )]
+    QuarterJustEnded(u64),
     #[error("{0} is the zero address or a system module, which never earn")]
     NeverEarns(Address),
     #[error("{0} is excluded already")]

@@ -18,6 +18,8 @@ use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 
 /// Above every height: all slashes count.
 const NOW: u64 = u64::MAX;
+/// Quarters that are looked at for the last share that came.
+const EARLIER: u64 = 8;
 
 pub(super) fn rules(host: &Host<'_>) -> IRewards::Rules {
     let rules = &host.config().rewards;
@@ -25,6 +27,7 @@ pub(super) fn rules(host: &Host<'_>) -> IRewards::Rules {
         pot: rules.pot,
         leastPayment: rules.least_payment,
         holdersPerBlock: rules.holders_per_block,
+        source: rules.source.unwrap_or_default(),
     }
 }
 
@@ -45,22 +48,46 @@ pub(super) fn is_solvent(host: &mut Host<'_>) -> Result<bool, Fault> {
     Ok(balance >= plus(owed.reserved, owed.carried)?)
 }
 
-/// What the pool has for the quarter under way, and whether that is the whole pot.
-fn next_pot(host: &mut Host<'_>) -> Result<(u128, bool), Fault> {
+/// What the pool has for the quarter under way, and whether that is the whole pot. With a source: what
+/// the last share gives for `eligible`, and whether no closed quarter waits for one.
+fn next_pot(host: &mut Host<'_>, eligible: u128) -> Result<(u128, bool), Fault> {
+    if host.config().rewards.source.is_some() {
+        return expected_pot(host, eligible);
+    }
     let balance = pool::balance(host)?;
     let available = Owed::load(host)?.available(balance)?;
     let whole = amount(host.config().rewards.pot)?;
     Ok((whole.min(available), available >= whole))
 }
 
+/// At the rate of the newest quarter that has its share.
+fn expected_pot(host: &mut Host<'_>, eligible: u128) -> Result<(u128, bool), Fault> {
+    let clock = Clock::load(host)?;
+    let mut is_funded = true;
+    for back in 1..=EARLIER {
+        let Some(quarter) = clock.open.checked_sub(back) else {
+            break;
+        };
+        let record = Record::load(host, quarter)?;
+        if record.locked > 0 {
+            let pot = pay::share(record.share, eligible.min(record.locked), record.locked)?;
+            return Ok((pot, is_funded));
+        }
+        is_funded &= record.closed == 0 || record.eligible == 0;
+    }
+    Ok((0, is_funded))
+}
+
 pub(super) fn standing(host: &mut Host<'_>) -> Result<IRewards::Standing, Fault> {
     let clock = Clock::load(host)?;
-    let holders = if clock.is_paying() {
-        Record::load(host, clock.paying)?.holders
+    let (holders, awaits) = if clock.is_paying() {
+        let record = Record::load(host, clock.paying)?;
+        (record.holders, record.awaits_share(&host.config().rewards))
     } else {
-        0
+        (0, false)
     };
-    let (pot, funded) = next_pot(host)?;
+    let eligible = holding::eligible(host, NOW)?;
+    let (pot, funded) = next_pot(host, eligible)?;
     Ok(IRewards::Standing {
         quarter: clock.open,
         endsAtMs: Quarter::new(clock.open).ends_ms().unwrap_or(u64::MAX),
@@ -69,6 +96,7 @@ pub(super) fn standing(host: &mut Host<'_>) -> Result<IRewards::Standing, Fault>
         holders,
         nextPot: U256::from(pot),
         funded,
+        awaitsShare: awaits,
     })
 }
 
@@ -89,6 +117,8 @@ pub(super) fn report(host: &mut Host<'_>, quarter: u64) -> Result<IRewards::Repo
         credited: record.credited,
         waiting: record.waiting,
         nextFunded: record.next_funded,
+        share: U256::from(record.share),
+        locked: U256::from(record.locked),
     })
 }
 
@@ -116,7 +146,7 @@ pub(super) fn preview(
     let (balance, stake) = holding::present(host, account, NOW)?;
     let holding = plus(balance, stake)?;
     let eligible = holding::eligible(host, NOW)?;
-    let (pot, _) = next_pot(host)?;
+    let (pot, _) = next_pot(host, eligible)?;
     let amount = if eligible > 0 && earns(host, account)? {
         pay::share(pot, holding, eligible)?
     } else {

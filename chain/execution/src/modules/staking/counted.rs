@@ -24,8 +24,23 @@ pub(crate) fn stake(
     address: Address,
     height: u64,
 ) -> Result<u128, Fault> {
+    let mut sum = staked(ledger, address, height)?;
+    let [_, unbondings, ..] = *ledger.load(place(address).field(1))?.as_limbs();
+    for index in 0..unbondings {
+        let (_, _, amount) = unpack(ledger.load(unbonding_place(address, index))?);
+        sum = plus(sum, amount)?;
+    }
+    Ok(sum)
+}
+
+/// The same without what unbonds: free stake and votes.
+pub(crate) fn staked(
+    ledger: &mut impl Ledger,
+    address: Address,
+    height: u64,
+) -> Result<u128, Fault> {
     let (mut sum, _) = split(ledger.load(place(address))?);
-    let [delegations, unbondings, ..] = *ledger.load(place(address).field(1))?.as_limbs();
+    let [delegations, ..] = *ledger.load(place(address).field(1))?.as_limbs();
     for index in 0..delegations {
         let place = delegation_place(address, index);
         let (id, _, active) = unpack(ledger.load(place)?);
@@ -39,10 +54,6 @@ pub(crate) fn stake(
             votes
         };
         sum = plus(sum, left)?;
-    }
-    for index in 0..unbondings {
-        let (_, _, amount) = unpack(ledger.load(unbonding_place(address, index))?);
-        sum = plus(sum, amount)?;
     }
     Ok(sum)
 }

@@ -62,6 +62,7 @@ fn every_history_pays_what_a_full_copy_says() {
         assert!(sum.quarters > 250 && sum.together > 5 && sum.overlapping > 20);
         assert!(sum.at_epoch_ends > 3 && sum.slashed > 3 && sum.listed > 5);
         assert!(sum.minted > 20 && sum.burned > 20 && sum.short > 5);
+        assert!(sum.shares > 50 && sum.refused > 5 && sum.out_of_order > 3);
         assert!(sum.carried > 20 && sum.released > 3 && sum.paid > 0);
         assert!(sum.done > sum.failed);
     }
@@ -81,6 +82,7 @@ fn planted_faults_are_found() {
         Fault::LostDust,
         Fault::RoundedUp,
         Fault::LostRemainder,
+        Fault::Spread,
     ] {
         let found = (0..60).find(|seed| run(*seed, Some(fault)).is_err());
         assert!(found.is_some(), "{fault:?} is not found");

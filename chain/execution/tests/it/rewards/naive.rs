@@ -35,6 +35,8 @@ pub enum Fault {
     RoundedUp,
     /// What is left of a pot never comes back.
     LostRemainder,
+    /// The part of a share from Ethereum that is nobody's here is spread over the others.
+    Spread,
 }
 
 /// A full copy of the state.
@@ -114,8 +116,33 @@ pub struct Closed {
     pub quarter: Quarter,
     pub pot: u128,
     pub eligible: u128,
-    holdings: BTreeMap<Address, u128>,
+    pub holdings: BTreeMap<Address, u128>,
+    /// What it waits for, or had, from Ethereum.
+    pub share: Option<Share>,
     excluded: BTreeSet<Address>,
+}
+
+/// What Ethereum computes of a quarter from its own numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Share {
+    pub pot: u128,
+    pub eligible: u128,
+    pub locked: u128,
+    pub has_come: bool,
+}
+
+impl Share {
+    /// What crosses.
+    pub fn amount(&self) -> u128 {
+        let product = U256::from(self.pot) * U256::from(self.locked);
+        (product / U256::from(self.eligible)).to()
+    }
+
+    /// What a holding earns there.
+    pub fn earns(&self, holding: u128) -> u128 {
+        let product = U256::from(self.pot) * U256::from(holding);
+        (product / U256::from(self.eligible)).to()
+    }
 }
 
 /// What a quarter came to.
@@ -175,7 +202,7 @@ impl Naive {
                 .sum();
             let owed = self.reserved + self.carried.values().sum::<u128>();
             let available = (copy.balance(REWARDS) + paid_ahead).saturating_sub(owed);
-            let pot = if eligible == 0 {
+            let pot = if eligible == 0 || self.rules.source.is_some() {
                 0
             } else {
                 available.min(self.rules.pot.to())
@@ -187,11 +214,27 @@ impl Naive {
                 eligible,
                 holdings: holdings.clone(),
                 excluded: excluded.clone(),
+                share: None,
             });
             self.open = self.open.next();
             count += 1;
         }
         count
+    }
+
+    /// The share of a quarter came; `eligible` is the chain's own sum.
+    pub fn fund(&mut self, quarter: Quarter, eligible: u128) {
+        let closed = self.closed.iter_mut().find(|one| one.quarter == quarter);
+        let closed = closed.unwrap();
+        let share = closed.share.as_mut().unwrap();
+        share.has_come = true;
+        let product = U256::from(share.amount()) * U256::from(eligible);
+        closed.pot = if self.fault == Some(Fault::Spread) {
+            share.amount()
+        } else {
+            (product / U256::from(share.locked)).to()
+        };
+        self.reserved += closed.pot;
     }
 
     fn amount(&self, closed: &Closed, address: Address) -> u128 {

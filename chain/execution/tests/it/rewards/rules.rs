@@ -1,8 +1,8 @@
 //! The rules, one by one.
 
 use crate::{
-    bridge::{check_books, deliver},
-    ethereum::{Ethereum, coin_token},
+    bridge::{check_books, deliver, receipt},
+    ethereum::{Ethereum, coin_token, points_token},
     staking::support::{back, net_genesis, rules as staking_rules, run_to},
     support::{BENEFICIARY, Chain, Send},
     valves::announce_as,
@@ -12,11 +12,12 @@ use alloy::{
     sol_types::SolEvent,
 };
 use mileverse_primitives::{
-    abi::{IRewards, IStaking, IValves},
+    abi::{IBridge, IRewards, IStaking, IValves},
     address::{BRIDGE, COIN, REWARDS, STAKING},
     bridge::BridgeRules,
+    packet::{Packet, Transfer},
     quarter::Quarter,
-    rewards::RewardRules,
+    rewards::{QuarterAccount, RewardRules},
 };
 
 const GOVERNOR: usize = 11;
@@ -30,6 +31,7 @@ fn terms() -> RewardRules {
         holders_per_block: 100,
         pool: U256::from(10 * POT),
         excluded: vec![],
+        source: None,
     }
 }
 
@@ -374,6 +376,253 @@ fn the_bridge_fills_the_pool() {
     check_books(&chain);
     assert_eq!(holder(&chain, REWARDS).number, 0);
     assert!(!holder(&chain, REWARDS).earns);
+}
+
+const SOURCE: Address = Address::repeat_byte(0x50);
+
+/// Pots come from Ethereum; the pool is empty.
+fn from_ethereum() -> RewardRules {
+    RewardRules {
+        pool: U256::ZERO,
+        source: Some(SOURCE),
+        ..terms()
+    }
+}
+
+/// The address that a share of a quarter goes to.
+fn account_of(quarter: Quarter, locked: u128) -> Address {
+    let mut bytes = REWARDS.into_array();
+    bytes[2..14].copy_from_slice(&locked.to_be_bytes()[4..]);
+    bytes[14..18].copy_from_slice(&u32::try_from(quarter.number()).unwrap().to_be_bytes());
+    assert_eq!(
+        QuarterAccount::of(bytes.into()).unwrap(),
+        QuarterAccount { quarter, locked }
+    );
+    bytes.into()
+}
+
+/// Commits a transfer of coin on Ethereum; answers its sequence.
+fn from(ethereum: &mut Ethereum, sender: Address, receiver: Address, amount: u64) -> u64 {
+    let deadline = ethereum.now + 1_000;
+    ethereum.commit(|id| {
+        Packet::Transfer(Transfer {
+            id,
+            deadline,
+            token: coin_token(),
+            sender,
+            receiver,
+            amount: U256::from(amount),
+            action: None,
+        })
+    })
+}
+
+/// Delivers transfers; answers their outcomes.
+fn outcomes(chain: &mut Chain, ethereum: &mut Ethereum, sequences: &[u64]) -> Vec<u8> {
+    ethereum.now = chain.now;
+    let snapshot = ethereum.snapshot();
+    deliver(chain, &snapshot, sequences);
+    check_books(chain);
+    sequences.iter().map(|one| receipt(chain, *one)).collect()
+}
+
+fn supply(chain: &Chain) -> u64 {
+    chain
+        .view(COIN, mileverse_primitives::abi::ICoin::totalSupplyCall {})
+        .to()
+}
+
+#[test]
+fn a_share_from_ethereum_is_the_pot() {
+    let mut chain = chain(from_ethereum());
+    let mut ethereum = Ethereum::new();
+    let locked = supply(&chain) + 500_000;
+    let quarter = close(&mut chain);
+    for _ in 0..3 {
+        chain.block(&[]);
+    }
+    // Nobody is paid before it comes, and that shows.
+    assert!(standing(&chain).awaitsShare && !standing(&chain).funded);
+    assert_eq!(standing(&chain).paying, quarter.number());
+    let before = report(&chain, quarter);
+    assert_eq!((before.pot, before.paidHeight), (U256::ZERO, 0));
+    assert!(before.nextFunded);
+    let eligible: u64 = before.eligible.to();
+    ethereum.now = chain.now;
+    let user = chain.user(6);
+    let had = balance(&chain, user);
+
+    let account = account_of(quarter, locked.into());
+    let share = from(&mut ethereum, SOURCE, account, 900_000);
+    let balance_before = balance(&chain, REWARDS);
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &[share]), [1]);
+    let pot = u64::try_from(900_000 * u128::from(eligible) / u128::from(locked)).unwrap();
+    let funded = report(&chain, quarter);
+    assert_eq!(funded.pot, U256::from(pot));
+    assert_eq!(funded.share, U256::from(900_000));
+    assert_eq!(funded.locked, U256::from(locked));
+    assert_eq!(balance(&chain, REWARDS), balance_before + 900_000);
+    assert_eq!(pool(&chain).reserved, U256::from(pot));
+    assert!(standing(&chain).funded && !standing(&chain).awaitsShare);
+    assert_eq!(balance(&chain, account), 0, "it is the module's");
+
+    chain.block(&[]);
+    let report = report(&chain, quarter);
+    assert!(report.paidHeight > 0 && report.paid <= report.pot);
+    let earned = earned(&chain, user, quarter);
+    assert_eq!(
+        earned,
+        u64::try_from(u128::from(pot) * u128::from(had) / u128::from(eligible)).unwrap()
+    );
+    assert_eq!(balance(&chain, user), had + earned);
+    // What falls to coin that does not earn here, or was on its way, is nobody's.
+    let rest = U256::from(900_000) - report.paid;
+    assert_eq!(pool(&chain).available, rest);
+    // The next is foreseen at this rate.
+    let now = 900_000 * u128::from(balance(&chain, user)) / u128::from(locked);
+    assert!(preview(&chain, user).abs_diff(u64::try_from(now).unwrap()) <= 2);
+}
+
+#[test]
+fn a_share_comes_once_from_the_source_and_for_a_closed_quarter() {
+    let mut chain = chain(from_ethereum());
+    let mut ethereum = Ethereum::new();
+    ethereum.now = chain.now;
+    let locked = u128::from(supply(&chain));
+    let open = open(&chain);
+    let early = from(&mut ethereum, SOURCE, account_of(open, locked), 1_000);
+    assert_eq!(
+        outcomes(&mut chain, &mut ethereum, &[early]),
+        [2],
+        "not closed"
+    );
+    let quarter = close(&mut chain);
+    ethereum.now = chain.now;
+    let account = account_of(quarter, locked);
+    let thief = from(&mut ethereum, Address::repeat_byte(0x66), account, 1_000);
+    let empty = from(&mut ethereum, SOURCE, account_of(quarter, 0), 1_000);
+    let other = from(
+        &mut ethereum,
+        SOURCE,
+        account_of(quarter.next(), locked),
+        1_000,
+    );
+    let good = from(&mut ethereum, SOURCE, account, 1_000);
+    let again = from(
+        &mut ethereum,
+        SOURCE,
+        account_of(quarter, locked + 1),
+        1_000,
+    );
+    let points = ethereum.send(points_token(), account, 1_000, chain.now + 1_000);
+    let all = [thief, empty, other, good, again, points];
+    assert_eq!(
+        outcomes(&mut chain, &mut ethereum, &all),
+        [2, 2, 2, 1, 2, 2]
+    );
+    assert_eq!(report(&chain, quarter).share, U256::from(1_000));
+    assert_eq!(report(&chain, quarter).locked, U256::from(locked));
+    // The source may fill the pool, too, as anybody.
+    let gift = from(&mut ethereum, SOURCE, REWARDS, 7);
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &[gift]), [1]);
+}
+
+#[test]
+fn without_a_source_no_quarter_has_an_account() {
+    let mut chain = chain(terms());
+    let mut ethereum = Ethereum::new();
+    let quarter = close(&mut chain);
+    ethereum.now = chain.now;
+    let share = from(&mut ethereum, SOURCE, account_of(quarter, 1_000_000), 1_000);
+    assert_eq!(
+        outcomes(&mut chain, &mut ethereum, &[share]),
+        [2],
+        "refunded"
+    );
+    chain.block(&[]);
+    assert!(report(&chain, quarter).paidHeight > 0, "paid by the pool");
+}
+
+#[test]
+fn shares_may_come_in_any_order_and_are_paid_in_order() {
+    let mut chain = chain(RewardRules {
+        holders_per_block: 1,
+        ..from_ethereum()
+    });
+    let mut ethereum = Ethereum::new();
+    // Two quarters closed by one block, then a third.
+    let first = open(&chain);
+    let second = first.next();
+    chain.now = ends(second);
+    chain.block(&[]);
+    let third = close(&mut chain);
+    let user = chain.user(6);
+    chain.send(Send::data(6, chain.user(7), vec![]).value(U256::from(300_000)));
+    let locked = u128::from(supply(&chain));
+    ethereum.now = chain.now;
+    let mut sends =
+        |quarter, amount| from(&mut ethereum, SOURCE, account_of(quarter, locked), amount);
+    let sequences = [
+        sends(third, 3_000_000),
+        sends(second, 2_000_000),
+        sends(first, 1_000_000),
+    ];
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &sequences[..2]), [1, 1]);
+    chain.block(&[]);
+    assert_eq!(standing(&chain).paying, first.number(), "held up");
+    assert!(standing(&chain).awaitsShare);
+    assert_eq!(earned(&chain, user, second), 0);
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &sequences[2..]), [1]);
+    let mut blocks = 0;
+    while standing(&chain).paying <= third.number() {
+        chain.block(&[]);
+        blocks += 1;
+        assert!(blocks < 200);
+    }
+    let per = |quarter| earned(&chain, user, quarter);
+    // What it had at each close, whatever it did since.
+    let pot = |quarter| report(&chain, quarter).pot.to::<u128>();
+    let eligible = |quarter| report(&chain, quarter).eligible.to::<u128>();
+    for quarter in [first, second] {
+        let expected = pot(quarter) * 1_000_000 / eligible(quarter);
+        assert_eq!(u128::from(per(quarter)), expected, "{quarter}");
+    }
+    assert!(per(third) > per(second) && per(second) > per(first));
+    assert_eq!(pool(&chain).reserved, U256::ZERO);
+}
+
+#[test]
+fn no_coin_leaves_in_the_first_minute_of_a_quarter() {
+    for (rules, is_quiet) in [(from_ethereum(), true), (terms(), false)] {
+        let mut chain = chain(rules);
+        let mut ethereum = Ethereum::new();
+        ethereum.now = chain.now;
+        // Coin that the bridge made.
+        let fill = from(&mut ethereum, SOURCE, chain.user(6), 1_000);
+        assert_eq!(outcomes(&mut chain, &mut ethereum, &[fill]), [1]);
+        let quarter = open(&chain);
+        let leave = |chain: &Chain| {
+            let call = IBridge::sendCall {
+                token: COIN,
+                receiver: Address::repeat_byte(0x42),
+                amount: U256::from(10),
+                deadline: chain.now + 1_000,
+            };
+            Send::call(6, BRIDGE, &call).value(U256::from(10))
+        };
+        chain.now = ends(quarter) - 2;
+        chain.send(leave(&chain));
+        chain.now = ends(quarter) + 30;
+        if is_quiet {
+            let reason = chain.refuse(leave(&chain));
+            assert!(reason.contains("for a minute no MVC leaves"), "{reason}");
+        } else {
+            chain.send(leave(&chain));
+        }
+        chain.now = ends(quarter) + 60;
+        chain.send(leave(&chain));
+        check_books(&chain);
+    }
 }
 
 fn govern(chain: &mut Chain, call: &impl alloy::sol_types::SolCall) {

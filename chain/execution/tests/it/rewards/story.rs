@@ -3,9 +3,10 @@
 //! Users transfer, pay gas, stake, vote, unbond, withdraw, claim, are slashed, send over the bridge
 //! and receive from it, fund the pool, and are excluded and readmitted, most of it in the seconds
 //! around quarters' ends. Blocks pay so few holders that quarters end while others are being paid;
-//! some chains sleep through several.
+//! some chains sleep through several. On a third of the chains pots come from Ethereum, which is a few
+//! numbers here: shares come late, in any order, twice, and from others than the source.
 
-use super::naive::{Copy, Fault, Naive};
+use super::naive::{Closed, Copy, Fault, Naive, Share};
 use crate::{
     economy::dice::Dice,
     ethereum::{Ethereum, coin_token},
@@ -22,14 +23,17 @@ use mileverse_primitives::{
     abi::{IBridge, ICoin, IRewards, IStaking, IValves},
     address::{ALL, BRIDGE, COIN, REWARDS, STAKING},
     bridge::{BridgeRules, Limits},
+    packet::{Packet, Transfer},
     quarter::Quarter,
-    rewards::RewardRules,
+    rewards::{QuarterAccount, RewardRules},
     staking::StakingRules,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 const GOVERNOR: usize = 11;
 const DELAY: u64 = 3_600;
+/// Pays from Ethereum.
+const SOURCE: Address = Address::repeat_byte(0x50);
 const FUNDS: u64 = 1_000_000_000;
 /// Gas of one transaction, and the highest price.
 const GAS: u64 = 3_000_000;
@@ -51,6 +55,10 @@ pub struct Story {
     pub paid: u128,
     pub done: u64,
     pub failed: u64,
+    /// Shares that came, that were refused, and that came before an earlier quarter's.
+    pub shares: u64,
+    pub refused: u64,
+    pub out_of_order: u64,
 }
 
 impl Story {
@@ -69,6 +77,9 @@ impl Story {
         self.paid += other.paid;
         self.done += other.done;
         self.failed += other.failed;
+        self.shares += other.shares;
+        self.refused += other.refused;
+        self.out_of_order += other.out_of_order;
     }
 }
 
@@ -126,6 +137,7 @@ impl World {
             holders_per_block: 1 + u32::try_from(dice.below(6)).unwrap(),
             pool: U256::from(dice.next() % 60_000_000),
             excluded: vec![],
+            source: seed.is_multiple_of(3).then_some(SOURCE),
         };
         let mut genesis = net_genesis(StakingRules {
             double_sign_slash_bp: [500, 3_333, 10_000][dice.below(3)],
@@ -240,6 +252,12 @@ impl World {
             _ => self.some_sends(),
         };
         let mut input = self.chain.input(None);
+        if let Some(sequence) = self.share() {
+            let snapshot = self.ethereum.snapshot();
+            input.checkpoint = Some(snapshot.checkpoint());
+            let call = Send::call(4, BRIDGE, &snapshot.deliver(&[sequence])).gas(10_000_000);
+            return self.execute(vec![call], input);
+        }
         if let Some((sequence, true)) = self.inbound() {
             let snapshot = self.ethereum.snapshot();
             input.checkpoint = Some(snapshot.checkpoint());
@@ -247,6 +265,87 @@ impl World {
             return self.execute(vec![call], input);
         }
         self.execute(sends, input)
+    }
+
+    /// The share of some closed quarter, sometimes; now and then one that is not due.
+    fn share(&mut self) -> Option<u64> {
+        if self.naive.closed.is_empty() || !self.dice.chance(25) {
+            return None;
+        }
+        let closed = &self.naive.closed[self.dice.below(self.naive.closed.len())];
+        let (quarter, share) = (closed.quarter, closed.share?);
+        let odd = self.dice.chance(20);
+        if share.has_come && !odd {
+            return None;
+        }
+        let sender = if odd && self.dice.chance(50) {
+            Address::repeat_byte(0x66)
+        } else {
+            SOURCE
+        };
+        let mut receiver = REWARDS.into_array();
+        receiver[2..14].copy_from_slice(&share.locked.to_be_bytes()[4..]);
+        let number = u32::try_from(quarter.number()).unwrap();
+        receiver[14..18].copy_from_slice(&number.to_be_bytes());
+        self.ethereum.now = self.chain.now;
+        let deadline = self.chain.now + 1_000_000;
+        Some(self.ethereum.commit(|id| {
+            Packet::Transfer(Transfer {
+                id,
+                deadline,
+                token: coin_token(),
+                sender,
+                receiver: receiver.into(),
+                amount: U256::from(share.amount()),
+                action: None,
+            })
+        }))
+    }
+
+    /// What Ethereum says of the quarters that have just closed: more is locked there than there is
+    /// coin here, by what is on its way.
+    fn close_there(&mut self, supply: u128, count: usize) {
+        let on_its_way = u128::from([0, 1, self.dice.next() % FUNDS][self.dice.below(3)]);
+        let locked = supply + on_its_way;
+        let first = self.naive.closed.len() - count;
+        for closed in &mut self.naive.closed[first..] {
+            closed.share = Some(Share {
+                // Enough for a share of one unit at least.
+                pot: 1_000 + u128::from(self.dice.next() % 9_999_999),
+                eligible: locked + u128::from(self.dice.next()) % (locked * 20),
+                locked,
+                has_come: false,
+            });
+        }
+    }
+
+    /// A packet from Ethereum was delivered.
+    fn arrive(&mut self, transfer: &Transfer) {
+        let Some(account) = QuarterAccount::of(transfer.receiver) else {
+            self.supply += transfer.amount.to::<u128>();
+            self.story.minted += 1;
+            return;
+        };
+        let quarter = account.quarter;
+        let waits = |one: &Closed| one.share.is_some_and(|share| !share.has_come);
+        let found = self
+            .naive
+            .closed
+            .iter()
+            .position(|one| one.quarter == quarter);
+        let is_due = found.is_some_and(|index| waits(&self.naive.closed[index]));
+        if transfer.sender != SOURCE || !is_due {
+            self.story.refused += 1;
+            return;
+        }
+        self.supply += transfer.amount.to::<u128>();
+        self.story.shares += 1;
+        let earlier = &self.naive.closed[..found.unwrap_or_default()];
+        self.story.out_of_order += u64::from(earlier.iter().any(waits));
+        let number = quarter.number();
+        let call = IRewards::reportCall { quarter: number };
+        let eligible = self.chain.view(REWARDS, call).eligible.to();
+        self.naive.fund(quarter, eligible);
     }
 
     /// A transfer from Ethereum, sometimes.
@@ -286,6 +385,9 @@ impl World {
                 before
             };
             let count = self.naive.close(&copy, &self.holders, time, paid_ahead);
+            if self.naive.rules.source.is_some() {
+                self.close_there(self.supply, count);
+            }
             self.story.quarters += count as u64;
             self.story.together += u64::from(count > 1);
             self.story.overlapping += u64::from(is_paying);
@@ -356,10 +458,8 @@ impl World {
                 self.story.burned += 1;
             } else if let Ok(call) = IBridge::deliverCall::abi_decode(data) {
                 for item in call.items {
-                    let packet = mileverse_primitives::packet::Packet::decode(&item.packet);
-                    if let Ok(mileverse_primitives::packet::Packet::Transfer(one)) = packet {
-                        self.supply += one.amount.to::<u128>();
-                        self.story.minted += 1;
+                    if let Ok(Packet::Transfer(one)) = Packet::decode(&item.packet) {
+                        self.arrive(&one);
                     }
                 }
             }
@@ -396,6 +496,17 @@ impl World {
                 let earned: u128 = self.chain.view(REWARDS, call).to();
                 let naive = settled.earned.get(address).copied().unwrap_or_default();
                 same!(format!("{quarter} {address}"), earned, naive);
+                // A coin earns here what it earns there; each of three divisions rounds down.
+                if let Some(share) = closed.share.filter(|_| earned > 0) {
+                    let there = share.earns(closed.holdings[address]);
+                    if there < earned || there - earned > 3 {
+                        return Err(format!("{quarter} {address}: {earned} here, {there} there"));
+                    }
+                }
+            }
+            if let Some(share) = closed.share {
+                assert!(settled.paid + settled.carried <= share.amount());
+                same!("share", report.share.to::<u128>(), share.amount());
             }
             same!("paid", report.paid.to::<u128>(), settled.paid);
             same!("carried", report.carried.to::<u128>(), settled.carried);

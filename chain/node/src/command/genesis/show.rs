@@ -30,6 +30,14 @@ pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
         ),
         ("gas limit", genesis.gas_limit.to_string()),
         ("blocks an epoch", genesis.epoch_blocks.to_string()),
+        ("price of a gas", mvc(U256::from(genesis.fees.base_price))),
+        (
+            "free gas for each MVC of stake",
+            format!(
+                "{} in {} epochs",
+                genesis.fees.free_gas_per_coin, genesis.fees.free_gas_epochs
+            ),
+        ),
         ("coin from the start", mvc(coins)),
         ("reward pool", mvc(staking.reward_pool)),
         ("reward an epoch", mvc(staking.reward_per_epoch)),

@@ -34,6 +34,10 @@
 //! [fees]                          # gas is free and contracts may use the whole block, if left out
 //! basePrice = 1000000000          # least price of a gas, in the coin's smallest unit
 //! contractBp = 1000
+//! noticeSeconds = 3600            # of operators who pay for their contract's users
+//! freeGasPerCoin = 100            # for each MVC of stake in a window; none if left out
+//! freeGasEpochs = 288             # a window, at most staking.unbondingEpochs
+//! freeGasBp = 2500                # of the contracts' part of a block
 //!
 //! [[allocations]]                 # any number
 //! address = "0x…"
@@ -46,6 +50,7 @@
 //! [rewards]                       # the same for the quarterly rewards
 //! pool = "18000000"
 //! excluded = ["0x…"]
+//! source = "0x…"                  # QuarterlyRewards on Ethereum; without it pots come out of the pool
 //!
 //! [bridge]                        # who may stop the bridge and open it again, and what may cross
 //! guardian = "0x…"

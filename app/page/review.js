@@ -1,0 +1,58 @@
+// What is about to be signed, decoded; and the signing, one at a time over all tabs.
+
+import { $, list, make } from "./dom.js";
+import { notice, onNetwork, state } from "./state.js";
+import * as wallets from "./wallets.js";
+import { name, phrase, say } from "./words.js";
+
+function part(step, number, count) {
+  const title = count > 1 ? `${say("step")} ${number}: ${say(`do.${step.kind}`)}` : say(`do.${step.kind}`);
+  return make(
+    "section",
+    null,
+    {},
+    make("h3", title),
+    list(step.lines.map((line) => [name(line.name), phrase(line.value)])),
+    make("p", say(step.simulated ? "tried" : "untried"), { class: step.simulated ? "good" : "faint" }),
+  );
+}
+
+/** Shows the steps; answers whether the first may be signed. */
+function agree(steps, warning) {
+  $("warning").textContent = warning ?? "";
+  $("warning").hidden = !warning;
+  $("steps").replaceChildren(...steps.map((step, index) => part(step, index + 1, steps.length)));
+  const dialog = $("dialog");
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "sign"), { once: true });
+  });
+}
+
+/** Shows the steps and has the first signed and sent; answers its hash, or nothing if the person said no. */
+export async function sign(steps, warning) {
+  const [step] = steps;
+  if (!(await agree(steps, warning))) return null;
+  if (!(await onNetwork(step.chain, true))) {
+    notice(say("wrongNetwork"));
+    return null;
+  }
+  notice(say("waiting"));
+  const hash = await wallets.send(state.wallet.provider, step.transaction);
+  notice();
+  return hash;
+}
+
+/** Does it if no other tab waits for a signature. */
+export function alone(work) {
+  if (!navigator.locks) return work();
+  return navigator.locks.request("mileverse.signing", { ifAvailable: true }, (lock) => {
+    if (lock) return work();
+    notice(say("otherTab"));
+    return null;
+  });
+}
+
+$("cancel").addEventListener("click", () => $("dialog").close("no"));
+$("confirm").addEventListener("click", () => $("dialog").close("sign"));

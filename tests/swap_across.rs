@@ -1,0 +1,200 @@
+//! Swaps across chains, from the command to both balances: the system that `up` starts, the public
+//! commands, the real contracts, the real relayer.
+//!
+//! MVC on Ethereum becomes MVP on the native chain; where the price has moved in between it is back on
+//! Ethereum, whole; MVP on the native chain becomes MVC on Ethereum.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use alloy::{
+    primitives::{Address, U256},
+    sol_types::SolCall as _,
+};
+use mileverse_primitives::{
+    abi::ICoin,
+    address::POINTS,
+    exchange::{POOL, Pool, ROUTER},
+};
+use mileverse_wallet::{
+    client::{Chains, PacketReference, PacketState, Wish},
+    keystore,
+    rpc::Chain,
+    units::{Amount, Token},
+};
+use serde_json::Value;
+use std::{fs, time::Duration};
+use system::System;
+
+mod system;
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn amount(token: Token, decimal: &str) -> Amount {
+    Amount::parse_positive(token, decimal).unwrap()
+}
+
+/// Both chains with the member's key.
+async fn connect(system: &System) -> Chains {
+    let password = fs::read_to_string(system.path("keys/password")).unwrap();
+    let key = keystore::open(&system.path("keys/member.json"), password.trim_end()).unwrap();
+    Chains::connect(&system.native(), &system.ethereum(), Some(key))
+        .await
+        .unwrap()
+}
+
+/// The member provides 50 MVC and 5,000 MVP to the empty pool.
+async fn fill_pool(chains: &Chains, member: Address) {
+    let (points, coins) = (amount(Token::Mvp, "5000"), amount(Token::Mvc, "50"));
+    let allow = ICoin::approveCall {
+        spender: POOL,
+        amount: points.units(),
+    };
+    let provide = Pool::provideCall {
+        most0: points.units(),
+        most1: coins.units(),
+        leastShares: U256::ONE,
+        receiver: member,
+        deadline: U256::MAX,
+    };
+    for (to, value, input) in [
+        (POINTS, U256::ZERO, allow.abi_encode()),
+        (POOL, coins.units(), provide.abi_encode()),
+    ] {
+        chains
+            .native
+            .execute(to, value, input.into())
+            .await
+            .unwrap();
+    }
+}
+
+/// What the member has: MVP and MVC, here and on Ethereum.
+async fn held(chains: &Chains, member: Address) -> [U256; 4] {
+    let mut all = [U256::ZERO; 4];
+    let places = [
+        (Chain::Native, Token::Mvp),
+        (Chain::Native, Token::Mvc),
+        (Chain::Ethereum, Token::Mvp),
+        (Chain::Ethereum, Token::Mvc),
+    ];
+    for (slot, (chain, token)) in all.iter_mut().zip(places) {
+        *slot = chains
+            .on(chain)
+            .balance(member, token)
+            .await
+            .unwrap()
+            .units();
+    }
+    all
+}
+
+async fn check_books(chains: &Chains) {
+    for token in [Token::Mvp, Token::Mvc] {
+        for chain in [Chain::Native, Chain::Ethereum] {
+            assert!(chains.on(chain).solvent(token).await.unwrap(), "{token}");
+        }
+        let left = chains.native.balance(ROUTER, token).await.unwrap();
+        assert!(left.is_zero(), "the router has {left}");
+    }
+}
+
+fn units(answer: &Value) -> U256 {
+    let text = answer["units"].as_str().map(str::to_owned);
+    text.unwrap_or_else(|| panic!("no units in {answer}"))
+        .parse()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn one_action_swaps_from_chain_to_chain() {
+    let system = System::start();
+    let chains = connect(&system).await;
+    let member = chains.native.account().unwrap();
+    fill_pool(&chains, member).await;
+    let swap = |arguments: &[&str]| {
+        let mut all = vec!["wallet", "swap"];
+        all.extend(arguments);
+        let ethereum = system.ethereum();
+        all.extend(["--yes", "--ethereum-rpc", &ethereum]);
+        system.run("member", &all)
+    };
+
+    // MVC on Ethereum to MVP on the chain.
+    let before = held(&chains, member).await;
+    let answer = swap(&[
+        "--from", "ethereum", "--to", "native", "--give", "mvc", "--amount", "0.5",
+    ]);
+    assert_eq!(answer["end"]["state"], "received", "{answer}");
+    assert_eq!(answer["end"]["kind"], "swap", "{answer}");
+    let received = units(&answer["end"]["swap"]["received"]);
+    assert!(received >= units(&answer["quote"]["least"]));
+    let after = held(&chains, member).await;
+    assert_eq!(after[0], before[0] + received);
+    assert_eq!(after[3], before[3] - amount(Token::Mvc, "0.5").units());
+    assert_eq!((after[1], after[2]), (before[1], before[2]));
+    check_books(&chains).await;
+
+    // The price moves while the packet is on its way: it is refunded, whole.
+    let give = amount(Token::Mvc, "0.5");
+    let quote = chains.quote_across(give, 0).await.unwrap();
+    let push = chains
+        .native
+        .quote(Wish::Give(amount(Token::Mvc, "5")), 100)
+        .await
+        .unwrap();
+    chains.native.swap(&push, 120).await.unwrap();
+    let before = held(&chains, member).await;
+    let deadline = chains.deadline(60).await.unwrap();
+    let sent = chains
+        .swap_across(Chain::Ethereum, member, &quote, deadline, 120)
+        .await
+        .unwrap();
+    let packet = PacketReference {
+        chain: Chain::Ethereum,
+        sequence: sent.id.sequence,
+    };
+    let end = chains.follow(packet, PATIENCE, |_| ()).await.unwrap();
+    assert_eq!(end.state, PacketState::Refunded);
+    let refused = end.swap.unwrap().refused.unwrap();
+    assert!(refused.contains("the price had moved"), "{refused}");
+    assert_eq!(held(&chains, member).await, before);
+    check_books(&chains).await;
+    let status = system.run(
+        "member",
+        &[
+            "wallet",
+            "bridge",
+            "status",
+            &packet.to_string(),
+            "--ethereum-rpc",
+            &system.ethereum(),
+        ],
+    );
+    assert_eq!(status["state"], "refunded", "{status}");
+
+    // MVP on the chain to MVC on Ethereum.
+    let answer = swap(&["--to", "ethereum", "--give", "mvp", "--amount", "100"]);
+    assert_eq!(answer["end"]["state"], "received", "{answer}");
+    let carried = units(&answer["end"]["amount"]);
+    assert!(carried >= units(&answer["quote"]["least"]));
+    let after = held(&chains, member).await;
+    assert_eq!(after[3], before[3] + carried);
+    // What is given pays no fee of the points' beside; allowing the router to take it costs its gas.
+    let spent = before[0] - after[0];
+    let given = amount(Token::Mvp, "100").units();
+    assert!(
+        spent >= given && spent < given + given / U256::from(100),
+        "{spent}"
+    );
+    check_books(&chains).await;
+
+    // All three are in the account's history.
+    let history = system.run("member", &["wallet", "history", "--limit", "50"]);
+    let swapped = |what: &str| {
+        let entries = history["entries"].as_array().unwrap().iter();
+        entries
+            .filter(|entry| entry["kind"] == "swapped" && entry[what].is_array())
+            .count()
+    };
+    assert!(swapped("in") >= 1 && swapped("out") >= 2, "{history}");
+}
