@@ -214,7 +214,7 @@ impl<'a> Load<'a> {
         };
         let own = self.feeds
             && (kind.from, kind.home) == (Chain::Native, Chain::Native)
-            && self.sent % 3 == 0;
+            && self.sent.is_multiple_of(3);
         let receiver = match own {
             true => account.key.address(),
             false => kind.receiver(),
@@ -306,9 +306,11 @@ pub struct Outcomes {
 
 /// Waits until every packet of both chains has its end, for ever.
 pub async fn settled(net: &Net) {
-    let mut from = [1, 1];
+    let mut from = [1u64, 1];
     wait("the end of every packet", async || {
-        for (place, chain) in BOTH.into_iter().enumerate() {
+        // The end of one packet may be another one, home; that one has none behind it. So twice.
+        for place in [0, 1, 0, 1] {
+            let chain = BOTH[place];
             let (source, bridge) = net.side(chain);
             let (destination, other) = net.side(chain.other());
             let next = IBridge::nextSequenceCall {};

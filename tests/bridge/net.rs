@@ -168,9 +168,9 @@ impl Net {
         // The last one is not killed, so that the test can always look.
         let native = Endpoint::new(Chain::Native, &url(rpc[VALIDATORS - 1])).unwrap();
         let mut proxies = [Vec::new(), Vec::new()];
-        for number in 0..ENDPOINTS {
+        for (number, rpc) in rpc[..ENDPOINTS].iter().enumerate() {
             let seed = plan.seed.wrapping_mul(100).wrapping_add(10 + number as u64);
-            for (chain, upstream) in [(0, url(rpc[number])), (1, url(anvil_port[0]))] {
+            for (chain, upstream) in [(0, url(*rpc)), (1, url(anvil_port[0]))] {
                 let seed = seed.wrapping_add(chain as u64 * 10);
                 let proxy = FaultProxy::start(&upstream, seed, Faults::default()).await;
                 proxies[chain].push(proxy.unwrap());
