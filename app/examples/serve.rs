@@ -7,7 +7,11 @@
 //! Without the last one, Ethereum's, there is no bridge.
 
 use mileverse_app::{Network, Settings, router};
-use std::{env, error::Error};
+use std::{
+    env,
+    error::Error,
+    io::{Write as _, stdout},
+};
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -17,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let native = network(&arguments.next().ok_or("the native chain's JSON-RPC?")?)?;
     let ethereum = arguments.next().map(|url| network(&url)).transpose()?;
     let listener = TcpListener::bind(listen).await?;
-    println!("http://{}/app", listener.local_addr()?);
+    writeln!(stdout(), "http://{}/app", listener.local_addr()?)?;
     axum::serve(listener, router(Settings { native, ethereum })).await?;
     Ok(())
 }

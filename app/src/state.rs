@@ -31,7 +31,7 @@ impl App {
     async fn connected(&self) -> Result<&(Client, rpc::Chain), Problem> {
         let connected = self.native.get_or_try_init(|| async {
             let url = self.settings.native.rpc.as_str();
-            Ok::<_, ClientError>(Client::native(url, None).await?)
+            Client::native(url, None).await
         });
         Ok(connected.await?)
     }
