@@ -191,7 +191,7 @@ async fn one_action_swaps_from_chain_to_chain() {
     // All three are in the account's history.
     let history = system.run("member", &["wallet", "history", "--limit", "50"]);
     let swapped = |what: &str| {
-        let entries = history["entries"].as_array().unwrap().iter();
+        let entries = history["history"]["entries"].as_array().unwrap().iter();
         entries
             .filter(|entry| entry["kind"] == "swapped" && entry[what].is_array())
             .count()

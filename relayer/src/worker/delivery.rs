@@ -24,6 +24,8 @@ const FIRST_RETRY_MS: u64 = 1_000;
 const LONGEST_RETRY_MS: u64 = 5 * 60 * 1_000;
 /// How often a packet that is passed over is looked at.
 const PASSED_OVER_MS: u64 = 60 * 1_000;
+/// How soon a transfer that is held is looked at again: a guardian may have stopped it.
+const HELD_LOOK_MS: u64 = 60 * 1_000;
 /// Most receipts that are looked at when a block becomes final.
 const MAX_LANDED: usize = 4_096;
 
@@ -208,25 +210,30 @@ impl Delivery {
         Ok(())
     }
 
-    /// Sets a large transfer aside until its delay is over; `true` if it is one.
+    /// Sets a large transfer aside until its delay is over, or until it is time to see whether a guardian
+    /// stopped it; `true` if it is one.
     async fn wait_if_held(&self, ledger: &impl Ledger, sequence: u64) -> Result<bool, Error> {
         let Some(until) = ledger.held(sequence).await? else {
             return Ok(false);
         };
         let until_ms = until.saturating_mul(1_000);
-        if until_ms <= self.clock.now_ms() {
+        let now_ms = self.clock.now_ms();
+        if until_ms <= now_ms {
             return Ok(false);
         }
-        tracing::info!(
-            route = self.store.name(), direction = %self.direction, sequence, until,
-            "a large transfer waits for its delay"
-        );
+        if self.store.attempts(self.direction, sequence).await? == 0 {
+            tracing::info!(
+                route = self.store.name(), direction = %self.direction, sequence, until,
+                "a large transfer waits for its delay"
+            );
+            self.metrics.packets(&self.way, "held", 1);
+        }
         let reason = format!(
             "it is held until {until} (seconds since 1970), because it is large; until then a guardian may stop it"
         );
-        self.metrics.packets(&self.way, "held", 1);
+        let look_ms = until_ms.min(now_ms.saturating_add(HELD_LOOK_MS));
         self.store
-            .set_aside(self.direction, sequence, until_ms, &reason)
+            .set_aside(self.direction, sequence, look_ms, &reason)
             .await?;
         Ok(true)
     }
