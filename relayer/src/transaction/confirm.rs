@@ -8,7 +8,8 @@ use crate::{
 };
 
 impl Sender {
-    /// Notes outcomes that are not known yet, and forgets what can never change any more.
+    /// Notes outcomes of `used`, all below the account's `next` nonce, that are not known yet, and
+    /// forgets what can never change any more.
     ///
     /// A nonce that is used without any of our receipts belongs to a foreign transaction, or the
     /// node is behind with its receipts. Both are the same to us: the packets' own receipts on
@@ -17,6 +18,7 @@ impl Sender {
         &self,
         ledger: &impl Ledger,
         used: &[SignedRow],
+        next: u64,
     ) -> Result<Vec<Settled>, Error> {
         let mut settled = Vec::new();
         for group in used.chunk_by(|a, b| a.nonce == b.nonce) {
@@ -63,7 +65,8 @@ impl Sender {
             }
         }
         if !used.is_empty() {
-            let forever = ledger.nonce(self.account(), At::Finalized).await?;
+            // The chain went on since it was asked for `next`: what is above was not looked at.
+            let forever = ledger.nonce(self.account(), At::Finalized).await?.min(next);
             if used.iter().any(|row| row.nonce < forever) {
                 self.store
                     .forget_signed(self.direction, self.account(), forever)

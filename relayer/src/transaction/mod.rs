@@ -135,7 +135,7 @@ impl Sender {
         }
         let next = ledger.nonce(self.account(), At::Latest).await?;
         let (used, open): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.nonce < next);
-        let settled = self.confirm(ledger, &used).await?;
+        let settled = self.confirm(ledger, &used, next).await?;
         self.push(ledger, next, &open).await?;
         let runnable = nonce::unbroken(next, open.iter().map(|row| row.nonce));
         let mut nonces: Vec<_> = open.iter().map(|row| row.nonce).collect();
