@@ -19,6 +19,7 @@ use alloy::{
     signers::local::PrivateKeySigner,
     sol_types::SolCall,
 };
+use mileverse_fixtures::ports;
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
@@ -29,7 +30,7 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -160,11 +161,9 @@ fn done(command: &mut Command) {
 
 /// As many free addresses, all at once so that they differ.
 fn addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    held.iter()
-        .map(|listener| listener.local_addr().unwrap())
+    let ports = ports::free(count).unwrap().into_iter();
+    ports
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .collect()
 }
 

@@ -13,6 +13,7 @@ use mileverse_consensus::{
     evidence::{Evidence, Store},
     proposal::SignedHeader,
 };
+use mileverse_fixtures::ports;
 use mileverse_node::secrets::{Passphrase, ValidatorKeys};
 use mileverse_primitives::{
     abi::IStaking,
@@ -33,7 +34,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs,
     io::{BufRead as _, BufReader},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -214,16 +215,6 @@ fn told(command: &mut Command) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
 }
 
-/// As many free ports, all at once so that they differ.
-fn ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    held.iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect()
-}
-
 struct Net {
     directory: TempDir,
     passphrase: PathBuf,
@@ -240,7 +231,8 @@ impl Net {
         let root = directory.path();
         let passphrase = root.join("passphrase");
         Passphrase::random_file(&passphrase).unwrap();
-        let addresses: Vec<SocketAddr> = ports(VALIDATORS + 1)
+        let addresses: Vec<SocketAddr> = ports::free(VALIDATORS + 1)
+            .unwrap()
             .into_iter()
             .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
             .collect();

@@ -12,7 +12,10 @@ use mileverse_bindings::{
     Authority, Bridge, IValves, MileVerseCoin,
     deploy::{Deployment, Tranches, Valves, deploy},
 };
-use mileverse_fixtures::faults::{FaultProxy, Faults};
+use mileverse_fixtures::{
+    faults::{FaultProxy, Faults},
+    ports,
+};
 use mileverse_primitives::genesis::Genesis;
 use mileverse_wallet::{
     keystore,
@@ -21,7 +24,6 @@ use mileverse_wallet::{
 use serde_json::{Value, json};
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -85,7 +87,7 @@ impl Net {
     pub async fn start(plan: &Plan) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = directory.path();
-        let ports = ports(2 * VALIDATORS + 1);
+        let ports = ports::free(2 * VALIDATORS + 1).unwrap();
         let (consensus, rest) = ports.split_at(VALIDATORS);
         let (rpc, anvil_port) = rest.split_at(VALIDATORS);
 
@@ -301,16 +303,6 @@ async fn foreign(
         .unwrap();
     assert!(done.get_receipt().await.unwrap().status());
     token
-}
-
-/// As many free ports, all at once so that they differ.
-fn ports(count: usize) -> Vec<u16> {
-    let held: Vec<_> = (0..count)
-        .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-        .collect();
-    held.iter()
-        .map(|listener| listener.local_addr().unwrap().port())
-        .collect()
 }
 
 fn anvil(root: &Path, port: u16) -> Process {
