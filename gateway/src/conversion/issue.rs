@@ -199,8 +199,11 @@ impl Machine {
         self.broadcast(conversion, last).await
     }
 
-    /// Whether a transaction's nonce went to another one.
-    async fn nonce_is_gone(&self, transaction: &IssueTransaction) -> Result<bool, StepError> {
+    /// Whether a transaction's nonce went to another one, so that no block can ever have it.
+    pub(crate) async fn nonce_is_gone(
+        &self,
+        transaction: &IssueTransaction,
+    ) -> Result<bool, StepError> {
         let issuer: Address = transaction.issuer.parse().unwrap_or_default();
         if self.chain.next_nonce(issuer).await? <= transaction.nonce {
             return Ok(false);

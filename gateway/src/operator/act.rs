@@ -361,10 +361,10 @@ impl Machine {
             });
         }
         let taken = self.store.is_posted(&conversion.id, "taken").await?;
-        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
         if verb == Verb::ResolveFailed {
-            return self.plan_failed(conversion, taken, issued).await;
+            return self.plan_failed(conversion, taken).await;
         }
+        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
         let agreed = U256::from(conversion.received().map_err(ActError::Store)?.0);
         if !issued.is_zero() && issued != agreed {
             return Err(unfit(format!(
@@ -412,17 +412,7 @@ impl Machine {
     }
 
     /// The miles are not taken, or are back: only if no points exist, and none can come to be.
-    async fn plan_failed(
-        &self,
-        conversion: Conversion,
-        taken: bool,
-        issued: U256,
-    ) -> Result<Plan, ActError> {
-        if !issued.is_zero() {
-            return Err(unfit(
-                "the chain has issued the points; it cannot end as failed",
-            ));
-        }
+    async fn plan_failed(&self, conversion: Conversion, taken: bool) -> Result<Plan, ActError> {
         let mut settled = Vec::new();
         for transaction in self.store.issue_transactions(&conversion.id).await? {
             if !matches!(transaction.outcome, Outcome::Pending | Outcome::Dead) {
@@ -433,16 +423,22 @@ impl Machine {
                     settled.push((transaction.hash, Outcome::Reverted));
                 }
                 Some(_) => return Err(unfit("the chain shows its issue; look again")),
-                None => {
-                    let issuer = transaction.issuer.parse().unwrap_or_default();
-                    if self.chain.next_nonce(issuer).await? <= transaction.nonce {
-                        return Err(unfit(
-                            "a signed issue of it may still be carried out by the chain; it cannot end as failed",
-                        ));
-                    }
+                None if self.nonce_is_gone(&transaction).await? => {
                     settled.push((transaction.hash, Outcome::Dead));
                 }
+                None => {
+                    return Err(unfit(
+                        "a signed issue of it may still be carried out by the chain, or just was; it cannot end as failed",
+                    ));
+                }
             }
+        }
+        // Last: from here on no signed issue of it can come to be.
+        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
+        if !issued.is_zero() {
+            return Err(unfit(
+                "the chain has issued the points; it cannot end as failed",
+            ));
         }
         let (to, posting) = match taken {
             true => (State::Reversed, Some(PostingKind::GivenBack)),
