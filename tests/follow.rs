@@ -18,6 +18,7 @@ use alloy::{
     rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
     sol_types::SolCall,
+    transports::TransportResult,
 };
 use mileverse_fixtures::ports;
 use mileverse_primitives::{
@@ -43,6 +44,9 @@ const EPOCH_BLOCKS: u64 = 16;
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Between two looks; nothing depends on it.
 const PACE: Duration = Duration::from_millis(50);
+
+/// Transactions of one payer that wait for a block; a pool takes a few hundred.
+const IN_FLIGHT: u64 = 200;
 
 /// A node's process; killed when dropped.
 struct Node {
@@ -325,9 +329,13 @@ async fn pay(node: &Node, from: &PrivateKeySigner, to: Address) -> Vec<(B256, B2
     let provider = ProviderBuilder::new()
         .wallet(EthereumWallet::from(from.clone()))
         .connect_http(node.url.parse().unwrap());
+    let look = node.provider();
     let mut seen = Vec::new();
     let mut waiting = Vec::new();
     loop {
+        if room(&look, from.address()).await.is_err() {
+            return seen;
+        }
         let payment = TransactionRequest::default()
             .with_to(to)
             .with_value(U256::from(1))
@@ -349,6 +357,19 @@ async fn pay(node: &Node, from: &PrivateKeySigner, to: Address) -> Vec<(B256, B2
                 Err(_) => return seen,
             }
         }
+    }
+}
+
+/// Waits until so few transactions of an account are in the pool, those of before a kill included,
+/// that more may come: one that sends faster than blocks are made would be refused.
+async fn room(provider: &DynProvider, account: Address) -> TransportResult<()> {
+    loop {
+        let taken = provider.get_transaction_count(account).pending().await?;
+        let done = provider.get_transaction_count(account).latest().await?;
+        if taken < done + IN_FLIGHT {
+            return Ok(());
+        }
+        tokio::time::sleep(PACE).await;
     }
 }
 

@@ -132,6 +132,21 @@ fn a_gap_holds_back_what_comes_after_it() {
 }
 
 #[test]
+fn the_next_nonce_never_falls_back_while_a_block_becomes_final() {
+    let pool = Mempool::new(30_000_000);
+    let one = signer(1);
+    for nonce in 0..3 {
+        pool.add(transaction(&one, nonce, 0, 21_000), RICH).unwrap();
+    }
+    // The chain's nonce was read before the block that used two, or all, of them.
+    let before = 0;
+    pool.on_final([(one.address(), 2)]);
+    assert_eq!(pool.next_nonce(one.address(), before), 3);
+    pool.on_final([(one.address(), 3)]);
+    assert_eq!(pool.next_nonce(one.address(), before), 3);
+}
+
+#[test]
 fn replacement_costs_a_tenth_more() {
     let pool = Mempool::new(30_000_000);
     let one = signer(1);

@@ -207,12 +207,13 @@ impl Mempool {
         Some(entry.transaction.clone())
     }
 
-    /// The nonce after `sender`'s last waiting transaction without a gap, given the chain's own.
+    /// The nonce after `sender`'s last waiting transaction without a gap, given the chain's own as it
+    /// was read a moment ago: a block that became final since then does not let it fall back.
     pub fn next_nonce(&self, sender: Address, chain: u64) -> u64 {
         let pool = self.lock();
-        let mut next = chain;
+        let mut next = pool.used_until(sender, chain);
         if let Some(queue) = pool.senders.get(&sender) {
-            for nonce in queue.waiting.range(chain..).map(|(nonce, _)| *nonce) {
+            for nonce in queue.waiting.range(next..).map(|(nonce, _)| *nonce) {
                 if nonce != next {
                     break;
                 }

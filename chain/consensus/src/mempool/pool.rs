@@ -177,9 +177,8 @@ impl Pool {
             return Err(Refusal::Known);
         }
         let alone = refusal::cost(&transaction).ok_or(Refusal::CostOverflow)?;
-        let settled = self.settled.get(&address).copied().unwrap_or_default();
         let known = self.senders.get(&address).map_or(0, |queue| queue.next);
-        let next = known.max(settled).max(sender.nonce);
+        let next = self.used_until(address, sender.nonce);
         if nonce < next {
             return Err(Refusal::NonceTooLow {
                 next,
@@ -248,6 +247,13 @@ impl Pool {
         };
         self.insert(entry, next);
         Ok(())
+    }
+
+    /// A sender's next nonce on the chain: what was read there, or what is known of later blocks.
+    pub(super) fn used_until(&self, address: Address, chain: u64) -> u64 {
+        let settled = self.settled.get(&address).copied().unwrap_or_default();
+        let known = self.senders.get(&address).map_or(0, |queue| queue.next);
+        known.max(settled).max(chain)
     }
 
     /// Whether all that a help draws on has room, once what `freed` takes is back.
