@@ -8,8 +8,11 @@ use crate::{
         ledger::{Ledger, Scratch},
     },
 };
-use alloy::primitives::{Address, U256};
-use mileverse_primitives::rewards::RewardRules;
+use alloy::{
+    primitives::{Address, Log, U256},
+    sol_types::SolEvent,
+};
+use mileverse_primitives::{address::REWARDS, rewards::RewardRules};
 
 /// Nothing here refuses: a contradiction is one of the books.
 fn fatal(fault: Fault) -> Fault {
@@ -19,19 +22,28 @@ fn fatal(fault: Fault) -> Fault {
     }
 }
 
-/// Before the first transaction: closes quarters, pays holders.
+/// Before the first transaction: closes quarters, pays holders. Answers the events of it.
 pub(crate) fn begin<L: Ledger>(
     ledger: &mut Scratch<'_, L>,
     rules: &RewardRules,
     block: &BlockInput,
-) -> Result<(), Fault> {
+) -> Result<Vec<Log>, Fault> {
     let mut clock = Clock::load(ledger)?;
-    let closed = close::due(ledger, rules, block, &mut clock).map_err(fatal)?;
-    let paid = pay::some(ledger, rules, block.height, &mut clock).map_err(fatal)?;
+    let mut events = Vec::new();
+    let closed = close::due(ledger, rules, block, &mut clock, &mut events).map_err(fatal)?;
+    let paid = pay::some(ledger, rules, block.height, &mut clock, &mut events).map_err(fatal)?;
     if closed || paid {
         clock.save(ledger)?;
     }
-    Ok(())
+    Ok(events)
+}
+
+/// An event of the rewards without a transaction.
+pub(super) fn event(event: &impl SolEvent) -> Log {
+    Log {
+        address: REWARDS,
+        data: event.encode_log_data(),
+    }
 }
 
 /// After everything else: `moved` are all accounts whose coin the block changed, with what they had
