@@ -62,6 +62,8 @@ mod trace;
 pub use quote::{Draw, Fare, Help, PaidBy, Quote, Source, Sponsorship};
 use std::{net::SocketAddr, sync::Arc};
 
+/// Transactions for which the state is read together.
+const AHEAD: usize = 512;
 /// What a nested call may hold back when it sends value (EIP-150); geth's estimate adds it.
 const CALL_STIPEND: u64 = 2_300;
 
@@ -288,13 +290,16 @@ impl Executor {
         transactions: &[Transaction],
     ) -> Result<BlockOutput, BlockError> {
         let mut work = Work::open(self, state, block).await?;
-        for transaction in work.sent(transactions)? {
-            if let Err(refusal) = work.include(transaction).await? {
-                return Err(BlockError::Invalid(format!(
-                    "transaction {}: {}",
-                    transaction.hash(),
-                    refusal.reason
-                )));
+        for some in work.sent(transactions)?.chunks(AHEAD) {
+            work.session.fetch_for(some).await?;
+            for transaction in some {
+                if let Err(refusal) = work.include(transaction).await? {
+                    return Err(BlockError::Invalid(format!(
+                        "transaction {}: {}",
+                        transaction.hash(),
+                        refusal.reason
+                    )));
+                }
             }
         }
         work.close(transactions).await
@@ -312,14 +317,20 @@ impl Executor {
         let mut work = Work::open(self, state, block).await?;
         let mut taken = Vec::from_iter(work.system.clone());
         let mut dead = Vec::new();
-        for candidate in candidates {
+        for some in candidates.chunks(AHEAD) {
             if work.gas_left() < LEAST_GAS {
                 break;
             }
-            match work.include(&candidate).await? {
-                Ok(()) => taken.push(candidate),
-                Err(refusal) if refusal.permanent => dead.push(candidate.hash()),
-                Err(_) => {}
+            work.session.fetch_for(some).await?;
+            for candidate in some {
+                if work.gas_left() < LEAST_GAS {
+                    break;
+                }
+                match work.include(candidate).await? {
+                    Ok(()) => taken.push(candidate.clone()),
+                    Err(refusal) if refusal.permanent => dead.push(candidate.hash()),
+                    Err(_) => {}
+                }
             }
         }
         let output = work.close(&taken).await?;
@@ -528,9 +539,7 @@ impl<'a, R: StateReader> Work<'a, R> {
         session
             .work(|ledger| staking::block::begin(ledger, &context, &block))
             .await?;
-        let told = session
-            .work(|ledger| rewards::block::begin(ledger, &config.rewards, &block))
-            .await?;
+        let told = rewards::block::begin(&mut session, &config.rewards, &block).await?;
         let first_leaf = outbox::size(&mut session).await?;
         let system = (!told.is_empty()).then(|| Transaction::system(config.chain_id, block.height));
         let receipts = system

@@ -1,12 +1,15 @@
 //! What happens at the begin and at the end of every block, without a transaction.
 
-use super::{clock::Clock, close, pay, remember};
+use super::{ahead, clock::Clock, close, pay, remember};
 use crate::{
+    error::BlockError,
     executor::BlockInput,
     modules::{
         host::Fault,
         ledger::{Ledger, Scratch},
     },
+    session::Session,
+    state::StateReader,
 };
 use alloy::{
     primitives::{Address, Log, U256},
@@ -23,16 +26,39 @@ fn fatal(fault: Fault) -> Fault {
 }
 
 /// Before the first transaction: closes quarters, pays holders. Answers the events of it.
-pub(crate) fn begin<L: Ledger>(
+pub(crate) async fn begin<R: StateReader>(
+    session: &mut Session<'_, R>,
+    rules: &RewardRules,
+    block: &BlockInput,
+) -> Result<Vec<Log>, BlockError> {
+    let mut events = session.work(|ledger| close(ledger, rules, block)).await?;
+    ahead::fetch(session, rules).await?;
+    let paid = session.work(|ledger| pay(ledger, rules, block)).await?;
+    events.extend(paid);
+    Ok(events)
+}
+
+fn close(
+    ledger: &mut impl Ledger,
+    rules: &RewardRules,
+    block: &BlockInput,
+) -> Result<Vec<Log>, Fault> {
+    let mut clock = Clock::load(ledger)?;
+    let mut events = Vec::new();
+    if close::due(ledger, rules, block, &mut clock, &mut events).map_err(fatal)? {
+        clock.save(ledger)?;
+    }
+    Ok(events)
+}
+
+fn pay<L: Ledger>(
     ledger: &mut Scratch<'_, L>,
     rules: &RewardRules,
     block: &BlockInput,
 ) -> Result<Vec<Log>, Fault> {
     let mut clock = Clock::load(ledger)?;
     let mut events = Vec::new();
-    let closed = close::due(ledger, rules, block, &mut clock, &mut events).map_err(fatal)?;
-    let paid = pay::some(ledger, rules, block.height, &mut clock, &mut events).map_err(fatal)?;
-    if closed || paid {
+    if pay::some(ledger, rules, block.height, &mut clock, &mut events).map_err(fatal)? {
         clock.save(ledger)?;
     }
     Ok(events)

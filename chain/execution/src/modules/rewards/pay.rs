@@ -86,6 +86,35 @@ pub(super) fn some<L: Ledger>(
     Ok(true)
 }
 
+/// A visit that is due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Visit {
+    pub(super) number: u64,
+    pub(super) quarter: u64,
+}
+
+/// The visits that [`some`] makes in the next block, as it makes them.
+pub(super) fn due(ledger: &mut impl Ledger, rules: &RewardRules) -> Result<Vec<Visit>, Fault> {
+    let clock = Clock::load(ledger)?;
+    let mut left = rules.holders_per_block;
+    let (mut quarter, mut number) = (clock.paying, clock.cursor);
+    let mut visits = Vec::new();
+    while quarter < clock.open && left > 0 {
+        let record = Record::load(ledger, quarter)?;
+        if record.awaits_share(rules) {
+            break;
+        }
+        while record.pot > 0 && left > 0 && number <= record.holders {
+            visits.push(Visit { number, quarter });
+            number = number.checked_add(1).ok_or_else(broken)?;
+            left = left.saturating_sub(1);
+        }
+        quarter = quarter.checked_add(1).ok_or_else(broken)?;
+        number = 1;
+    }
+    Ok(visits)
+}
+
 /// Whether no later quarter of the same close is to be paid, so that what was written down for it is
 /// needed no longer.
 fn is_last_of_close(
