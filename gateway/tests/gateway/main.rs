@@ -44,6 +44,7 @@ mod journey;
 mod members;
 mod operators;
 mod partners;
+mod pool;
 mod replicas;
 mod support;
 mod terms;

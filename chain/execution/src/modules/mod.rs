@@ -249,6 +249,7 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
         .into_iter()
         .chain(coin::genesis_storage(config))
         .chain(bridge::genesis_storage(config))
+        .chain(fees::genesis_storage(config))
         .chain(staking)
         // The members have numbers by now; what this says of them comes last.
         .chain(rewards);

@@ -9,6 +9,7 @@
 //! gas_limit = 30000000
 //! timestamp_ms = 1795236221000    # now, if left out
 //! exchange = true                 # place the exchange (docs/swap.md), unless this says false
+//! exchange_operator = "0x…"       # who may pay the gas of swaps (docs/fees.md); nobody, if left out
 //!
 //! [ethereum]
 //! chain_id = 1
@@ -163,6 +164,7 @@ struct Spec {
     allocations: Vec<Amount>,
     #[serde(default = "yes")]
     exchange: bool,
+    exchange_operator: Option<Address>,
     #[serde(default)]
     staking: toml::Table,
     #[serde(default)]
@@ -278,6 +280,9 @@ impl Spec {
             exchange::exempt(&mut points);
             exchange::exclude(&mut rewards);
             contracts = exchange::contracts();
+            if let Some(operator) = self.exchange_operator {
+                exchange::operate(&mut contracts, operator);
+            }
         }
         Ok(Genesis {
             chain_id: self.chain_id,
