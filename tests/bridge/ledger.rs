@@ -276,7 +276,10 @@ impl Book<'_> {
         if !receipt.status() {
             let is_swap = swaps.is_some() || crosses.is_some();
             assert!(is_swap || sends.is_some(), "{} reverted", signed.hash);
-            let why = why(endpoint, signed.hash).await;
+            let why = match (chain, signed.refused) {
+                (Chain::Native, found) => found.unwrap(),
+                (Chain::Ethereum, _) => why(endpoint, signed.hash).await,
+            };
             let counts = match is_swap {
                 true => &mut self.told.refused,
                 false => &mut self.told.transfers_refused,
@@ -513,7 +516,7 @@ async fn time(endpoint: &Endpoint, number: u64) -> u64 {
 }
 
 /// Why a transaction reverted, as the chain itself finds when it runs it once more.
-async fn why(endpoint: &Endpoint, hash: B256) -> Refusal {
+pub async fn why(endpoint: &Endpoint, hash: B256) -> Refusal {
     let trace: Value = endpoint
         .method(
             "debug_traceTransaction",

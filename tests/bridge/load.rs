@@ -1,7 +1,10 @@
 //! Members who send, and what became of each of their transfers, as the chains themselves tell: the
 //! test asks honest endpoints of its own.
 
-use super::net::{ETHEREUM, NATIVE, Net, PACE, now_s, wait};
+use super::{
+    ledger::{Refusal, why},
+    net::{ETHEREUM, NATIVE, Net, PACE, now_s, wait},
+};
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
@@ -36,6 +39,8 @@ pub struct Signed {
     pub hash: B256,
     pub to: Address,
     pub input: Bytes,
+    /// Why the native chain refused it, once that was looked at: old states are not kept for long.
+    pub refused: Option<Refusal>,
 }
 
 /// One account on one chain. Everything it signs is kept: a block that is taken back takes its
@@ -44,6 +49,8 @@ pub struct Account {
     chain: Chain,
     key: PrivateKeySigner,
     signed: Vec<Signed>,
+    /// How many of them were found in blocks of the native chain.
+    found: usize,
 }
 
 impl Account {
@@ -53,6 +60,7 @@ impl Account {
             chain,
             key,
             signed: Vec::new(),
+            found: 0,
         }
     }
 
@@ -91,6 +99,7 @@ impl Account {
             hash: signed.hash,
             to,
             input: unsigned.input,
+            refused: None,
         });
         signed.hash
     }
@@ -106,6 +115,21 @@ impl Account {
     /// Everything that it signed, in the order of its nonces.
     pub fn signed(&self) -> &[Signed] {
         &self.signed
+    }
+
+    /// Looks at what came into blocks of the native chain since it looked last: why something reverted
+    /// can be asked as long as the node keeps the state before it.
+    async fn look(&mut self, endpoint: &Endpoint) {
+        while let Some(signed) = self.signed.get_mut(self.found) {
+            let receipt = endpoint.provider().get_transaction_receipt(signed.hash);
+            let Some(receipt) = receipt.await.unwrap() else {
+                return;
+            };
+            if !receipt.status() {
+                signed.refused = Some(why(endpoint, signed.hash).await);
+            }
+            self.found += 1;
+        }
     }
 
     /// Gives again to the node what is in no block.
@@ -307,15 +331,20 @@ impl<'a> Load<'a> {
     }
 
     /// Gives again to the nodes what is in no block, which a block taken back causes.
-    pub async fn insist(&self) {
-        for account in &self.accounts {
-            account.insist(self.net.side(account.chain).0).await;
+    pub async fn insist(&mut self) {
+        for account in &mut self.accounts {
+            let endpoint = self.net.side(account.chain).0;
+            account.insist(endpoint).await;
+            if account.chain == Chain::Native {
+                account.look(endpoint).await;
+            }
         }
     }
 
     /// Waits until all that was handed in is in blocks, on Ethereum in final ones.
-    pub async fn all_sent(&self) {
-        for account in &self.accounts {
+    pub async fn all_sent(&mut self) {
+        self.insist().await;
+        for account in &mut self.accounts {
             let endpoint = self.net.side(account.chain).0;
             wait("a member's transactions", async || {
                 account.insist(endpoint).await;
@@ -329,6 +358,9 @@ impl<'a> Load<'a> {
                 (count.await.unwrap() == account.signed.len() as u64).then_some(())
             })
             .await;
+            if account.chain == Chain::Native {
+                account.look(endpoint).await;
+            }
         }
     }
 }

@@ -144,6 +144,10 @@ async fn each_transfer_and_each_swap_has_one_end_in_any_storm() {
     let told = ledger::audit(&load, &outcomes).await;
     relayer_is_done(&net).await;
     report(&load, &blows, &outcomes, &told, taken);
+    // Most of it was taken, whatever the weather.
+    let refused: usize = told.transfers_refused.values().sum();
+    assert!(refused * 4 <= load.sent, "{:?}", told.transfers_refused);
+    assert!(told.received * 4 >= load.swaps, "{told:?}");
 }
 
 /// Some of each, and sometimes a trade that moves the price.
