@@ -45,7 +45,7 @@ fn plan(member: Address, governor: Address, guardian: Address) -> Plan {
         seed: 1,
         validator_lines: Faults::default(),
         valves,
-        native_valves: format!(
+        native_rules: format!(
             "[bridge]\nguardian = '{guardian}'\ngovernor = '{governor}'\npoints = {}\ncoin = {}\n",
             section(POINTS_DELAY),
             section(COIN_DELAY)
@@ -162,7 +162,8 @@ async fn large_transfers_are_released_or_stopped_and_refunded() {
         spender: net.contracts.bridge,
         amount: U256::MAX,
     };
-    load.call(ethereum, 0, token, approve.abi_encode()).await;
+    load.call(ethereum, 0, token, U256::ZERO, approve.abi_encode())
+        .await;
     let call = IBridge::sendCall {
         token,
         receiver: member.address(),
@@ -170,7 +171,9 @@ async fn large_transfers_are_released_or_stopped_and_refunded() {
         deadline: now_s() + day,
     };
     let bridge = net.contracts.bridge;
-    let hash = load.call(ethereum, 0, bridge, call.abi_encode()).await;
+    let hash = load
+        .call(ethereum, 0, bridge, U256::ZERO, call.abi_encode())
+        .await;
     let rejected = sequence(&net.ethereum, hash).await;
 
     settled(&net).await;

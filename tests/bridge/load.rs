@@ -1,19 +1,22 @@
 //! Members who send, and what became of each of their transfers, as the chains themselves tell: the
 //! test asks honest endpoints of its own.
 
-use super::net::{ETHEREUM, NATIVE, Net, PACE, now_s, wait};
+use super::{
+    ledger::{Refusal, why},
+    net::{ETHEREUM, NATIVE, Net, PACE, now_s, wait},
+};
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
     providers::Provider as _,
-    rpc::types::Filter,
+    rpc::types::{Filter, Log},
     signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolEvent as _},
 };
 use mileverse_primitives::{
     abi::{IBridge, ICoin, IPoints},
     address,
-    packet::{Packet, REFUNDED, Transfer},
+    packet::{Action, Packet, REFUNDED, Transfer},
     rpc::OutboxPacket,
 };
 use mileverse_wallet::{
@@ -24,14 +27,30 @@ use rand::{Rng as _, rngs::StdRng};
 use std::collections::BTreeMap;
 
 const GWEI: u128 = 1_000_000_000;
-const BOTH: [Chain; 2] = [Chain::Native, Chain::Ethereum];
+/// Enough for the dearest call, a swap that is sent on over the bridge.
+const GAS: u64 = 800_000;
+/// Points that each member is given, in their smallest unit: 100,000.
+pub const POINTS_EACH: U256 = U256::from_limbs([100_000_000_000, 0, 0, 0]);
+pub const BOTH: [Chain; 2] = [Chain::Native, Chain::Ethereum];
+
+/// What an account signed.
+pub struct Signed {
+    raw: Bytes,
+    pub hash: B256,
+    pub to: Address,
+    pub input: Bytes,
+    /// Why the native chain refused it, once that was looked at: old states are not kept for long.
+    pub refused: Option<Refusal>,
+}
 
 /// One account on one chain. Everything it signs is kept: a block that is taken back takes its
 /// transactions along, and they are given to the node again.
 pub struct Account {
     chain: Chain,
     key: PrivateKeySigner,
-    signed: Vec<Bytes>,
+    signed: Vec<Signed>,
+    /// How many of them were found in blocks of the native chain.
+    found: usize,
 }
 
 impl Account {
@@ -41,6 +60,7 @@ impl Account {
             chain,
             key,
             signed: Vec::new(),
+            found: 0,
         }
     }
 
@@ -65,7 +85,7 @@ impl Account {
         let unsigned = Unsigned {
             chain_id,
             nonce: self.signed.len() as u64,
-            gas_limit: 400_000,
+            gas_limit: GAS,
             fees,
             to,
             value,
@@ -74,8 +94,42 @@ impl Account {
         let signed = sign(&self.key, &unsigned).unwrap();
         let sent = endpoint.provider().send_raw_transaction(&signed.raw).await;
         let _ = sent.unwrap();
-        self.signed.push(signed.raw);
+        self.signed.push(Signed {
+            raw: signed.raw,
+            hash: signed.hash,
+            to,
+            input: unsigned.input,
+            refused: None,
+        });
         signed.hash
+    }
+
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    pub const fn address(&self) -> Address {
+        self.key.address()
+    }
+
+    /// Everything that it signed, in the order of its nonces.
+    pub fn signed(&self) -> &[Signed] {
+        &self.signed
+    }
+
+    /// Looks at what came into blocks of the native chain since it looked last: why something reverted
+    /// can be asked as long as the node keeps the state before it.
+    async fn look(&mut self, endpoint: &Endpoint) {
+        while let Some(signed) = self.signed.get_mut(self.found) {
+            let receipt = endpoint.provider().get_transaction_receipt(signed.hash);
+            let Some(receipt) = receipt.await.unwrap() else {
+                return;
+            };
+            if !receipt.status() {
+                signed.refused = Some(why(endpoint, signed.hash).await);
+            }
+            self.found += 1;
+        }
     }
 
     /// Gives again to the node what is in no block.
@@ -85,19 +139,23 @@ impl Account {
             .get_transaction_count(self.key.address())
             .await
             .unwrap();
-        for raw in self.signed.iter().skip(usize::try_from(next).unwrap()) {
+        for signed in self.signed.iter().skip(usize::try_from(next).unwrap()) {
             // That the node knows it already is well.
-            let _ = endpoint.provider().send_raw_transaction(raw).await;
+            let _ = endpoint.provider().send_raw_transaction(&signed.raw).await;
         }
     }
 }
 
 /// All members.
 pub struct Load<'a> {
-    net: &'a Net,
+    pub net: &'a Net,
     accounts: Vec<Account>,
     /// Transfers handed in.
     pub sent: usize,
+    /// Swaps across the chains handed in.
+    pub swaps: usize,
+    /// Swaps on the native chain handed in.
+    pub trades: usize,
     /// Some of the points go to the sender's own account on Ethereum, so that they can come back.
     pub feeds: bool,
 }
@@ -133,6 +191,8 @@ impl<'a> Load<'a> {
             net,
             accounts: accounts.collect(),
             sent: 0,
+            swaps: 0,
+            trades: 0,
             feeds: true,
         };
         let mut issuer = Account::new(Chain::Native, net.issuer.clone());
@@ -140,7 +200,7 @@ impl<'a> Load<'a> {
         for (number, key) in keys.iter().enumerate() {
             let issue = IPoints::issueCall {
                 to: key.address(),
-                amount: U256::from(100_000_000_000u64),
+                amount: POINTS_EACH,
                 conversionId: B256::with_last_byte(u8::try_from(number).unwrap() + 1),
             };
             let input = issue.abi_encode();
@@ -176,8 +236,7 @@ impl<'a> Load<'a> {
             false => 6 * 3_600,
         };
         let amount = U256::from(dice.random_range(1..1_000u64));
-        let members = self.accounts.len() / 2;
-        let member = dice.random_range(0..members);
+        let member = dice.random_range(0..self.members());
         self.transfer(kind, member, amount, time).await;
     }
 
@@ -190,27 +249,18 @@ impl<'a> Load<'a> {
         amount: U256,
         seconds: u64,
     ) -> B256 {
-        let members = self.accounts.len() / 2;
-        let place = match kind.from {
-            Chain::Native => member,
-            Chain::Ethereum => members + member,
-        };
+        let place = self.place(kind.from, member);
         let account = &self.accounts[place];
         if (kind.from, kind.home) == (Chain::Ethereum, Chain::Native) {
-            let call = ICoin::balanceOfCall {
-                account: account.key.address(),
-            };
-            let points = self.net.contracts.points;
-            let held = self.net.ethereum.view(points, &call).await.unwrap();
+            let held = self.net.held(kind.from, kind.home, account.address()).await;
             if held < amount {
                 kind.home = Chain::Ethereum;
             }
         }
-        let (token, value) = match (kind.from, kind.home) {
-            (Chain::Native, Chain::Native) => (address::POINTS, U256::ZERO),
-            (Chain::Native, Chain::Ethereum) => (address::COIN, amount),
-            (Chain::Ethereum, Chain::Native) => (self.net.contracts.points, U256::ZERO),
-            (Chain::Ethereum, Chain::Ethereum) => (self.net.contracts.coin, U256::ZERO),
+        let token = self.net.token(kind.from, kind.home);
+        let value = match (kind.from, kind.home) {
+            (Chain::Native, Chain::Ethereum) => amount,
+            _ => U256::ZERO,
         };
         let own = self.feeds
             && (kind.from, kind.home) == (Chain::Native, Chain::Native)
@@ -219,10 +269,7 @@ impl<'a> Load<'a> {
             true => account.key.address(),
             false => kind.receiver(),
         };
-        let now = head_time(&self.net.native)
-            .await
-            .max(head_time(&self.net.ethereum).await)
-            .max(now_s());
+        let now = self.now().await;
         let call = IBridge::sendCall {
             token,
             receiver,
@@ -238,28 +285,66 @@ impl<'a> Load<'a> {
     }
 
     /// Any call of a member's.
-    pub async fn call(&mut self, chain: Chain, member: usize, to: Address, input: Vec<u8>) -> B256 {
-        let members = self.accounts.len() / 2;
-        let place = match chain {
-            Chain::Native => member,
-            Chain::Ethereum => members + member,
-        };
+    pub async fn call(
+        &mut self,
+        chain: Chain,
+        member: usize,
+        to: Address,
+        value: U256,
+        input: Vec<u8>,
+    ) -> B256 {
+        let place = self.place(chain, member);
         let endpoint = self.net.side(chain).0;
         self.accounts[place]
-            .submit(endpoint, to, U256::ZERO, input)
+            .submit(endpoint, to, value, input)
             .await
     }
 
+    /// How many members there are.
+    pub const fn members(&self) -> usize {
+        self.accounts.len() / 2
+    }
+
+    /// Every account: those on the native chain, then those on Ethereum.
+    pub fn accounts(&self) -> &[Account] {
+        &self.accounts
+    }
+
+    /// A member's address, the same on both chains.
+    pub fn address(&self, member: usize) -> Address {
+        self.accounts[member].address()
+    }
+
+    const fn place(&self, chain: Chain, member: usize) -> usize {
+        match chain {
+            Chain::Native => member,
+            Chain::Ethereum => self.members() + member,
+        }
+    }
+
+    /// The latest of all clocks.
+    pub async fn now(&self) -> u64 {
+        head_time(&self.net.native)
+            .await
+            .max(head_time(&self.net.ethereum).await)
+            .max(now_s())
+    }
+
     /// Gives again to the nodes what is in no block, which a block taken back causes.
-    pub async fn insist(&self) {
-        for account in &self.accounts {
-            account.insist(self.net.side(account.chain).0).await;
+    pub async fn insist(&mut self) {
+        for account in &mut self.accounts {
+            let endpoint = self.net.side(account.chain).0;
+            account.insist(endpoint).await;
+            if account.chain == Chain::Native {
+                account.look(endpoint).await;
+            }
         }
     }
 
     /// Waits until all that was handed in is in blocks, on Ethereum in final ones.
-    pub async fn all_sent(&self) {
-        for account in &self.accounts {
+    pub async fn all_sent(&mut self) {
+        self.insist().await;
+        for account in &mut self.accounts {
             let endpoint = self.net.side(account.chain).0;
             wait("a member's transactions", async || {
                 account.insist(endpoint).await;
@@ -273,6 +358,9 @@ impl<'a> Load<'a> {
                 (count.await.unwrap() == account.signed.len() as u64).then_some(())
             })
             .await;
+            if account.chain == Chain::Native {
+                account.look(endpoint).await;
+            }
         }
     }
 }
@@ -300,7 +388,9 @@ pub async fn confirmed(endpoint: &Endpoint, hash: B256) {
 pub struct Outcomes {
     /// Transfers that were received, by kind.
     pub received: BTreeMap<Kind, Vec<Transfer>>,
-    /// Transfers that expired and were refunded.
+    /// Transfers that were received as something else: they carried a swap.
+    pub swapped: Vec<Transfer>,
+    /// Transfers that expired and were refunded, with a swap or without.
     pub refunded: Vec<Transfer>,
 }
 
@@ -362,16 +452,14 @@ pub async fn audit(net: &Net) -> Outcomes {
                 (Packet::Transfer(transfer), 1) => {
                     assert_eq!(ends, (1, 0, 0), "{what}");
                     assert_eq!(stored, packet.commitment(), "{what}");
-                    let home = match transfer.token.home {
-                        NATIVE => Chain::Native,
-                        _ => Chain::Ethereum,
-                    };
-                    let kind = Kind { from: chain, home };
-                    outcomes
-                        .received
-                        .entry(kind)
-                        .or_default()
-                        .push(transfer.clone());
+                    match transfer.action {
+                        Some(Action::Swap { .. }) => outcomes.swapped.push(transfer.clone()),
+                        None => outcomes
+                            .received
+                            .entry(kind_of(transfer))
+                            .or_default()
+                            .push(transfer.clone()),
+                    }
                 }
                 (Packet::Transfer(transfer), 2) => {
                     assert_eq!(ends, (0, 1, 1), "{what}");
@@ -385,6 +473,18 @@ pub async fn audit(net: &Net) -> Outcomes {
     }
     books(net, &outcomes).await;
     outcomes
+}
+
+/// From where it was sent, and what.
+pub fn kind_of(transfer: &Transfer) -> Kind {
+    let chain = |id| match id {
+        NATIVE => Chain::Native,
+        _ => Chain::Ethereum,
+    };
+    Kind {
+        from: chain(transfer.id.source),
+        home: chain(transfer.token.home),
+    }
 }
 
 async fn books(net: &Net, outcomes: &Outcomes) {
@@ -447,18 +547,27 @@ async fn books(net: &Net, outcomes: &Outcomes) {
 
 /// How often each sequence has this event in the chain as it stands.
 async fn events(endpoint: &Endpoint, bridge: Address, topic: B256) -> BTreeMap<u64, usize> {
-    let head = endpoint.provider().get_block_number().await.unwrap();
     let mut found = BTreeMap::new();
+    let filter = Filter::new().address(bridge).event_signature(topic);
+    for log in logs(endpoint, filter).await {
+        *found.entry(numbered(&log)).or_default() += 1;
+    }
+    found
+}
+
+/// The number of a packet that an event names first.
+pub fn numbered(log: &Log) -> u64 {
+    u64::try_from(U256::from_be_bytes(log.topics()[1].0)).unwrap()
+}
+
+/// All events of a chain as it stands, oldest first.
+pub async fn logs(endpoint: &Endpoint, filter: Filter) -> Vec<Log> {
+    let head = endpoint.provider().get_block_number().await.unwrap();
+    let mut found = Vec::new();
     for from in (0..=head).step_by(5_000) {
-        let filter = Filter::new()
-            .address(bridge)
-            .event_signature(topic)
-            .from_block(from)
-            .to_block((from + 4_999).min(head));
-        for log in endpoint.provider().get_logs(&filter).await.unwrap() {
-            let sequence = U256::from_be_bytes(log.topics()[1].0);
-            *found.entry(u64::try_from(sequence).unwrap()).or_default() += 1;
-        }
+        let part = filter.clone().from_block(from);
+        let part = part.to_block((from + 4_999).min(head));
+        found.extend(endpoint.provider().get_logs(&part).await.unwrap());
     }
     found
 }

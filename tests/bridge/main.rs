@@ -5,7 +5,9 @@
 //! process   a child that can be killed at any moment
 //! net       the network: keys, genesis, contracts, validators, relayer, proxies before every endpoint
 //! load      members who send, and what became of each of their transfers
-//! storm     transfers both ways while lines fail, endpoints lie, blocks are taken back, and processes die
+//! swaps     what members swap, on the native chain and across the chains
+//! ledger    what everybody must have at the end, from what was signed and what became of it
+//! storm     transfers and swaps both ways while lines fail, endpoints lie, blocks are taken back, and processes die
 //! held      large transfers: released by the relayer, or stopped by the guardian and refunded
 //! ```
 
@@ -18,7 +20,9 @@
 )]
 
 mod held;
+mod ledger;
 mod load;
 mod net;
 mod process;
 mod storm;
+mod swaps;

@@ -4,7 +4,7 @@
 use super::process::{Process, mileverse, told};
 use alloy::{
     eips::BlockNumberOrTag,
-    primitives::{Address, B256, U256, Uint, aliases::U96, b256, hex},
+    primitives::{Address, B256, U256, Uint, aliases::U96, b256, hex, uint},
     providers::{Provider as _, ProviderBuilder},
     signers::local::PrivateKeySigner,
 };
@@ -16,7 +16,7 @@ use mileverse_fixtures::{
     faults::{FaultProxy, Faults},
     ports,
 };
-use mileverse_primitives::genesis::Genesis;
+use mileverse_primitives::{abi::ICoin, address, genesis::Genesis};
 use mileverse_wallet::{
     keystore,
     rpc::{Chain, Endpoint},
@@ -41,6 +41,8 @@ const SLOTS: u64 = 2;
 const DEPLOYER: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80");
 /// Anvil begins so many seconds ago, and catches up before the validators start.
 const PAST: u64 = 3_700;
+/// MVC that each member has at first on either chain, in its smallest unit: 1,000.
+pub const COINS_EACH: U256 = uint!(1_000_000_000_000_000_000_000_U256);
 const PASSWORD: &str = "a test's password";
 /// Between two looks; nothing depends on it.
 pub const PACE: Duration = Duration::from_millis(100);
@@ -52,8 +54,8 @@ pub struct Plan {
     pub validator_lines: Faults,
     /// The valves on Ethereum.
     pub valves: Valves,
-    /// The native bridge's section of the genesis description.
-    pub native_valves: String,
+    /// Further sections of the genesis description: the valves on the native chain, what points cost.
+    pub native_rules: String,
     /// Who has MVC on the native chain from its block 0, and on Ethereum.
     pub members: Vec<Address>,
     /// An ERC-20 of the first member's is registered on Ethereum besides.
@@ -213,9 +215,26 @@ impl Net {
     /// Both chains, each with the test's own endpoint and its bridge.
     pub fn side(&self, chain: Chain) -> (&Endpoint, Address) {
         match chain {
-            Chain::Native => (&self.native, mileverse_primitives::address::BRIDGE),
+            Chain::Native => (&self.native, address::BRIDGE),
             Chain::Ethereum => (&self.ethereum, self.contracts.bridge),
         }
+    }
+
+    /// A token's contract on a chain, named by the token's home.
+    pub const fn token(&self, chain: Chain, home: Chain) -> Address {
+        match (chain, home) {
+            (Chain::Native, Chain::Native) => address::POINTS,
+            (Chain::Native, Chain::Ethereum) => address::COIN,
+            (Chain::Ethereum, Chain::Native) => self.contracts.points,
+            (Chain::Ethereum, Chain::Ethereum) => self.contracts.coin,
+        }
+    }
+
+    /// What an account has on a chain of the token with this home.
+    pub async fn held(&self, chain: Chain, home: Chain, account: Address) -> U256 {
+        let call = ICoin::balanceOfCall { account };
+        let token = self.token(chain, home);
+        self.side(chain).0.view(token, &call).await.unwrap()
     }
 
     /// Starts the relayer.
@@ -373,8 +392,7 @@ async fn contracts(
     .unwrap();
     let coin = MileVerseCoin::new(contracts.coin, &provider);
     for member in &plan.members {
-        let gift = U256::from(10u64).pow(U256::from(21));
-        let sent = coin.transfer(*member, gift).send().await.unwrap();
+        let sent = coin.transfer(*member, COINS_EACH).send().await.unwrap();
         assert!(sent.get_receipt().await.unwrap().status());
     }
     contracts
@@ -393,7 +411,7 @@ fn genesis(
          block_time_ms = 100\nidle_block_time_ms = 300\n[ethereum]\nchain_id = {ETHEREUM}\n\
          bridge = '{}'\ncoin = '{}'\npoints = '{}'\n\
          [[issuers]]\naddress = '{issuer}'\ndaily_quota = '1000000'\n{}",
-        contracts.bridge, contracts.coin, contracts.points, plan.native_valves
+        contracts.bridge, contracts.coin, contracts.points, plan.native_rules
     );
     for (number, port) in (10..).zip(ports) {
         spec += &format!(

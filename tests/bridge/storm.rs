@@ -1,4 +1,5 @@
-//! Transfers both ways while everything goes wrong, each delivered or refunded exactly once.
+//! Transfers and swaps both ways while everything goes wrong and the price moves: each received or
+//! refunded exactly once, each balance exact.
 //!
 //! ```txt
 //! lines       every endpoint of the relayer fails one request in twenty, in every way there is
@@ -9,14 +10,15 @@
 //! processes   the relayer and validators are killed (SIGKILL) and started again
 //! ```
 //!
-//! All by one seed. A run of forty transfers is a test; for more:
+//! All by one seed. A run of forty transfers and thirty swaps is a test; for more:
 //!
 //! ```sh
-//! MILEVERSE_STORM_TRANSFERS=1000 MILEVERSE_STORM_SEED=7 \
+//! MILEVERSE_STORM_TRANSFERS=0 MILEVERSE_STORM_SWAPS=1000 MILEVERSE_STORM_SEED=7 \
 //!     cargo test --release --test bridge storm -- --nocapture
 //! ```
 
 use super::{
+    ledger::{self, Told},
     load::{Load, Outcomes, audit, relayer_is_done, settled},
     net::{ENDPOINTS, Net, Plan},
 };
@@ -35,6 +37,8 @@ use std::{
 };
 
 const MEMBERS: u8 = 4;
+/// Who receives what points cost.
+const FEES: Address = Address::repeat_byte(0xfe);
 /// One request in so many fails on the way.
 const BAD_LINE: u32 = 20;
 /// In a thousand requests, those that the lying endpoint answers with a lie.
@@ -43,16 +47,23 @@ const LIES: u32 = 250;
 /// Says how to see a failure again.
 struct Replay {
     seed: u64,
+    size: Size,
+}
+
+/// How many of each are sent, at least.
+#[derive(Clone, Copy, Debug)]
+struct Size {
     transfers: usize,
+    swaps: usize,
 }
 
 impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!(
-                "to see it again: MILEVERSE_STORM_TRANSFERS={} MILEVERSE_STORM_SEED={} \
-                 cargo test --release --test bridge storm -- --nocapture",
-                self.transfers, self.seed
+                "to see it again: MILEVERSE_STORM_TRANSFERS={} MILEVERSE_STORM_SWAPS={} \
+                 MILEVERSE_STORM_SEED={} cargo test --release --test bridge storm -- --nocapture",
+                self.size.transfers, self.size.swaps, self.seed
             );
         }
     }
@@ -76,10 +87,13 @@ struct Blows {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_transfer_has_one_end_in_any_storm() {
-    let transfers = asked("MILEVERSE_STORM_TRANSFERS", 40usize);
+async fn each_transfer_and_each_swap_has_one_end_in_any_storm() {
+    let size = Size {
+        transfers: asked("MILEVERSE_STORM_TRANSFERS", 40usize),
+        swaps: asked("MILEVERSE_STORM_SWAPS", 30usize),
+    };
     let seed = asked("MILEVERSE_STORM_SEED", 1u64);
-    let _replay = Replay { seed, transfers };
+    let _replay = Replay { seed, size };
     let mut dice = StdRng::seed_from_u64(seed);
     let keys: Vec<_> = (1..=MEMBERS)
         .map(|number| PrivateKeySigner::from_bytes(&B256::repeat_byte(number)).unwrap())
@@ -88,59 +102,73 @@ async fn each_transfer_has_one_end_in_any_storm() {
         seed,
         validator_lines: Faults::bad_line(BAD_LINE).lying(50),
         valves: Valves::standard(Address::repeat_byte(0x91), Address::repeat_byte(0x92)),
-        native_valves: String::new(),
+        native_rules: format!(
+            "[points]\nguardian = '{}'\nfee = {{ basisPoints = 30, cap = '300000000', receiver = '{FEES}', \
+             exempt = [] }}\nlane = {{ shareBp = 9000, price = 1, least = 3000 }}\n",
+            Address::ZERO
+        ),
         members: keys.iter().map(PrivateKeySigner::address).collect(),
         foreign: false,
     };
     let mut net = Net::start(&plan).await;
     net.start_relayer();
-    let started = Instant::now();
-    let (sent, blows) = blow(&mut net, &keys, transfers, &mut dice).await;
-    calm(&mut net);
-    settled(&net).await;
-    let taken = started.elapsed();
-    let outcomes = audit(&net).await;
-    relayer_is_done(&net).await;
-    report(&net, sent, &blows, &outcomes, taken);
-    let ended = outcomes.received.values().map(Vec::len).sum::<usize>() + outcomes.refunded.len();
-    assert!(
-        ended * 10 >= transfers * 9,
-        "only {ended} of {sent} transfers were taken by the bridges"
-    );
-}
-
-/// Sends everything, and strikes meanwhile.
-async fn blow(
-    net: &mut Net,
-    keys: &[PrivateKeySigner],
-    transfers: usize,
-    dice: &mut StdRng,
-) -> (usize, Blows) {
-    let mut blows = Blows::default();
-    lies(net, dice, &mut blows);
     let mut processes = std::mem::take(&mut net.validators);
     let mut relayer = std::mem::replace(
         &mut net.relayer,
         super::process::Process::new::<&str>("none", std::path::Path::new("."), true, []),
     );
-    let sent = {
-        let mut load = Load::prepare(net, keys).await;
-        while load.sent < transfers {
-            for _ in 0..dice.random_range(1..10) {
-                load.send(dice).await;
-            }
-            strike(net, &mut processes, &mut relayer, dice, &mut blows).await;
-            load.insist().await;
+    let mut load = Load::prepare(&net, &keys).await;
+    load.open_pool().await;
+    let started = Instant::now();
+    let mut blows = Blows::default();
+    lies(&net, &mut dice, &mut blows);
+    while load.sent < size.transfers || load.swaps < size.swaps {
+        send(&mut load, size, &mut dice).await;
+        strike(&net, &mut processes, &mut relayer, &mut dice, &mut blows).await;
+        load.insist().await;
+    }
+    // The storm is over; lines stay bad. What is not done yet is done now.
+    for line in net.proxies.iter().flatten() {
+        line.set(Faults::bad_line(BAD_LINE));
+    }
+    load.all_sent().await;
+    for validator in &mut processes {
+        if !validator.runs() {
+            validator.start();
         }
-        for line in net.proxies.iter().flatten() {
-            line.set(Faults::bad_line(BAD_LINE));
+    }
+    assert!(relayer.runs());
+    settled(&net).await;
+    let taken = started.elapsed();
+    let outcomes = audit(&net).await;
+    let told = ledger::audit(&load, &outcomes).await;
+    relayer_is_done(&net).await;
+    report(&load, &blows, &outcomes, &told, taken);
+    // Most of it was taken, whatever the weather.
+    let refused: usize = told.transfers_refused.values().sum();
+    assert!(refused * 4 <= load.sent, "{:?}", told.transfers_refused);
+    assert!(told.received * 4 >= load.swaps, "{told:?}");
+}
+
+/// Some of each, and sometimes a trade that moves the price.
+async fn send(load: &mut Load<'_>, size: Size, dice: &mut StdRng) {
+    for _ in 0..dice.random_range(1..10) {
+        let left = [
+            size.transfers.saturating_sub(load.sent),
+            size.swaps.saturating_sub(load.swaps),
+        ];
+        let all = left[0] + left[1];
+        if all == 0 {
+            return;
         }
-        load.all_sent().await;
-        load.sent
-    };
-    net.validators = processes;
-    net.relayer = relayer;
-    (sent, blows)
+        match dice.random_range(0..all) < left[0] {
+            true => load.send(dice).await,
+            false => load.swap(dice).await,
+        }
+    }
+    if size.swaps > 0 && dice.random_bool(0.5) {
+        load.trade(dice).await;
+    }
 }
 
 /// One blow, or none.
@@ -199,30 +227,28 @@ fn lies(net: &Net, dice: &mut StdRng, blows: &mut Blows) {
     blows.liars_changed += 1;
 }
 
-/// The storm is over. What is not done yet is done now; lines stay bad.
-fn calm(net: &mut Net) {
-    for validator in &mut net.validators {
-        if !validator.runs() {
-            validator.start();
-        }
-    }
-    assert!(net.relayer.runs());
-}
-
-fn report(net: &Net, sent: usize, blows: &Blows, outcomes: &Outcomes, taken: Duration) {
+fn report(load: &Load<'_>, blows: &Blows, outcomes: &Outcomes, told: &Told, taken: Duration) {
     let mut dealt = BTreeMap::<String, u64>::new();
-    for line in net.proxies.iter().flatten() {
+    for line in load.net.proxies.iter().flatten() {
         for (fault, count) in line.dealt() {
             *dealt.entry(fault).or_default() += count;
         }
     }
     println!(
-        "{sent} transfers in {:.1} s; {blows:?}",
+        "{} transfers, {} swaps and {} trades in {:.1} s; {blows:?}",
+        load.sent,
+        load.swaps,
+        told.trades,
         taken.as_secs_f64()
     );
     for (kind, transfers) in &outcomes.received {
-        println!("  received {kind:?}: {}", transfers.len());
+        println!("  packets received {kind:?}: {}", transfers.len());
     }
-    println!("  refunded: {}", outcomes.refunded.len());
+    println!("  packets refunded: {}", outcomes.refunded.len());
+    println!(
+        "  transfers refused where they were sent: {:?}",
+        told.transfers_refused
+    );
+    println!("  swaps: {told:?}");
     println!("  faults: {dealt:?}");
 }
