@@ -203,6 +203,7 @@ fn draft(
         rewards,
         allocations: Vec::new(),
         contracts: exchange::contracts(),
+        peers: Vec::new(),
     })
 }
 

@@ -105,6 +105,7 @@ impl Node {
             },
             // Enough to pay for gas that costs something.
             contracts: exchange::contracts(),
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             allocations: vec![Allocation {
                 address: issuer.address(),

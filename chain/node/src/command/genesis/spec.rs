@@ -56,6 +56,12 @@
 //! guardian = "0x…"
 //! governor = "0x…"
 //! points = { sendPerHour = "10000000000000000" }   # smallest units, as in the genesis file
+//!
+//! [[peers]]                       # any number: other native chains; the governor may add some later
+//! chainId = 8218
+//! groupKey = "0x…"                # 256 bytes, as that chain's `mileverse genesis show --json` says
+//! points = { sendPerHour = "1000000000" }          # limits of this chain's points, if any
+//! peerPoints = { receivePerDay = "1000000000" }    # and of the peer's
 //! ```
 //!
 //! Everything is checked as `genesis check` does, before anything is written.
@@ -68,6 +74,7 @@ use mileverse_primitives::{
     exchange,
     fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
+    peers::Peer,
     points::PointsRules,
     staking::Allocation,
 };
@@ -152,6 +159,8 @@ struct Spec {
     ethereum: Ethereum,
     #[serde(default)]
     bridge: BridgeRules,
+    #[serde(default)]
+    peers: Vec<Peer>,
     members: Vec<Member>,
     #[serde(default)]
     issuers: Vec<Quota>,
@@ -301,6 +310,7 @@ impl Spec {
             rewards,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
             contracts,
+            peers: self.peers,
         })
     }
 }
