@@ -9,6 +9,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256, address, aliases::U96, keccak256},
     sol_types::{SolCall, SolEvent},
 };
+use mileverse_execution::NewKey;
 use mileverse_primitives::{
     abi::{ICoin, IPeers, IValves},
     address::{BRIDGE, COIN, PEERS, POINTS, STAKING, peer_points},
@@ -541,6 +542,35 @@ fn a_key_is_replaced_by_its_own_committee_alone() {
         let call = a.delivery(&[index]);
         assert!(b.refuse(RELAYER, &call).contains("group key is 256 bytes"));
     }
+    b.check_books(A);
+}
+
+/// What the chain itself puts in its outbox, addressed to Ethereum, is what a peer believes.
+#[test]
+fn the_chains_own_announcement_is_believed() {
+    let (mut a, mut b) = Side::two();
+    let new = Group::new(11);
+    let first_epoch = a.chain.run_to_rotation();
+    a.epoch = first_epoch - 1;
+    a.chain.new_key = Some(NewKey {
+        first_epoch,
+        key: new.key,
+    });
+    a.send_beside(1, B, 10);
+    // The last certificate of the old key, over the very tree that the chain came to.
+    let call = a.delivery(&[1, 0]);
+    b.chain.now = a.chain.now;
+    b.call(RELAYER, &call);
+    let key = b.view(IPeers::keyInForceCall { peer: A });
+    assert_eq!((key.keyVersion, key.firstEpoch), (1, first_epoch));
+    assert_eq!(key.groupKey, Bytes::from(new.key));
+    assert_eq!(b.foreign(A, b.chain.user(1)), U256::from(10));
+    (a.group, a.epoch) = (new, first_epoch);
+    a.send(1, B, POINTS, 20, HOUR);
+    let call = a.delivery(&[2]);
+    b.call(RELAYER, &call);
+    assert_eq!(b.foreign(A, b.chain.user(1)), U256::from(30));
+    a.check_books(B);
     b.check_books(A);
 }
 

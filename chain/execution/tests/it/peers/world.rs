@@ -100,6 +100,10 @@ impl Side {
         let mut genesis = genesis(users[ISSUER].address());
         genesis.chain_id = id;
         genesis.peers = peers;
+        // So that there is somebody to elect when an epoch ends.
+        for member in &mut genesis.committee.members {
+            member.stake = U256::from(1_000_000);
+        }
         genesis.bridge = BridgeRules {
             guardian: users[GUARDIAN].address(),
             governor: users[GOVERNOR].address(),
@@ -205,6 +209,18 @@ impl Side {
         let output = self.call(user, &call);
         let [sent] = output.packets.try_into().unwrap();
         sent
+    }
+
+    /// Sends own points in a block that says more than that.
+    pub fn send_beside(&mut self, user: usize, peer: u64, amount: u64) {
+        let call = IPeers::sendCall {
+            peer,
+            token: POINTS,
+            receiver: self.chain.user(user),
+            amount: U256::from(amount),
+            deadline: self.chain.now + HOUR,
+        };
+        assert_eq!(self.call(user, &call).packets.len(), 2);
     }
 
     /// Points of a peer's that an account has here.
