@@ -206,6 +206,7 @@ fn draft(
         rewards,
         allocations: Vec::new(),
         contracts,
+        peers: Vec::new(),
     })
 }
 

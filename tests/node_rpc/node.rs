@@ -106,6 +106,7 @@ impl Node {
                 ..StakingRules::default()
             },
             contracts,
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             // Enough to pay for gas that costs something.
             allocations: vec![Allocation {

@@ -135,6 +135,7 @@ fn genesis(command: &Command, senders: &[PrivateKeySigner]) -> Genesis {
             ..RewardRules::default()
         },
         contracts: Vec::new(),
+        peers: Vec::new(),
         allocations: senders.chain(holders).collect(),
     }
 }

@@ -10,7 +10,10 @@ use alloy::{
     sol_types::SolEvent,
 };
 use alloy_rlp::{BufMut as _, Encodable as _, RlpEncodable};
-use mileverse_primitives::{abi::IBridge, address::BRIDGE};
+use mileverse_primitives::{
+    abi::{IBridge, IPeers},
+    address::{BRIDGE, PEERS},
+};
 use serde::{Deserialize, Serialize};
 
 /// What became of one included transaction.
@@ -141,19 +144,28 @@ impl Blooms {
     }
 }
 
-/// The packets that the bridge announced, in order, from leaf `first`.
+/// The packets that the bridge and the peers module announced, in order, from leaf `first`.
 pub(crate) fn sent_packets(first: u64, outcomes: &[TransactionOutcome]) -> Vec<SentPacket> {
     outcomes
         .iter()
         .flat_map(|outcome| &outcome.logs)
-        .filter(|log| log.address == BRIDGE)
-        .filter_map(|log| IBridge::PacketSent::decode_log_data(&log.data).ok())
+        .filter_map(|log| match log.address {
+            BRIDGE => {
+                let event = IBridge::PacketSent::decode_log_data(&log.data).ok()?;
+                Some((event.sequence, event.commitment, event.packet))
+            }
+            PEERS => {
+                let event = IPeers::PacketSent::decode_log_data(&log.data).ok()?;
+                Some((event.sequence, event.commitment, event.packet))
+            }
+            _ => None,
+        })
         .zip(first..)
-        .map(|(event, index)| SentPacket {
+        .map(|((sequence, commitment, packet), index)| SentPacket {
             index,
-            sequence: event.sequence,
-            commitment: event.commitment,
-            packet: event.packet,
+            sequence,
+            commitment,
+            packet,
         })
         .collect()
 }

@@ -10,7 +10,7 @@
 //! it fits into a genesis file of 1 MiB: at most [`MAX_CONTRACTS`], each of at most
 //! [`MAX_CODE_LENGTH`] bytes and [`MAX_WORDS`] words.
 
-use crate::address::ALL;
+use crate::address::{ALL, peer_of_points};
 use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ pub(crate) fn check(
     {
         let (head, tail) = address.as_slice().split_at(18);
         let is_low = head.iter().all(|byte| *byte == 0) && tail < LEAST_ADDRESS.as_slice();
-        if is_low || !taken.insert(*address) {
+        if is_low || peer_of_points(*address).is_some() || !taken.insert(*address) {
             return Err(ContractError::Address(*address));
         }
         if code.is_empty() || code.len() > MAX_CODE_LENGTH || code.first() == Some(&RESERVED_BYTE) {

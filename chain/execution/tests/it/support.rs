@@ -163,6 +163,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             ..StakingRules::default()
         },
         contracts: Vec::new(),
+        peers: Vec::new(),
         rewards: RewardRules::default(),
         allocations: vec![],
     }
@@ -332,7 +333,7 @@ impl Chain {
 
     pub fn sign_with(&self, send: &Send, nonce: u64) -> Transaction {
         let transaction = TxEip1559 {
-            chain_id: CHAIN_ID,
+            chain_id: self.genesis.chain_id,
             nonce,
             gas_limit: send.gas,
             max_fee_per_gas: send.gas_price,
@@ -346,7 +347,7 @@ impl Chain {
             .sign_hash_sync(&transaction.signature_hash())
             .unwrap();
         let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        let decoded = Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap();
+        let decoded = Transaction::decode(&envelope.encoded_2718(), self.genesis.chain_id).unwrap();
         assert_eq!(decoded.sender(), self.user(send.user));
         decoded
     }
