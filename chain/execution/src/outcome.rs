@@ -2,7 +2,10 @@
 
 use crate::transaction::Transaction;
 use alloy::{
-    consensus::proofs::{ordered_trie_root_encoded, ordered_trie_root_with_encoder},
+    consensus::{
+        Transaction as _, Typed2718 as _,
+        proofs::{ordered_trie_root_encoded, ordered_trie_root_with_encoder},
+    },
     primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, keccak256, map::HashMap},
     sol_types::SolEvent,
 };
@@ -38,6 +41,25 @@ pub struct TransactionOutcome {
     pub contract_address: Option<Address>,
     /// What it paid per gas.
     pub effective_gas_price: u128,
+}
+
+impl TransactionOutcome {
+    /// Of the system transaction that holds these events.
+    pub(crate) fn of_system(system: &Transaction, logs: &[Log]) -> Self {
+        Self {
+            hash: system.hash(),
+            sender: system.sender(),
+            nonce: system.nonce(),
+            to: system.envelope().to(),
+            tx_type: system.envelope().ty(),
+            success: true,
+            gas_used: 0,
+            cumulative_gas_used: 0,
+            logs: logs.to_vec(),
+            contract_address: None,
+            effective_gas_price: 0,
+        }
+    }
 }
 
 /// A packet that this block added to the outbox.

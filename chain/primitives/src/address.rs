@@ -19,9 +19,11 @@ pub const ROTATION: Address = address!("4d56000000000000000000000000000000000005
 pub const REWARDS: Address = address!("4d56000000000000000000000000000000000006");
 /// Fees: deposits that pay for the gas of others, and gas that stake has free.
 pub const FEES: Address = address!("4d56000000000000000000000000000000000007");
-
 /// Peers: other native chains, the packets to and from them, and their points here.
 pub const PEERS: Address = address!("4d56000000000000000000000000000000000008");
+
+/// Who a block's own work is shown as coming from: Ethereum's system address (EIP-4788). It has no key.
+pub const SYSTEM: Address = address!("fffffffffffffffffffffffffffffffffffffffe");
 
 /// Every module, in order.
 pub const ALL: [Address; 8] = [
