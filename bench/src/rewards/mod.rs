@@ -105,10 +105,9 @@ async fn measure(context: runtime::Context, command: Command) -> Result<Report, 
 }
 
 fn sum_up(command: &Command, before: Vec<f64>, during: Vec<f64>, checked: Checked) -> Report {
-    let paced = |times: &[f64]| -> f64 {
-        let pace = float(command.pace_ms);
-        times.iter().map(|time| time.max(pace)).sum::<f64>() / 1_000.0
-    };
+    let pace = float(command.pace_ms);
+    let at_pace = |times: &[f64]| -> Vec<f64> { times.iter().map(|time| time.max(pace)).collect() };
+    let paced = |times: &[f64]| at_pace(times).iter().sum::<f64>() / 1_000.0;
     let count = |times: &[f64]| float(times.len() as u64);
     let rate = |times: &[f64], seconds: f64| count(times) * float(command.transfers) / seconds;
     let work = |times: &[f64]| times.iter().sum::<f64>() / 1_000.0;
@@ -128,15 +127,20 @@ fn sum_up(command: &Command, before: Vec<f64>, during: Vec<f64>, checked: Checke
         tps_ratio: ratio(rate(&during, slow), rate(&before, fast)),
         unpaced_tps_ratio: ratio(rate(&during, work(&during)), rate(&before, work(&before))),
         us_per_holder: tenth(extra / float(checked.holders)),
-        block_time_ms: BlockTimes {
-            before: Percentiles::over(before),
-            closing: tenth(during.first().copied().unwrap_or_default()),
-            during: Percentiles::over(during),
-        },
+        block_time_ms: block_times(at_pace(&before), at_pace(&during)),
+        work_ms: block_times(before, during),
         conserved: checked.conserved,
         paid: checked.paid.to_string(),
         remainder: checked.remainder.to_string(),
         machine: Machine::this(),
+    }
+}
+
+fn block_times(before: Vec<f64>, during: Vec<f64>) -> BlockTimes {
+    BlockTimes {
+        before: Percentiles::over(before),
+        closing: tenth(during.first().copied().unwrap_or_default()),
+        during: Percentiles::over(during),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{figures::Percentiles, machine::Machine};
 use serde::Serialize;
 
-/// Times of blocks: executed, sealed, durable.
+/// Times of blocks, of their work (executed, sealed, durable) or from one to the next.
 #[derive(Clone, Debug, Serialize)]
 pub struct BlockTimes {
     /// Of blocks before the quarter's end.
@@ -41,8 +41,11 @@ pub struct Report {
     pub unpaced_tps_ratio: f64,
     /// What a visited holder added to the work, microseconds.
     pub us_per_holder: f64,
-    /// Times of blocks, milliseconds, without a pace.
+    /// From one block to the next at that pace, milliseconds: the pace, or the block's work if that
+    /// takes longer.
     pub block_time_ms: BlockTimes,
+    /// Work of a block, milliseconds.
+    pub work_ms: BlockTimes,
     /// Whether every holder has what its own computation says, and all sums balance.
     pub conserved: bool,
     /// What was paid, in the coin's smallest unit.
@@ -57,7 +60,7 @@ impl Report {
     /// For people.
     pub fn rows(&self) -> Vec<[String; 2]> {
         let row = |name: &str, value: String| [name.to_owned(), value];
-        let times = &self.block_time_ms;
+        let (times, paced) = (&self.work_ms, &self.block_time_ms);
         vec![
             row(
                 "holders",
@@ -82,15 +85,22 @@ impl Report {
                 ),
             ),
             row(
-                "block before",
+                "block time, p99",
+                format!(
+                    "{:.1} ms before, {:.1} ms meanwhile",
+                    paced.before.p99, paced.during.p99
+                ),
+            ),
+            row(
+                "work of a block before",
                 format!(
                     "p50 {:.1} ms, p99 {:.1} ms",
                     times.before.p50, times.before.p99
                 ),
             ),
-            row("closing block", format!("{:.1} ms", times.closing)),
+            row("of the closing block", format!("{:.1} ms", times.closing)),
             row(
-                "block meanwhile",
+                "of a block meanwhile",
                 format!(
                     "p50 {:.1} ms, p99 {:.1} ms",
                     times.during.p50, times.during.p99
