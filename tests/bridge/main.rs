@@ -7,6 +7,7 @@
 //! load      members who send, and what became of each of their transfers
 //! storm     transfers both ways while lines fail, endpoints lie, blocks are taken back, and processes die
 //! held      large transfers: released by the relayer, or stopped by the guardian and refunded
+//! quarter   a quarter's end on both chains: opened, forwarded, carried over, paid and claimed
 //! ```
 
 #![allow(
@@ -21,4 +22,5 @@ mod held;
 mod load;
 mod net;
 mod process;
+mod quarter;
 mod storm;

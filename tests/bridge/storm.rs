@@ -91,6 +91,7 @@ async fn each_transfer_has_one_end_in_any_storm() {
         native_valves: String::new(),
         members: keys.iter().map(PrivateKeySigner::address).collect(),
         foreign: false,
+        quarter: None,
     };
     let mut net = Net::start(&plan).await;
     net.start_relayer();
