@@ -50,6 +50,20 @@
 //! after_minutes = 240                    # a day's run is due so long after the day's end, UTC
 //! cut_off_minutes = 60                   # how far apart in time partner and gateway may book
 //!
+//! [rewards]                              # optional: see to the quarterly rewards of MVC
+//! ethereum_rpc_url = "http://127.0.0.1:8546"
+//! ethereum_chain_id = 1
+//! keystore = "rewards.json"              # V3 keystore; its account pays for gas on Ethereum, and
+//! password_file = "rewards.password"     # sends nothing else
+//! custodial = ["0x…"]                    # optional: holders that are claimed for on Ethereum
+//! custodial_file = "custodial.txt"       # optional: more of them, one a line
+//! max_fee_gwei = 200                     # optional: wait while a unit of gas costs more
+//! close_late_minutes = 10                # optional, as are all below: an alarm is raised if the
+//! open_late_hours = 2                    # native chain has not closed, Ethereum not opened, the
+//! forward_late_hours = 6                 # share not crossed, the custodial holders not got theirs, …
+//! claim_late_hours = 24                  # … so long after the quarter's end, …
+//! pay_late_hours = 12                    # … or the native chain not paid everybody
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -85,6 +99,7 @@ use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
 use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
+use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
 use crate::store::{Location, Witness};
 use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
@@ -145,6 +160,8 @@ pub struct Config {
     pub webhooks: Rules,
     /// When and how strictly partner, journal and chain are set beside each other.
     pub reconciliation: Reconciliation,
+    /// How the quarterly rewards are seen to.
+    pub rewards: Option<RewardsConfig>,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -197,6 +214,21 @@ pub struct FloatConfig {
     pub pool: Option<Url>,
     /// What prices may be based on.
     pub rules: PriceRules,
+}
+
+/// How the quarterly rewards are seen to.
+#[derive(Clone, Debug)]
+pub struct RewardsConfig {
+    /// JSON-RPC endpoint of Ethereum.
+    pub ethereum_rpc_url: Url,
+    /// The network that it must be of.
+    pub ethereum_chain_id: u64,
+    /// V3 keystore of the account that pays for gas there.
+    pub keystore: PathBuf,
+    /// Its password.
+    pub password: SecretString,
+    /// Whom to claim for, and when a quarter is late.
+    pub rules: RewardRules,
 }
 
 /// When to try again, and when to stop.
@@ -336,6 +368,7 @@ struct File {
     webhooks: WebhooksFile,
     #[serde(default)]
     reconciliation: ReconciliationFile,
+    rewards: Option<RewardsFile>,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -419,6 +452,92 @@ impl ReconciliationFile {
         Ok(Reconciliation {
             after: minutes(after),
             cut_off: minutes(cut_off),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RewardsFile {
+    ethereum_rpc_url: Url,
+    ethereum_chain_id: u64,
+    keystore: PathBuf,
+    password_file: PathBuf,
+    #[serde(default)]
+    custodial: Vec<String>,
+    custodial_file: Option<PathBuf>,
+    max_fee_gwei: Option<u32>,
+    close_late_minutes: Option<u32>,
+    open_late_hours: Option<u32>,
+    forward_late_hours: Option<u32>,
+    claim_late_hours: Option<u32>,
+    pay_late_hours: Option<u32>,
+}
+
+impl RewardsFile {
+    fn check(self, folder: &Path) -> Result<RewardsConfig, ConfigError> {
+        const MOST_HOURS: u32 = 24 * 60;
+        let mut listed = self.custodial;
+        if let Some(file) = &self.custodial_file {
+            let text = read_text("the list of custodial holders", &folder.join(file))?;
+            let lines = text.lines().map(str::trim);
+            listed.extend(lines.filter(|line| !line.is_empty()).map(str::to_owned));
+        }
+        let mut custodial = Vec::new();
+        let mut known = HashSet::new();
+        for text in listed {
+            let holder = parse_receiver(&text)
+                .map_err(|error| wrong("rewards.custodial", format!("has {text:?}: {error}")))?;
+            if known.insert(holder) {
+                custodial.push(holder);
+            }
+        }
+        if custodial.len() > MAX_CUSTODIAL {
+            let why = format!("has more than {MAX_CUSTODIAL} holders");
+            return Err(wrong("rewards.custodial", why));
+        }
+        let default = RewardRules::default();
+        let late = |what: &str, given: Option<u32>, unit: u64, default: Duration, most: u32| {
+            let what = format!("rewards.{what}");
+            match given {
+                None => Ok(default),
+                some => within(&what, some, most, most)
+                    .map(|many| Duration::from_secs(u64::from(many).saturating_mul(unit))),
+            }
+        };
+        let hours = |what, given, default| late(what, given, 3_600, default, MOST_HOURS);
+        let gwei = within("rewards.max_fee_gwei", self.max_fee_gwei, 200, 1_000_000)?;
+        Ok(RewardsConfig {
+            ethereum_rpc_url: http_url(
+                "rewards.ethereum_rpc_url".to_owned(),
+                self.ethereum_rpc_url,
+            )?,
+            ethereum_chain_id: self.ethereum_chain_id,
+            keystore: folder.join(self.keystore),
+            password: read_secret(
+                "the password file for rewards",
+                &folder.join(self.password_file),
+            )?,
+            rules: RewardRules {
+                custodial,
+                max_fee: u64::from(gwei).saturating_mul(1_000_000_000),
+                close: late(
+                    "close_late_minutes",
+                    self.close_late_minutes,
+                    60,
+                    default.close,
+                    60 * 24,
+                )?,
+                open: hours("open_late_hours", self.open_late_hours, default.open)?,
+                forward: hours(
+                    "forward_late_hours",
+                    self.forward_late_hours,
+                    default.forward,
+                )?,
+                claim: hours("claim_late_hours", self.claim_late_hours, default.claim)?,
+                pay: hours("pay_late_hours", self.pay_late_hours, default.pay)?,
+                ..default
+            },
         })
     }
 }
@@ -730,6 +849,10 @@ impl File {
             app: self.app.check()?,
             webhooks: self.webhooks.check()?,
             reconciliation: self.reconciliation.check()?,
+            rewards: self
+                .rewards
+                .map(|rewards| rewards.check(folder))
+                .transpose()?,
             programmes,
             api_keys,
             witness: None,

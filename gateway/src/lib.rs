@@ -15,6 +15,7 @@
 //! float/        prepaid points: holding, buying, their price
 //! webhook/      telling partners what happened
 //! reconcile/    partner, journal and chain beside each other
+//! rewards/      quarterly rewards: claims on Ethereum, members told, alarms
 //! operator/     who runs it, what waits for them, four eyes
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
@@ -36,6 +37,7 @@ pub mod metrics;
 pub mod operator;
 pub mod problem;
 pub mod reconcile;
+pub mod rewards;
 pub mod secrets;
 pub mod server;
 pub mod store;

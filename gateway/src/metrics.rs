@@ -8,12 +8,15 @@
 //! | `gateway_webhook_attempts_total` | counter | `outcome`: `delivered`, `failed` |
 //! | `gateway_conversions` | gauge | `state`: rows in the database, at the scrape |
 //! | `gateway_cases_open` | gauge | `kind`: of the case |
+//! | `gateway_rewards_late` | gauge | `slot`: of a quarter's rewards; how many quarters' are late |
+//! | `gateway_reward_transactions` | gauge | `outcome`: of transactions on Ethereum, ever |
 //! | `gateway_jobs_waiting`, `gateway_jobs_overdue` | gauge | `kind`; overdue: due for over a minute |
 //!
 //! No label holds anything of a partner or a member.
 
 use crate::clock::now_ms;
 use crate::conversion::state::State;
+use crate::rewards::slot::Slot;
 use crate::store::Store;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -47,6 +50,7 @@ labels! {
     Outcome { outcome }
     InState { state }
     OfKind { kind }
+    InSlot { slot }
 }
 
 /// All of them.
@@ -61,6 +65,8 @@ pub struct Metrics {
     waiting: Family<OfKind, Gauge>,
     overdue: Family<OfKind, Gauge>,
     cases: Family<OfKind, Gauge>,
+    late: Family<InSlot, Gauge>,
+    transactions: Family<Outcome, Gauge>,
 }
 
 impl Default for Metrics {
@@ -76,6 +82,8 @@ impl Default for Metrics {
             waiting: Family::default(),
             overdue: Family::default(),
             cases: Family::default(),
+            late: Family::default(),
+            transactions: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register("requests", "Answers given", metrics.requests.clone());
@@ -109,6 +117,16 @@ impl Default for Metrics {
             "cases_open",
             "Cases that wait for operators",
             metrics.cases.clone(),
+        );
+        registry.register(
+            "rewards_late",
+            "Quarters whose rewards are late",
+            metrics.late.clone(),
+        );
+        registry.register(
+            "reward_transactions",
+            "Transactions for rewards on Ethereum",
+            metrics.transactions.clone(),
         );
         metrics
     }
@@ -173,6 +191,17 @@ impl Metrics {
         self.cases.clear();
         for (kind, many) in store.open_cases().await? {
             self.cases.get_or_create(&OfKind { kind }).set(many);
+        }
+        let late = store.late_rewards(now_ms()).await?;
+        for slot in Slot::ALL {
+            let many = late.iter().find(|(found, _)| found == slot.name());
+            let many = many.map_or(0, |(_, many)| *many);
+            let slot = slot.name().to_owned();
+            self.late.get_or_create(&InSlot { slot }).set(many);
+        }
+        for (outcome, many) in store.reward_transactions().await? {
+            let labels = Outcome { outcome };
+            self.transactions.get_or_create(&labels).set(many);
         }
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;

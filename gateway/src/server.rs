@@ -12,6 +12,7 @@ use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
+use crate::rewards::{Rewards, RewardsSetup};
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
@@ -74,6 +75,9 @@ pub enum ServerError {
     /// The keys for personal data.
     #[error("personal data cannot be sealed: {0}")]
     Vault(#[from] VaultError),
+    /// Quarterly rewards.
+    #[error(transparent)]
+    Rewards(#[from] RewardsSetup),
     /// The client for webhooks.
     #[error("webhooks cannot be set up: {0}")]
     Webhooks(reqwest::Error),
@@ -118,6 +122,14 @@ impl Server {
         let vault = vault(&config, first)?;
         let sender = Sender::new(config.webhooks, &secrets).map_err(ServerError::Webhooks)?;
         let seller = config.float.map(seller).transpose()?;
+        let rewards = match config.rewards {
+            Some(config) => Some(
+                task::spawn_blocking(move || Rewards::open(config))
+                    .await
+                    .map_err(|error| ServerError::Serve(io::Error::other(error)))??,
+            ),
+            None => None,
+        };
         let programmes = config
             .programmes
             .into_iter()
@@ -136,6 +148,12 @@ impl Server {
                 ("points module", POINTS.to_string()),
             ])
             .await?;
+        if let Some(rewards) = &rewards {
+            // Nonces and finished slots mean nothing on another network.
+            store
+                .bind(&[("ethereum of rewards", rewards.chain_id().to_string())])
+                .await?;
+        }
         let chain_id = identity.chain_id;
         let machine = Arc::new(Machine::new(Parts {
             store,
@@ -148,6 +166,7 @@ impl Server {
             sender,
             vault,
             reconciliation: config.reconciliation,
+            rewards,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;

@@ -52,6 +52,7 @@ fn plan(member: Address, governor: Address, guardian: Address) -> Plan {
         ),
         members: vec![member],
         foreign: true,
+        quarter: None,
     }
 }
 

@@ -16,7 +16,7 @@ use mileverse_fixtures::{
     faults::{FaultProxy, Faults},
     ports,
 };
-use mileverse_primitives::{abi::ICoin, address, genesis::Genesis};
+use mileverse_primitives::{abi::ICoin, address, genesis::Genesis, quarter::Quarter};
 use mileverse_wallet::{
     keystore,
     rpc::{Chain, Endpoint},
@@ -60,6 +60,22 @@ pub struct Plan {
     pub members: Vec<Address>,
     /// An ERC-20 of the first member's is registered on Ethereum besides.
     pub foreign: bool,
+    /// A quarter ends with the native chain's first block, and pots come from Ethereum.
+    pub quarter: Option<QuarterEnd>,
+}
+
+/// A quarter that ends, and coin that is on its way from Ethereum just then.
+pub struct QuarterEnd {
+    pub quarter: Quarter,
+    pub sender: PrivateKeySigner,
+    pub amount: U256,
+}
+
+impl QuarterEnd {
+    /// The first second after it.
+    fn ends(&self) -> u64 {
+        self.quarter.ends_ms().unwrap() / 1_000
+    }
 }
 
 /// Everything that runs.
@@ -74,6 +90,8 @@ pub struct Net {
     pub contracts: Deployment,
     /// The registered ERC-20, if the plan has one.
     pub foreign: Option<Address>,
+    /// Where the test's own endpoints are, by chain.
+    pub urls: [String; 2],
     /// Where the relayer shows itself.
     pub shown: String,
     pub issuer: PrivateKeySigner,
@@ -119,7 +137,8 @@ impl Net {
         };
         let draft = genesis(root, plan, consensus, issuer.address(), &zero);
 
-        let mut anvil = anvil(root, anvil_port[0]);
+        let begins = plan.quarter.as_ref().map_or_else(now_s, QuarterEnd::ends);
+        let mut anvil = anvil(root, anvil_port[0], begins - PAST);
         anvil.start();
         let url = format!("http://127.0.0.1:{}", anvil_port[0]);
         let ethereum = Endpoint::new(Chain::Ethereum, &url).unwrap();
@@ -133,6 +152,9 @@ impl Net {
             true => Some(foreign(&ethereum, &url, &deployer, &contracts, plan.members[0]).await),
             false => None,
         };
+        if let Some(end) = &plan.quarter {
+            send_before(end, &url, &contracts).await;
+        }
         genesis(root, plan, consensus, issuer.address(), &contracts);
         let behind = now_s().saturating_sub(time(&ethereum).await);
         anvil_says(&ethereum, "evm_increaseTime", json!([behind])).await;
@@ -168,6 +190,7 @@ impl Net {
         for validator in &mut validators {
             validator.start();
         }
+        let ethereum_url = url;
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         // The last one is not killed, so that the test can always look.
         let native = Endpoint::new(Chain::Native, &url(rpc[VALIDATORS - 1])).unwrap();
@@ -203,6 +226,7 @@ impl Net {
             ethereum,
             contracts,
             foreign,
+            urls: [url(rpc[VALIDATORS - 1]), ethereum_url],
             shown: String::new(),
             issuer,
             config,
@@ -324,7 +348,31 @@ async fn foreign(
     token
 }
 
-fn anvil(root: &Path, port: u16) -> Process {
+/// Sends the coin that is on its way when the quarter ends. Its hour is over before the native chain
+/// begins, so it comes home.
+async fn send_before(end: &QuarterEnd, url: &str, contracts: &Deployment) {
+    let provider = ProviderBuilder::new()
+        .wallet(end.sender.clone())
+        .connect_http(url.parse().unwrap());
+    let balance = json!([end.sender.address(), "0x56bc75e2d63100000"]);
+    let () = provider
+        .raw_request("anvil_setBalance".into(), balance)
+        .await
+        .unwrap();
+    let coin = MileVerseCoin::new(contracts.coin, &provider);
+    let allowed = coin.approve(contracts.bridge, end.amount).send().await;
+    assert!(allowed.unwrap().get_receipt().await.unwrap().status());
+    let receiver = Address::repeat_byte(0x77);
+    let bridge = Bridge::new(contracts.bridge, &provider);
+    let sent = bridge
+        .send(contracts.coin, receiver, end.amount, end.ends())
+        .send()
+        .await
+        .unwrap();
+    assert!(sent.get_receipt().await.unwrap().status());
+}
+
+fn anvil(root: &Path, port: u16, timestamp: u64) -> Process {
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/node_modules/@foundry-rs");
     let program = fs::read_dir(&packages)
         .expect("contracts/node_modules is missing; run `npm ci --prefix contracts`")
@@ -350,7 +398,7 @@ fn anvil(root: &Path, port: u16) -> Process {
         ("--hardfork", "prague".to_owned()),
         ("--slots-in-an-epoch", SLOTS.to_string()),
         // So that a governor's delay can pass without the chain running ahead of the clock.
-        ("--timestamp", (now_s() - PAST).to_string()),
+        ("--timestamp", timestamp.to_string()),
     ] {
         arguments.push(flag.to_owned());
         arguments.push(value);
@@ -406,7 +454,10 @@ fn genesis(
     issuer: Address,
     contracts: &Deployment,
 ) -> Genesis {
-    let mut spec = format!(
+    let mut spec = plan.quarter.as_ref().map_or_else(String::new, |end| {
+        format!("timestamp_ms = {}\n", (end.ends() - 1) * 1_000)
+    });
+    spec += &format!(
         "chain_id = {NATIVE}\nepoch_blocks = 64\ndealing = 'dealing.json'\n\
          block_time_ms = 100\nidle_block_time_ms = 300\n[ethereum]\nchain_id = {ETHEREUM}\n\
          bridge = '{}'\ncoin = '{}'\npoints = '{}'\n\
@@ -425,6 +476,9 @@ fn genesis(
     }
     // Whoever is killed here shall come back, not go to jail.
     spec += &format!("[staking]\nseats = {VALIDATORS}\nrecordFloorBp = 0\n");
+    if plan.quarter.is_some() && !contracts.rewards.is_zero() {
+        spec += &format!("[rewards]\nsource = '{}'\n", contracts.rewards);
+    }
     fs::write(root.join("network.toml"), spec).unwrap();
     let path = root.join("genesis.json");
     let _ = fs::remove_file(&path);
@@ -439,7 +493,7 @@ fn genesis(
 }
 
 /// Makes an encrypted key file, once; whose it is.
-fn keystore_of(root: &Path, name: &str) -> Address {
+pub fn keystore_of(root: &Path, name: &str) -> Address {
     let path = root.join(name);
     let key = match path.exists() {
         true => keystore::open(&path, PASSWORD).unwrap(),

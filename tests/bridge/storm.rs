@@ -109,6 +109,7 @@ async fn each_transfer_and_each_swap_has_one_end_in_any_storm() {
         ),
         members: keys.iter().map(PrivateKeySigner::address).collect(),
         foreign: false,
+        quarter: None,
     };
     let mut net = Net::start(&plan).await;
     net.start_relayer();

@@ -96,6 +96,7 @@ impl System {
                 float: None,
                 webhooks: Rules::default(),
                 reconciliation: Reconciliation::default(),
+                rewards: None,
                 programmes: vec![ProgrammeConfig {
                     name: "stub".to_owned(),
                     rate: Rate(POINTS.saturating_mul(MICRO_PER_POINT)),

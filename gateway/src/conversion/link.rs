@@ -10,7 +10,7 @@ use crate::clock::now_ms;
 use crate::ids;
 use crate::store::idempotency::{self, Key, Stored};
 use crate::store::members::{self, MemberRow};
-use crate::vault::VaultError;
+use crate::vault::{Vault, VaultError};
 use mileverse_adapters::{AskError, MemberId, Miles, Session};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -135,6 +135,14 @@ impl Machine {
             token: SecretString::from(token.to_owned()),
         })
     }
+}
+
+/// The partner's id of a member that has not left, if its data opens.
+pub(crate) fn member_of(vault: &Vault, row: &MemberRow) -> Option<MemberId> {
+    let text = vault.open(&row.id, row.sealed.as_ref()?).ok()?;
+    let text = String::from_utf8(text).ok()?;
+    let (member, _) = text.split_once(SEPARATOR)?;
+    MemberId::new(member).ok()
 }
 
 fn broken(error: &VaultError) -> Refused {

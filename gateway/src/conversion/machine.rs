@@ -16,6 +16,7 @@ use crate::journal::{self, GATEWAY, Kind};
 use crate::metrics::Metrics;
 use crate::operator::CaseKind;
 use crate::reconcile::run::Rules as Reconciliation;
+use crate::rewards::Rewards;
 use crate::store::cases::{self, Opening};
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::idempotency::{self, Key, Stored};
@@ -94,6 +95,8 @@ pub struct Machine {
     pub vault: Vault,
     /// When and how strictly is reconciled.
     pub reconciliation: Reconciliation,
+    /// Sees to the quarterly rewards, if this gateway does.
+    pub rewards: Option<Rewards>,
     /// Counts.
     pub metrics: Metrics,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
@@ -141,6 +144,8 @@ pub struct Parts {
     pub vault: Vault,
     /// When and how strictly is reconciled.
     pub reconciliation: Reconciliation,
+    /// Sees to the quarterly rewards.
+    pub rewards: Option<Rewards>,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
 }
@@ -241,6 +246,7 @@ impl Machine {
             sender: parts.sender,
             vault: parts.vault,
             reconciliation: parts.reconciliation,
+            rewards: parts.rewards,
             metrics: Metrics::default(),
             run: crate::ids::run(),
             replica_timeout: parts.replica_timeout,

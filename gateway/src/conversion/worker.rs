@@ -9,9 +9,10 @@ use crate::clock::now_ms;
 use crate::store::jobs::{Job, Kind, Lane};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time;
+use tokio_cron_scheduler::{Job as Cron, JobScheduler, JobSchedulerError};
 
 /// Jobs of one lane done at once.
 const PARALLEL: usize = 32;
@@ -78,6 +79,14 @@ async fn work(machine: &Arc<Machine>, job: Job) {
                 put_back(machine, &job, &error.to_string()).await;
             }
         }
+        Kind::Reward => match machine.reward(&job.name).await {
+            Ok(None) => {}
+            Ok(Some(why)) => put_back(machine, &job, &why).await,
+            Err(error) => {
+                tracing::warn!(name = job.name, %error, "a quarter's rewards wait; it is tried again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        },
         Kind::Webhook => {
             let (store, run) = (&machine.store, &machine.run);
             match machine.sender.work(store, run, &job).await {
@@ -102,20 +111,53 @@ async fn put_back(machine: &Machine, job: &Job, error: &str) {
     }
 }
 
-/// How often is looked whether a day is over that was not reconciled.
-const SCHEDULE: Duration = Duration::from_secs(60);
+/// When is looked whether a day or a quarter is to be put in: at the begin of each minute.
+const SCHEDULE: &str = "0 * * * * *";
+/// If the scheduler does not wake it, it looks all the same.
+const BACKSTOP: Duration = Duration::from_secs(150);
 
-/// Puts in what is due by the calendar, until told to stop. That it wakes late or twice changes
-/// nothing: a day has one slot.
+/// Puts in what is due by the calendar, until told to stop. The scheduler only wakes it: that it wakes
+/// late, twice or not at all changes nothing, since each day and each slot of a quarter has one row.
 pub async fn calendar(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        if let Err(error) = machine.schedule_reconciliations(now_ms()).await {
-            tracing::error!(%error, "the reconciliation of a day cannot be put in");
+    let wake = Arc::new(Notify::new());
+    let mut scheduler = match scheduler(&wake, SCHEDULE).await {
+        Ok(scheduler) => Some(scheduler),
+        Err(error) => {
+            tracing::warn!(%error, "there is no scheduler; the calendar is looked at all the same");
+            None
         }
+    };
+    while !*stop.borrow() {
+        put_in(&machine).await;
         tokio::select! {
-            () = time::sleep(SCHEDULE) => {}
+            () = wake.notified() => {}
+            () = time::sleep(BACKSTOP) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+    }
+    if let Some(scheduler) = &mut scheduler
+        && let Err(error) = scheduler.shutdown().await
+    {
+        tracing::debug!(%error, "the scheduler did not end in order");
+    }
+}
+
+async fn scheduler(wake: &Arc<Notify>, schedule: &str) -> Result<JobScheduler, JobSchedulerError> {
+    let scheduler = JobScheduler::new().await?;
+    let wake = Arc::clone(wake);
+    scheduler
+        .add(Cron::new(schedule, move |_, _| wake.notify_one())?)
+        .await?;
+    scheduler.start().await?;
+    Ok(scheduler)
+}
+
+async fn put_in(machine: &Machine) {
+    if let Err(error) = machine.schedule_reconciliations(now_ms()).await {
+        tracing::error!(%error, "the reconciliation of a day cannot be put in");
+    }
+    if let Err(error) = machine.schedule_rewards(now_ms()).await {
+        tracing::error!(%error, "the rewards of a quarter cannot be put in");
     }
 }
 
@@ -130,5 +172,24 @@ pub async fn beat(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
             () = time::sleep(every) => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn the_scheduler_wakes_again_and_again() {
+        let wake = Arc::new(Notify::new());
+        let mut every_second = scheduler(&wake, "* * * * * *").await.unwrap();
+        for _ in 0..2 {
+            wake.notified().await;
+        }
+        every_second.shutdown().await.unwrap();
+        // What is really used is understood, too.
+        let mut scheduler = scheduler(&wake, SCHEDULE).await.unwrap();
+        scheduler.shutdown().await.unwrap();
     }
 }

@@ -327,6 +327,10 @@ impl Machine {
             None => Err(unfit(
                 "a difference is closed, or corrected by a counter_entry",
             )),
+            Some(CaseKind::RewardLate) if verb == Verb::Close => Ok(Plan::Nothing),
+            Some(CaseKind::RewardLate) => Err(unfit(
+                "a reward that is late is closed; the gateway does it as soon as it can",
+            )),
             Some(_) if verb == Verb::Close => Err(unfit(
                 "a conversion that waits is resolved or repeated, not closed",
             )),
@@ -335,7 +339,9 @@ impl Machine {
                 let conversion = found.ok_or(ActError::Unknown)?;
                 match kind {
                     CaseKind::Attention => self.plan_attention(conversion, verb, details).await,
-                    CaseKind::ReversalUnacknowledged => plan_dispute(conversion, verb),
+                    CaseKind::ReversalUnacknowledged | CaseKind::RewardLate => {
+                        plan_dispute(conversion, verb)
+                    }
                 }
             }
         }

@@ -14,6 +14,7 @@
 //! |---|---|---|
 //! | `attention` | a conversion whose facts contradict each other, or whose partner never answered | all but close |
 //! | `reversal_unacknowledged` | a disputed conversion whose partner does not acknowledge | all but close |
+//! | `reward_late` | a quarter's reward is late ([`crate::rewards`]); the gateway closes it when it is done after all | close |
 //! | a difference ([`crate::reconcile::Kind`]) | partner, journal and chain do not agree | counter_entry, close |
 //!
 //! | action | what it does, once approved |
@@ -22,7 +23,7 @@
 //! | `resolve_succeeded` | `attention`: the miles are taken; the points are issued, or, if the chain has them, the conversion is `completed`. `reversal_unacknowledged`: the miles are back; it is `returned` |
 //! | `repeat` | the gateway asks the partner, or the chain, again |
 //! | `counter_entry` | posts a balanced correction to the journal; closes a difference |
-//! | `close` | closes a difference as it is |
+//! | `close` | closes a difference, or a reward that is late, as it is |
 //!
 //! Each is carried out in the transaction that records its approval, and is in the audit log
 //! ([`crate::store::audit`]) with both names.
@@ -106,6 +107,8 @@ names! {
         Attention = "attention",
         /// A disputed conversion whose partner does not acknowledge.
         ReversalUnacknowledged = "reversal_unacknowledged",
+        /// A slot of a quarter's rewards that is late.
+        RewardLate = "reward_late",
     }
 }
 

@@ -30,15 +30,18 @@ pub enum Kind {
     Webhook,
     /// Set partner, journal and chain beside each other.
     Reconciliation,
+    /// Do what a quarter's rewards need.
+    Reward,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Conversion,
         Self::TopUp,
         Self::Webhook,
         Self::Reconciliation,
+        Self::Reward,
     ];
 
     /// As stored and as shown.
@@ -48,6 +51,7 @@ impl Kind {
             Self::TopUp => "top_up",
             Self::Webhook => "webhook",
             Self::Reconciliation => "reconciliation",
+            Self::Reward => "reward",
         }
     }
 

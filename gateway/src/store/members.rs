@@ -31,7 +31,7 @@ pub struct MemberRow {
     pub updated_at: i64,
 }
 
-fn read(row: &AnyRow) -> Result<MemberRow, sqlx::Error> {
+pub(super) fn read(row: &AnyRow) -> Result<MemberRow, sqlx::Error> {
     let data: Option<Vec<u8>> = row.try_get("data")?;
     let wrapped_key: Option<Vec<u8>> = row.try_get("wrapped_key")?;
     let key_id: Option<String> = row.try_get("key_id")?;

@@ -25,6 +25,7 @@ pub mod partners;
 pub mod quotes;
 pub mod reconciliations;
 pub mod replicas;
+pub mod rewards;
 pub mod statement;
 pub mod webhooks;
 pub mod write;

@@ -60,6 +60,46 @@ fn a_good_configuration_is_read_and_paths_are_relative_to_it() {
     assert!(!format!("{config:?}").contains("\"secret\""));
 }
 
+const REWARDS: &str = r#"
+[rewards]
+ethereum_rpc_url = "http://127.0.0.1:8546"
+ethereum_chain_id = 1
+keystore = "rewards.json"
+password_file = "password"
+custodial = ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"]
+custodial_file = "custodial.txt"
+max_fee_gwei = 50
+close_late_minutes = 5
+"#;
+
+#[test]
+fn custodial_holders_are_listed_here_and_in_a_file_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    write("password", "secret\n");
+    write("secret", "secret\n");
+    let both = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed\n\n0x4242424242424242424242424242424242424242\n";
+    write("custodial.txt", both);
+    let text = GOOD.replacen("[[programmes]]", &format!("{REWARDS}[[programmes]]"), 1);
+    let rewards = read(directory.path(), &text).unwrap().rewards.unwrap();
+    assert_eq!(rewards.rules.custodial.len(), 2);
+    assert_eq!(rewards.rules.max_fee, 50_000_000_000);
+    assert_eq!(rewards.rules.close.as_secs(), 300);
+    assert_eq!(rewards.rules.open.as_secs(), 7_200);
+    for (this, that, said) in [
+        ("BeAed\"", "BeAee\"", "checksum"),
+        ("custodial.txt", "gone.txt", "gone.txt"),
+        ("max_fee_gwei = 50", "max_fee_gwei = 0", "max_fee_gwei"),
+        ("minutes = 5", "minutes = 0", "close_late_minutes"),
+        ("http://127.0.0.1:8546", "ws://127.0.0.1", "rewards"),
+    ] {
+        assert!(text.contains(this), "{this}");
+        let error = read(directory.path(), &text.replacen(this, that, 1)).unwrap_err();
+        assert_sentence(&error);
+        assert!(error.contains(said), "{error}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();

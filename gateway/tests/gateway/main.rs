@@ -33,6 +33,10 @@ macro_rules! on_both {
 }
 use on_both;
 
+/// Where anvil is.
+#[path = "../../../contracts/bindings/tests/kit/mod.rs"]
+mod kit;
+
 mod bad_input;
 mod configuration;
 mod crash;
@@ -46,6 +50,7 @@ mod operators;
 mod partners;
 mod pool;
 mod replicas;
+mod rewards;
 mod support;
 mod terms;
 mod webhooks;

@@ -248,3 +248,80 @@ async fn confirmed<E: Clock>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use commonware_runtime::{Runner as _, deterministic};
+    use mileverse_primitives::{
+        B256,
+        header::{StateCommitment, Turn},
+        quarter::Quarter,
+    };
+    use std::time::UNIX_EPOCH;
+
+    /// Nobody asks it here.
+    #[derive(Clone)]
+    struct Nothing;
+
+    impl EthereumView for Nothing {
+        fn newest(&self) -> Option<Checkpoint> {
+            None
+        }
+
+        async fn check(&self, _: Checkpoint) -> Verdict {
+            Verdict::Denied
+        }
+    }
+
+    fn header(timestamp_ms: u64) -> Header {
+        Header {
+            outbox_root: B256::ZERO,
+            parent: B256::ZERO,
+            height: 1,
+            timestamp_ms,
+            gas_limit: 0,
+            gas_used: 0,
+            transactions_root: B256::ZERO,
+            receipts_root: B256::ZERO,
+            system_root: B256::ZERO,
+            logs_bloom: Default::default(),
+            state: StateCommitment {
+                root: B256::ZERO,
+                start: 0,
+                end: 0,
+            },
+            turn: Turn {
+                epoch: 0,
+                view: 1,
+                parent_view: 0,
+                leader: B256::ZERO,
+            },
+            checkpoint: None,
+        }
+    }
+
+    /// A block that closes a quarter gets no vote before the quarter is over by the voter's own clock,
+    /// whatever the leader's clock says; and none at all if the leader's runs too far ahead.
+    #[test]
+    fn nobody_votes_for_a_quarters_close_before_its_end() {
+        let ends = Quarter::new(4 * 2026).ends_ms().unwrap();
+        let drift = u64::try_from(MAX_CLOCK_DRIFT.as_millis()).unwrap();
+        for (before, votes) in [(0, true), (1, true), (drift, true), (drift + 1, false)] {
+            let begin = UNIX_EPOCH + Duration::from_millis(ends - before);
+            let config = deterministic::Config::new().with_start_time(begin);
+            deterministic::Runner::new(config).start(|context| async move {
+                assert_eq!(accepts(&context, &Nothing, &header(ends)).await, votes);
+                let now = context.current().epoch_millis();
+                assert_eq!(now >= ends, votes, "{before} ms before the end");
+            });
+        }
+        // A clock that runs behind its leader's past is no reason to withhold a vote.
+        let late = UNIX_EPOCH + Duration::from_millis(ends + 60_000);
+        let config = deterministic::Config::new().with_start_time(late);
+        deterministic::Runner::new(config).start(|context| async move {
+            assert!(accepts(&context, &Nothing, &header(ends)).await);
+        });
+    }
+}

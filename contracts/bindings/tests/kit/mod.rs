@@ -1,4 +1,6 @@
-//! An Ethereum node for one test, stopped when the test ends.
+//! An Ethereum node for one test, stopped when the test ends. The gateway's tests use it, too.
+
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::{
     io::{BufRead, BufReader},
@@ -25,8 +27,14 @@ pub struct Anvil {
 impl Anvil {
     /// Starts anvil on a free port and waits until it listens.
     pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts it with further arguments.
+    pub fn with(arguments: &[&str]) -> Self {
         let mut child = Command::new(binary())
             .args(["--port", "0"])
+            .args(arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -51,10 +59,15 @@ impl Anvil {
     }
 
     /// A provider that signs with the account.
-    pub fn provider(&self) -> impl Provider + Clone {
+    pub fn provider(&self) -> impl Provider + Clone + use<> {
         ProviderBuilder::new()
             .wallet(self.signer.clone())
             .connect_http(self.url.parse().expect("a URL"))
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The account that signs and pays.
@@ -81,12 +94,10 @@ fn binary() -> PathBuf {
         "macos" => "darwin",
         other => other,
     };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!(
-        "../node_modules/@foundry-rs/anvil-{system}-{machine}/bin/anvil"
-    ));
-    assert!(
-        path.exists(),
-        "anvil is not installed; run `npm ci` in contracts/ first"
-    );
-    path
+    let binary = format!("node_modules/@foundry-rs/anvil-{system}-{machine}/bin/anvil");
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .flat_map(|folder| [folder.join(&binary), folder.join("contracts").join(&binary)])
+        .find(|path| path.exists())
+        .expect("anvil is not installed; run `npm ci` in contracts/ first")
 }

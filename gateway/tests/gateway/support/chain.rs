@@ -5,13 +5,13 @@ use super::gate::{Gate, Pass};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::{SolCall, SolEvent};
+use alloy::sol_types::{SolCall, SolEvent, SolInterface as _};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing::post};
-use mileverse_primitives::abi::IPoints;
-use mileverse_primitives::address::POINTS;
+use mileverse_primitives::abi::{IPoints, IRewards};
+use mileverse_primitives::address::{POINTS, REWARDS};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -35,6 +35,71 @@ pub enum Trouble {
     Revert,
 }
 
+/// What the rewards module answers.
+#[derive(Clone, Default)]
+pub struct NativeRewards {
+    /// Under way.
+    pub quarter: u64,
+    /// The oldest that is not paid to everybody.
+    pub paying: u64,
+    pub source: Address,
+    /// What the bridge held on Ethereum at a close whose share has come.
+    pub locked: HashMap<u64, U256>,
+    pub earned: HashMap<(Address, u64), U256>,
+}
+
+impl NativeRewards {
+    fn answer(&self, data: &[u8]) -> Bytes {
+        use IRewards::IRewardsCalls as Call;
+        let zero = U256::ZERO;
+        let answer = match Call::abi_decode(data).unwrap() {
+            Call::standing(_) => IRewards::standingCall::abi_encode_returns(&IRewards::Standing {
+                quarter: self.quarter,
+                endsAtMs: 0,
+                paying: self.paying,
+                visited: 0,
+                holders: 0,
+                nextPot: zero,
+                funded: true,
+                awaitsShare: false,
+            }),
+            Call::rules(_) => IRewards::rulesCall::abi_encode_returns(&IRewards::Rules {
+                pot: zero,
+                leastPayment: zero,
+                holdersPerBlock: 1,
+                source: self.source,
+            }),
+            Call::report(call) => {
+                assert!(call.quarter < self.quarter, "it is not closed");
+                IRewards::reportCall::abi_encode_returns(&IRewards::Report {
+                    quarter: call.quarter,
+                    closedHeight: 1,
+                    closedAtMs: 1,
+                    paidHeight: u64::from(call.quarter < self.paying),
+                    pot: zero,
+                    eligible: zero,
+                    paid: zero,
+                    carried: zero,
+                    released: zero,
+                    remainder: zero,
+                    holders: 0,
+                    credited: 0,
+                    waiting: 0,
+                    nextFunded: true,
+                    share: zero,
+                    locked: self.locked.get(&call.quarter).copied().unwrap_or_default(),
+                })
+            }
+            Call::earned(call) => {
+                let earned = self.earned.get(&(call.account, call.quarter)).copied();
+                IRewards::earnedCall::abi_encode_returns(&earned.unwrap_or_default())
+            }
+            _ => panic!("the fake chain does not know this view of the rewards"),
+        };
+        answer.into()
+    }
+}
+
 #[derive(Default)]
 pub struct Ledger {
     pub nonces: HashMap<Address, u64>,
@@ -53,6 +118,8 @@ pub struct Ledger {
     pub trouble: Vec<Trouble>,
     block: u64,
     pub genesis: u8,
+    /// Its quarterly rewards, if it has any.
+    pub rewards: Option<NativeRewards>,
     /// Answers nothing but who it is.
     pub down: bool,
 }
@@ -308,6 +375,9 @@ fn answer(
         }
         "eth_call" => {
             let data: Bytes = params[0]["data"].as_str().unwrap().parse().unwrap();
+            if params[0]["to"] == json!(REWARDS) {
+                return Ok(json!(ledger.rewards.as_ref().unwrap().answer(&data)));
+            }
             let value = if let Ok(call) = IPoints::issuedCall::abi_decode(&data) {
                 ledger
                     .issued

@@ -18,6 +18,7 @@ use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
     AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
+    RewardsConfig,
 };
 use mileverse_gateway::conversion::Machine;
 use mileverse_gateway::keys::{ApiKey, Scope};
@@ -75,6 +76,7 @@ pub struct Settings {
     pub fee: FeeRule,
     pub dispute_window: Duration,
     pub reconciliation: Reconciliation,
+    pub rewards: Option<RewardsConfig>,
 }
 
 impl Default for Settings {
@@ -98,6 +100,7 @@ impl Default for Settings {
             fee: FeeRule::default(),
             dispute_window: Duration::from_secs(3600),
             reconciliation: Reconciliation::default(),
+            rewards: None,
         }
     }
 }
@@ -225,6 +228,7 @@ impl World {
             float: settings.float.clone(),
             webhooks: settings.webhooks.clone(),
             reconciliation: settings.reconciliation,
+            rewards: settings.rewards.clone(),
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),

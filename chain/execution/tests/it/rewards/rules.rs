@@ -709,3 +709,140 @@ fn new_holders_are_numbered_once_and_earn_from_their_first_close() {
     assert_eq!(holder(&chain, newcomer).number, 13);
     assert_eq!(holder(&chain, Address::ZERO).number, 0);
 }
+
+/// 23:59:60 has no number of its own in Unix time: clocks count a second twice, or stretch it. Whatever
+/// they do, the first block at or after the end closes, and nothing else does.
+#[test]
+fn a_leap_second_at_the_end_closes_once() {
+    let quarter: Quarter = "2026Q1".parse().unwrap();
+    let ends = quarter.ends_ms().unwrap();
+    // Stretched; counted twice, so that a block seems to be of the same second as its parent; left out.
+    for times in [
+        &[ends - 1_000, ends - 500, ends - 1, ends, ends + 1][..],
+        &[ends - 1, ends, ends + 1, ends + 999][..],
+        &[ends - 1_001, ends + 1_000, ends + 1_001][..],
+    ] {
+        let mut chain = chain(terms());
+        let mut closed = Vec::new();
+        for time in times {
+            let before = open(&chain);
+            let mut input = chain.input(None);
+            input.timestamp_ms = *time;
+            chain.block_of(&[], input);
+            if open(&chain) != before {
+                closed.push((before, *time));
+            }
+        }
+        let first = times.iter().find(|time| **time >= ends).unwrap();
+        assert_eq!(closed, [(quarter, *first)], "{times:?}");
+        assert_eq!(report(&chain, quarter).closedAtMs, *first);
+        assert_eq!(earned(&chain, chain.user(4), quarter), 83_305);
+        assert_eq!(balance(&chain, chain.user(4)), 1_000_000 + 83_305, "once");
+    }
+}
+
+/// What rounding leaves is the next quarter's, to the unit, and nothing else is.
+#[test]
+fn what_rounding_leaves_is_in_the_next_pot() {
+    let mut chain = chain(RewardRules {
+        pool: U256::from(POT),
+        ..terms()
+    });
+    let first = close(&mut chain);
+    let one = report(&chain, first);
+    assert_eq!(one.pot, U256::from(POT));
+    assert!(!one.nextFunded, "said a quarter ahead");
+    assert!(one.remainder > U256::ZERO, "{one:?}");
+    assert_eq!(one.paid + one.remainder, one.pot);
+    let second = close(&mut chain);
+    let two = report(&chain, second);
+    assert_eq!(two.pot, one.remainder);
+    assert_eq!(two.paid + two.remainder, two.pot);
+    assert_eq!(pool(&chain).available, two.remainder);
+}
+
+/// Coin that is on its way at a close, whichever way, is in what the bridge has locked on Ethereum and
+/// in nobody's holding: nobody earns for it, nobody else gets its part, and its part stays in the pool
+/// to the unit, in no later pot. Once it has arrived it earns like any other.
+#[test]
+fn coin_on_its_way_at_a_close_earns_nothing_and_loses_nothing() {
+    let mut chain = chain(from_ethereum());
+    let mut ethereum = Ethereum::new();
+    ethereum.now = chain.now;
+    let fill = from(&mut ethereum, SOURCE, chain.user(6), 400_000);
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &[fill]), [1]);
+    let quarter = open(&chain);
+    // Out: gone from here before the close, and still locked there.
+    let out = 300_000;
+    let call = IBridge::sendCall {
+        token: COIN,
+        receiver: Address::repeat_byte(0x42),
+        amount: U256::from(out),
+        deadline: ends(quarter) + 100_000,
+    };
+    chain.now = ends(quarter) - 2;
+    chain.send(Send::call(6, BRIDGE, &call).value(U256::from(out)));
+    // In: locked there before the close, and here after it.
+    let newcomer = Address::repeat_byte(0x77);
+    ethereum.now = chain.now;
+    let inward = from(&mut ethereum, Address::repeat_byte(0x66), newcomer, 700_000);
+    let locked = supply(&chain) + out + 700_000;
+    let held: Vec<u64> = (0..12)
+        .map(|user| balance(&chain, chain.user(user)))
+        .collect();
+    assert_eq!(close(&mut chain), quarter);
+    chain.now += 61;
+    assert_eq!(outcomes(&mut chain, &mut ethereum, &[inward]), [1]);
+
+    let give = |chain: &mut Chain, ethereum: &mut Ethereum, quarter, share: u64, locked: u64| {
+        ethereum.now = chain.now;
+        let account = account_of(quarter, locked.into());
+        let sequence = from(ethereum, SOURCE, account, share);
+        assert_eq!(outcomes(chain, ethereum, &[sequence]), [1]);
+        chain.block(&[]);
+        report(chain, quarter)
+    };
+    let share = 5_000_000;
+    let one = give(&mut chain, &mut ethereum, quarter, share, locked);
+    assert!(one.paidHeight > 0);
+    // By hand, from what everybody had and what was locked: who staked has a thousand more.
+    let mut sum = 0;
+    for (user, held) in held.iter().enumerate() {
+        let staked = if user < 4 { 1_000 } else { 0 };
+        let there = u128::from(share) * u128::from(held + staked) / u128::from(locked);
+        let here = earned(&chain, chain.user(user), quarter);
+        let there = u64::try_from(there).unwrap();
+        assert!(
+            here <= there && there - here <= 2,
+            "user {user}: {here}, {there}"
+        );
+        sum += here;
+    }
+    assert_eq!(earned(&chain, newcomer, quarter), 0);
+    assert_eq!(one.paid, U256::from(sum));
+    let left = pool(&chain).available;
+    assert_eq!(left, U256::from(share) - one.paid, "all of it is there");
+    let theirs = u128::from(share) * u128::from(out + 700_000) / u128::from(locked);
+    assert!(
+        left >= U256::from(theirs),
+        "what was on its way is nobody's"
+    );
+
+    // What was left is in no later pot, and what has arrived earns.
+    let arrived = balance(&chain, newcomer);
+    let next = close(&mut chain);
+    chain.now += 61;
+    let locked = supply(&chain) + out;
+    let two = give(&mut chain, &mut ethereum, next, share, locked);
+    let pot = U256::from(share) * two.eligible / U256::from(locked);
+    assert_eq!(two.pot, pot, "the share, and nothing else");
+    let expected = u128::from(share) * u128::from(arrived) / u128::from(locked);
+    let got = earned(&chain, newcomer, next);
+    assert!(
+        u64::try_from(expected).unwrap().abs_diff(got) <= 2,
+        "{got}, {expected}"
+    );
+    let after = left + U256::from(share) - two.paid;
+    assert_eq!(pool(&chain).available, after);
+    check_books(&chain);
+}
