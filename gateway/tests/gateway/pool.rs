@@ -58,7 +58,9 @@ impl Naive {
             }
         }
         let one = U256::from(10).pow(U256::from(18));
-        (((sum / U256::from(window)) * one) >> 96).to()
+        let mean: U256 = sum / U256::from(window);
+        let coin: U256 = (mean * one) >> 96;
+        coin.to()
     }
 }
 
