@@ -251,7 +251,7 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
         "--per-transaction",
         "0.0005",
         "--per-user-day",
-        "0.0006",
+        "0.0012",
         "--per-day",
         "0.1",
     ]);

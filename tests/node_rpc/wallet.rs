@@ -186,18 +186,6 @@ async fn a_wallet_from_words_swaps_and_remembers() {
             "send", "--token", token, "--amount", amount, "--to", &shop, "--yes",
         ]);
     }
-    // Points are paid out of coin in one transaction: exactly so many arrive.
-    let paid = wallet.run(&[
-        "pay", "--to", &shop, "--points", "0.02", "--with", "mvc", "--memo", "bill 7", "--yes",
-    ]);
-    assert_eq!(paid["paid"]["points"]["amount"], "0.02");
-    assert_eq!(paid["paid"]["gave"]["token"], "MVC");
-    let shop_has = super::node::balance(&provider, shop.parse().unwrap()).await;
-    assert_eq!(shop_has, U256::from(30_000));
-    let paid = wallet.run(&["pay", "--to", &shop, "--points", "0.01", "--yes"]);
-    assert_eq!(paid["paid"]["gave"]["amount"], "0.01");
-    let said = wallet.refused(&["pay", "--to", &shop, "--points", "9", "--yes"]);
-    assert!(said.contains("less than"), "{said}");
     let said = wallet.refused(&["send", "--token", "mvp", "--amount", "0.01", "--to", &shop]);
     assert!(said.contains("--yes"), "{said}");
 
@@ -225,6 +213,19 @@ async fn a_wallet_from_words_swaps_and_remembers() {
             .len(),
         2
     );
+
+    // Points are paid out of coin in one transaction: exactly so many arrive.
+    let paid = wallet.run(&[
+        "pay", "--to", &shop, "--points", "0.02", "--with", "mvc", "--memo", "bill 7", "--yes",
+    ]);
+    assert_eq!(paid["paid"]["points"]["amount"], "0.02");
+    assert_eq!(paid["paid"]["gave"]["token"], "MVC");
+    let shop_has = super::node::balance(&provider, shop.parse().unwrap()).await;
+    assert_eq!(shop_has, U256::from(30_000));
+    let paid = wallet.run(&["pay", "--to", &shop, "--points", "0.01", "--yes"]);
+    assert_eq!(paid["paid"]["gave"]["amount"], "0.01");
+    let said = wallet.refused(&["pay", "--to", &shop, "--points", "9", "--yes"]);
+    assert!(said.contains("less than"), "{said}");
 
     let watched = watching.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&watched.stdout);

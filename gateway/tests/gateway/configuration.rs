@@ -101,6 +101,30 @@ fn custodial_holders_are_listed_here_and_in_a_file_once() {
 }
 
 #[test]
+fn points_are_priced_by_what_is_recorded_or_by_the_pool() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("password"), "secret\n").unwrap();
+    fs::write(directory.path().join("secret"), "secret\n").unwrap();
+    let float = |price: &str| {
+        let float = format!(
+            "[float]\nethereum_rpc_url = \"http://127.0.0.1:8546\"\nethereum_chain_id = 1\n\
+             pay_to = \"0x7777777777777777777777777777777777777777\"\n{price}[chain]"
+        );
+        read(directory.path(), &GOOD.replacen("[chain]", &float, 1))
+            .map(|config| config.float.unwrap().pool.map(|url| url.to_string()))
+    };
+    assert_eq!(float(""), Ok(None));
+    assert_eq!(float("price = \"recorded\"\n"), Ok(None));
+    let pool = float("price = \"pool\"\n");
+    assert_eq!(pool, Ok(Some("http://127.0.0.1:8545/".to_owned())));
+    assert!(
+        float("price = \"moon\"\n")
+            .unwrap_err()
+            .contains("float.price")
+    );
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_sentence() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("password"), "secret").unwrap();

@@ -57,9 +57,10 @@ impl Naive {
                 }
             }
         }
-        let one = U256::from(10u64).pow(U256::from(18u64));
-        let mean: U256 = ((sum / U256::from(window)) * one) >> 96;
-        mean.to()
+        let one = U256::from(10).pow(U256::from(18));
+        let mean: U256 = sum / U256::from(window);
+        let coin: U256 = (mean * one) >> 96;
+        coin.to()
     }
 }
 
