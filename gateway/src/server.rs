@@ -11,6 +11,7 @@ use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
+use crate::packets::Packets;
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
 use crate::store::{OpenError, Purpose, Store};
@@ -91,6 +92,7 @@ pub struct Server {
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
     calendar: JoinHandle<()>,
+    index: JoinHandle<()>,
 }
 
 impl Server {
@@ -153,21 +155,25 @@ impl Server {
             machine.store.watch(witness);
         }
         let (stop, stopped) = watch::channel(false);
-        let app = api::router(App {
-            machine: Arc::clone(&machine),
-            keys: Keys::new(config.api_keys, &secrets),
-            quote_lifetime: config.quote_lifetime,
-            conversion_wait: config.conversion_wait,
-        })
-        .merge(mileverse_app::router(mileverse_app::Settings {
+        let settings = mileverse_app::Settings {
             native: mileverse_app::Network {
                 rpc: url,
                 public_rpc: config.app.native_public_rpc,
                 explorer: config.app.native_explorer,
             },
             ethereum: config.app.ethereum,
-        }));
+        };
+        let shelf = Arc::new(Packets(Arc::clone(&machine)));
+        let (page, index) = mileverse_app::indexed(settings, shelf);
+        let app = api::router(App {
+            machine: Arc::clone(&machine),
+            keys: Keys::new(config.api_keys, &secrets),
+            quote_lifetime: config.quote_lifetime,
+            conversion_wait: config.conversion_wait,
+        })
+        .merge(page);
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
+        let index = tokio::spawn(index.run());
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
@@ -195,6 +201,7 @@ impl Server {
             lanes,
             beat,
             calendar,
+            index,
         })
     }
 
@@ -227,6 +234,7 @@ impl Server {
         }
         self.beat.abort();
         self.calendar.abort();
+        self.index.abort();
         // What is left is free for others at once, not only when this run is taken for dead.
         let run = &self.machine.run;
         if let Err(error) = self.machine.store.forget_replicas(run, 0).await {

@@ -43,6 +43,7 @@ mod histories;
 mod journey;
 mod members;
 mod operators;
+mod packets;
 mod partners;
 mod replicas;
 mod support;

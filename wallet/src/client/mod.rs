@@ -19,7 +19,7 @@ mod trace;
 
 pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
-pub use history::{Entry, History, Kind, MAX_ENTRIES};
+pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
 pub use send::{Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
