@@ -11,19 +11,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use alloy::{
+    consensus::Transaction as _,
     eips::BlockId,
-    network::{EthereumWallet, TransactionBuilder as _},
+    network::{EthereumWallet, TransactionBuilder as _, TransactionResponse as _},
     primitives::{Address, B256, U256},
     providers::{DynProvider, Provider as _, ProviderBuilder},
-    rpc::types::TransactionRequest,
+    rpc::types::{Filter, TransactionRequest},
     signers::local::PrivateKeySigner,
-    sol_types::SolCall,
+    sol_types::{SolCall, SolEvent as _},
     transports::TransportResult,
 };
 use mileverse_fixtures::ports;
 use mileverse_primitives::{
     abi::IRewards,
-    address::REWARDS,
+    address::{REWARDS, SYSTEM},
     quarter::Quarter,
     rpc::{Epoch, Status, SyncPhase},
 };
@@ -513,10 +514,57 @@ async fn a_quarter_is_paid_once_through_kills_and_a_sync_in_the_middle() {
             assert_eq!(balance, held + amount, "holder {number}");
             sum += amount;
         }
+        told(node, quarter, &report).await;
         assert!(
             sum <= report.paid && report.paid <= report.pot,
             "{report:?}"
         );
+    }
+}
+
+/// Whoever reads events finds the quarter's: each payment once, in transactions that explorers can show.
+async fn told(node: &Node, quarter: u64, report: &IRewards::Report) {
+    let provider = node.provider();
+    // A node that fetched the state knows the blocks from then on.
+    let first = node.status().await.first_height.unwrap().max(1);
+    let filter = Filter::new()
+        .address(REWARDS)
+        .event_signature(IRewards::RewardPaid::SIGNATURE_HASH)
+        .from_block(first)
+        .to_block(report.paidHeight);
+    let logs = provider.get_logs(&filter).await.unwrap();
+    let paid: Vec<_> = logs
+        .iter()
+        .map(|log| log.log_decode::<IRewards::RewardPaid>().unwrap().inner.data)
+        .collect();
+    assert!(paid.iter().all(|one| one.quarter == quarter));
+    let whole = first <= report.closedHeight;
+    if whole {
+        let sum = paid.iter().map(|one| one.amount).sum::<U256>();
+        assert_eq!(sum, report.paid);
+        assert_eq!(paid.len() as u64, report.credited);
+    }
+    assert!(!paid.is_empty());
+    for log in [&logs[0], logs.last().unwrap()] {
+        let hash = log.transaction_hash.unwrap();
+        let shown = provider.get_transaction_by_hash(hash).await.unwrap();
+        let shown = shown.unwrap();
+        assert_eq!(shown.from(), SYSTEM);
+        assert_eq!(shown.to(), Some(REWARDS));
+        let receipt = provider
+            .get_transaction_receipt(hash)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(receipt.status() && receipt.logs().contains(log));
+        let height = log.block_number.unwrap();
+        let block = provider.get_block_by_number(height.into()).full().await;
+        let block = block.unwrap().unwrap();
+        assert_eq!(block.transactions.hashes().next(), Some(hash));
+        let count = provider.get_block_transaction_count_by_number(height.into());
+        assert_eq!(count.await.unwrap(), Some(block.transactions.len() as u64));
+        let all = provider.get_block_receipts(height.into()).await.unwrap();
+        assert_eq!(all.unwrap()[0], receipt);
     }
 }
 

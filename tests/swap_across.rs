@@ -2,7 +2,8 @@
 //! commands, the real contracts, the real relayer.
 //!
 //! MVC on Ethereum becomes MVP on the native chain; where the price has moved in between it is back on
-//! Ethereum, whole; MVP on the native chain becomes MVC on Ethereum.
+//! Ethereum, whole; MVP on the native chain becomes MVC on Ethereum. With the relayer dead the person delivers, and
+//! fetches the refund, by hand; gas costs coin there.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -23,7 +24,7 @@ use mileverse_wallet::{
 };
 use serde_json::Value;
 use std::{fs, time::Duration};
-use system::System;
+use system::{System, wait};
 
 mod system;
 
@@ -197,4 +198,98 @@ async fn one_action_swaps_from_chain_to_chain() {
             .count()
     };
     assert!(swapped("in") >= 1 && swapped("out") >= 2, "{history}");
+}
+
+/// `up` of a network where gas costs coin, with somebody who had none (`gas` of its journey); then nobody but
+/// the person brings a swap to its end.
+#[tokio::test]
+async fn without_a_relayer_people_bring_their_swaps_home_themselves() {
+    let system = System::start_with(&["--base-price", "1000000000"]);
+    let steps = system.report["steps"].as_array().unwrap();
+    let gas = steps.iter().find(|step| step["name"] == "gas").unwrap();
+    assert_eq!(gas["ok"], true, "{gas}");
+    let chains = connect(&system).await;
+    let member = chains.native.account().unwrap();
+    let ethereum = system.ethereum();
+    let deliver = |packet: PacketReference| {
+        let packet = packet.to_string();
+        let arguments = ["wallet", "bridge", "deliver", &packet, "--yes"];
+        let more = ["--ethereum-rpc", &ethereum];
+        system.run("member", &[&arguments[..], &more[..]].concat())
+    };
+    // Until the other chain can check it.
+    let ready = async |packet| {
+        wait("a delivery", async || {
+            chains.plan_delivery(packet).await.ok()
+        })
+        .await
+    };
+    let pause = system.without_relayer();
+
+    // Pushed by hand: swapped and received on the native chain.
+    let before = held(&chains, member).await;
+    let sent = system.run(
+        "member",
+        &[
+            "wallet",
+            "swap",
+            "--from",
+            "ethereum",
+            "--give",
+            "mvc",
+            "--amount",
+            "0.5",
+            "--no-wait",
+            "--yes",
+            "--ethereum-rpc",
+            &ethereum,
+        ],
+    );
+    let packet: PacketReference = sent["packet"].as_str().unwrap().parse().unwrap();
+    assert_eq!(
+        ready(packet).await.step.to,
+        ROUTER,
+        "the router alone opens a swap"
+    );
+    let done = deliver(packet);
+    assert_eq!(
+        (&done["kind"], &done["state"]),
+        (&"deliver".into(), &"received".into()),
+        "{done}"
+    );
+    let swap = chains.packet_status(packet).await.unwrap().swap.unwrap();
+    let received = swap.received.unwrap().units();
+    assert!(received >= units(&sent["quote"]["least"]));
+    let after = held(&chains, member).await;
+    // It cost no coin on the native chain, and brought exactly what it says.
+    assert_eq!((after[0], after[1]), (before[0] + received, before[1]));
+    assert_eq!(after[3], before[3] - amount(Token::Mvc, "0.5").units());
+    let again = chains.plan_delivery(packet).await.unwrap_err();
+    assert!(again.to_string().contains("nothing to deliver"), "{again}");
+
+    // Too late: expired there, refunded here, both by hand.
+    let before = held(&chains, member).await;
+    let quote = chains
+        .quote_across(amount(Token::Mvc, "0.5"), 500)
+        .await
+        .unwrap();
+    let deadline = chains.native.second_in(15).await.unwrap();
+    let sent = chains.swap_across(Chain::Ethereum, member, &quote, deadline, 120);
+    let packet = PacketReference {
+        chain: Chain::Ethereum,
+        sequence: sent.await.unwrap().id.sequence,
+    };
+    wait("the deadline", async || {
+        (chains.native.second_in(0).await.unwrap() > deadline).then_some(())
+    })
+    .await;
+    ready(packet).await;
+    let expired = deliver(packet);
+    assert_eq!(expired["state"], "expired", "{expired}");
+    assert_eq!(ready(packet).await.step.kind, "refund");
+    let refunded = deliver(packet);
+    assert_eq!(refunded["state"], "refunded", "{refunded}");
+    assert_eq!(held(&chains, member).await, before);
+    check_books(&chains).await;
+    drop(pause);
 }

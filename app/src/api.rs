@@ -1,6 +1,6 @@
 //! The API's table of contents, and what its parts have in common.
 
-use crate::{accounts, chains, packets, problem::Problem, state::App, stream, trade};
+use crate::{accounts, chains, packets, pay, problem::Problem, state::App, stream, trade};
 use axum::{
     extract::{FromRequest, FromRequestParts, rejection::JsonRejection},
     http::request::Parts,
@@ -35,6 +35,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(chains::chain))
         .routes(routes!(trade::quote))
         .routes(routes!(trade::prepare))
+        .routes(routes!(pay::prepare))
         .routes(routes!(trade::look_up))
         .routes(routes!(packets::look_up))
         .routes(routes!(packets::deliver))

@@ -5,6 +5,7 @@
 //! GET  /app/api/v1/chain                         both networks, as a wallet adds them
 //! GET  /app/api/v1/quote                         what a route would bring now
 //! POST /app/api/v1/prepare                       the transactions for it: typed, decoded, simulated
+//! POST /app/api/v1/payments                      the transaction that pays a shop points
 //! GET  /app/api/v1/transactions/{hash}           pending, final, failed
 //! GET  /app/api/v1/packets/{packet}              how far a transfer between the chains is
 //! POST /app/api/v1/packets/{packet}/delivery     the transaction that brings it one stage further
@@ -32,6 +33,7 @@ mod chains;
 pub mod index;
 mod packets;
 mod page;
+mod pay;
 mod problem;
 mod route;
 mod state;

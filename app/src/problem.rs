@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `invalid-request` | 422 | cannot be meant |
 //! | `balance-too-low`, `gas-too-low` | 409 | the account has less than is needed |
+//! | `sponsor-limit` | 409 | the operator pays for such calls, and not for this one now |
 //! | `refused-by-the-chain` | 409 | tried, and refused |
 //! | `not-offered` | 409 | a route that there is not |
 //! | `no-ethereum` | 409 | this server was given no Ethereum |
@@ -206,6 +207,9 @@ impl From<ClientError> for Problem {
             ClientError::Gas { .. } => {
                 Self::conflict("gas-too-low", "The account has too little for gas", text)
             }
+            ClientError::Sponsor { .. } => {
+                Self::conflict("sponsor-limit", "What is paid for others is used up", text)
+            }
             ClientError::NotProven { .. } => Self::conflict(
                 "not-proven-yet",
                 "The other chain does not know it yet",
@@ -221,6 +225,7 @@ impl From<ClientError> for Problem {
             | ClientError::ZeroAmount
             | ClientError::ZeroReceiver
             | ClientError::Deadline(_)
+            | ClientError::Permit
             | ClientError::NoPool
             | ClientError::NoSuchToken { .. } => Self::invalid(text),
             // Nothing of the endpoint's own address is told to strangers.

@@ -7,13 +7,13 @@ use crate::{
     state::App,
 };
 use alloy::{
-    primitives::{B256, Bytes},
+    primitives::{B256, Bytes, Signature},
     providers::Provider as _,
 };
 use axum::Json;
 use mileverse_primitives::Address;
 use mileverse_wallet::{
-    client::{Client, ClientError, Quote, Step, Wish},
+    client::{Client, ClientError, Fare, PaidBy, Quote, Step, Wish},
     review::Review,
     rpc::Chain,
     transaction::{Fees, Unsigned},
@@ -23,11 +23,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Parts of 10,000 by which a swap may be worse than quoted, if nothing is said.
-const DEFAULT_SLIPPAGE_BP: u16 = 50;
+pub(crate) const DEFAULT_SLIPPAGE_BP: u16 = 50;
 /// Minutes for which a swap may happen, if nothing is said.
-const DEFAULT_MINUTES: u64 = 5;
+pub(crate) const DEFAULT_MINUTES: u64 = 5;
 /// Most minutes.
-const MAX_MINUTES: u64 = 60;
+pub(crate) const MAX_MINUTES: u64 = 60;
 /// Minutes after which a transfer is refunded, if nothing is said.
 const DEFAULT_BRIDGE_MINUTES: u64 = 60;
 /// Most minutes: 30 days, less one for clocks that differ.
@@ -220,6 +220,55 @@ pub(crate) struct Order {
     /// Minutes for which it may happen. A swap: 5 if nothing is said, at most 60. The bridge: what
     /// has not arrived after so many is refunded; 60 if nothing is said, at most 43,199.
     minutes: Option<u64>,
+    /// A swap of points: the signed `permit` of an earlier answer. Then one transaction is enough, good
+    /// until the permit's deadline; `minutes` says nothing.
+    permit: Option<SignedPermit>,
+}
+
+/// A permit (EIP-2612) that the account signed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct SignedPermit {
+    /// As it was asked for: seconds since 1970.
+    deadline: u64,
+    /// What the wallet answered: 65 bytes in hex.
+    signature: String,
+}
+
+/// A permit to be signed instead of the step `allow`.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PermitAsked {
+    /// Until when permit and swap are good: seconds since 1970.
+    deadline: u64,
+    /// As `eth_signTypedData_v4` takes it.
+    #[schema(value_type = Object)]
+    typed_data: serde_json::Value,
+}
+
+/// Who pays for gas.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum GasPaidBy {
+    /// Nobody with coin or ether: it is free here, or is paid with points.
+    Nobody,
+    /// The account, with coin or ether.
+    Sender,
+    /// The operator of the contract that is called, all of it or its share.
+    Operator,
+    /// Nobody: it is free gas of the account's stake.
+    Stake,
+}
+
+impl From<PaidBy> for GasPaidBy {
+    fn from(paid_by: PaidBy) -> Self {
+        match paid_by {
+            PaidBy::Nobody => Self::Nobody,
+            PaidBy::Sender => Self::Sender,
+            PaidBy::Operator => Self::Operator,
+            PaidBy::Stake => Self::Stake,
+        }
+    }
 }
 
 /// A name and a value of what is about to be signed.
@@ -259,7 +308,7 @@ pub(crate) struct Request {
 pub(crate) struct Prepared {
     /// `allow` lets the pool, the router or the bridge take exactly what is given; `swap`, `send` and
     /// `cross` (a swap between the chains) give it;
-    /// `deliver` brings a packet to its end, `refund` the news of one that expired.
+    /// `pay` pays a shop; `deliver` brings a packet to its end, `refund` the news of one that expired.
     kind: &'static str,
     /// Where it is sent.
     chain: Place,
@@ -267,6 +316,9 @@ pub(crate) struct Prepared {
     transaction: Request,
     /// The same in words, decoded from its bytes.
     lines: Vec<Line>,
+    /// Who pays for its gas, as of the newest block. Where that is the operator or the stake, an account without
+    /// coin is asked for the price of gas that is left for itself, which may be zero: send it as it stands.
+    gas_paid_by: GasPaidBy,
     /// Whether it was tried at the newest block and would succeed. False where it needs the step before
     /// it: prepare again once that is final.
     simulated: bool,
@@ -280,6 +332,10 @@ pub(crate) struct Plan {
     quote: Quoted,
     /// What to sign, in this order; each only when the one before it is final.
     steps: Vec<Prepared>,
+    /// A swap of points that would take two steps: sign this instead of the first, and prepare again with the
+    /// signature. It leaves the wallet for no chain by itself, and costs nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permit: Option<PermitAsked>,
 }
 
 /// The transactions of a swap or a transfer: typed, decoded, simulated.
@@ -297,6 +353,10 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
         slippage_bp: order.slippage_bp,
     };
     let offer = asked.offer(&app).await?;
+    let mut permit = None;
+    if order.permit.is_some() && !matches!(offer, Offer::Swap(_)) {
+        return Err(Problem::invalid("Only a swap of points takes a permit."));
+    }
     let (client, steps) = match &offer {
         Offer::Swap(quote) => {
             let minutes = within(order.minutes, DEFAULT_MINUTES, MAX_MINUTES, "A swap")?;
@@ -305,7 +365,19 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             }
             let client = app.client().await?;
             let lifetime = minutes.saturating_mul(60);
-            (client, client.plan_swap(from, quote, lifetime).await?)
+            let signed = match &order.permit {
+                Some(signed) => with_permit(client, from, quote, signed).await?,
+                None => None,
+            };
+            let steps = match signed {
+                Some(step) => vec![step],
+                None => {
+                    let deadline = client.second_in(lifetime).await?;
+                    permit = client.swap_permit(from, quote, deadline).await?;
+                    client.plan_swap(from, quote, lifetime).await?
+                }
+            };
+            (client, steps)
         }
         Offer::Bridge(route, _) | Offer::Across(route, _) => {
             let minutes = within(
@@ -341,10 +413,46 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
     Ok(Json(Plan {
         quote: (&offer).into(),
         steps: prepared,
+        permit: permit.map(|permit| PermitAsked {
+            deadline: permit.deadline,
+            typed_data: permit.typed_data(),
+        }),
     }))
 }
 
-fn within(minutes: Option<u64>, default: u64, most: u64, what: &str) -> Result<u64, Problem> {
+/// The one transaction of a swap whose permit is signed; none if the pool may take the points anyway.
+async fn with_permit(
+    client: &Client,
+    from: Address,
+    quote: &Quote,
+    signed: &SignedPermit,
+) -> Result<Option<Step>, Problem> {
+    let signature: Signature = signed
+        .signature
+        .parse()
+        .map_err(|_| Problem::invalid("A permit's signature is 0x and 130 hex digits."))?;
+    let now = client.second_in(0).await?;
+    let last = now.saturating_add(MAX_MINUTES.saturating_mul(60));
+    if signed.deadline < now || signed.deadline > last {
+        return Err(Problem::invalid(format!(
+            "The permit's deadline has passed, or lies more than {MAX_MINUTES} minutes ahead; prepare again without one."
+        )));
+    }
+    match client.swap_permit(from, quote, signed.deadline).await? {
+        Some(permit) => {
+            let step = client.plan_swap_with_permit(quote, &permit, &signature);
+            Ok(Some(step.await?))
+        }
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn within(
+    minutes: Option<u64>,
+    default: u64,
+    most: u64,
+    what: &str,
+) -> Result<u64, Problem> {
     let minutes = minutes.unwrap_or(default);
     if (1..=most).contains(&minutes) {
         return Ok(minutes);
@@ -366,7 +474,7 @@ pub(crate) async fn prepare_step(
     } else {
         Step::GAS
     };
-    let fees = client.check_cost(from, step, gas_limit).await?;
+    let Fare { fees, paid_by } = client.check_cost(from, step, gas_limit).await?;
     let unsigned = Unsigned {
         chain_id: client.chain_id(),
         nonce: 0,
@@ -395,6 +503,7 @@ pub(crate) async fn prepare_step(
             .filter(|(name, _)| *name != "transaction number")
             .map(|(name, value)| Line { name, value })
             .collect(),
+        gas_paid_by: paid_by.into(),
         simulated: is_first,
         transaction: Request {
             chain_id: hex(unsigned.chain_id),

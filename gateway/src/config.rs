@@ -30,6 +30,8 @@
 //! payment_hours = 24                     # optional: how long a top-up waits for its payment
 //! price_maximum_age_minutes = 60         # optional: an older market price is none
 //! average_minimum_days = 90              # optional: history that the average needs
+//! price = "recorded"                     # optional: or "pool": MVP for one MVC is what the native chain's pool says,
+//!                                        # and only wei for one MVC is recorded
 //!
 //! [app]                                  # optional, as is each of its fields: the page at /app
 //! native_public_rpc_url = "https://…"    # what people's wallets are told; chain.rpc_url if not said
@@ -191,6 +193,8 @@ pub struct FloatConfig {
     pub pay_to: Address,
     /// How long a top-up waits for its payment.
     pub payment: Duration,
+    /// A node of the native chain, if its pool says what an MVC is worth in points; without it all is recorded.
+    pub pool: Option<Url>,
     /// What prices may be based on.
     pub rules: PriceRules,
 }
@@ -428,10 +432,16 @@ struct FloatFile {
     payment_hours: Option<u32>,
     price_maximum_age_minutes: Option<u32>,
     average_minimum_days: Option<u32>,
+    price: Option<String>,
 }
 
 impl FloatFile {
-    fn check(self) -> Result<FloatConfig, ConfigError> {
+    fn check(self, native: &Url) -> Result<FloatConfig, ConfigError> {
+        let pool = match self.price.as_deref() {
+            None | Some("recorded") => None,
+            Some("pool") => Some(native.clone()),
+            Some(_) => return Err(wrong("float.price", "must be \"recorded\" or \"pool\"")),
+        };
         let pay_to = parse_receiver(&self.pay_to)
             .map_err(|error| wrong("float.pay_to", format!("cannot be paid: {error}")))?;
         let hours = within("float.payment_hours", self.payment_hours, 24, 24 * 30)?;
@@ -452,6 +462,7 @@ impl FloatFile {
             ethereum_chain_id: self.ethereum_chain_id,
             pay_to,
             payment: Duration::from_secs(u64::from(hours).saturating_mul(3600)),
+            pool,
             rules: PriceRules {
                 maximum_age_ms: i64::from(age).saturating_mul(60_000),
                 minimum_days,
@@ -708,12 +719,15 @@ impl File {
             )?,
             quote_lifetime: seconds("quote_lifetime_seconds", self.quote_lifetime_seconds, 300)?,
             conversion_wait: seconds("conversion_wait_seconds", self.conversion_wait_seconds, 20)?,
+            float: self
+                .float
+                .map(|float| float.check(&chain.rpc_url))
+                .transpose()?,
             chain,
             retry,
             master_key,
             previous_master_keys,
             app: self.app.check()?,
-            float: self.float.map(FloatFile::check).transpose()?,
             webhooks: self.webhooks.check()?,
             reconciliation: self.reconciliation.check()?,
             programmes,

@@ -7,6 +7,7 @@ use crate::conversion::machine::Parts;
 use crate::conversion::programme::Programme;
 use crate::conversion::{Machine, worker};
 use crate::float::ethereum::Ethereum;
+use crate::float::pool::{self, Pool};
 use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
@@ -93,6 +94,7 @@ pub struct Server {
     beat: JoinHandle<()>,
     calendar: JoinHandle<()>,
     index: JoinHandle<()>,
+    prices: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -175,6 +177,13 @@ impl Server {
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
         let index = tokio::spawn(index.run());
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
+        let prices = machine.seller.as_ref().and_then(|seller| {
+            let (pool, rules) = (seller.pool.clone()?, seller.rules);
+            let (machine, stopped) = (Arc::clone(&machine), stopped.clone());
+            Some(tokio::spawn(async move {
+                pool::keep_history(&pool, &machine.store, rules, stopped).await;
+            }))
+        });
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
         let mut ended = stopped;
@@ -202,6 +211,7 @@ impl Server {
             beat,
             calendar,
             index,
+            prices,
         })
     }
 
@@ -235,6 +245,9 @@ impl Server {
         self.beat.abort();
         self.calendar.abort();
         self.index.abort();
+        if let Some(prices) = self.prices {
+            prices.abort();
+        }
         // What is left is free for others at once, not only when this run is taken for dead.
         let run = &self.machine.run;
         if let Err(error) = self.machine.store.forget_replicas(run, 0).await {
@@ -270,15 +283,18 @@ pub fn vault(config: &Config, issuer: &Issuer) -> Result<Vault, ServerError> {
 }
 
 /// Sets up the sale of points; nothing is asked of Ethereum yet.
-fn seller(config: FloatConfig) -> Result<Seller, ServerError> {
-    let url = config.ethereum_rpc_url;
-    let node = Chain::new(url.clone()).map_err(|source| ServerError::Chain {
-        url: url.to_string(),
-        source,
-    })?;
+pub fn seller(config: FloatConfig) -> Result<Seller, ServerError> {
+    let node = |url: Url| {
+        Chain::new(url.clone()).map_err(|source| ServerError::Chain {
+            url: url.to_string(),
+            source,
+        })
+    };
+    let pool = config.pool.map(node).transpose()?;
     Ok(Seller {
+        pool: pool.map(|node| Pool { node }),
         ethereum: Ethereum {
-            node,
+            node: node(config.ethereum_rpc_url)?,
             chain_id: config.ethereum_chain_id,
             pay_to: config.pay_to,
         },

@@ -170,6 +170,9 @@ fn draft(
         ..RewardRules::default()
     };
     exchange::exclude(&mut rewards);
+    let mut contracts = exchange::contracts();
+    // The gateway pays for those who have no coin yet.
+    exchange::operate(&mut contracts, keys.treasury.address());
     Ok(Genesis {
         chain_id: network.chain_id,
         timestamp_ms: now_ms,
@@ -202,7 +205,8 @@ fn draft(
         },
         rewards,
         allocations: Vec::new(),
-        contracts: exchange::contracts(),
+        contracts,
+        peers: Vec::new(),
     })
 }
 

@@ -65,6 +65,8 @@ pub struct System {
     pub members: Vec<Member>,
     /// Where things are.
     pub urls: Urls,
+    /// What a gas costs outside of the points lane, in the coin's smallest unit.
+    pub base_price: u64,
     /// How long to wait for anything.
     pub patience: Patience,
 }
@@ -155,6 +157,7 @@ impl System {
             chains,
             validators,
             urls,
+            base_price: settings.base_price,
             patience,
         })
     }

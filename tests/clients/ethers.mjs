@@ -45,6 +45,17 @@ assert.equal(found.length, 1);
 const block = await http.getBlock(receipt.blockNumber, true);
 assert.deepEqual(block.prefetchedTransactions.map((one) => one.hash), [sent.hash]);
 
+// The chain's own work: the first block closed a quarter, with nobody's transaction.
+const first = await http.getBlock(1, true);
+const [system] = first.prefetchedTransactions;
+assert.equal(system.from.toLowerCase(), `0x${"f".repeat(39)}e`);
+const closing = await http.getTransactionReceipt(system.hash);
+assert.deepEqual([closing.status, closing.gasUsed, closing.index], [1, 0n, 0]);
+assert.ok(closing.logs.length > 0 && closing.logs.every((log) => log.transactionHash === system.hash));
+assert.equal((await http.getTransaction(system.hash)).blockNumber, 1);
+const told = await http.getLogs({ address: system.to, fromBlock: 1, toBlock: 1 });
+assert.deepEqual(told.map((log) => log.index), closing.logs.map((log) => log.index));
+
 // Replace: a nonce that waits, then a better price, then what it waited for.
 const nonce = await http.getTransactionCount(wallet.address, "pending");
 const base = { to: wallet.address, gasLimit: 21000n };

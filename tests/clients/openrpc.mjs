@@ -72,6 +72,8 @@ const [logFilter, blockFilter, txFilter, spareFilter] = [
     await filter("eth_newFilter", [logs]), await filter("eth_newBlockFilter"), await filter("eth_newPendingTransactionFilter"),
     await filter("eth_newBlockFilter"),
 ];
+// The first block has a system transaction: it closed a quarter.
+const own = (await call("eth_getBlockByNumber", ["0x1", false])).result.transactions[0];
 const tags = ["latest", "safe", "finalized", "earliest", "pending", height];
 const each = (list, rest = () => []) => list.map((one) => [one, ...rest()]);
 const tracers = [{}, { tracer: "callTracer" }, { tracer: "prestateTracer" }, { tracer: "prestateTracer", tracerConfig: { diffMode: true } }, { tracer: "4byteTracer" }];
@@ -89,17 +91,17 @@ const ASKED = {
     eth_getStorageValues: [[{ [address]: ["0x0", `0x${"0".repeat(63)}1`] }, "latest"], [{ [address]: ["0x0"], [me.toLowerCase()]: ["0x1"] }]],
     eth_call: [[add, "latest"], [add, height], [{ ...add, gas: "0x30d40" }, "pending"]],
     eth_estimateGas: [[add], [add, "latest"]], eth_createAccessList: [[add], [add, "latest"]],
-    eth_getBlockByNumber: tags.flatMap((tag) => [[tag, false], [tag, true]]).concat([["0xffffffff", false]]),
+    eth_getBlockByNumber: tags.flatMap((tag) => [[tag, false], [tag, true]]).concat([["0xffffffff", false], ["0x1", false], ["0x1", true]]),
     eth_getBlockByHash: [[blockHash, false], [blockHash, true], [nowhere, false]],
     eth_getHeaderByNumber: each(tags), eth_getHeaderByHash: [[blockHash]],
-    eth_getBlockReceipts: each(tags), eth_getBlockTransactionCountByNumber: each(tags),
+    eth_getBlockReceipts: each(tags.concat("0x1")), eth_getBlockTransactionCountByNumber: each(tags),
     eth_getBlockTransactionCountByHash: [[blockHash]],
     eth_getUncleCountByBlockNumber: [[height]], eth_getUncleCountByBlockHash: [[blockHash]],
-    eth_getTransactionByHash: each([...hashes, nowhere]),
+    eth_getTransactionByHash: each([...hashes, own, nowhere]),
     eth_getTransactionByBlockHashAndIndex: [[blockHash, "0x0"], [blockHash, "0x63"]],
     eth_getTransactionByBlockNumberAndIndex: [[height, "0x0"], [height, "0x63"]],
-    eth_getTransactionReceipt: each([...hashes, nowhere]),
-    eth_getLogs: [[logs], [{ blockHash }], [{ ...logs, address: [address, me], topics: [[topic, nowhere]] }], [{ fromBlock: "latest" }]],
+    eth_getTransactionReceipt: each([...hashes, own, nowhere]),
+    eth_getLogs: [[logs], [{ blockHash }], [{ fromBlock: "0x1", toBlock: "0x1" }], [{ ...logs, address: [address, me], topics: [[topic, nowhere]] }], [{ fromBlock: "latest" }]],
     eth_newFilter: [[logs]], eth_newBlockFilter: [[]], eth_newPendingTransactionFilter: [[]],
     eth_getFilterChanges: each([logFilter, blockFilter, txFilter]), eth_getFilterLogs: [[logFilter]],
     eth_uninstallFilter: [[spareFilter], [spareFilter]],
@@ -107,9 +109,9 @@ const ASKED = {
         to: me, nonce: await wallet.getNonce("pending"), gasLimit: 21000, chainId: (await provider.getNetwork()).chainId, type: 2, ...free,
     })]],
     txpool_status: [[]], txpool_content: [[]], txpool_contentFrom: [[me]], txpool_inspect: [[]],
-    debug_getRawTransaction: each(hashes), debug_getBadBlocks: [[]],
-    debug_traceTransaction: tracers.flatMap((tracer) => [[hashes[2], tracer], [failed.hash, tracer]]),
-    debug_traceBlockByNumber: tracers.map((tracer) => [height, tracer]),
+    debug_getRawTransaction: each(hashes.concat(own)), debug_getBadBlocks: [[]],
+    debug_traceTransaction: tracers.flatMap((tracer) => [[hashes[2], tracer], [failed.hash, tracer]]).concat([[own], [own, tracers[1]]]),
+    debug_traceBlockByNumber: tracers.map((tracer) => [height, tracer]).concat([["0x1"], ["0x1", tracers[1]]]),
     debug_traceBlockByHash: tracers.map((tracer) => [blockHash, tracer]),
     debug_traceCall: tracers.map((tracer) => [add, "latest", tracer]),
 };

@@ -34,6 +34,16 @@ const address = deployed.contractAddress;
 const count = (more) => client.readContract({ abi, address, functionName: "count", ...more });
 assert.equal(await count(), 0n);
 
+// The chain's own work: the first block closed a quarter, with nobody's transaction.
+const { transactions: [system] } = await client.getBlock({ blockNumber: 1n, includeTransactions: true });
+assert.equal(system.from, `0x${"f".repeat(39)}e`);
+const closing = await client.getTransactionReceipt({ hash: system.hash });
+assert.deepEqual([closing.status, closing.gasUsed, closing.type], ["success", 0n, "legacy"]);
+const told = await client.getLogs({ address: system.to, fromBlock: 1n, toBlock: 1n });
+assert.ok(told.length > 0);
+assert.deepEqual(told.map((log) => log.logIndex), closing.logs.map((log) => log.logIndex));
+assert.equal((await client.getTransaction({ hash: system.hash })).blockNumber, 1n);
+
 // Something else assumed.
 const slot = (number) => `0x${number.toString(16).padStart(64, "0")}`;
 const stateOverride = [{ address, stateDiff: [{ slot: slot(0), value: slot(41) }] }];

@@ -1,8 +1,9 @@
 //! The page's API over a real node: quote, prepare, sign elsewhere, follow, remember.
 
 use super::{
-    node::{Node, issue},
-    wallet::{open_pool, send},
+    fees::{BASE, Operator, rules, user},
+    node::{Node, balance, cast_alone, issue},
+    wallet::{open_pool, open_pool_at, send},
 };
 use alloy::{
     network::{EthereumWallet, TransactionBuilder as _},
@@ -65,7 +66,11 @@ impl Server {
     }
 
     async fn post(&self, order: &Value) -> reqwest::Response {
-        let url = format!("{}{API}/prepare", self.url);
+        self.post_to("/prepare", order).await
+    }
+
+    async fn post_to(&self, path: &str, order: &Value) -> reqwest::Response {
+        let url = format!("{}{API}{path}", self.url);
         self.http.post(url).json(order).send().await.unwrap()
     }
 }
@@ -205,6 +210,203 @@ async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
     send(&wallet, request(&steps[0])).await;
     let balances = server.get(&format!("/accounts/{account}/balances")).await;
     assert_eq!(balances["points"]["amount"], "0.15");
+}
+
+/// What `eth_signTypedData_v4` of a wallet answers; here cast's.
+fn signed(key: &str, asked: &Value) -> Value {
+    let data = asked["typedData"].to_string();
+    let signature = cast_alone(&["wallet", "sign", "--private-key", key, "--data", &data]);
+    json!({ "deadline": asked["deadline"], "signature": signature })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limits() {
+    let node = Node::charging(rules()).await;
+    let issuer = node.provider();
+    let server = Server::start(&node.url).await;
+    open_pool_at(&node, &issuer, BASE).await;
+    let (member, account, key) = user(&node);
+    send(&issuer, issue(account, 200_000, "member")).await;
+    let with = |mut order: Value, permit: Value| {
+        order["permit"] = permit;
+        order
+    };
+
+    // Nobody pays for it yet, and the account cannot.
+    let order = json!({ "account": account, "give": "mvp", "amount": "0.000001" });
+    let said = problem(server.post(&order).await, StatusCode::CONFLICT).await;
+    assert!(said.contains("gas and value may cost"), "{said}");
+
+    // The operator that the genesis file names pays, so much for a user in a day.
+    let operator = Operator::new(&node);
+    let pool = POOL.to_string();
+    operator.run(&["fees", "deposit", "--contract", &pool, "--amount", "1"]);
+    operator.run(&[
+        "fees",
+        "share",
+        "--contract",
+        &pool,
+        "--basis-points",
+        "10000",
+        "--per-transaction",
+        "0.0005",
+        "--per-user-day",
+        "0.0006",
+        "--per-day",
+        "0.1",
+    ]);
+
+    // Two steps for wallets that sign no typed data: the first is paid with points.
+    let plan = server.prepare(&order).await;
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 2, "{plan}");
+    assert_eq!(steps[0]["gasPaidBy"], "nobody");
+    assert_eq!(steps[1]["gasPaidBy"], "operator");
+
+    // A signature and one transaction for the others.
+    let permit = signed(&key, &plan["permit"]);
+    let plan = server.prepare(&with(order.clone(), permit.clone())).await;
+    let steps = plan["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 1, "{plan}");
+    assert_eq!(
+        (&steps[0]["kind"], &steps[0]["simulated"]),
+        (&json!("swap"), &json!(true))
+    );
+    assert_eq!(steps[0]["gasPaidBy"], "operator");
+    assert_eq!(steps[0]["transaction"]["gasPrice"], "0x0");
+    assert!(plan["permit"].is_null());
+    let before = operator.run(&["fees", "show", "--contract", &pool]);
+    let sent = member.send_transaction(request(&steps[0])).await.unwrap();
+    let receipt = sent.get_receipt().await.unwrap();
+    assert!(receipt.status());
+    assert_eq!(receipt.effective_gas_price, 0);
+    assert_eq!(balance(&issuer, account).await, U256::from(199_999));
+    let coin = member.get_balance(account).await.unwrap();
+    let least: U256 = plan["quote"]["least"]["units"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(coin >= least && !coin.is_zero());
+    let after = operator.run(&["fees", "show", "--contract", &pool]);
+    let spent = |shown: &Value| {
+        shown["contract"]["spentToday"]["units"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert_ne!(spent(&before), spent(&after));
+
+    // A permit is used once: what is signed anew is good, the old one is not.
+    let said = problem(
+        server.post(&with(order.clone(), permit)).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert!(said.contains("sign it again"), "{said}");
+    let stranger = user(&node).2;
+    let asked = server.prepare(&order).await["permit"].clone();
+    let other = signed(&stranger, &asked);
+    let response = server.post(&with(order.clone(), other)).await;
+    problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    let mut late = signed(&key, &asked);
+    late["deadline"] = json!(1);
+    let response = server.post(&with(order.clone(), late)).await;
+    let said = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(said.contains("deadline has passed"), "{said}");
+
+    // What a millionth point brings is too little to pay for gas, so the operator pays until its limit for this user ends.
+    let mut swaps = 1;
+    let refused = loop {
+        let response = server.post(&order).await;
+        if response.status() != StatusCode::OK {
+            break response;
+        }
+        let plan: Value = response.json().await.unwrap();
+        let permit = signed(&key, &plan["permit"]);
+        let response = server.post(&with(order.clone(), permit)).await;
+        if response.status() != StatusCode::OK {
+            break response;
+        }
+        let plan: Value = response.json().await.unwrap();
+        send(&member, request(&plan["steps"][0])).await;
+        swaps += 1;
+        assert!(swaps < 10, "no limit was met");
+    };
+    let kind: Value = refused.json().await.unwrap();
+    assert_eq!(
+        kind["type"], "urn:mileverse:problem:sponsor-limit",
+        "{kind}"
+    );
+    assert!(
+        kind["detail"]
+            .as_str()
+            .unwrap()
+            .contains("after midnight UTC"),
+        "{kind}"
+    );
+    assert_eq!(balance(&issuer, account).await, U256::from(200_000 - swaps));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shop_is_paid_points_out_of_points_or_out_of_coin() {
+    let node = Node::start().await;
+    let issuer = node.provider();
+    let server = Server::start(&node.url).await;
+    open_pool(&node, &issuer).await;
+    let (member, account, _) = user(&node);
+    send(&issuer, issue(account, 100_000, "member")).await;
+    let gift = TransactionRequest::default()
+        .with_to(account)
+        .with_value(U256::from(10).pow(U256::from(18)));
+    send(&issuer, super::node::free(gift)).await;
+    let shop = Address::repeat_byte(0x5b);
+    let order = |with: &str| json!({ "account": account, "shop": shop, "points": "0.04", "with": with, "memo": "bill 7" });
+    for (with, give) in [("mvp", "MVP"), ("mvc", "MVC")] {
+        let response = server.post_to("/payments", &order(with)).await;
+        let status = response.status();
+        let plan: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{plan}");
+        assert_eq!(plan["points"]["amount"], "0.04");
+        assert_eq!(plan["give"]["token"], give);
+        assert_eq!(
+            (&plan["step"]["kind"], &plan["step"]["simulated"]),
+            (&json!("pay"), &json!(true))
+        );
+        let before = balance(&issuer, shop).await;
+        let coin = member.get_balance(account).await.unwrap();
+        let sent = member
+            .send_transaction(request(&plan["step"]))
+            .await
+            .unwrap();
+        let receipt = sent.get_receipt().await.unwrap();
+        assert!(receipt.status());
+        assert_eq!(balance(&issuer, shop).await, before + U256::from(40_000));
+        // The shop sees a transfer with its memo, whatever it was paid with.
+        let memo = alloy::primitives::B256::right_padding_from(b"bill 7");
+        assert!(
+            receipt
+                .logs()
+                .iter()
+                .any(|log| log.address() == POINTS && log.topics().contains(&memo))
+        );
+        let spent = coin - member.get_balance(account).await.unwrap();
+        let most: U256 = plan["most"]["units"].as_str().unwrap().parse().unwrap();
+        assert!(if with == "mvc" {
+            spent <= most && !spent.is_zero()
+        } else {
+            spent.is_zero()
+        });
+    }
+    let mut bad = order("mvc");
+    bad["memo"] = json!("x".repeat(33));
+    let response = server.post_to("/payments", &bad).await;
+    let said = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(said.contains("32 bytes"), "{said}");
+    let mut dear = order("mvp");
+    dear["points"] = json!("5");
+    let response = server.post_to("/payments", &dear).await;
+    problem(response, StatusCode::CONFLICT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -391,5 +593,5 @@ async fn what_cannot_be_is_a_sentence() {
         );
     }
     let document = server.get("/openapi.json").await;
-    assert_eq!(document["paths"].as_object().unwrap().len(), 10);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 11);
 }

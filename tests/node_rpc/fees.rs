@@ -28,9 +28,9 @@ use std::{
 };
 
 /// A gas costs a billionth of a coin.
-const BASE: u64 = 1_000_000_000;
+pub const BASE: u64 = 1_000_000_000;
 
-fn rules() -> FeeRules {
+pub fn rules() -> FeeRules {
     FeeRules {
         base_price: BASE,
         notice_seconds: 1,
@@ -41,13 +41,13 @@ fn rules() -> FeeRules {
 }
 
 /// `mileverse fees` with the issuer's keystore.
-struct Operator {
+pub struct Operator {
     directory: tempfile::TempDir,
     url: String,
 }
 
 impl Operator {
-    fn new(node: &Node) -> Self {
+    pub fn new(node: &Node) -> Self {
         let operator = Self {
             directory: tempfile::tempdir().unwrap(),
             url: node.url.clone(),
@@ -63,7 +63,7 @@ impl Operator {
         operator
     }
 
-    fn run(&self, arguments: &[&str]) -> Value {
+    pub fn run(&self, arguments: &[&str]) -> Value {
         let output = Command::new(env!("CARGO_BIN_EXE_mileverse"))
             .args(arguments)
             .args(["--json", "--native-rpc", &self.url, "--keystore"])
@@ -80,7 +80,7 @@ impl Operator {
     }
 }
 
-fn user(node: &Node) -> (DynProvider, Address, String) {
+pub fn user(node: &Node) -> (DynProvider, Address, String) {
     let key = PrivateKeySigner::random();
     let (address, hex) = (key.address(), hex::encode_prefixed(key.to_bytes()));
     let provider = ProviderBuilder::new()

@@ -73,6 +73,8 @@ impl Node {
         let directory = tempfile::tempdir().unwrap();
         let dealing = dealer::deal(1).unwrap();
         let issuer = PrivateKeySigner::random();
+        let mut contracts = exchange::contracts();
+        exchange::operate(&mut contracts, issuer.address());
         let genesis = Genesis {
             chain_id: CHAIN_ID,
             timestamp_ms: 1,
@@ -103,9 +105,10 @@ impl Node {
                 seats: 1,
                 ..StakingRules::default()
             },
-            // Enough to pay for gas that costs something.
-            contracts: exchange::contracts(),
+            contracts,
+            peers: Vec::new(),
             rewards: RewardRules::default(),
+            // Enough to pay for gas that costs something.
             allocations: vec![Allocation {
                 address: issuer.address(),
                 amount: coins(10),
@@ -162,15 +165,16 @@ impl Node {
     }
 
     pub fn cast(&self, arguments: &[&str]) -> String {
-        let output = Command::new(cast())
-            .args(arguments)
-            .args(["--rpc-url", &self.url])
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "cast {arguments:?}: {said}");
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        cast_alone(&[arguments, &["--rpc-url", &self.url]].concat())
     }
+}
+
+/// `cast`, for what needs no chain.
+pub fn cast_alone(arguments: &[&str]) -> String {
+    let output = Command::new(cast()).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cast {arguments:?}: {said}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn configure(directory: &Path, more: &str) {

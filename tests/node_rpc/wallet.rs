@@ -77,22 +77,27 @@ pub async fn send(provider: &DynProvider, request: TransactionRequest) {
     assert!(pending.get_receipt().await.unwrap().status());
 }
 
-async fn call(provider: &DynProvider, to: Address, value: U256, call: &impl SolCall) {
+async fn call(provider: &DynProvider, to: Address, value: U256, price: u64, call: &impl SolCall) {
     let request = TransactionRequest::default()
         .with_to(to)
         .with_value(value)
         .with_input(call.abi_encode());
-    send(provider, free(request)).await;
+    send(provider, free(request).with_gas_price(price.into())).await;
 }
 
 /// 0.5 MVP and 5 MVC in the pool: a tenth of a point for a coin.
 pub async fn open_pool(node: &Node, provider: &DynProvider) {
+    open_pool_at(node, provider, 0).await;
+}
+
+/// The same where a gas costs so much.
+pub async fn open_pool_at(node: &Node, provider: &DynProvider, price: u64) {
     send(provider, issue(node.issuer.address(), 500_000, "pool")).await;
     let approve = IPoints::approveCall {
         spender: POOL,
         amount: U256::MAX,
     };
-    call(provider, POINTS, U256::ZERO, &approve).await;
+    call(provider, POINTS, U256::ZERO, 0, &approve).await;
     let provide = provideCall {
         most0: U256::from(500_000),
         most1: coins(5),
@@ -100,7 +105,7 @@ pub async fn open_pool(node: &Node, provider: &DynProvider) {
         receiver: node.issuer.address(),
         deadline: U256::MAX,
     };
-    call(provider, POOL, coins(5), &provide).await;
+    call(provider, POOL, coins(5), price, &provide).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,6 +186,18 @@ async fn a_wallet_from_words_swaps_and_remembers() {
             "send", "--token", token, "--amount", amount, "--to", &shop, "--yes",
         ]);
     }
+    // Points are paid out of coin in one transaction: exactly so many arrive.
+    let paid = wallet.run(&[
+        "pay", "--to", &shop, "--points", "0.02", "--with", "mvc", "--memo", "bill 7", "--yes",
+    ]);
+    assert_eq!(paid["paid"]["points"]["amount"], "0.02");
+    assert_eq!(paid["paid"]["gave"]["token"], "MVC");
+    let shop_has = super::node::balance(&provider, shop.parse().unwrap()).await;
+    assert_eq!(shop_has, U256::from(30_000));
+    let paid = wallet.run(&["pay", "--to", &shop, "--points", "0.01", "--yes"]);
+    assert_eq!(paid["paid"]["gave"]["amount"], "0.01");
+    let said = wallet.refused(&["pay", "--to", &shop, "--points", "9", "--yes"]);
+    assert!(said.contains("less than"), "{said}");
     let said = wallet.refused(&["send", "--token", "mvp", "--amount", "0.01", "--to", &shop]);
     assert!(said.contains("--yes"), "{said}");
 

@@ -22,6 +22,30 @@ pub struct System {
     child: Child,
     directory: TempDir,
     settings: Value,
+    /// What `up` told of its journey.
+    pub report: Value,
+}
+
+/// A process that stands still.
+pub struct Pause(String);
+
+impl Pause {
+    fn new(process: String) -> Self {
+        let pause = Self(process);
+        assert!(pause.signal("-STOP"));
+        pause
+    }
+
+    fn signal(&self, signal: &str) -> bool {
+        let status = Command::new("kill").args([signal, &self.0]).status();
+        status.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Pause {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
 }
 
 impl Drop for System {
@@ -44,10 +68,16 @@ impl Drop for System {
 impl System {
     /// Starts everything and waits until the journey of a mile has come true.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments of `up`.
+    pub fn start_with(more: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut child = mileverse()
             .args(["--exit-with-stdin", "up", "--json", "--data-dir"])
             .arg(directory.path())
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(fs::File::create(directory.path().join("up.log")).unwrap())
@@ -66,7 +96,20 @@ impl System {
             child,
             directory,
             settings: serde_json::from_str(&settings).unwrap(),
+            report,
         }
+    }
+
+    /// Keeps this system's relayer from doing anything, as if it were dead, until the answer is dropped.
+    pub fn without_relayer(&self) -> Pause {
+        let home = fs::canonicalize(self.path("relayer")).unwrap();
+        let process = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+            .find(|id| fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd == home))
+            .expect("the relayer runs");
+        Pause::new(process)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

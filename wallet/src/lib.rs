@@ -10,6 +10,7 @@ pub mod client;
 pub mod delegate;
 pub mod fees;
 pub mod keystore;
+pub mod permit;
 pub mod review;
 pub mod rewards;
 pub mod rpc;

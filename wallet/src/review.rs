@@ -293,6 +293,30 @@ impl Review<'_> {
                     ("good until", second(deadline)),
                 ]
             }
+            PoolCalls::exactInWithPermit(Pool::exactInWithPermitCall {
+                tokenIn,
+                amountIn,
+                leastOut,
+                receiver,
+                deadline,
+                ..
+            }) => {
+                let (give, get) = self.pair(tokenIn)?;
+                let give = Amount::from_units(give, amountIn).to_string();
+                vec![
+                    (
+                        "action",
+                        "swap, with a permit to take what is given".to_owned(),
+                    ),
+                    ("give", give),
+                    (
+                        "receive at least",
+                        Amount::from_units(get, leastOut).to_string(),
+                    ),
+                    ("to", receiver.to_string()),
+                    ("good until", second(deadline)),
+                ]
+            }
             PoolCalls::exactOut(Pool::exactOutCall {
                 tokenIn,
                 amountOut,

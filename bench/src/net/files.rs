@@ -150,6 +150,7 @@ impl Plan {
                 ..StakingRules::default()
             },
             contracts: Vec::new(),
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             allocations: Vec::new(),
         };

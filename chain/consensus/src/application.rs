@@ -48,6 +48,7 @@ use mileverse_execution::{
 };
 use mileverse_primitives::{
     Address, B256,
+    address::SYSTEM,
     checkpoint::Checkpoint,
     genesis::{Genesis, GenesisError},
     header::{Header, StateCommitment, Turn},
@@ -366,8 +367,13 @@ impl<V: EthereumView> Application<V> {
             .map_err(|reason| Refused::Invalid(reason.into()))?;
         let header = &block.header;
         let chain_id = self.shared.genesis.chain_id;
-        let transactions = recover::all(&block.transactions, chain_id, &self.shared.mempool)
-            .map_err(|error| Refused::Invalid(format!("a transaction is not valid: {error}")))?;
+        let transactions = recover::all(
+            &block.transactions,
+            chain_id,
+            header.height,
+            &self.shared.mempool,
+        )
+        .map_err(|error| Refused::Invalid(format!("a transaction is not valid: {error}")))?;
         let reader = BatchReader::<E> {
             batch: &batch,
             overlay: self.overlay(header.height),
@@ -485,7 +491,8 @@ enum Refused {
 /// The next nonces of those who sent something in a block.
 fn next_nonces(output: &BlockOutput) -> Vec<(Address, u64)> {
     let next = |one: &TransactionOutcome| (one.sender, one.nonce.saturating_add(1));
-    output.receipts.iter().map(next).collect()
+    let sent = output.receipts.iter().filter(|one| one.sender != SYSTEM);
+    sent.map(next).collect()
 }
 
 /// What a header says of a state.

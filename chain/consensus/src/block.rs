@@ -153,11 +153,11 @@ impl Block {
         let transactions = Vec::<Bytes>::read_cfg(
             buf,
             &(
-                RangeCfg::new(0..=limits.transactions()),
+                RangeCfg::new(0..=limits.body_transactions()),
                 RangeCfg::new(1..=MAX_TRANSACTION_LENGTH),
             ),
         )?;
-        if transactions.iter().map(Bytes::len).sum::<usize>() > limits.bytes() {
+        if transactions.iter().map(Bytes::len).sum::<usize>() > limits.body_bytes() {
             return Err(CodecError::Invalid("Block", "too many bytes"));
         }
         let system = System::read(buf)?;
@@ -308,8 +308,8 @@ impl BoundedBlock for Block {
         10 + header::MAX_LENGTH
             + SIGNATURE_LENGTH
             + 10
-            + limits.transactions() * 10
-            + limits.bytes()
+            + limits.body_transactions() * 10
+            + limits.body_bytes()
             + system::max_bytes()
     }
 }

@@ -21,7 +21,6 @@
 pub mod application;
 pub mod attestation;
 pub mod block;
-pub mod bls;
 pub mod committee;
 pub mod committees;
 pub mod duties;
@@ -41,3 +40,5 @@ pub mod state;
 pub mod sync;
 pub mod system;
 pub mod watch;
+
+pub use mileverse_execution::bls;

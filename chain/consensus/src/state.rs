@@ -17,7 +17,9 @@ use commonware_storage::{
     translator::EightCap,
 };
 use commonware_utils::{NZU64, NZUsize};
-use mileverse_execution::state::{Changes, Key, MAX_VALUE_LENGTH, ReadError, StateReader, Value};
+use mileverse_execution::state::{
+    Changes, Key, MAX_VALUE_LENGTH, Place, ReadError, StateReader, Value,
+};
 use std::num::NonZeroUsize;
 
 /// The database.
@@ -102,6 +104,31 @@ impl<E: StorageContext + Spawner> StateReader for BatchReader<'_, E> {
             .await
             .map(|found| found.map(|StoredValue(value)| value))
             .map_err(|error| ReadError(error.to_string()))
+    }
+
+    async fn read_all(&self, places: &[(Place, Key)]) -> Result<Vec<Option<Value>>, ReadError> {
+        if let [(_, key)] = places {
+            return Ok(vec![self.get(*key).await?]);
+        }
+        let keys: Vec<_> = places
+            .iter()
+            .map(|(_, key)| sha256::Digest::from(key.0))
+            .collect();
+        let asked: Vec<_> = keys.iter().collect();
+        let found = self
+            .batch
+            .get_many(&asked)
+            .await
+            .map_err(|error| ReadError(error.to_string()))?;
+        let seen = |key: &Key| self.overlay.and_then(|overlay| overlay.get(key));
+        Ok(places
+            .iter()
+            .zip(found)
+            .map(|((_, key), found)| match seen(key) {
+                Some(first) => first.clone(),
+                None => found.map(|StoredValue(value)| value),
+            })
+            .collect())
     }
 }
 

@@ -381,11 +381,25 @@ fn a_blocks_senders_come_from_the_pool_or_are_recovered_in_order() {
         pool.add(transaction.clone(), RICH).unwrap();
     }
     let mut raw: Vec<_> = block.iter().map(|one| one.raw().0.clone()).collect();
-    assert_eq!(recover::all(&raw, CHAIN_ID, &pool).unwrap(), block);
+    assert_eq!(recover::all(&raw, CHAIN_ID, 1, &pool).unwrap(), block);
+    let system = Transaction::system(CHAIN_ID, 1);
+    let with_it: Vec<_> = [vec![system.raw().0.clone()], raw.clone()].concat();
+    let read = recover::all(&with_it, CHAIN_ID, 1, &pool).unwrap();
+    assert_eq!((&read[0], &read[1..]), (&system, &block[..]));
+    // Another height's is nobody's, and neither is one that does not stand first.
+    assert_eq!(
+        recover::all(&with_it, CHAIN_ID, 2, &pool),
+        Err(TransactionError::Signature)
+    );
+    let last = [raw.clone(), vec![system.raw().0.clone()]].concat();
+    assert_eq!(
+        recover::all(&last, CHAIN_ID, 1, &pool),
+        Err(TransactionError::Signature)
+    );
     raw[170] = vec![2, 3].into();
     raw[100] = vec![9].into();
     assert_eq!(
-        recover::all(&raw, CHAIN_ID, &pool).unwrap_err(),
+        recover::all(&raw, CHAIN_ID, 1, &pool).unwrap_err(),
         TransactionError::Type(9),
         "the first bad one is told"
     );

@@ -117,6 +117,7 @@ impl World {
             },
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             allocations: allocations.collect(),
         };

@@ -8,10 +8,12 @@
 //! so the attempts end.
 //!
 //! For each place the cache keeps what is committed and what the block made of it; the block's
-//! changes are the difference, so they do not depend on what happened to be read.
+//! changes are the difference, so they do not depend on what happened to be read. A place's key is
+//! hashed once, when the place is read.
 
 use crate::state::{
-    self, Account, Changes, ReadError, StateReader, account_key, code_key, encode_word, storage_key,
+    Account, Changes, Key, Place, ReadError, StateReader, Value, account_from, account_key,
+    code_from, code_key, encode_word, storage_key, word_from,
 };
 use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use revm::{
@@ -28,43 +30,20 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A place that was asked for and is not known yet.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Place {
-    Account(Address),
-    Slot(Address, U256),
-    Code(B256),
-}
-
-/// What stood there.
-enum Found {
-    Account(Option<Account>),
-    Word(U256),
-    Code(Bytecode),
-}
-
-async fn read(reader: &impl StateReader, place: Place) -> Result<Found, ReadError> {
-    Ok(match place {
-        Place::Account(address) => Found::Account(state::account(reader, address).await?),
-        Place::Slot(address, slot) => Found::Word(state::storage(reader, address, slot).await?),
-        Place::Code(hash) => {
-            let code = state::code(reader, hash).await?;
-            let code = Bytecode::new_raw_checked(code)
-                .map_err(|error| ReadError(format!("code {hash}: {error}")))?;
-            Found::Code(code)
-        }
-    })
-}
+/// Most places that are read together.
+const AT_ONCE: usize = 4_096;
 
 #[derive(Debug)]
 struct Entry<T> {
+    key: Key,
     committed: T,
     current: T,
 }
 
 impl<T: Copy> Entry<T> {
-    const fn new(committed: T) -> Self {
+    const fn new(key: Key, committed: T) -> Self {
         Self {
+            key,
             committed,
             current: committed,
         }
@@ -159,15 +138,23 @@ impl Cache {
     pub(crate) fn set_account(&mut self, address: Address, account: Account) {
         self.accounts
             .entry(address)
-            .or_insert_with(|| Entry::new(None))
+            .or_insert_with(|| Entry::new(account_key(address), None))
             .current = Some(account).filter(|account| !account.is_empty());
     }
 
     /// Reads all that is missing.
     pub(crate) async fn fetch(&mut self, reader: &impl StateReader) -> Result<(), ReadError> {
-        while let Some(place) = self.missing.pop_first() {
-            let found = read(reader, place).await?;
-            self.learn(place, found);
+        while !self.missing.is_empty() {
+            let missing = self.missing.iter().take(AT_ONCE);
+            let places: Vec<_> = missing.map(|place| (*place, place.key())).collect();
+            let values = reader.read_all(&places).await?;
+            if values.len() != places.len() {
+                return Err(ReadError("it answers something else than was asked".into()));
+            }
+            for ((place, key), value) in places.into_iter().zip(values) {
+                self.learn(place, key, value)?;
+                self.missing.remove(&place);
+            }
         }
         Ok(())
     }
@@ -179,27 +166,35 @@ impl Cache {
         context: &mut Context<'_>,
         place: Place,
     ) {
-        if !self.knows(place)
-            && let Poll::Ready(Ok(found)) = pin!(read(reader, place)).poll(context)
+        if self.knows(place) {
+            return;
+        }
+        let key = place.key();
+        // What cannot be read is asked for again, and then told.
+        if let Poll::Ready(Ok(value)) = pin!(reader.read(place, key)).poll(context)
+            && self.learn(place, key, value).is_err()
         {
-            self.learn(place, found);
+            self.missing.insert(place);
         }
     }
 
-    fn learn(&mut self, place: Place, found: Found) {
-        match (place, found) {
-            (Place::Account(address), Found::Account(account)) => {
-                self.accounts.insert(address, Entry::new(account));
+    fn learn(&mut self, place: Place, key: Key, value: Option<Value>) -> Result<(), ReadError> {
+        match place {
+            Place::Account(address) => {
+                let account = account_from(value)?;
+                self.accounts.insert(address, Entry::new(key, account));
             }
-            (Place::Slot(address, slot), Found::Word(word)) => {
-                self.slots.insert((address, slot), Entry::new(word));
+            Place::Slot(address, slot) => {
+                let word = word_from(value)?;
+                self.slots.insert((address, slot), Entry::new(key, word));
             }
-            (Place::Code(hash), Found::Code(code)) => {
+            Place::Code(hash) => {
+                let code = Bytecode::new_raw_checked(code_from(hash, value)?)
+                    .map_err(|error| ReadError(format!("code {hash}: {error}")))?;
                 self.codes.insert(hash, code);
             }
-            // `read` answers each place with its own kind.
-            _ => {}
         }
+        Ok(())
     }
 
     /// A word of storage, read if need be.
@@ -220,7 +215,7 @@ impl Cache {
             .entry((address, slot))
             // Only the storage of a contract made in this block is written without being read;
             // it holds nothing yet.
-            .or_insert_with(|| Entry::new(U256::ZERO))
+            .or_insert_with(|| Entry::new(storage_key(address, slot), U256::ZERO))
             .current = word;
     }
 
@@ -289,15 +284,15 @@ impl Cache {
         word: impl Fn(&Entry<U256>) -> U256,
     ) -> Changes {
         let mut found = Changes::new();
-        for (address, entry) in &self.accounts {
+        for entry in self.accounts.values() {
             if entry.committed != entry.current {
                 let value = account(entry).map(|account| account.encode());
-                found.insert(account_key(*address), value);
+                found.insert(entry.key, value);
             }
         }
-        for ((address, slot), entry) in &self.slots {
+        for entry in self.slots.values() {
             if entry.committed != entry.current {
-                found.insert(storage_key(*address, *slot), encode_word(word(entry)));
+                found.insert(entry.key, encode_word(word(entry)));
             }
         }
         found

@@ -5,7 +5,8 @@
 //!
 //! - its Ethereum checkpoint, if any, is stored before the first transaction, and its turn and its
 //!   attestations are counted; a quarter that is over is closed, and some holders are paid for the
-//!   quarters that are (`rewards`);
+//!   quarters that are (`rewards`); if that left events, the block begins with a system transaction
+//!   that holds them, and else with none;
 //! - an epoch's last block pays, judges and elects after its last transaction, and may take a new
 //!   group key down, if one is due, and announce it to Ethereum;
 //! - a transaction's gas limit must fit in what the block has left;
@@ -61,6 +62,8 @@ mod trace;
 pub use quote::{Draw, Fare, Help, PaidBy, Quote, Source, Sponsorship};
 use std::{net::SocketAddr, sync::Arc};
 
+/// Transactions for which the state is read together.
+const AHEAD: usize = 512;
 /// What a nested call may hold back when it sends value (EIP-150); geth's estimate adds it.
 const CALL_STIPEND: u64 = 2_300;
 
@@ -287,13 +290,16 @@ impl Executor {
         transactions: &[Transaction],
     ) -> Result<BlockOutput, BlockError> {
         let mut work = Work::open(self, state, block).await?;
-        for transaction in transactions {
-            if let Err(refusal) = work.include(transaction).await? {
-                return Err(BlockError::Invalid(format!(
-                    "transaction {}: {}",
-                    transaction.hash(),
-                    refusal.reason
-                )));
+        for some in work.sent(transactions)?.chunks(AHEAD) {
+            work.session.fetch_for(some).await?;
+            for transaction in some {
+                if let Err(refusal) = work.include(transaction).await? {
+                    return Err(BlockError::Invalid(format!(
+                        "transaction {}: {}",
+                        transaction.hash(),
+                        refusal.reason
+                    )));
+                }
             }
         }
         work.close(transactions).await
@@ -309,15 +315,22 @@ impl Executor {
         candidates: Vec<Transaction>,
     ) -> Result<(Vec<Transaction>, BlockOutput, Vec<B256>), BlockError> {
         let mut work = Work::open(self, state, block).await?;
-        let (mut taken, mut dead) = (Vec::new(), Vec::new());
-        for candidate in candidates {
+        let mut taken = Vec::from_iter(work.system.clone());
+        let mut dead = Vec::new();
+        for some in candidates.chunks(AHEAD) {
             if work.gas_left() < LEAST_GAS {
                 break;
             }
-            match work.include(&candidate).await? {
-                Ok(()) => taken.push(candidate),
-                Err(refusal) if refusal.permanent => dead.push(candidate.hash()),
-                Err(_) => {}
+            work.session.fetch_for(some).await?;
+            for candidate in some {
+                if work.gas_left() < LEAST_GAS {
+                    break;
+                }
+                match work.include(candidate).await? {
+                    Ok(()) => taken.push(candidate.clone()),
+                    Err(refusal) if refusal.permanent => dead.push(candidate.hash()),
+                    Err(_) => {}
+                }
             }
         }
         let output = work.close(&taken).await?;
@@ -509,6 +522,8 @@ struct Work<'a, R> {
     /// Deliveries that were tried and admitted nothing.
     vain: usize,
     first_leaf: u64,
+    /// What holds the events of the block's own work, if there are any.
+    system: Option<Transaction>,
     receipts: Vec<TransactionOutcome>,
 }
 
@@ -524,11 +539,15 @@ impl<'a, R: StateReader> Work<'a, R> {
         session
             .work(|ledger| staking::block::begin(ledger, &context, &block))
             .await?;
-        session
-            .work(|ledger| rewards::block::begin(ledger, &config.rewards, &block))
-            .await?;
+        let told = rewards::block::begin(&mut session, &config.rewards, &block).await?;
         let first_leaf = outbox::size(&mut session).await?;
+        let system = (!told.is_empty()).then(|| Transaction::system(config.chain_id, block.height));
+        let receipts = system
+            .iter()
+            .map(|system| TransactionOutcome::of_system(system, &told));
         Ok(Self {
+            receipts: receipts.collect(),
+            system,
             config,
             block,
             session,
@@ -538,8 +557,21 @@ impl<'a, R: StateReader> Work<'a, R> {
             fees: 0,
             vain: 0,
             first_leaf,
-            receipts: Vec::new(),
         })
+    }
+
+    /// Those of a block's transactions that were sent: all, but for the system transaction that must
+    /// stand before them.
+    fn sent<'b>(&self, transactions: &'b [Transaction]) -> Result<&'b [Transaction], BlockError> {
+        let Some(system) = &self.system else {
+            return Ok(transactions);
+        };
+        match transactions.split_first() {
+            Some((first, sent)) if first == system => Ok(sent),
+            _ => Err(BlockError::Invalid(
+                "the system transaction that holds the events of its own work is missing".into(),
+            )),
+        }
     }
 
     const fn gas_left(&self) -> u64 {
@@ -551,6 +583,10 @@ impl<'a, R: StateReader> Work<'a, R> {
         &mut self,
         transaction: &Transaction,
     ) -> Result<Result<(), Refusal>, BlockError> {
+        if transaction.is_system() {
+            let reason = "a system transaction stands where none is due";
+            return Ok(Err(Refusal::for_good(reason.into())));
+        }
         if transaction.gas_limit() > self.gas_left() {
             let reason = format!(
                 "its gas limit is {}, the block has {} left",

@@ -12,6 +12,7 @@
 //!
 //! | file | idea |
 //! |---|---|
+//! | `bls` | points of BLS12-381, in Ethereum's shapes and in consensus' |
 //! | `state` | keys and encodings of the state, and how it is read |
 //! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
 //! | `executor` | what a node calls: execute, build, call, estimate, trace |
@@ -23,8 +24,9 @@
 //! | `cache` | the state as the EVM sees it during one block |
 //! | `outcome` | receipts and roots |
 //! | `words` | refusals in geth's words |
-//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards, fees |
+//! | `modules` | system modules: points, coin, bridge, staking, rotation, rewards, fees, peers |
 
+pub mod bls;
 mod cache;
 mod call;
 mod direct;

@@ -2,12 +2,18 @@
 
 use crate::transaction::Transaction;
 use alloy::{
-    consensus::proofs::{ordered_trie_root_encoded, ordered_trie_root_with_encoder},
+    consensus::{
+        Transaction as _, Typed2718 as _,
+        proofs::{ordered_trie_root_encoded, ordered_trie_root_with_encoder},
+    },
     primitives::{Address, B256, Bloom, BloomInput, Bytes, Log, keccak256, map::HashMap},
     sol_types::SolEvent,
 };
 use alloy_rlp::{BufMut as _, Encodable as _, RlpEncodable};
-use mileverse_primitives::{abi::IBridge, address::BRIDGE};
+use mileverse_primitives::{
+    abi::{IBridge, IPeers},
+    address::{BRIDGE, PEERS},
+};
 use serde::{Deserialize, Serialize};
 
 /// What became of one included transaction.
@@ -35,6 +41,25 @@ pub struct TransactionOutcome {
     pub contract_address: Option<Address>,
     /// What it paid per gas.
     pub effective_gas_price: u128,
+}
+
+impl TransactionOutcome {
+    /// Of the system transaction that holds these events.
+    pub(crate) fn of_system(system: &Transaction, logs: &[Log]) -> Self {
+        Self {
+            hash: system.hash(),
+            sender: system.sender(),
+            nonce: system.nonce(),
+            to: system.envelope().to(),
+            tx_type: system.envelope().ty(),
+            success: true,
+            gas_used: 0,
+            cumulative_gas_used: 0,
+            logs: logs.to_vec(),
+            contract_address: None,
+            effective_gas_price: 0,
+        }
+    }
 }
 
 /// A packet that this block added to the outbox.
@@ -119,19 +144,28 @@ impl Blooms {
     }
 }
 
-/// The packets that the bridge announced, in order, from leaf `first`.
+/// The packets that the bridge and the peers module announced, in order, from leaf `first`.
 pub(crate) fn sent_packets(first: u64, outcomes: &[TransactionOutcome]) -> Vec<SentPacket> {
     outcomes
         .iter()
         .flat_map(|outcome| &outcome.logs)
-        .filter(|log| log.address == BRIDGE)
-        .filter_map(|log| IBridge::PacketSent::decode_log_data(&log.data).ok())
+        .filter_map(|log| match log.address {
+            BRIDGE => {
+                let event = IBridge::PacketSent::decode_log_data(&log.data).ok()?;
+                Some((event.sequence, event.commitment, event.packet))
+            }
+            PEERS => {
+                let event = IPeers::PacketSent::decode_log_data(&log.data).ok()?;
+                Some((event.sequence, event.commitment, event.packet))
+            }
+            _ => None,
+        })
         .zip(first..)
-        .map(|(event, index)| SentPacket {
+        .map(|((sequence, commitment, packet), index)| SentPacket {
             index,
-            sequence: event.sequence,
-            commitment: event.commitment,
-            packet: event.packet,
+            sequence,
+            commitment,
+            packet,
         })
         .collect()
 }

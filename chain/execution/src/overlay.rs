@@ -5,11 +5,11 @@
 //! storage it is. Limit: [`MAX_OVERRIDES`] places in one request.
 
 use crate::state::{
-    self, Account, Changes, Key, MAX_CODE_LENGTH, ReadError, StateReader, Value, account_key,
-    code_key, encode_word, storage_key,
+    self, Account, Changes, Key, MAX_CODE_LENGTH, Place, ReadError, StateReader, Value,
+    account_key, code_key, encode_word, storage_key,
 };
 use alloy::{
-    primitives::{Address, U256, keccak256},
+    primitives::{Address, keccak256},
     rpc::types::state::{AccountOverride, StateOverride},
 };
 use std::collections::BTreeSet;
@@ -126,11 +126,13 @@ impl<R: StateReader> StateReader for Overridden<R> {
         }
     }
 
-    async fn word(&self, address: Address, slot: U256) -> Result<Option<Value>, ReadError> {
-        match self.changes.get(&storage_key(address, slot)) {
-            Some(found) => Ok(found.clone()),
-            None if self.replaced.contains(&address) => Ok(None),
-            None => self.base.word(address, slot).await,
+    async fn read(&self, place: Place, key: Key) -> Result<Option<Value>, ReadError> {
+        if let Some(found) = self.changes.get(&key) {
+            return Ok(found.clone());
+        }
+        match place {
+            Place::Slot(address, _) if self.replaced.contains(&address) => Ok(None),
+            _ => self.base.read(place, key).await,
         }
     }
 }

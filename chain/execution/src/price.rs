@@ -7,20 +7,24 @@
 //! | offered | what it is | |
 //! |---|---|---|
 //! | the base fee or more | anything | paid with coin (`payer` says whose) |
-//! | less | a delivery over the bridge, or the release of a transfer that waited, at the bridge or through the router | pays what it offers, if it admits a packet; otherwise no block may hold it |
+//! | less | a delivery over the bridge or from a peer, or the release of a transfer that waited, at the bridge or through the router | pays what it offers, if it admits a packet; otherwise no block may hold it |
 //! | less | anything else | no block may hold it, unless somebody else pays (`payer`) |
 //!
 //! So a relayer needs no coin, and what it does for nothing is bounded: each packet is admitted once,
-//! somebody paid Ethereum for it, and [`GAS_PER_PACKET`] bounds what it may cost here. Deliveries that
+//! somebody paid Ethereum or a peer for it, and [`GAS_PER_PACKET`] bounds what it may cost here. Deliveries that
 //! admit nothing cost their sender nothing either, so they must cost nodes little: they are tried
 //! before they wait in a pool, a leader lets go of one that fails, and gives up after [`MAX_VAIN`] of
 //! them in a block.
 
 use crate::{modules::Config, session::Refusal, transaction::Transaction};
-use alloy::{consensus::Transaction as _, primitives::Log, sol_types::SolEvent as _};
+use alloy::{
+    consensus::Transaction as _,
+    primitives::{B256, Log},
+    sol_types::SolEvent as _,
+};
 use mileverse_primitives::{
-    abi::{IBridge, IValves},
-    address::BRIDGE,
+    abi::{IBridge, IPeers, IValves},
+    address::{BRIDGE, PEERS},
     fees::Carried,
 };
 
@@ -84,15 +88,22 @@ pub(crate) fn is_of_use(success: bool, gas_used: u64, logs: &[Log]) -> Result<()
 }
 
 fn admits(log: &Log) -> bool {
-    let outcomes = [
-        IBridge::PacketReceived::SIGNATURE_HASH,
-        IBridge::PacketExpired::SIGNATURE_HASH,
-        IBridge::PacketRefunded::SIGNATURE_HASH,
-        IValves::PacketHeld::SIGNATURE_HASH,
-    ];
-    log.address == BRIDGE
-        && log
-            .topics()
-            .first()
-            .is_some_and(|topic| outcomes.contains(topic))
+    let outcomes: &[B256] = match log.address {
+        BRIDGE => &[
+            IBridge::PacketReceived::SIGNATURE_HASH,
+            IBridge::PacketExpired::SIGNATURE_HASH,
+            IBridge::PacketRefunded::SIGNATURE_HASH,
+            IValves::PacketHeld::SIGNATURE_HASH,
+        ],
+        PEERS => &[
+            IPeers::PacketReceived::SIGNATURE_HASH,
+            IPeers::PacketExpired::SIGNATURE_HASH,
+            IPeers::PacketRefunded::SIGNATURE_HASH,
+            IPeers::PacketHeld::SIGNATURE_HASH,
+            IPeers::KeyRotated::SIGNATURE_HASH,
+        ],
+        _ => &[],
+    };
+    let mut topics = log.topics().iter();
+    topics.next().is_some_and(|topic| outcomes.contains(topic))
 }

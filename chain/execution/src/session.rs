@@ -1,7 +1,7 @@
 //! One block under way: the EVM's environment, the cache, and the reading of what is missing.
 
 use crate::{
-    cache::{Cache, Place, View},
+    cache::{Cache, View},
     direct,
     error::BlockError,
     executor::BlockInput,
@@ -12,10 +12,14 @@ use crate::{
         ledger::{Books, Scratch, Written},
         slot::Slot,
     },
-    state::{Account, StateReader},
+    state::{Account, Place, StateReader},
+    transaction::Transaction,
     words,
 };
-use alloy::primitives::{Address, Log, TxKind, U256};
+use alloy::{
+    consensus::Transaction as _,
+    primitives::{Address, Bytes, Log, TxKind, U256},
+};
 use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
 use revm::{
     context::{
@@ -263,7 +267,9 @@ impl<'a, R: StateReader> Session<'a, R> {
             if self.cache.is_complete() {
                 return Ok(done);
             }
-            self.want_slots(transaction);
+            if let TxKind::Call(to) = transaction.kind {
+                self.want_slots(to, transaction.caller, &transaction.data);
+            }
             self.cache.fetch(self.reader).await?;
         }
     }
@@ -356,6 +362,38 @@ impl<'a, R: StateReader> Session<'a, R> {
         &self.config
     }
 
+    /// Reads places together, so that whoever needs them finds them.
+    pub(crate) async fn fetch(
+        &mut self,
+        places: impl IntoIterator<Item = Place>,
+    ) -> Result<(), BlockError> {
+        for place in places {
+            self.cache.want(place);
+        }
+        Ok(self.cache.fetch(self.reader).await?)
+    }
+
+    /// A word that was read, as it is now; zero if it was not.
+    pub(crate) fn known(&self, slot: Slot) -> U256 {
+        self.cache.known_word(slot.module(), slot.key())
+    }
+
+    /// Reads together what transactions need for certain.
+    pub(crate) async fn fetch_for(
+        &mut self,
+        transactions: &[Transaction],
+    ) -> Result<(), BlockError> {
+        for transaction in transactions {
+            let (envelope, caller) = (transaction.envelope(), transaction.sender());
+            self.cache.want(Place::Account(caller));
+            if let Some(to) = envelope.to() {
+                self.cache.want(Place::Account(to));
+                self.want_slots(to, caller, envelope.input());
+            }
+        }
+        Ok(self.cache.fetch(self.reader).await?)
+    }
+
     /// A word of storage.
     pub(crate) async fn load(&mut self, address: Address, slot: U256) -> Result<U256, BlockError> {
         Ok(self.cache.load(self.reader, address, slot).await?)
@@ -386,13 +424,8 @@ impl<'a, R: StateReader> Session<'a, R> {
     }
 
     /// Notes the words of a module that a transaction is sure to use.
-    fn want_slots(&mut self, transaction: &TxEnv) {
-        let TxKind::Call(to) = transaction.kind else {
-            return;
-        };
-        let caller = transaction.caller;
-        for (address, slot) in modules::expected_slots(&self.config, to, caller, &transaction.data)
-        {
+    fn want_slots(&mut self, to: Address, caller: Address, data: &Bytes) {
+        for (address, slot) in modules::expected_slots(&self.config, to, caller, data) {
             self.cache.want(Place::Slot(address, slot));
         }
     }
@@ -402,7 +435,7 @@ impl<'a, R: StateReader> Session<'a, R> {
         self.cache.want(Place::Account(transaction.caller));
         if let TxKind::Call(to) = transaction.kind {
             self.cache.want(Place::Account(to));
-            self.want_slots(transaction);
+            self.want_slots(to, transaction.caller, &transaction.data);
         }
         let cache = &mut self.cache;
         for item in &transaction.access_list.0 {

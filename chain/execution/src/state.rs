@@ -15,7 +15,7 @@ use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Keccak256, U256};
 use std::{collections::BTreeMap, future::Future};
 use thiserror::Error;
 
-/// A place in the state.
+/// Where something stands in the state.
 pub type Key = B256;
 /// What is stored there.
 pub type Value = Vec<u8>;
@@ -42,14 +42,52 @@ pub trait StateReader: Send + Sync {
     /// The value at `key`, `None` if absent. May be dropped and asked again.
     fn get(&self, key: Key) -> impl Future<Output = Result<Option<Value>, ReadError>> + Send;
 
-    /// A word of an account's storage in its stored form. Its key does not tell whose storage it
-    /// is; a reader that replaces an account's whole storage answers here.
-    fn word(
+    /// The same for a place with its key. The key of a word does not tell whose storage it is; a
+    /// reader that replaces an account's whole storage looks at the place.
+    fn read(
         &self,
-        address: Address,
-        slot: U256,
+        place: Place,
+        key: Key,
     ) -> impl Future<Output = Result<Option<Value>, ReadError>> + Send {
-        self.get(storage_key(address, slot))
+        let _ = place;
+        self.get(key)
+    }
+
+    /// The same for many places, one value for each in their order; a store that finds many faster
+    /// than one after the other does so here.
+    fn read_all(
+        &self,
+        places: &[(Place, Key)],
+    ) -> impl Future<Output = Result<Vec<Option<Value>>, ReadError>> + Send {
+        async move {
+            let mut values = Vec::with_capacity(places.len());
+            for (place, key) in places {
+                values.push(self.read(*place, *key).await?);
+            }
+            Ok(values)
+        }
+    }
+}
+
+/// What can be asked of the state.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Place {
+    /// An account.
+    Account(Address),
+    /// A word of an account's storage.
+    Slot(Address, U256),
+    /// Code by its hash.
+    Code(B256),
+}
+
+impl Place {
+    /// Where it stands; a hash is computed for it.
+    pub fn key(self) -> Key {
+        match self {
+            Self::Account(address) => account_key(address),
+            Self::Slot(address, slot) => storage_key(address, slot),
+            Self::Code(hash) => code_key(hash),
+        }
     }
 }
 
@@ -146,10 +184,7 @@ pub async fn account(
     state: &impl StateReader,
     address: Address,
 ) -> Result<Option<Account>, ReadError> {
-    match state.get(account_key(address)).await? {
-        None => Ok(None),
-        Some(bytes) => Account::decode(&bytes).map(Some),
-    }
+    account_from(state.get(account_key(address)).await?)
 }
 
 /// The code with this hash; empty for the hash of no code, an error if it is not there.
@@ -157,10 +192,7 @@ pub async fn code(state: &impl StateReader, code_hash: B256) -> Result<Bytes, Re
     if code_hash == KECCAK256_EMPTY || code_hash.is_zero() {
         return Ok(Bytes::new());
     }
-    match state.get(code_key(code_hash)).await? {
-        None => Err(ReadError(format!("code {code_hash} is missing"))),
-        Some(bytes) => Ok(bytes.into()),
-    }
+    code_from(code_hash, state.get(code_key(code_hash)).await?)
 }
 
 /// A word of an account's storage; zero if absent.
@@ -169,8 +201,23 @@ pub async fn storage(
     address: Address,
     slot: U256,
 ) -> Result<U256, ReadError> {
-    match state.word(address, slot).await? {
-        None => Ok(U256::ZERO),
-        Some(bytes) => decode_word(&bytes),
-    }
+    let place = Place::Slot(address, slot);
+    word_from(state.read(place, place.key()).await?)
+}
+
+/// An account from what is stored.
+pub(crate) fn account_from(stored: Option<Value>) -> Result<Option<Account>, ReadError> {
+    stored.map(|bytes| Account::decode(&bytes)).transpose()
+}
+
+/// A word from what is stored.
+pub(crate) fn word_from(stored: Option<Value>) -> Result<U256, ReadError> {
+    stored.map_or(Ok(U256::ZERO), |bytes| decode_word(&bytes))
+}
+
+/// The code with this hash from what is stored.
+pub(crate) fn code_from(code_hash: B256, stored: Option<Value>) -> Result<Bytes, ReadError> {
+    stored
+        .map(Bytes::from)
+        .ok_or_else(|| ReadError(format!("code {code_hash} is missing")))
 }

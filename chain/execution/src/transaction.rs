@@ -3,13 +3,25 @@
 //! Taken: legacy with a chain id (EIP-155), access lists (EIP-2930), dynamic fees (EIP-1559) and
 //! delegations (EIP-7702), in their one canonical EIP-2718 encoding. Refused: blobs and anything
 //! unknown, another chain's id, high-s signatures, more than [`MAX_TRANSACTION_LENGTH`] bytes.
+//!
+//! A block may begin with one that nobody sent, the *system transaction*. It holds the events of the
+//! block's own work, so that whoever reads receipts finds them:
+//!
+//! ```txt
+//! system = legacy transaction { nonce: height, gas price: 0, gas limit: 0, to: REWARDS, value: 0,
+//!                               data: none, chain id (EIP-155), r: 0, s: 0 }   from: SYSTEM
+//! ```
 
 use crate::session::SPEC;
 use alloy::{
-    consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable},
+    consensus::{
+        SignableTransaction as _, Transaction as _, TxEnvelope, TxLegacy,
+        transaction::SignerRecoverable,
+    },
     eips::eip2718::{Decodable2718, Encodable2718},
-    primitives::{Address, B256, Bytes, keccak256},
+    primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256},
 };
+use mileverse_primitives::address::{REWARDS, SYSTEM};
 use revm::context_interface::cfg::gas::calculate_initial_tx_gas;
 use std::sync::Arc;
 use thiserror::Error;
@@ -109,6 +121,36 @@ impl Transaction {
                 envelope,
             }),
         })
+    }
+
+    /// What holds the events of the own work of the block at `height`. No signature makes it: whoever
+    /// sends its bytes is told that the signature is not valid.
+    pub fn system(chain_id: u64, height: u64) -> Self {
+        let unsigned = TxLegacy {
+            chain_id: Some(chain_id),
+            nonce: height,
+            gas_price: 0,
+            gas_limit: 0,
+            to: TxKind::Call(REWARDS),
+            value: U256::ZERO,
+            input: Bytes::new(),
+        };
+        let nobody = Signature::new(U256::ZERO, U256::ZERO, false);
+        let envelope = TxEnvelope::Legacy(unsigned.into_signed(nobody));
+        let raw = Bytes::from(envelope.encoded_2718());
+        Self {
+            inner: Arc::new(Inner {
+                hash: keccak256(&raw),
+                sender: SYSTEM,
+                raw,
+                envelope,
+            }),
+        }
+    }
+
+    /// Whether it is a block's own and nobody's.
+    pub fn is_system(&self) -> bool {
+        self.inner.sender == SYSTEM
     }
 
     /// keccak256 of the encoding.

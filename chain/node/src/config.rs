@@ -30,8 +30,14 @@
 //! ```
 
 use crate::error::Error;
-use mileverse_consensus::index::{RECENT, Retention};
-use mileverse_primitives::{B256, genesis::Genesis};
+use mileverse_consensus::{
+    bls,
+    index::{RECENT, Retention},
+};
+use mileverse_primitives::{
+    B256,
+    genesis::{Genesis, GenesisError},
+};
 use mileverse_rpc::Limits;
 use serde::Deserialize;
 use std::{
@@ -144,10 +150,22 @@ impl Config {
     /// Reads and checks the genesis file.
     pub fn read_genesis(&self) -> Result<Genesis, Error> {
         let text = read_limited(&self.genesis)?;
-        Genesis::parse(&text).map_err(|source| Error::Genesis {
-            path: self.genesis.clone(),
-            source,
-        })
+        Genesis::parse(&text)
+            .and_then(|genesis| check_peers(&genesis).map(|()| genesis))
+            .map_err(|source| Error::Genesis {
+                path: self.genesis.clone(),
+                source,
+            })
+    }
+}
+
+/// Refuses a genesis file with a peer whose group key is no point of the group: nothing that comes
+/// from there could ever be proven.
+pub(crate) fn check_peers(genesis: &Genesis) -> Result<(), GenesisError> {
+    let mut peers = genesis.peers.iter();
+    match peers.find(|peer| bls::read_group_key(&peer.group_key).is_err()) {
+        Some(peer) => Err(GenesisError::Peer(peer.chain_id)),
+        None => Ok(()),
     }
 }
 

@@ -74,6 +74,7 @@ impl Setup {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             allocations: Vec::new(),
         };

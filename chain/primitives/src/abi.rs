@@ -17,7 +17,7 @@ pub use points::IPoints;
 pub use rewards::IRewards;
 pub use rotation::IRotation;
 pub use staking::IStaking;
-pub use valves::IValves;
+pub use valves::{IPeers, IValves};
 
 alloy::sol! {
     /// MVC, the native coin, seen as an ERC-20 with 18 decimals.

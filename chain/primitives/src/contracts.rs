@@ -1,14 +1,16 @@
 //! Contracts that a genesis file places: code and storage that stand in block 0.
 //!
 //! ```json
-//! "contracts": [{ "address": "0x…", "code": "0x…", "storage": { "0x…05": "0x…" } }]
+//! "contracts": [{ "address": "0x…", "code": "0x…", "storage": { "0x…05": "0x…" }, "operator": "0x…" }]
 //! ```
 //!
-//! `code` is what runs; no constructor does. Storage keys and values are words of 32 bytes. All of
+//! `code` is what runs; no constructor does. Storage keys and values are words of 32 bytes. Nobody created
+//! such a contract, so nobody could claim it: `operator`, if any, is who may pay for the gas of calls to it
+//! from block 0 on (`docs/fees.md`). All of
 //! it fits into a genesis file of 1 MiB: at most [`MAX_CONTRACTS`], each of at most
 //! [`MAX_CODE_LENGTH`] bytes and [`MAX_WORDS`] words.
 
-use crate::address::ALL;
+use crate::address::{ALL, peer_of_points};
 use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +38,9 @@ pub struct Contract {
     /// The words that are not zero.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub storage: BTreeMap<B256, B256>,
+    /// Who may pay for the gas of calls to it, and hand that over; nobody ever if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<Address>,
 }
 
 /// What is wrong with a contract.
@@ -57,6 +62,9 @@ pub enum ContractError {
     /// Too much storage, or a word that would not be stored.
     #[error("contract {0} may begin with at most {MAX_WORDS} words of storage, none of them zero")]
     Storage(Address),
+    /// An operator that cannot sign.
+    #[error("the operator of contract {0} must be an account: not zero, not a system module")]
+    Operator(Address),
 }
 
 /// The rules that a genesis file's contracts must keep; `accounts` are those it names otherwise.
@@ -72,11 +80,12 @@ pub(crate) fn check(
         address,
         code,
         storage,
+        operator,
     } in contracts
     {
         let (head, tail) = address.as_slice().split_at(18);
         let is_low = head.iter().all(|byte| *byte == 0) && tail < LEAST_ADDRESS.as_slice();
-        if is_low || !taken.insert(*address) {
+        if is_low || peer_of_points(*address).is_some() || !taken.insert(*address) {
             return Err(ContractError::Address(*address));
         }
         if code.is_empty() || code.len() > MAX_CODE_LENGTH || code.first() == Some(&RESERVED_BYTE) {
@@ -84,6 +93,9 @@ pub(crate) fn check(
         }
         if storage.len() > MAX_WORDS || storage.values().any(B256::is_zero) {
             return Err(ContractError::Storage(*address));
+        }
+        if operator.is_some_and(|one| one.is_zero() || ALL.contains(&one)) {
+            return Err(ContractError::Operator(*address));
         }
     }
     Ok(())
@@ -102,6 +114,7 @@ mod tests {
             address: PLACE,
             code: Bytes::from_static(&[0]),
             storage: BTreeMap::from([(B256::ZERO, B256::repeat_byte(1))]),
+            operator: Some(Address::repeat_byte(7)),
         }
     }
 
@@ -149,6 +162,10 @@ mod tests {
         let many =
             (0..=MAX_WORDS).map(|n| (B256::left_padding_from(&n.to_be_bytes()), PLACE.into_word()));
         assert_eq!(refused(|one| one.storage = many.collect()), error);
+        for operator in [Address::ZERO, ALL[0]] {
+            let error = ContractError::Operator(PLACE);
+            assert_eq!(refused(|one| one.operator = Some(operator)), error);
+        }
         let many = vec![contract(); MAX_CONTRACTS + 1];
         assert_eq!(
             check(&many, [].into_iter()),
@@ -162,7 +179,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Contract>(&text).unwrap(), contract());
         let bare = format!("{{\"address\":\"{PLACE}\",\"code\":\"0x00\"}}");
         let bare: Contract = serde_json::from_str(&bare).unwrap();
-        assert!(bare.storage.is_empty());
+        assert!(bare.storage.is_empty() && bare.operator.is_none());
         assert!(serde_json::from_str::<Contract>("{\"code\":\"0x00\"}").is_err());
     }
 }

@@ -81,6 +81,7 @@ pub fn contracts() -> Vec<Contract> {
         address,
         code: code.clone(),
         storage: Default::default(),
+        operator: None,
     };
     let mut pool = place(POOL, &Pool::DEPLOYED_BYTECODE);
     pool.storage = TOKEN_SLOTS
@@ -94,6 +95,15 @@ pub fn contracts() -> Vec<Contract> {
         place(ORACLE, &Oracle::DEPLOYED_BYTECODE),
         place(ROUTER, &SwapRouter::DEPLOYED_BYTECODE),
     ]
+}
+
+/// Names who may pay for the gas of calls to the pool and the router, where they are among the contracts.
+pub fn operate(contracts: &mut [Contract], operator: Address) {
+    for contract in contracts {
+        if matches!(contract.address, POOL | ROUTER) {
+            contract.operator = Some(operator);
+        }
+    }
 }
 
 /// Frees the pool from the points' own transfer fee: its trades pay the pool's, and it could not pay
@@ -128,6 +138,18 @@ mod tests {
         let pool = contracts.iter().find(|one| one.address == POOL).unwrap();
         let words: Vec<_> = pool.storage.values().copied().collect();
         assert_eq!(words, [POINTS.into_word(), COIN.into_word()]);
+    }
+
+    #[test]
+    fn the_pool_and_the_router_can_have_an_operator() {
+        let mut contracts = contracts();
+        operate(&mut contracts, Address::repeat_byte(3));
+        let named = contracts.iter().filter(|one| one.operator.is_some());
+        assert_eq!(
+            named.map(|one| one.address).collect::<Vec<_>>(),
+            [POOL, ROUTER]
+        );
+        assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! The default charges nothing and limits nothing: a net for development and tests.
 
 use crate::{
-    abi::{IBridge, IValves},
-    address::{BRIDGE, POINTS},
+    abi::{IBridge, IPeers, IValves},
+    address::{BRIDGE, PEERS, POINTS},
     exchange::ROUTER,
     genesis::{BASIS_POINTS, GenesisError},
 };
@@ -28,10 +28,10 @@ const UNITS_PER_COIN: u128 = 1_000_000_000_000_000_000;
 pub enum Carried {
     /// Any of the points module's: its gas is paid with points.
     Points,
-    /// Points sent over the bridge: the same.
+    /// Points sent over the bridge or to a peer, a peer's own that go home among them: the same.
     Send,
-    /// A delivery over the bridge, or the release of one that waited, at the bridge itself or through
-    /// the router: free if it admits a packet.
+    /// A delivery over the bridge or from a peer, or the release of one that waited, at the bridge
+    /// itself or through the router: free if it admits a packet.
     Delivery,
 }
 
@@ -40,6 +40,13 @@ impl Carried {
     pub fn of(to: Address, input: &[u8]) -> Option<Self> {
         match to {
             POINTS => Some(Self::Points),
+            PEERS => match *input.first_chunk()? {
+                IPeers::deliverCall::SELECTOR | IPeers::releaseCall::SELECTOR => {
+                    Some(Self::Delivery)
+                }
+                IPeers::sendCall::SELECTOR => Some(Self::Send),
+                _ => None,
+            },
             // The router has the same two functions.
             BRIDGE | ROUTER => match input.split_first_chunk()? {
                 (&IBridge::deliverCall::SELECTOR | &IValves::releaseCall::SELECTOR, _) => {

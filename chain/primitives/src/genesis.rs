@@ -9,6 +9,7 @@ use crate::{
     contracts::{self, Contract, ContractError},
     fees::FeeRules,
     limits::{BLOCK_GAS, BlockLimits},
+    peers::{self, Peer},
     points::PointsRules,
     rewards::RewardRules,
     staking::{Allocation, StakingRules, max_coins},
@@ -72,6 +73,9 @@ pub struct Genesis {
     /// Contracts that stand from the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contracts: Vec<Contract>,
+    /// Other native chains that are peers from the start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<Peer>,
 }
 
 /// The first delegates and their common key.
@@ -253,6 +257,11 @@ pub enum GenesisError {
     /// A role that nobody could act in.
     #[error("the bridge's guardian or governor is the system module {0}")]
     BridgeRole(Address),
+    /// A peer that is none, or twice, or without a key.
+    #[error(
+        "peers names chain {0} twice or without a good group key (256 bytes), or it is zero, this chain or Ethereum"
+    )]
+    Peer(u64),
     /// A contract that cannot be placed.
     #[error(transparent)]
     Contract(#[from] ContractError),
@@ -315,6 +324,7 @@ impl Genesis {
         self.points.check()?;
         self.fees.check(self.staking.unbonding_epochs)?;
         self.bridge.check()?;
+        peers::check(&self.peers, self.chain_id, self.ethereum.chain_id)?;
         self.staking.check(self.committee.members.len())?;
         self.rewards.check()?;
         self.check_coins()?;
@@ -354,13 +364,13 @@ impl Genesis {
             {
                 return Err(GenesisError::MemberStake(member.consensus_key));
             }
-            if address::ALL.contains(&member.owner) {
+            if address::is_native_code(member.owner) {
                 return Err(GenesisError::MemberOwner(member.consensus_key));
             }
         }
         let mut seen = BTreeSet::new();
         for Allocation { address, amount } in &self.allocations {
-            if amount.is_zero() || address.is_zero() || address::ALL.contains(address) {
+            if amount.is_zero() || address.is_zero() || address::is_native_code(*address) {
                 return Err(GenesisError::Allocation(*address));
             }
             if !seen.insert(*address) {
@@ -488,6 +498,7 @@ mod tests {
                 amount: U256::from(77),
             }],
             contracts: exchange::contracts(),
+            peers: Vec::new(),
         }
     }
 
@@ -618,6 +629,7 @@ mod tests {
         none.contracts.clear();
         let text = serde_json::to_string(&none).unwrap();
         assert!(!text.contains("contracts"));
+        assert!(!text.contains("peers"));
         assert_eq!(Genesis::parse(&text).unwrap(), none);
     }
 

@@ -17,6 +17,7 @@ pub mod header;
 pub mod limits;
 pub mod outbox;
 pub mod packet;
+pub mod peers;
 pub mod points;
 pub mod quarter;
 pub mod registration;

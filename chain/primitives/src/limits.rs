@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | gas | `gasLimit` | it bounds the work of executing the block, and is what fees count |
 //! | transactions | gas / [`LEAST_GAS`] | none uses less |
+//! | transactions in its body | one more | its own work may have a system transaction |
 //! | bytes of transactions | gas / [`GAS_PER_BYTE`], and at least one longest transaction | ordinary transactions use 90 to 240 gas for a byte, so most blocks are full by gas; calldata costs 10 to 40 gas a byte, so data is full by bytes |
 //!
 //! Whatever carries a block is derived from these: the codec, the network's largest message, the
@@ -16,6 +17,9 @@ pub const LEAST_GAS: u64 = 21_000;
 pub const GAS_PER_BYTE: u64 = 100;
 /// Longest encoded transaction: 128 KiB, as Ethereum's pools have it.
 pub const MAX_TRANSACTION_LENGTH: usize = 128 * 1024;
+/// Longest system transaction, which a block may hold beside those that were sent: a legacy one without
+/// data, signed by nobody.
+pub const SYSTEM_TRANSACTION_LENGTH: usize = 64;
 /// Least and most gas of a block.
 pub const BLOCK_GAS: std::ops::RangeInclusive<u64> = 1_000_000..=1_000_000_000;
 
@@ -39,14 +43,24 @@ impl BlockLimits {
         self.gas
     }
 
-    /// Transactions.
+    /// Transactions that were sent.
     pub fn transactions(self) -> usize {
         whole(self.gas / LEAST_GAS)
     }
 
-    /// Bytes of all transactions together.
+    /// Bytes of all of these together.
     pub fn bytes(self) -> usize {
         whole(self.gas / GAS_PER_BYTE).max(MAX_TRANSACTION_LENGTH)
+    }
+
+    /// Transactions of a body, the system transaction included.
+    pub fn body_transactions(self) -> usize {
+        self.transactions().saturating_add(1)
+    }
+
+    /// Bytes of them.
+    pub fn body_bytes(self) -> usize {
+        self.bytes().saturating_add(SYSTEM_TRANSACTION_LENGTH)
     }
 }
 

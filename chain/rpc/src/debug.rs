@@ -123,8 +123,9 @@ async fn traces(
             let error = IndexError::Damaged("transactions").to_string();
             mileverse_execution::BlockError::Fatal(error)
         };
-        let transactions =
-            recover::all(needed.unwrap_or_default(), chain_id, &mempool).map_err(damaged)?;
+        let height = found.block.header.height;
+        let transactions = recover::all(needed.unwrap_or_default(), chain_id, height, &mempool)
+            .map_err(damaged)?;
         let (block, digest) = (found.block.input(), found.digest);
         executor
             .trace_block(&state, block, digest, &transactions, positions, &options)

@@ -181,6 +181,7 @@ impl Committee {
                 .quarter
                 .map_or_else(RewardRules::default, QuarterEnd::rules),
             contracts: Vec::new(),
+            peers: Vec::new(),
             allocations: owners
                 .iter()
                 .skip(seats)

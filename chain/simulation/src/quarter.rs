@@ -6,9 +6,12 @@
 
 use crate::{error::Failure, validator::Net};
 use alloy::sol_types::SolCall as _;
-use mileverse_consensus::block::Block;
+use mileverse_consensus::{
+    block::Block,
+    mempool::{Mempool, recover},
+};
 use mileverse_execution::{
-    CallOutcome, CallRequest, Changes, Key, ReadError, StateReader, Transaction, Value, account,
+    CallOutcome, CallRequest, Changes, Key, ReadError, StateReader, Value, account,
 };
 use mileverse_primitives::{
     Address, U256, abi::IRewards, address::REWARDS, keccak256, quarter::Quarter,
@@ -112,11 +115,9 @@ pub(crate) async fn judge(net: &Net, validator: usize) -> Result<Option<Paid>, F
             .block(height)
             .map_err(|error| wrong(height, error))?
             .ok_or_else(|| wrong(height, "it is final and not in the index"))?;
-        let transactions = block
-            .transactions
-            .iter()
-            .map(|raw| Transaction::decode(raw, net.committee.genesis.chain_id))
-            .collect::<Result<Vec<_>, _>>()
+        let genesis = &net.committee.genesis;
+        let pool = Mempool::new(genesis.gas_limit);
+        let transactions = recover::all(&block.transactions, genesis.chain_id, height, &pool)
             .map_err(|error| wrong(height, error))?;
         let output = net
             .executor

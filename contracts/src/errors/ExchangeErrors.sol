@@ -37,6 +37,9 @@ interface ExchangeErrors {
     error ReserveTooLarge(uint256 reserve);
     /// @notice The first provider must bring more than what is locked for ever.
     error FirstProvisionTooSmall(uint256 shares, uint256 least);
+    /// @notice Too little gas is left: a change of the reserves needs room for noting the price, whether it is
+    /// the first of its second or not.
+    error GasTooLittle(uint256 left, uint256 needed);
     /// @notice What must never happen: a trade would have left the providers with less.
     error ProductFell();
 }

@@ -36,17 +36,24 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
     uint256 public constant LOCKED_SHARES = 1_000;
     /// @notice Holds the locked shares; nobody has its key.
     address public constant LOCK = address(0xdead);
+    /// @notice Gas that a call must have for noting a price, whether it notes one or not: more than that ever
+    /// takes (`test/PoolGas.t.sol`).
+    uint256 public constant NOTE_GAS = 125_000;
 
     address public token0;
     address public token1;
     uint112 private _reserve0;
     uint112 private _reserve1;
     Observations.Queue private _observations;
+    /// @dev Gas that `_book` took for noting the price in the call under way.
+    uint256 private transient _noteGas;
 
-    /// @dev Good up to and including its deadline, and for a receiver who can have it.
+    /// @dev Good up to and including its deadline, and for a receiver who can have it. What it needs of gas
+    /// does not depend on the second in which it comes.
     modifier checked(address receiver, uint256 deadline) {
         _check(receiver, deadline);
         _;
+        _checkGas();
     }
 
     /// @param token0_ The lower address of the two; the factory sees to that.
@@ -329,7 +336,9 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
         if (reserve0 == 0) {
             (reserve0, reserve1) = (next0, next1);
         }
+        uint256 left = gasleft();
         _observations.note(Curve.price(reserve0, reserve1), Curve.thinness(reserve0));
+        _noteGas = left - gasleft();
         _fit(next0, 0);
         _fit(next1, 0);
         // forge-lint: disable-next-line(unsafe-typecast)
@@ -384,6 +393,17 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
         }
         if (receiver == address(0) || receiver == address(this)) {
             revert ExchangeErrors.ReceiverInvalid(receiver);
+        }
+    }
+
+    /// @dev Only the first change of a second notes a price. A call that is tried in a second with an entry,
+    /// and comes in one without, would lack that gas; so it must have it either way, and `eth_estimateGas` finds the
+    /// same limit at any time. What is not used is not paid.
+    function _checkGas() private view {
+        uint256 noted = _noteGas;
+        uint256 needed = noted < NOTE_GAS ? NOTE_GAS - noted : 0;
+        if (gasleft() < needed) {
+            revert ExchangeErrors.GasTooLittle(gasleft(), needed);
         }
     }
 

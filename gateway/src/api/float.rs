@@ -4,7 +4,7 @@ use super::idempotent::{self, Done};
 use super::input::{self, Body, PathOf, QueryOf};
 use super::{App, Shared, page};
 use crate::clock::{now_ms, rfc3339};
-use crate::float::price::{Basis, PriceError};
+use crate::float::price::{Average, Basis, PriceError};
 use crate::float::top_up::{Seller, TopUp as Row, TopUpError};
 use crate::ids;
 use crate::keys::{Credentials, Scope};
@@ -40,12 +40,21 @@ pub struct Float {
 /// What a point costs now. Null where there is no price.
 #[derive(Serialize, ToSchema)]
 pub struct PriceView {
-    /// Wei for one MVP: the newest price.
+    /// `recorded`: prices of points are recorded. `pool`: MVP for one MVC comes from the native chain's
+    /// pool, and wei for one MVC is recorded.
+    source: &'static str,
+    /// Wei for one MVP: the newest price, or the pool's mean of 30 minutes.
     #[schema(required, examples("250000000000"))]
     market: Option<String>,
+    /// Why there is no market price.
+    #[schema(required)]
+    market_refused: Option<String>,
     /// Wei for one MVP: the average of three months, rounded up to a whole wei.
     #[schema(required, examples("245000000000"))]
     average: Option<String>,
+    /// Why there is no average.
+    #[schema(required)]
+    average_refused: Option<String>,
     /// RFC 3339: where the average's window begins.
     #[schema(required)]
     average_since: Option<String>,
@@ -237,24 +246,23 @@ pub async fn price(
     credentials: Credentials,
 ) -> Result<Json<PriceView>, Problem> {
     app.authorize(&credentials, Scope::FloatRead).await?;
-    let rules = seller(&app)?.rules;
+    let seller = seller(&app)?;
     let store = &app.machine.store;
     let now = now_ms();
-    let known = |error: PriceError| match error {
-        PriceError::Store(error) => Err(Problem::internal(&error)),
-        _ => Ok(()),
+    let known = |price| match price {
+        Ok(price) => Ok((Some(price), None)),
+        Err(PriceError::Store(error)) => Err(Problem::internal(&error)),
+        Err(error) => Ok((None, Some(error.to_string()))),
     };
-    let market = match store.market_price(now, rules).await {
-        Ok(price) => Some(price.wei_per_point.to_string()),
-        Err(error) => known(error).map(|()| None)?,
-    };
-    let average = match store.average_price(now, rules).await {
-        Ok(average) => Some(average),
-        Err(error) => known(error).map(|()| None)?,
-    };
+    let (market, market_refused) = known(seller.price(store, Basis::Market, now).await)?;
+    let (average, average_refused) = known(seller.price(store, Basis::Average, now).await)?;
+    let wei = |price: Option<Average>| price.map(|price| price.wei.to_string());
     Ok(Json(PriceView {
-        market,
-        average: average.map(|average| average.wei_per_point.to_string()),
+        source: seller.source(),
+        market: wei(market),
+        market_refused,
+        average: wei(average),
+        average_refused,
         average_since: average.map(|average| rfc3339(average.since)),
     }))
 }

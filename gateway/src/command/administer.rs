@@ -8,7 +8,7 @@ use crate::float::price::{Basis, Price, PriceError};
 use crate::ids;
 use crate::issuer::signer::Issuer;
 use crate::keys::{self, Scope, parse_networks, parse_scopes};
-use crate::server::{ServerError, vault};
+use crate::server::{self, ServerError, vault};
 use crate::store::jobs::Kind;
 use crate::store::partners::{self, Funding, KeyRow, Partner};
 use crate::store::{Purpose, Store};
@@ -120,13 +120,17 @@ pub enum Members {
 
 #[derive(Debug, Subcommand)]
 pub enum Prices {
-    /// Record what a point costs from now on.
+    /// Record what a point costs from now on; or a coin, where the pool says what that is worth in points.
+    #[command(group = clap::ArgGroup::new("price").required(true).args(["wei_per_point", "wei_per_coin"]))]
     Add {
         #[arg(long)]
         config: PathBuf,
         /// Wei for one MVP.
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..=9_223_372_036_854_775_807))]
-        wei_per_point: u64,
+        wei_per_point: Option<u64>,
+        /// Wei for one MVC.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=9_223_372_036_854_775_807))]
+        wei_per_coin: Option<u64>,
         /// Where the price is from.
         #[arg(long)]
         source: String,
@@ -421,6 +425,7 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
         Prices::Add {
             config,
             wei_per_point,
+            wei_per_coin,
             source,
             at,
         } => {
@@ -430,30 +435,45 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
                 return Err(wrong("--at must not be in the future"));
             }
             let (_, store) = open(&config).await?;
-            let price = Price { at, wei_per_point };
-            let new = store.record_price(price, &source).await?;
+            // Exactly one of them is given.
+            let (new, recorded) = match (wei_per_point, wei_per_coin) {
+                (Some(wei), _) => (
+                    store.record_price(Price { at, wei }, &source).await?,
+                    json!({ "at": rfc3339(at), "weiPerPoint": wei.to_string() }),
+                ),
+                (None, coin) => {
+                    let wei = coin.ok_or_else(|| wrong("--wei-per-coin is missing"))?;
+                    (
+                        store.record_coin_price(Price { at, wei }, &source).await?,
+                        json!({ "at": rfc3339(at), "weiPerCoin": wei.to_string() }),
+                    )
+                }
+            };
             store.close().await;
             if !new {
                 return Err(wrong(
                     "there is a price of that very moment; prices do not change",
                 ));
             }
-            Ok(vec![
-                json!({ "at": rfc3339(at), "weiPerPoint": wei_per_point.to_string() }),
-            ])
+            Ok(vec![recorded])
         }
         Prices::Show { config } => {
             let (config, store) = open(&config).await?;
-            let rules = config.float.map(|float| float.rules).ok_or_else(|| {
+            let float = config.float.ok_or_else(|| {
                 wrong("the configuration has no [float], so points are not sold here")
             })?;
+            let seller = server::seller(float)?;
             let now = now_ms();
-            let market = known(store.market_price(now, rules).await)?;
-            let average = known(store.average_price(now, rules).await)?;
+            let (market, market_refused) = known(seller.price(&store, Basis::Market, now).await)?;
+            let (average, average_refused) =
+                known(seller.price(&store, Basis::Average, now).await)?;
             store.close().await;
             Ok(vec![json!({
-                "market": market.map(|price| price.wei_per_point.to_string()),
-                "average": average.map(|average| average.wei_per_point.to_string()),
+                "source": seller.source(),
+                "market": market.map(|price| price.wei.to_string()),
+                "marketRefused": market_refused,
+                "average": average.map(|average| average.wei.to_string()),
+                "averageRefused": average_refused,
                 "averageSince": average.map(|average| rfc3339(average.since)),
             })])
         }
@@ -461,11 +481,11 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
 }
 
 /// A price that there is not is an answer; a database that fails is not.
-fn known<T>(price: Result<T, PriceError>) -> Result<Option<T>, Error> {
+fn known<T>(price: Result<T, PriceError>) -> Result<(Option<T>, Option<String>), Error> {
     match price {
-        Ok(price) => Ok(Some(price)),
+        Ok(price) => Ok((Some(price), None)),
         Err(PriceError::Store(error)) => Err(Error::Store(error)),
-        Err(_) => Ok(None),
+        Err(error) => Ok((None, Some(error.to_string()))),
     }
 }
 

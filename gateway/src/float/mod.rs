@@ -17,11 +17,13 @@
 //!
 //! ```txt
 //! price      the price of a point in ether: market, and the exact average of three months
+//! pool       the native chain's pool as that price, with the reasons for which it is refused
 //! top_up     buying points
 //! ethereum   the payment, once it is final
 //! ```
 
 pub mod ethereum;
+pub mod pool;
 pub mod price;
 pub mod top_up;
 

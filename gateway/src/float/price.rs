@@ -1,6 +1,7 @@
 //! The price of a point in ether, and its history.
 //!
-//! A price is wei for one MVP. It holds from its moment until the next one's. The **market** price
+//! A price is wei for one MVP, or, where the [pool](super::pool) says what an MVC is worth in points, wei for one
+//! MVC. It holds from its moment until the next one's. The **market** price
 //! is the newest. The **average** is taken over three calendar months (UTC) that end now: each
 //! price counts for as long as it held,
 //!
@@ -12,10 +13,12 @@
 //! whole wei. The history must reach back to the window's begin, or to as many days as are
 //! configured; then the window begins with the history.
 
+use super::pool::Refusal;
 use crate::store::{Store, from_sql, to_sql};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
-use sqlx::Row;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 use thiserror::Error;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
@@ -66,6 +69,9 @@ pub enum PriceError {
     /// Too short.
     #[error("the recorded history is too short for the three-month average")]
     History,
+    /// What the pool says cannot be relied on.
+    #[error(transparent)]
+    Pool(#[from] Refusal),
     /// A sum that cannot be.
     #[error("the prices are more than can be counted")]
     Range,
@@ -74,20 +80,25 @@ pub enum PriceError {
     Store(#[from] sqlx::Error),
 }
 
+/// The seconds of history that the average needs at least.
+pub fn minimum_seconds(rules: PriceRules) -> u64 {
+    u64::from(rules.minimum_days).saturating_mul(24 * 60 * 60)
+}
+
 /// One recorded price.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Price {
     /// From when on it holds.
     pub at: i64,
-    /// Wei for one MVP.
-    pub wei_per_point: u64,
+    /// Wei for one MVP, or for one MVC.
+    pub wei: u64,
 }
 
 /// An average, and over what.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Average {
-    /// Wei for one MVP.
-    pub wei_per_point: u64,
+    /// Wei for one MVP, or for one MVC.
+    pub wei: u64,
     /// Where its window begins.
     pub since: i64,
 }
@@ -123,7 +134,7 @@ pub fn average(
         let Ok(held) = u128::try_from(held) else {
             continue;
         };
-        let weight = u128::from(price.wei_per_point).checked_mul(held);
+        let weight = u128::from(price.wei).checked_mul(held);
         sum = weight
             .and_then(|weight| sum.checked_add(weight))
             .ok_or(PriceError::Range)?;
@@ -132,90 +143,135 @@ pub fn average(
     if total == 0 {
         return Err(PriceError::History);
     }
-    let wei_per_point = u64::try_from(sum.div_ceil(total)).map_err(|_| PriceError::Range)?;
-    Ok(Average {
-        wei_per_point,
-        since,
-    })
+    let wei = u64::try_from(sum.div_ceil(total)).map_err(|_| PriceError::Range)?;
+    Ok(Average { wei, since })
+}
+
+/// Whose price a table holds. The names are parts of statements.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Of {
+    Point,
+    Coin,
+}
+
+impl Of {
+    const fn table(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Point => ("prices", "wei_per_point"),
+            Self::Coin => ("coin_prices", "wei_per_coin"),
+        }
+    }
 }
 
 impl Store {
-    /// Records a price. Whether it is new: of one moment there is one price.
+    /// Records the price of a point. Whether it is new: of one moment there is one price.
     pub async fn record_price(&self, price: Price, source: &str) -> Result<bool, sqlx::Error> {
+        self.record(Of::Point, price, source).await
+    }
+
+    /// Records the price of a coin: the same.
+    pub async fn record_coin_price(&self, price: Price, source: &str) -> Result<bool, sqlx::Error> {
+        self.record(Of::Coin, price, source).await
+    }
+
+    async fn record(&self, of: Of, price: Price, source: &str) -> Result<bool, sqlx::Error> {
+        let (table, column) = of.table();
+        let statement = format!(
+            "INSERT INTO {table} (at, {column}, source) VALUES ($1, $2, $3)
+             ON CONFLICT (at) DO NOTHING"
+        );
         let mut write = self.write().await?;
-        let done = sqlx::query(
-            "INSERT INTO prices (at, wei_per_point, source) VALUES ($1, $2, $3)
-             ON CONFLICT (at) DO NOTHING",
-        )
-        .bind(price.at)
-        .bind(to_sql(price.wei_per_point)?)
-        .bind(source)
-        .execute(&mut *write)
-        .await?;
+        let done = sqlx::query(AssertSqlSafe(statement))
+            .bind(price.at)
+            .bind(to_sql(price.wei)?)
+            .bind(source)
+            .execute(&mut *write)
+            .await?;
         write.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 
-    /// The market price.
+    /// The newest recorded price of a point.
     pub async fn market_price(&self, now: i64, rules: PriceRules) -> Result<Price, PriceError> {
-        let row = sqlx::query(
-            "SELECT at, wei_per_point FROM prices WHERE at <= $1 ORDER BY at DESC LIMIT 1",
-        )
-        .bind(now)
-        .fetch_optional(self.read())
-        .await?
-        .ok_or(PriceError::Stale)?;
-        let at: i64 = row.try_get("at").map_err(PriceError::Store)?;
-        if now.saturating_sub(at) > rules.maximum_age_ms {
-            return Err(PriceError::Stale);
-        }
-        let wei: i64 = row.try_get("wei_per_point").map_err(PriceError::Store)?;
-        Ok(Price {
-            at,
-            wei_per_point: from_sql(wei)?,
-        })
+        self.newest(Of::Point, now, rules).await
     }
 
-    /// The average of three months.
+    /// The newest recorded price of a coin.
+    pub async fn coin_price(&self, now: i64, rules: PriceRules) -> Result<Price, PriceError> {
+        self.newest(Of::Coin, now, rules).await
+    }
+
+    async fn newest(&self, of: Of, now: i64, rules: PriceRules) -> Result<Price, PriceError> {
+        let (table, column) = of.table();
+        let statement = format!(
+            "SELECT at, {column} AS wei FROM {table} WHERE at <= $1 ORDER BY at DESC LIMIT 1"
+        );
+        let row = sqlx::query(AssertSqlSafe(statement))
+            .bind(now)
+            .fetch_optional(self.read())
+            .await?
+            .ok_or(PriceError::Stale)?;
+        let price = read(&row)?;
+        if now.saturating_sub(price.at) > rules.maximum_age_ms {
+            return Err(PriceError::Stale);
+        }
+        Ok(price)
+    }
+
+    /// The average of a point's recorded prices over three months.
     pub async fn average_price(&self, now: i64, rules: PriceRules) -> Result<Average, PriceError> {
         let begin = window_begin(now);
-        let rows = sqlx::query(
-            "SELECT at, wei_per_point FROM prices
-             WHERE at < $2 AND at >= COALESCE((SELECT MAX(at) FROM prices WHERE at <= $1), $1)
-             ORDER BY at LIMIT $3",
-        )
-        .bind(begin)
-        .bind(now)
-        .bind(MAX_PRICES)
-        .fetch_all(self.read())
-        .await?;
-        if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MAX_PRICES {
-            return Err(PriceError::Range);
-        }
-        let prices = rows
-            .iter()
-            .map(|row| {
-                Ok(Price {
-                    at: row.try_get("at")?,
-                    wei_per_point: from_sql(row.try_get("wei_per_point")?)?,
-                })
-            })
-            .collect::<Result<Vec<_>, sqlx::Error>>()?;
+        let prices = self.prices(Of::Point, begin, now).await?;
         average(&prices, begin, now, rules)
     }
 
-    /// The price on a basis, in wei for one MVP.
+    /// The recorded prices of a coin that held in `[begin, now)`.
+    pub async fn coin_prices(&self, begin: i64, now: i64) -> Result<Vec<Price>, PriceError> {
+        self.prices(Of::Coin, begin, now).await
+    }
+
+    /// In order of time; the first may be older than `begin`, and holds there.
+    async fn prices(&self, of: Of, begin: i64, now: i64) -> Result<Vec<Price>, PriceError> {
+        let (table, column) = of.table();
+        let statement = format!(
+            "SELECT at, {column} AS wei FROM {table}
+             WHERE at < $2 AND at >= COALESCE((SELECT MAX(at) FROM {table} WHERE at <= $1), $1)
+             ORDER BY at LIMIT $3"
+        );
+        let rows = sqlx::query(AssertSqlSafe(statement))
+            .bind(begin)
+            .bind(now)
+            .bind(MAX_PRICES)
+            .fetch_all(self.read())
+            .await?;
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MAX_PRICES {
+            return Err(PriceError::Range);
+        }
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The recorded price of a point on a basis, and since when it is taken.
     pub async fn price(
         &self,
         basis: Basis,
         now: i64,
         rules: PriceRules,
-    ) -> Result<u64, PriceError> {
+    ) -> Result<Average, PriceError> {
         match basis {
-            Basis::Market => Ok(self.market_price(now, rules).await?.wei_per_point),
-            Basis::Average => Ok(self.average_price(now, rules).await?.wei_per_point),
+            Basis::Market => {
+                let Price { at, wei } = self.market_price(now, rules).await?;
+                Ok(Average { wei, since: at })
+            }
+            Basis::Average => self.average_price(now, rules).await,
         }
     }
+}
+
+fn read(row: &AnyRow) -> Result<Price, sqlx::Error> {
+    Ok(Price {
+        at: row.try_get("at")?,
+        wei: from_sql(row.try_get("wei")?)?,
+    })
 }
 
 #[cfg(test)]
@@ -229,8 +285,8 @@ mod tests {
         minimum_days: 90,
     };
 
-    fn price(at: i64, wei_per_point: u64) -> Price {
-        Price { at, wei_per_point }
+    fn price(at: i64, wei: u64) -> Price {
+        Price { at, wei }
     }
 
     #[test]
@@ -238,13 +294,13 @@ mod tests {
         // 100 for 25 of 100, 200 for 75 of 100; what was before the window counts from its begin.
         let prices = [price(-500, 100), price(25, 200)];
         let found = average(&prices, 0, 100, RULES).unwrap();
-        assert_eq!((found.wei_per_point, found.since), (175, 0));
+        assert_eq!((found.wei, found.since), (175, 0));
         // Rounded up, and only once.
         let thirds = [price(0, 1), price(1, 2)];
-        assert_eq!(average(&thirds, 0, 3, RULES).unwrap().wei_per_point, 2);
+        assert_eq!(average(&thirds, 0, 3, RULES).unwrap().wei, 2);
         // Prices after the end do not count.
         let later = [price(0, 7), price(100, 1_000_000)];
-        assert_eq!(average(&later, 0, 100, RULES).unwrap().wei_per_point, 7);
+        assert_eq!(average(&later, 0, 100, RULES).unwrap().wei, 7);
     }
 
     #[test]
@@ -260,7 +316,7 @@ mod tests {
             ..RULES
         };
         let found = average(&prices, 0, 92 * day, fewer).unwrap();
-        assert_eq!((found.wei_per_point, found.since), (5, 10 * day));
+        assert_eq!((found.wei, found.since), (5, 10 * day));
         assert!(matches!(
             average(&[], 0, day, fewer),
             Err(PriceError::History)
@@ -290,9 +346,9 @@ mod tests {
                 prices.push(price(at, wei));
                 at += step;
             }
-            let found = average(&prices, 0, at, RULES).unwrap().wei_per_point;
-            let least = prices.iter().map(|price| price.wei_per_point).min().unwrap();
-            let most = prices.iter().map(|price| price.wei_per_point).max().unwrap();
+            let found = average(&prices, 0, at, RULES).unwrap().wei;
+            let least = prices.iter().map(|price| price.wei).min().unwrap();
+            let most = prices.iter().map(|price| price.wei).max().unwrap();
             prop_assert!((least..=most).contains(&found));
         }
     }

@@ -11,7 +11,8 @@
 //! payment, whatever it sends.
 
 use super::ethereum::{Ethereum, Payment};
-use super::price::{Basis, PriceError, PriceRules};
+use super::pool::Pool;
+use super::price::{Average, Basis, PriceError, PriceRules};
 use super::{GWEI, account, changed};
 use crate::clock::{now_ms, rfc3339};
 use crate::ids;
@@ -42,6 +43,8 @@ const TRIES: u32 = 20;
 pub struct Seller {
     /// Where payments are looked for.
     pub ethereum: Ethereum,
+    /// Where MVP for one MVC comes from; without it prices of points are recorded.
+    pub pool: Option<Pool>,
     /// What prices may be based on.
     pub rules: PriceRules,
     /// How long a top-up waits for its payment, in milliseconds.
@@ -162,6 +165,27 @@ async fn insert(connection: &mut AnyConnection, top_up: &mut TopUp) -> Result<bo
 }
 
 impl Seller {
+    /// Where prices come from, in a word.
+    pub const fn source(&self) -> &'static str {
+        match self.pool {
+            None => "recorded",
+            Some(_) => "pool",
+        }
+    }
+
+    /// Wei for one MVP on a basis, and since when it is taken.
+    pub async fn price(
+        &self,
+        store: &Store,
+        basis: Basis,
+        now: i64,
+    ) -> Result<Average, PriceError> {
+        match &self.pool {
+            None => store.price(basis, now, self.rules).await,
+            Some(pool) => pool.price(store, basis, now, self.rules).await,
+        }
+    }
+
     /// A top-up at the price of now, not stored yet.
     async fn offer(
         &self,
@@ -171,7 +195,10 @@ impl Seller {
         basis: Basis,
     ) -> Result<TopUp, TopUpError> {
         let now = now_ms();
-        let wei_per_point = store.price(basis, now, self.rules).await?;
+        let wei_per_point = match (&self.pool, basis) {
+            (Some(pool), Basis::Market) => pool.record(store, now, now, self.rules).await?,
+            _ => self.price(store, basis, now).await?.wei,
+        };
         Ok(TopUp {
             id: ids::top_up(),
             partner: partner.to_owned(),

@@ -253,6 +253,36 @@ impl Chain {
         self.view(&IPoints::totalSupplyCall {}).await
     }
 
+    /// A view of any contract at a block: its answer, or the bytes with which it refuses.
+    pub async fn call_at<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+        block: u64,
+    ) -> Result<Result<C::Return, Bytes>, ChainError> {
+        const METHOD: &str = "eth_call";
+        let request = json!({ "to": to, "data": Bytes::from(call.abi_encode()) });
+        let parameters = json!([request, BlockNumberOrTag::Number(block)]);
+        let asked = self
+            .provider
+            .client()
+            .request::<Value, Bytes>(METHOD, parameters);
+        match time::timeout(TIMEOUT, asked).await {
+            Err(_) => Err(ChainError::Timeout(METHOD)),
+            Ok(Ok(answer)) => C::abi_decode_returns(&answer)
+                .map(Ok)
+                .map_err(|_| ChainError::Nonsense(METHOD)),
+            Ok(Err(error)) => {
+                let refused = error.as_error_resp().and_then(|answer| {
+                    let said = answer.as_revert_data();
+                    // A revert need not say anything.
+                    said.or_else(|| answer.message.contains("revert").then(Bytes::new))
+                });
+                refused.map(Err).ok_or_else(|| describe(METHOD, &error))
+            }
+        }
+    }
+
     async fn view<C: SolCall<Return = U256>>(&self, call: &C) -> Result<U256, ChainError> {
         const METHOD: &str = "eth_call";
         let request = json!({ "to": POINTS, "data": Bytes::from(call.abi_encode()) });

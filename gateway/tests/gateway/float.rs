@@ -42,6 +42,7 @@ async fn till(on: &Databases) -> Till {
             ethereum_chain_id: CHAIN_ID,
             pay_to,
             payment: Duration::from_secs(3600),
+            pool: None,
             rules: PriceRules {
                 maximum_age_ms: 600_000,
                 minimum_days: 90,
@@ -65,7 +66,10 @@ impl Till {
         let store = self.world.store().await;
         let now = now_ms();
         for (at, wei_per_point) in [(window_begin(now) - 1000, 2 * PRICE), (now - 1000, PRICE)] {
-            let price = Price { at, wei_per_point };
+            let price = Price {
+                at,
+                wei: wei_per_point,
+            };
             assert!(store.record_price(price, "test").await.unwrap());
         }
         store.close().await;

@@ -45,6 +45,7 @@ mod members;
 mod operators;
 mod packets;
 mod partners;
+mod pool;
 mod replicas;
 mod support;
 mod terms;

@@ -9,6 +9,7 @@ mod convert;
 mod crash;
 mod cross;
 mod expiry;
+mod gas;
 mod points;
 mod replay;
 
@@ -29,6 +30,11 @@ const REPLAY: (&str, &str) = (
 );
 const POINTS: (&str, &str) = ("points", "MVP goes to Ethereum, and some comes back");
 const COIN: (&str, &str) = ("coin", "MVC goes to the native chain, and some comes back");
+/// Only where gas costs coin.
+const GAS: (&str, &str) = (
+    "gas",
+    "Points become coin for somebody without coin: the pool's operator pays the gas",
+);
 const EXPIRY: (&str, &str) = (
     "expiry",
     "Transfers past their deadline come home as refunds",
@@ -39,7 +45,7 @@ const CRASH: (&str, &str) = (
 );
 const BOOKS: (&str, &str) = ("books", "Every sum balances");
 /// In the order they are played.
-const STEPS: [(&str, &str); 7] = [CONVERT, REPLAY, POINTS, COIN, EXPIRY, CRASH, BOOKS];
+const STEPS: [(&str, &str); 8] = [CONVERT, REPLAY, POINTS, COIN, GAS, EXPIRY, CRASH, BOOKS];
 
 /// Plays all steps, up to the first that fails.
 pub async fn play(
@@ -50,7 +56,10 @@ pub async fn play(
     let mut steps = Vec::new();
     let mut solvent = false;
     let outcome = all(system, fleet, progress, &mut steps, &mut solvent).await;
-    for (name, title) in STEPS.into_iter().skip(steps.len()) {
+    let wanted = STEPS
+        .into_iter()
+        .filter(|step| *step != GAS || system.base_price > 0);
+    for (name, title) in wanted.skip(steps.len()) {
         steps.push(Step::skipped(name, title));
     }
     let report = Report {
@@ -84,6 +93,9 @@ async fn all(
     scribe.step(REPLAY, replay::play(system)).await?;
     scribe.step(POINTS, points::play(system)).await?;
     scribe.step(COIN, coin::play(system)).await?;
+    if system.base_price > 0 {
+        scribe.step(GAS, gas::play(system)).await?;
+    }
     scribe.step(EXPIRY, expiry::play(system, fleet)).await?;
     scribe.step(CRASH, crash::play(system, fleet)).await?;
     scribe.step(BOOKS, books::play(system, solvent)).await

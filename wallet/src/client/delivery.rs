@@ -7,7 +7,10 @@
 //! | expired | the delivery of the news at the source, which refunds it |
 //! | received, refunded | nothing: [`ClientError::Settled`] |
 
-use super::{Chains, Client, ClientError, PacketReference, PacketState, Posted, Stage, Step};
+use super::{
+    Chains, Client, ClientError, Fare, PacketReference, PacketState, Posted, Sent, Stage, Step,
+    send::sent,
+};
 use crate::rpc::Chain;
 use alloy::{
     eips::BlockId,
@@ -171,17 +174,22 @@ impl Chains {
 }
 
 impl Client {
+    /// Signs and sends what [`Chains::plan_delivery`] prepared, and waits for its block.
+    pub async fn deliver_by_hand(&self, step: Step) -> Result<Sent, ClientError> {
+        let receipt = self.execute(step.to, step.value, step.input).await?;
+        Ok(sent(&receipt))
+    }
+
     /// Refuses what would stop at the first step: too little for gas and for what goes along.
     pub async fn check_cost(
         &self,
         account: alloy::primitives::Address,
         step: &Step,
         gas_limit: u64,
-    ) -> Result<crate::transaction::Fees, ClientError> {
+    ) -> Result<Fare, ClientError> {
         let fees = self.fees(step.to, &step.input).await?;
         self.check_gas(account, step.to, step.value, gas_limit, fees)
-            .await?;
-        Ok(fees)
+            .await
     }
 }
 

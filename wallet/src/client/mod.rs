@@ -13,6 +13,7 @@ mod bridge;
 mod delivery;
 mod history;
 mod packet;
+mod pay;
 mod send;
 mod swap;
 mod trace;
@@ -21,7 +22,8 @@ pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
 pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
-pub use send::{Patience, Sent, is_known};
+pub use pay::{MemoError, Paid, Payment, PaymentPlan, parse_memo};
+pub use send::{Fare, PaidBy, Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
 pub use trace::{Posted, Seen, Stage, Trace};
 
@@ -94,6 +96,18 @@ pub enum ClientError {
         account: Address,
         /// What there is.
         balance: Amount,
+        /// Most that the transaction may cost.
+        needed: Amount,
+    },
+    /// Somebody pays for such calls, but not for this one.
+    #[error(
+        "{account} has no coin for gas, and what the operator of this contract pays for it now ends at {most}, less than the {needed} that gas and value may cost; try again after midnight UTC, or bring coin over the bridge"
+    )]
+    Sponsor {
+        /// Whose.
+        account: Address,
+        /// Most that the operator pays for one transaction of the account now.
+        most: Amount,
         /// Most that the transaction may cost.
         needed: Amount,
     },
@@ -190,6 +204,9 @@ pub enum ClientError {
     /// A limit so wide that it is none.
     #[error("a slippage of {0} basis points is too much; give at most {MAX_SLIPPAGE_BP}")]
     Slippage(u16),
+    /// A signature that is not the owner's, or of something else.
+    #[error("the permit is not signed by the account, or for something else; sign it again")]
+    Permit,
     /// Whoever was asked said no.
     #[error("it was not confirmed; nothing was signed")]
     Declined,

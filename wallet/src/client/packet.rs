@@ -346,7 +346,17 @@ impl Client {
 
     /// A packet's leaf in the native chain's outbox.
     pub(super) async fn outbox_leaf(&self, sequence: u64) -> Result<OutboxPacket, ClientError> {
-        // A leaf's index is at least its sequence less one; more only if packets also go elsewhere.
+        // A leaf's index is at least its sequence less one; more if packets also go to other chains,
+        // which have the same sequences.
+        let destination = self
+            .endpoint
+            .view(self.bridge, &IBridge::peerChainIdCall {})
+            .await?;
+        let is_it = |leaf: &OutboxPacket| {
+            leaf.sequence == sequence
+                && Packet::decode(&leaf.packet)
+                    .is_ok_and(|packet| packet.id().destination == destination)
+        };
         let mut from = sequence.saturating_sub(1);
         for _ in 0..MAX_PAGES {
             let page: Vec<OutboxPacket> = self
@@ -355,7 +365,7 @@ impl Client {
                 .await?;
             let Some(last) = page.last() else { break };
             from = last.index.saturating_add(1);
-            if let Some(leaf) = page.into_iter().find(|leaf| leaf.sequence == sequence) {
+            if let Some(leaf) = page.into_iter().find(is_it) {
                 return Ok(leaf);
             }
         }

@@ -4,7 +4,7 @@
 //! is not a failure: the same bytes are broadcast again and the receipt is asked for until
 //! [`Patience`] ends, and then the error names the hash to look up.
 
-use super::{Client, ClientError, swap};
+use super::{Client, ClientError};
 use crate::{
     review::Review,
     rpc::{Chain, RpcError, request},
@@ -53,6 +53,39 @@ impl Patience {
         rebroadcast: Duration::from_secs(15),
         total: Duration::from_secs(300),
     };
+}
+
+/// Who pays for a transaction's gas.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PaidBy {
+    /// Nobody with coin or ether: it is free, or is paid with points.
+    Nobody,
+    /// The account.
+    Sender,
+    /// The operator of the contract that is called, all of it or its share.
+    Operator,
+    /// Nobody: it is free gas of the account's stake.
+    Stake,
+}
+
+impl PaidBy {
+    const fn helper(payer: GasPayer) -> Option<Self> {
+        match payer {
+            GasPayer::Operator => Some(Self::Operator),
+            GasPayer::Stake => Some(Self::Stake),
+            GasPayer::Sender | GasPayer::Nobody => None,
+        }
+    }
+}
+
+/// What gas costs the account, and who pays.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Fare {
+    /// What it offers.
+    pub fees: Fees,
+    /// Who pays.
+    pub paid_by: PaidBy,
 }
 
 /// A confirmed transaction.
@@ -149,9 +182,11 @@ impl Client {
             chain: self.chain(),
             message: format!("{estimate} gas is more than a transaction may use"),
         })?;
-        let gas_limit = gas_limit.saturating_add(swap::room(to));
         let fees = self.fees(to, &input).await?;
-        self.check_gas(account, to, value, gas_limit, fees).await?;
+        let fees = self
+            .check_gas(account, to, value, gas_limit, fees)
+            .await?
+            .fees;
         let unsigned = Unsigned {
             chain_id: self.chain_id,
             nonce,
@@ -240,6 +275,7 @@ impl Client {
         }
     }
 
+    /// Refuses what the account cannot pay for; what its gas costs it, and who pays the rest.
     pub(super) async fn check_gas(
         &self,
         account: Address,
@@ -247,9 +283,10 @@ impl Client {
         value: U256,
         gas_limit: u64,
         fees: Fees,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Fare, ClientError> {
+        let own = |paid_by| Ok(Fare { fees, paid_by });
         if fees.most() == 0 {
-            return Ok(());
+            return own(PaidBy::Nobody);
         }
         let token = match self.chain() {
             Chain::Native => Token::Mvc,
@@ -262,31 +299,48 @@ impl Client {
                 .saturating_add(value)
         };
         let needed = cost(U256::from(fees.most()));
-        if balance.units() < needed
-            && let Some(price) = self.helped(account, to, gas_limit, fees).await
-            && balance.units() >= cost(price)
+        let quote = self.gas_quote(account, to, gas_limit, fees).await;
+        if let Some(quote) = &quote
+            && let Some(paid_by) = PaidBy::helper(quote.payer)
+            && balance.units() >= cost(quote.sender_price)
         {
-            return Ok(());
+            // Who cannot pay the whole price offers no more than its part: some wallets look at that.
+            let price = match u128::try_from(quote.sender_price) {
+                Ok(part) if balance.units() < needed => part,
+                _ => fees.most(),
+            };
+            let fees = Fees::Legacy { price };
+            return Ok(Fare { fees, paid_by });
         }
         if balance.units() < needed {
-            return Err(ClientError::Gas {
-                chain: self.chain(),
-                account,
-                balance,
-                needed: Amount::from_units(token, needed),
+            let offer = quote.and_then(|quote| Some((quote.base_price, quote.sponsorship?)));
+            let (chain, needed) = (self.chain(), Amount::from_units(token, needed));
+            return Err(match offer {
+                Some((base, offer)) if offer.price >= base => ClientError::Sponsor {
+                    account,
+                    most: Amount::from_units(token, offer.most),
+                    needed,
+                },
+                _ => ClientError::Gas {
+                    chain,
+                    account,
+                    balance,
+                    needed,
+                },
             });
         }
-        Ok(())
+        own(PaidBy::Sender)
     }
 
-    /// What one gas costs the account, if somebody else pays a part; see `docs/fees.md`.
-    async fn helped(
+    /// Who would pay for a transaction's gas; see `docs/fees.md`. None where nobody is told of help: then the
+    /// sender pays, or is refused with the sentence that says so.
+    async fn gas_quote(
         &self,
         account: Address,
         to: Address,
         gas_limit: u64,
         fees: Fees,
-    ) -> Option<U256> {
+    ) -> Option<GasQuote> {
         if self.chain() != Chain::Native {
             return None;
         }
@@ -297,14 +351,10 @@ impl Client {
             gas_price: Some(fees.most()),
             ..TransactionRequest::default()
         };
-        // Whoever is not told of help pays, or is refused with the sentence that says so.
-        let quote: GasQuote = self
-            .endpoint
+        self.endpoint
             .method("mileverse_gasQuote", (asked,))
             .await
-            .ok()?;
-        let is_helped = matches!(quote.payer, GasPayer::Stake | GasPayer::Operator);
-        is_helped.then_some(quote.sender_price)
+            .ok()
     }
 
     /// Broadcasts until the receipt is there or patience ends.

@@ -5,22 +5,24 @@
 
 use super::{Client, ClientError, Sent, send::sent};
 use crate::{
+    permit::{self, Permit},
     rpc::{Chain, request},
-    transaction::gas_limit,
+    transaction::{SignError, gas_limit},
     units::{Amount, Token},
 };
 use alloy::{
-    primitives::{Address, Bytes, U256},
+    primitives::{Address, Bytes, Signature, U256},
     providers::Provider as _,
     sol_types::{SolCall, SolEvent},
 };
-use mileverse_primitives::exchange::{POOL, Pool, ROUTER};
+use mileverse_primitives::{
+    abi::{ICoin, IPoints},
+    exchange::{POOL, Pool},
+};
 use serde::Serialize;
 
 /// Parts of a whole.
 const WHOLE_BP: u64 = 10_000;
-/// Gas of noting a price, and more: `contracts/exchange.json` has 74,000 between the two.
-const NOTE_GAS: u64 = 120_000;
 /// The widest limit that a swap may have.
 pub const MAX_SLIPPAGE_BP: u16 = 5_000;
 
@@ -58,7 +60,7 @@ pub struct Quote {
 /// One transaction of a plan.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Step {
-    /// `allow`, `swap`, `send`, `cross`, `deliver` or `refund`.
+    /// `allow`, `swap`, `pay`, `send`, `cross`, `deliver` or `refund`.
     pub kind: &'static str,
     /// Who is called.
     pub to: Address,
@@ -168,8 +170,7 @@ impl Client {
                     .await?,
             );
         }
-        let now = self.head().await?.timestamp;
-        let deadline = U256::from(now.saturating_add(lifetime));
+        let deadline = U256::from(self.second_in(lifetime).await?);
         let input = if quote.is_receive_fixed {
             Pool::exactOutCall {
                 tokenIn: token_in,
@@ -198,6 +199,89 @@ impl Client {
         Ok(steps)
     }
 
+    /// The permit with which `account` swaps points within a quote's limit in one transaction, until
+    /// `deadline` (seconds since 1970). None where nothing is to be allowed: coin is given, or the pool may take the points
+    /// already. None either where what is received is fixed: that call takes no permit.
+    pub async fn swap_permit(
+        &self,
+        account: Address,
+        quote: &Quote,
+        deadline: u64,
+    ) -> Result<Option<Permit>, ClientError> {
+        if quote.give.token() != Token::Mvp || quote.is_receive_fixed {
+            return Ok(None);
+        }
+        let points = self.token_address(Token::Mvp)?;
+        let value = quote.give.units();
+        let allowance = ICoin::allowanceCall {
+            owner: account,
+            spender: POOL,
+        };
+        if self.endpoint.view(points, &allowance).await? >= value {
+            return Ok(None);
+        }
+        let nonce = IPoints::noncesCall { owner: account };
+        Ok(Some(Permit {
+            chain_id: self.chain_id,
+            owner: account,
+            spender: POOL,
+            value,
+            nonce: self.endpoint.view(points, &nonce).await?,
+            deadline,
+        }))
+    }
+
+    /// The one transaction of a swap with a signed permit.
+    pub async fn plan_swap_with_permit(
+        &self,
+        quote: &Quote,
+        permit: &Permit,
+        signature: &Signature,
+    ) -> Result<Step, ClientError> {
+        if !permit.is_signed_by_owner(signature) {
+            return Err(ClientError::Permit);
+        }
+        self.check_balance(permit.owner, quote.give).await?;
+        let (v, r, s) = permit::parts(signature);
+        let call = Pool::exactInWithPermitCall {
+            tokenIn: self.token_address(Token::Mvp)?,
+            amountIn: permit.value,
+            leastOut: quote.least.units(),
+            receiver: permit.owner,
+            deadline: U256::from(permit.deadline),
+            v,
+            r,
+            s,
+        };
+        Ok(Step {
+            kind: "swap",
+            to: POOL,
+            value: U256::ZERO,
+            input: call.abi_encode().into(),
+        })
+    }
+
+    /// The second of the chain's time that is so many ahead.
+    pub async fn second_in(&self, seconds: u64) -> Result<u64, ClientError> {
+        Ok(self.head().await?.timestamp.saturating_add(seconds))
+    }
+
+    /// The steps of a swap for whoever has the key here: points go with a permit, in one transaction.
+    async fn own_swap(&self, quote: &Quote, lifetime: u64) -> Result<Vec<Step>, ClientError> {
+        let signer = self.signer()?;
+        let account = signer.address();
+        let deadline = self.second_in(lifetime).await?;
+        match self.swap_permit(account, quote, deadline).await? {
+            Some(permit) => {
+                // It lies in the transaction: whoever declines that has given nothing out of hand.
+                let signature = permit.sign(signer).map_err(SignError::from)?;
+                let step = self.plan_swap_with_permit(quote, &permit, &signature);
+                Ok(vec![step.await?])
+            }
+            None => self.plan_swap(account, quote, lifetime).await,
+        }
+    }
+
     /// Tries a step at the newest block; the gas that it may use, with some room. An error says why it
     /// would fail.
     pub async fn estimate(&self, account: Address, step: &Step) -> Result<u64, ClientError> {
@@ -209,14 +293,12 @@ impl Client {
             .latest()
             .await
             .map_err(|fault| self.endpoint.fault(fault))?;
-        let limit = gas_limit(estimate, u64::MAX).unwrap_or(estimate);
-        Ok(limit.saturating_add(room(step.to)))
+        Ok(gas_limit(estimate, u64::MAX).unwrap_or(estimate))
     }
 
     /// Swaps within a quote's limit: plans it, signs each step, and waits until it is final.
     pub async fn swap(&self, quote: &Quote, lifetime: u64) -> Result<Swapped, ClientError> {
-        let account = self.signer()?.address();
-        let steps = self.plan_swap(account, quote, lifetime).await?;
+        let steps = self.own_swap(quote, lifetime).await?;
         let mut swapped = None;
         for step in steps {
             let receipt = self.execute(step.to, step.value, step.input).await?;
@@ -234,16 +316,6 @@ impl Client {
             gave: Amount::from_units(quote.give.token(), event.amountIn),
             received: Amount::from_units(quote.receive.token(), event.amountOut),
         })
-    }
-}
-
-/// Gas that a call may need beyond its estimate. The first change of the pool's reserves in a second
-/// notes the price, and an estimate in the second of an earlier change does not know of that.
-pub(super) fn room(to: Address) -> u64 {
-    if to == POOL || to == ROUTER {
-        NOTE_GAS
-    } else {
-        0
     }
 }
 

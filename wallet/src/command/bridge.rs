@@ -2,7 +2,7 @@
 
 use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
-    client::{PacketReference, ReferenceError, SwapStatus},
+    client::{PacketReference, PacketState, ReferenceError, SwapStatus},
     rpc::Chain,
     units::{Amount, Token},
 };
@@ -17,6 +17,12 @@ pub(super) enum Verb {
     /// Says where a packet is, and what it waits for.
     Status {
         /// native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it.
+        packet: String,
+    },
+    /// Brings a packet one stage further by your own transaction, as a relayer would: received or expired
+    /// where it is going, or refunded where it came from. Anybody may; tokens go to its receiver or sender.
+    Deliver {
+        /// native:NUMBER or ethereum:NUMBER
         packet: String,
     },
 }
@@ -50,6 +56,7 @@ pub(super) async fn run(options: &Options, verb: Verb) -> Result<Answer, Error> 
     match verb {
         Verb::Send(arguments) => send(options, arguments).await,
         Verb::Status { packet } => status(options, &packet).await,
+        Verb::Deliver { packet } => deliver(options, &packet).await,
     }
 }
 
@@ -93,6 +100,37 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
         ],
         json,
     ))
+}
+
+async fn deliver(options: &Options, packet: &str) -> Result<Answer, Error> {
+    let reference = packet.parse::<PacketReference>()?;
+    let signer = options.key.signer()?;
+    let chains = options.chains(Some(signer)).await?;
+    let delivery = chains.plan_delivery(reference).await?;
+    let (kind, chain) = (delivery.step.kind, delivery.chain);
+    let sent = chains.on(chain).deliver_by_hand(delivery.step).await?;
+    let status = chains.packet_status(reference).await?;
+    let json = json!({
+        "packet": reference.to_string(),
+        "delivered": delivery.packet.to_string(),
+        "kind": kind,
+        "chain": chain,
+        "transaction": sent,
+        "state": status.state,
+    });
+    let mut facts = vec![
+        ("packet", reference.to_string()),
+        ("sent", format!("{kind}, on {chain}")),
+        ("transaction", sent.hash.to_string()),
+        ("state", status.state.to_string()),
+    ];
+    if !matches!(status.state, PacketState::Received | PacketState::Refunded) {
+        facts.push((
+            "next",
+            format!("mileverse wallet bridge deliver {reference}"),
+        ));
+    }
+    Ok(Answer::facts(facts, json))
 }
 
 async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {

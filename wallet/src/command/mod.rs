@@ -9,6 +9,7 @@ mod balance;
 mod bridge;
 mod history;
 mod output;
+mod pay;
 mod screen;
 mod swap;
 mod transfer;
@@ -82,6 +83,8 @@ enum Verb {
     /// Sends tokens to the other chain, and says where a packet is.
     #[command(subcommand)]
     Bridge(bridge::Verb),
+    /// Pays a shop points, out of points or out of coin, in one transaction.
+    Pay(pay::Arguments),
     /// Swaps points for coin or coin for points, on the native chain or from one chain to the other.
     Swap(swap::Arguments),
     /// Lists what happened to an account on the native chain, newest first.
@@ -164,6 +167,7 @@ pub fn run(command: Command) -> Result<(), Error> {
             Verb::Balance { account } => balance::show(&options, account).await,
             Verb::Send(arguments) => transfer::send(&options, arguments).await,
             Verb::Bridge(verb) => bridge::run(&options, verb).await,
+            Verb::Pay(arguments) => pay::run(&options, arguments).await,
             Verb::Swap(arguments) => swap::run(&options, arguments).await,
             Verb::History(arguments) => history::list(&options, arguments).await,
             Verb::Watch(arguments) => history::watch(&options, arguments).await,
@@ -264,6 +268,8 @@ mod tests {
             "transfer --token mvp --amount 1.5 --to 0x0000000000000000000000000000000000000001",
             "bridge send --token mvc --direction to-native --amount 1 --deadline 5",
             "bridge status native:7",
+            "bridge deliver ethereum:7 --yes",
+            "pay --to 0x0000000000000000000000000000000000000001 --points 4500 --with mvc --memo bill-7",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
@@ -272,6 +278,8 @@ mod tests {
             "transfer --token doge --amount 1 --to 0x0000000000000000000000000000000000000001",
             "bridge send --token mvc --direction up --amount 1",
             "balance --account 0x1",
+            "pay --to 0x0000000000000000000000000000000000000001",
+            "pay --to 0x0000000000000000000000000000000000000001 --points 1 --with eth",
             "swap --amount 10",
             "swap --give mvp --receive mvc --amount 10",
             "swap --give eth",

@@ -2,7 +2,8 @@
 //!
 //! Most transactions of a block wait in the mempool already, with their senders; they are found by
 //! hash. The senders of the others are recovered on several threads, since one recovery costs more
-//! than all else that is done with a transfer.
+//! than all else that is done with a transfer. Nobody sent the system transaction that a block may
+//! begin with; whether it is due is for execution to say.
 
 use super::Mempool;
 use crate::stages::{self, Stage};
@@ -14,7 +15,7 @@ use std::{num::NonZeroUsize, thread};
 /// Fewest transactions that are worth a thread of their own.
 const LEAST_PER_THREAD: usize = 32;
 
-/// Reads all of a block's transactions, in order.
+/// Reads all transactions of the block at `height`, in order.
 ///
 /// # Errors
 ///
@@ -22,10 +23,17 @@ const LEAST_PER_THREAD: usize = 32;
 pub fn all(
     raw: &[Bytes],
     chain_id: u64,
+    height: u64,
     mempool: &Mempool,
 ) -> Result<Vec<Transaction>, TransactionError> {
     let hashes: Vec<B256> = raw.iter().map(keccak256).collect();
     let mut found = mempool.get_all(&hashes);
+    let system = Transaction::system(chain_id, height);
+    if let (Some(first), Some(hash)) = (found.first_mut(), hashes.first())
+        && *hash == system.hash()
+    {
+        *first = Some(system);
+    }
     let mut missing: Vec<(&Bytes, &mut Option<Transaction>)> = raw
         .iter()
         .zip(&mut found)

@@ -3,20 +3,29 @@
 //!
 //! A transaction is traced on the state that it met: the block's own work at its beginning and the
 //! transactions before it are run first. Recording is bounded by [`MAX_RECORDED`] bytes.
+//!
+//! A system transaction was not run by the EVM. `callTracer` tells it as what it comes to: a call of
+//! the module in which each payment is a transfer; the other tracers find nothing to tell.
 
 use super::{BlockInput, Executor, Work};
 use crate::{
     call::{CallOutcome, CallRequest},
     error::BlockError,
+    outcome::TransactionOutcome,
     session::Session,
     state::StateReader,
     transaction::Transaction,
 };
 use alloy::{
     eips::eip2930::AccessList,
-    primitives::{Address, B256},
+    primitives::{Address, B256, U256},
+    sol_types::SolEvent as _,
 };
-use alloy_rpc_types_trace::geth::{GethDebugTracingOptions, GethTrace};
+use alloy_rpc_types_trace::geth::{
+    CallFrame, DefaultFrame, GethDebugBuiltInTracerType, GethDebugTracerType,
+    GethDebugTracingOptions, GethTrace, NoopFrame,
+};
+use mileverse_primitives::{abi::IRewards, address::REWARDS};
 use revm::context::TxEnv;
 use revm_inspectors::{
     access_list::AccessListInspector,
@@ -67,7 +76,14 @@ impl Executor {
     ) -> Result<Vec<GethTrace>, BlockError> {
         let mut work = Work::open(self, parent, block).await?;
         let mut traces = Vec::new();
-        for (position, transaction) in transactions.iter().enumerate().take(positions.end) {
+        let sent = work.sent(transactions)?;
+        let own = transactions.len().saturating_sub(sent.len());
+        if own > positions.start
+            && let Some(system) = work.receipts.first()
+        {
+            traces.push(system_trace(system, options)?);
+        }
+        for (position, transaction) in (own..positions.end).zip(sent) {
             if positions.contains(&position) {
                 let place = TransactionContext {
                     block_hash: Some(digest),
@@ -176,6 +192,44 @@ async fn trace<R: StateReader>(
                 .map_err(|error| unknown(&error))
         })
         .await
+}
+
+/// How a tracer tells the system transaction.
+fn system_trace(
+    system: &TransactionOutcome,
+    options: &GethDebugTracingOptions,
+) -> Result<GethTrace, BlockError> {
+    match &options.tracer {
+        None => Ok(GethTrace::Default(DefaultFrame::default())),
+        Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::CallTracer)) => {
+            Ok(GethTrace::CallTracer(payments(system)))
+        }
+        Some(GethDebugTracerType::BuiltInTracer(GethDebugBuiltInTracerType::NoopTracer)) => {
+            Ok(GethTrace::NoopTracer(NoopFrame::default()))
+        }
+        Some(_) => Err(BlockError::Invalid(
+            "a system transaction is not run by the EVM; trace it with callTracer".into(),
+        )),
+    }
+}
+
+/// The payments of a block's own work, each as a transfer by the module.
+fn payments(system: &TransactionOutcome) -> CallFrame {
+    let call = |from, to, value| CallFrame {
+        from,
+        to: Some(to),
+        value: Some(value),
+        typ: "CALL".into(),
+        ..CallFrame::default()
+    };
+    let paid = system.logs.iter().filter_map(|log| {
+        let event = IRewards::RewardPaid::decode_log_data(&log.data).ok()?;
+        Some(call(log.address, event.account, event.amount))
+    });
+    CallFrame {
+        calls: paid.collect(),
+        ..call(system.sender, REWARDS, U256::ZERO)
+    }
 }
 
 /// The same inspector with a limit on the bytes that it copies.

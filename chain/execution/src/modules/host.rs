@@ -11,18 +11,23 @@
 //! | a word of storage set from zero, otherwise changed | [`SET_GAS`], [`RESET_GAS`] instead of [`WARM_GAS`] |
 //! | a word kept to the transaction's end only, read or written | [`WARM_GAS`] |
 //! | an account's balance read | [`WARM_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
+//! | an account made for native code | [`NEW_ACCOUNT_GAS`], and once per transaction [`COLD_ACCOUNT_GAS`] |
 //! | an account's balance set | [`RESET_GAS`], or [`NEW_ACCOUNT_GAS`] where no account was |
 //! | an event | [`LOG_GAS`] + [`LOG_TOPIC_GAS`] per topic + [`LOG_BYTE_GAS`] per byte |
 //!
 //! These are Ethereum's prices (EIP-2929), plus the hash that finds a mapping's slot, minus refunds.
 
-use super::{Config, slot::Slot};
+use super::{Config, MODULE_CODE, slot::Slot};
 use alloy::{
     primitives::{Address, Log, U256},
     sol_types::{SolError, SolEvent},
 };
 use alloy_evm::{EvmInternals, EvmInternalsError, precompiles::PrecompileInput};
-use revm::context::journaled_state::{JournalLoadError, account::JournaledAccountTr};
+use mileverse_primitives::address::POINTS;
+use revm::{
+    context::journaled_state::{JournalLoadError, account::JournaledAccountTr},
+    state::Bytecode,
+};
 
 /// Entering a module.
 pub(crate) const CALL_GAS: u64 = 200;
@@ -97,6 +102,7 @@ impl<E: std::fmt::Display> From<JournalLoadError<E>> for Fault {
 pub(crate) struct Host<'a> {
     world: World<'a>,
     config: &'a Config,
+    callee: Address,
     caller: Address,
     value: U256,
     now: u64,
@@ -149,6 +155,7 @@ impl<'a> Host<'a> {
     pub(crate) fn new(config: &'a Config, input: PrecompileInput<'a>) -> Self {
         Self {
             config,
+            callee: input.target_address,
             caller: input.caller,
             value: input.value,
             now: input.internals.block_timestamp().saturating_to(),
@@ -159,10 +166,11 @@ impl<'a> Host<'a> {
         }
     }
 
-    /// A call by a transaction itself, without value.
+    /// A call of the points module by a transaction itself, without value.
     pub(crate) fn direct(config: &'a Config, words: &'a mut dyn Words, place: Place) -> Self {
         Self {
             config,
+            callee: POINTS,
             caller: place.caller,
             value: U256::ZERO,
             now: place.now,
@@ -185,6 +193,11 @@ impl<'a> Host<'a> {
 
     pub(crate) const fn config(&self) -> &'a Config {
         self.config
+    }
+
+    /// The address that was called.
+    pub(crate) const fn callee(&self) -> Address {
+        self.callee
     }
 
     pub(crate) const fn caller(&self) -> Address {
@@ -361,6 +374,20 @@ impl<'a> Host<'a> {
         let is_new = !balance.is_zero() && self.evm()?.load_account(address)?.data.is_empty();
         self.charge(if is_new { NEW_ACCOUNT_GAS } else { RESET_GAS })?;
         self.evm()?.set_balance(address, balance)?;
+        Ok(())
+    }
+
+    /// Makes the account of native code, if it is not there yet: from then on it is as that of a module
+    /// that block 0 made, and Solidity sees a contract there.
+    pub(crate) fn make_native_account(&mut self, address: Address) -> Result<(), Fault> {
+        self.may_change()?;
+        self.charge(NEW_ACCOUNT_GAS.saturating_add(COLD_ACCOUNT_GAS))?;
+        let mut account = self.evm()?.load_account_code(address)?;
+        let code = Bytecode::new_legacy(MODULE_CODE.into());
+        if *account.code_hash() != code.hash_slow() {
+            account.set_nonce(1);
+            account.set_code_and_hash_slow(code);
+        }
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ mod erc20;
 pub(crate) mod fees;
 pub(crate) mod host;
 pub(crate) mod ledger;
+pub(crate) mod peers;
 mod permit;
 pub(crate) mod points;
 pub(crate) mod rewards;
@@ -37,12 +38,16 @@ use alloy::{
 use alloy_evm::precompiles::{DynPrecompile, PrecompileInput, PrecompilesMap};
 use host::{Fault, Host, Place, Words};
 use mileverse_primitives::{
-    address::{ALL, BRIDGE, COIN, FEES, POINTS, REWARDS, ROTATION, STAKING},
+    address::{
+        ALL, BRIDGE, COIN, FEES, PEERS, POINTS, REWARDS, ROTATION, STAKING, is_native_code,
+        peer_of_points, peer_points,
+    },
     bridge::BridgeRules,
     contracts::Contract,
     exchange::{POOL, ROUTER},
     fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Member},
+    peers::Peer,
     rewards::RewardRules,
     staking::{Allocation, StakingRules},
 };
@@ -68,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) gas_limit: u64,
     pub(crate) ethereum: EthereumSide,
     pub(crate) bridge: BridgeRules,
+    pub(crate) peers: Vec<Peer>,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) points: points::Rules,
     pub(crate) fees: FeeRules,
@@ -98,6 +104,7 @@ impl Config {
             gas_limit: genesis.gas_limit,
             ethereum: genesis.ethereum,
             bridge: genesis.bridge,
+            peers: genesis.peers.clone(),
             issuers: genesis.issuers.clone(),
             points: points::Rules::new(&genesis.points),
             fees: genesis.fees,
@@ -138,7 +145,15 @@ const POINTS_MODULE: Module = Module {
     call: points::call,
 };
 
-const MODULES: [Module; 7] = [
+const PEER_POINTS_MODULE: Module = Module {
+    // Each peer's points have an address of their own.
+    address: Address::ZERO,
+    name: "peer points",
+    max_input: peers::face::MAX_INPUT,
+    call: peers::face::call,
+};
+
+const MODULES: [Module; 8] = [
     POINTS_MODULE,
     Module {
         address: COIN,
@@ -176,6 +191,12 @@ const MODULES: [Module; 7] = [
         max_input: fees::MAX_INPUT,
         call: fees::call,
     },
+    Module {
+        address: PEERS,
+        name: "peers",
+        max_input: peers::MAX_INPUT,
+        call: peers::call,
+    },
 ];
 
 /// Puts the modules at their addresses.
@@ -189,6 +210,15 @@ pub(crate) fn install(precompiles: &mut PrecompilesMap, config: &Arc<Config>) {
         );
         precompiles.apply_precompile(&address, |_| Some(precompile));
     }
+    let config = config.clone();
+    precompiles.set_precompile_lookup(move |address: &Address| {
+        peer_of_points(*address)?;
+        let config = config.clone();
+        Some(DynPrecompile::new_stateful(
+            PrecompileId::custom(PEER_POINTS_MODULE.name),
+            move |input: PrecompileInput<'_>| run(&PEER_POINTS_MODULE, &config, input),
+        ))
+    });
 }
 
 /// Slots that a call from `caller` is sure to touch, to be read ahead.
@@ -201,6 +231,7 @@ pub(crate) fn expected_slots(
     match to {
         POINTS => points::expected_slots(config, caller, data),
         BRIDGE => bridge::expected_slots(caller),
+        PEERS => peers::expected_slots(caller, data),
         // It calls the bridge.
         ROUTER if config.has_exchange => bridge::expected_slots(ROUTER),
         STAKING => rewards::expected_slots(caller),
@@ -222,7 +253,12 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
         .allocations
         .iter()
         .fold(U256::ZERO, |sum, one| sum.saturating_add(one.amount));
-    for address in ALL {
+    // A chain without peers gets these accounts with its first one.
+    let with_peers = config.peers.iter().map(|peer| peer_points(peer.chain_id));
+    let modules = ALL
+        .into_iter()
+        .filter(|address| *address != PEERS || !config.peers.is_empty());
+    for address in modules.chain(with_peers) {
         let balance = match address {
             // The members' stakes and the pool of staking.
             STAKING => config
@@ -249,6 +285,8 @@ pub(crate) fn genesis_changes(config: &Config) -> Changes {
         .into_iter()
         .chain(coin::genesis_storage(config))
         .chain(bridge::genesis_storage(config))
+        .chain(fees::genesis_storage(config))
+        .chain(peers::genesis_storage(config))
         .chain(staking)
         // The members have numbers by now; what this says of them comes last.
         .chain(rewards);
@@ -343,5 +381,5 @@ fn decode<C: SolInterface>(data: &[u8]) -> Result<C, Fault> {
 
 /// Whether an address is nobody's: tokens sent there could never move again.
 pub(crate) fn is_nobody(address: Address) -> bool {
-    address.is_zero() || ALL.contains(&address)
+    address.is_zero() || is_native_code(address)
 }

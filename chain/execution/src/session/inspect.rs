@@ -5,11 +5,11 @@
 
 use super::{Refusal, Session};
 use crate::{
-    cache::{Cache, Place, View},
+    cache::{Cache, View},
     call::CallRequest,
     error::BlockError,
     modules,
-    state::StateReader,
+    state::{Place, StateReader},
 };
 use alloy::primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use alloy_evm::{

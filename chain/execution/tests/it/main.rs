@@ -18,6 +18,7 @@ mod governance;
 mod guardian;
 mod lane;
 mod payers;
+mod peers;
 mod points;
 mod price;
 mod properties;

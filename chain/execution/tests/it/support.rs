@@ -18,7 +18,7 @@ use mileverse_execution::{
 };
 use mileverse_primitives::{
     abi::IPoints,
-    address::{BRIDGE, POINTS, ROTATION},
+    address::{BRIDGE, POINTS, ROTATION, SYSTEM},
     bridge::BridgeRules,
     checkpoint::Checkpoint,
     fees::FeeRules,
@@ -163,6 +163,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             ..StakingRules::default()
         },
         contracts: Vec::new(),
+        peers: Vec::new(),
         rewards: RewardRules::default(),
         allocations: vec![],
     }
@@ -332,7 +333,7 @@ impl Chain {
 
     pub fn sign_with(&self, send: &Send, nonce: u64) -> Transaction {
         let transaction = TxEip1559 {
-            chain_id: CHAIN_ID,
+            chain_id: self.genesis.chain_id,
             nonce,
             gas_limit: send.gas,
             max_fee_per_gas: send.gas_price,
@@ -346,7 +347,7 @@ impl Chain {
             .sign_hash_sync(&transaction.signature_hash())
             .unwrap();
         let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        let decoded = Transaction::decode(&envelope.encoded_2718(), CHAIN_ID).unwrap();
+        let decoded = Transaction::decode(&envelope.encoded_2718(), self.genesis.chain_id).unwrap();
         assert_eq!(decoded.sender(), self.user(send.user));
         decoded
     }
@@ -413,7 +414,8 @@ impl Chain {
 
     /// Executes one block with this input and commits it.
     pub fn block_of(&mut self, sends: &[Send], input: BlockInput) -> BlockOutput {
-        let transactions: Vec<_> = sends.iter().map(|send| self.sign(send)).collect();
+        let mut transactions = self.own(&input);
+        transactions.extend(sends.iter().map(|send| self.sign(send)));
         let output = block_on(
             self.executor
                 .execute(&self.state, input.clone(), &transactions),
@@ -458,6 +460,18 @@ impl Chain {
         output
     }
 
+    /// The system transaction with which a block with this input begins, if its own work has events.
+    pub fn own(&self, input: &BlockInput) -> Vec<Transaction> {
+        let built = self.executor.build(&self.state, input.clone(), vec![]);
+        block_on(built).unwrap().0
+    }
+
+    /// What a block with this input does if nobody sends anything.
+    pub fn alone(&self, input: BlockInput) -> BlockOutput {
+        let built = self.executor.build(&self.state, input, vec![]);
+        block_on(built).unwrap().1
+    }
+
     /// Building must come to the same as executing, and the EVM's interpreter to the same as the
     /// short way.
     fn try_otherwise(
@@ -469,7 +483,7 @@ impl Chain {
         let (taken, built, dead) = block_on(self.executor.build(
             &self.state.with_pending(0),
             input.clone(),
-            transactions.to_vec(),
+            sent(transactions),
         ))
         .unwrap();
         assert_eq!(taken, transactions);
@@ -482,9 +496,7 @@ impl Chain {
             *output,
             "the interpreter comes to something else"
         );
-        self.idle = block_on(self.executor.execute(&self.state, input.clone(), &[]))
-            .unwrap()
-            .changes;
+        self.idle = self.alone(input.clone()).changes;
     }
 
     /// Goes on to the block before an epoch's last.
@@ -516,7 +528,7 @@ impl Chain {
 
     /// One transaction in a block of its own, which must succeed.
     pub fn send(&mut self, send: Send) -> Vec<Log> {
-        let [outcome] = self.block(&[send]).receipts.try_into().unwrap();
+        let [outcome] = outcomes(&self.block(&[send])).try_into().unwrap();
         assert!(outcome.success);
         outcome.logs
     }
@@ -531,8 +543,9 @@ impl Chain {
         let sender = state::account_key(self.user(send.user));
         let idle = self.idle();
         let output = self.block(&[send]);
-        assert!(!output.receipts[0].success);
-        assert!(output.receipts[0].logs.is_empty());
+        let [outcome] = outcomes(&output).try_into().unwrap();
+        assert!(!outcome.success);
+        assert!(outcome.logs.is_empty());
         assert!(output.packets.is_empty());
         let mut expected: Vec<_> = idle.keys().chain([&sender]).collect();
         expected.sort();
@@ -552,9 +565,7 @@ impl Chain {
 
     /// What the next block changes if it holds nothing.
     pub fn idle(&self) -> Changes {
-        block_on(self.executor.execute(&self.state, self.input(None), &[]))
-            .unwrap()
-            .changes
+        self.alone(self.input(None)).changes
     }
 
     pub fn try_call(&self, send: &Send) -> CallOutcome {
@@ -601,4 +612,16 @@ impl Chain {
         };
         self.send(Send::call(ISSUER, POINTS, &call));
     }
+}
+
+/// Those of a block's transactions that were sent.
+pub fn sent(transactions: &[Transaction]) -> Vec<Transaction> {
+    let sent = transactions.iter().filter(|one| !one.is_system());
+    sent.cloned().collect()
+}
+
+/// What became of them.
+pub fn outcomes(output: &BlockOutput) -> Vec<TransactionOutcome> {
+    let sent = output.receipts.iter().filter(|one| one.sender != SYSTEM);
+    sent.cloned().collect()
 }

@@ -608,6 +608,7 @@ fn with_batcher() -> (Chain, Ethereum) {
             address: ROUTER,
             code: batcher(BRIDGE).into(),
             storage: BTreeMap::new(),
+            operator: None,
         });
     })
 }
@@ -722,6 +723,7 @@ fn open_packets_are_listed_and_counted_while_they_are_open() {
         ])
         .into(),
         storage: BTreeMap::new(),
+        operator: None,
     };
     place(&mut chain, ROUTER, peek.code.to_vec());
     let output = chain.block(&[Send::data(RELAYER, ROUTER, vec![])]);

@@ -16,6 +16,13 @@ alloy::sol! {
         event Funded(address indexed from, uint256 amount);
         /// The share of a closed quarter came from Ethereum; `pot` of it is for the holders here.
         event ShareCame(uint64 indexed quarter, uint256 share, uint256 pot);
+        /// The quarter is over. `holders` will be visited for it; they share `pot`, which with a source
+        /// is 0 until its share has come.
+        event QuarterClosed(uint64 indexed quarter, uint64 holders, uint256 eligible, uint256 pot);
+        /// `amount` went to `account`: what it earned for `quarter` and what it had carried.
+        event RewardPaid(address indexed account, uint64 indexed quarter, uint256 amount);
+        /// All holders were visited: `paid` to them, `carried` for them, the rest went back to the pool.
+        event QuarterPaid(uint64 indexed quarter, uint256 paid, uint256 carried, uint256 remainder);
         /// From the next close on, `account` does not earn; until then it does.
         event Excluded(address indexed account);
         /// From the next close on, `account` earns.

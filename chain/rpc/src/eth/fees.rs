@@ -116,6 +116,8 @@ fn rewards(found: &find::Found, percentiles: &[f64], base: u64) -> Vec<u128> {
         .transactions
         .iter()
         .zip(&found.results.receipts)
+        // The system transaction pays nothing and takes nothing.
+        .filter(|(_, outcome)| outcome.gas_used > 0)
         .filter_map(|(raw, outcome)| {
             let envelope = TxEnvelope::decode_2718_exact(raw).ok()?;
             let price = envelope.effective_gas_price(Some(base));

@@ -1,6 +1,7 @@
 //! A whole world on loopback: the real sandbox airline behind a proxy, a fake chain, the gateway
 //! in a runtime of its own so that it can be killed like a process.
 
+pub mod anvil;
 pub mod chain;
 pub mod databases;
 pub mod ethereum;

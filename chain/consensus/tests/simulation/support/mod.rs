@@ -234,6 +234,7 @@ impl Net {
             bridge: BridgeRules::default(),
             staking: StakingRules::default(),
             contracts: Vec::new(),
+            peers: Vec::new(),
             rewards: RewardRules::default(),
             allocations: newcomers
                 .iter()

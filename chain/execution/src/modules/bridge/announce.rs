@@ -6,9 +6,10 @@
 //! then are proven by any later certificate, because the outbox only grows.
 //!
 //! Keys are numbered: the genesis key is number 0, each one announced has the next number. There is
-//! no event in any receipt; relayers find the packet in the outbox like every other.
+//! no event in any receipt; relayers find the packet in the outbox like every other. Peers read the
+//! same packet, though it is addressed to Ethereum: it says of this chain what holds for everybody.
 
-use super::{BRIDGE, KEY_VERSION, NEXT_SEQUENCE, OUTBOUND, OUTBOX_PEAKS, OUTBOX_SIZE, outbox};
+use super::{BRIDGE, KEY_VERSION, NEXT_SEQUENCE, OUTBOX_PEAKS, OUTBOX_SIZE, link::Link, outbox};
 use crate::{
     error::BlockError,
     outcome::SentPacket,
@@ -41,7 +42,8 @@ pub(crate) async fn announce_key<R: StateReader>(
             "the new group key is the identity or not a point of the group".into(),
         ));
     }
-    let sequence = number(session.load(BRIDGE, NEXT_SEQUENCE.key()).await?)?;
+    let next_slot = Link::Ethereum.slot(NEXT_SEQUENCE);
+    let sequence = number(session.load(BRIDGE, next_slot.key()).await?)?;
     let next = sequence.checked_add(1).ok_or_else(overflow)?;
     let in_force = number(session.load(BRIDGE, KEY_VERSION.key()).await?)?;
     let key_version = in_force.checked_add(1).ok_or_else(overflow)?;
@@ -60,9 +62,9 @@ pub(crate) async fn announce_key<R: StateReader>(
     let mut frontier = outbox::frontier(session).await?;
     let index = frontier.append(commitment).ok_or_else(overflow)?;
     let mut words = vec![
-        (NEXT_SEQUENCE, U256::from(next)),
+        (next_slot, U256::from(next)),
         (KEY_VERSION, U256::from(key_version)),
-        (OUTBOUND.entry(sequence), commitment.into()),
+        (Link::Ethereum.outbound(sequence), commitment.into()),
         (OUTBOX_SIZE, U256::from(frontier.size())),
     ];
     for (height, peak) in outbox::heights(frontier.size()).zip(frontier.peaks()) {

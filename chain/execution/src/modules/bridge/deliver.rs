@@ -1,4 +1,5 @@
-//! Packets in: proven against an Ethereum checkpoint, then settled once.
+//! Packets in: proven against an Ethereum checkpoint, or by a peer's certificate (`peers::deliver`),
+//! then settled once, by the same rules.
 //!
 //! For each packet, in the protocol's order: if it has a receipt, nothing happens; a transfer in
 //! time is received, or waits first if it is large; a late one, and one that cannot take effect,
@@ -7,9 +8,10 @@
 //! rule, or meets a pause, refuses the whole delivery.
 
 use super::{
-    EXPIRED, HELD, MAX_ITEMS, OPENED, OUTBOUND, RECEIVED, checkpoint, opened, outbox, outcome,
-    proof, send, set_outcome,
-    token::{Sum, Token},
+    EXPIRED, HELD, MAX_ITEMS, OPENED, RECEIVED, checkpoint,
+    link::{Link, Told},
+    opened, outbox, outcome, proof, send, set_outcome,
+    token::{Kind, Sum, Token},
     valves::{self, Admission},
 };
 use crate::modules::{
@@ -20,7 +22,7 @@ use crate::modules::{
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::{IBridge, IValves::Direction},
-    address::{BRIDGE, REWARDS},
+    address::REWARDS,
     exchange::ROUTER,
     packet::{Action, Expiry, Packet, REFUNDED, Transfer},
     rewards::QuarterAccount,
@@ -32,12 +34,8 @@ const ITEM_GAS: u64 = 1_000;
 const MAX_AMOUNT: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0, 0]);
 
 pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Result<(), Fault> {
-    if call.items.is_empty() || call.items.len() > MAX_ITEMS {
-        return Err(Fault::revert(format!(
-            "a delivery holds 1 to {MAX_ITEMS} packets"
-        )));
-    }
-    valves::require_open(host, Direction::Receive)?;
+    check_count(call.items.len())?;
+    valves::require_open(host, Link::Ethereum, Direction::Receive)?;
     let checkpoint = checkpoint::find(host, call.ethereumBlock)?
         .ok_or_else(|| Fault::revert("the chain has no checkpoint of this Ethereum block"))?;
     let storage_root = proof::storage_root(
@@ -48,10 +46,7 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
     )?;
     let mut sent = Vec::new();
     for item in &call.items {
-        host.charge(ITEM_GAS)?;
-        host.charge_words(HASH_WORD_GAS, item.packet.len())?;
-        let packet =
-            Packet::decode(&item.packet).map_err(|error| Fault::revert(error.to_string()))?;
+        let (packet, commitment) = read(host, &item.packet)?;
         let id = packet.id();
         if id.source != host.config().ethereum.chain_id || id.destination != host.config().chain_id
         {
@@ -59,8 +54,6 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
                 "the packet does not go from Ethereum to this chain",
             ));
         }
-        // Decoding is one to one, so this is the hash of the bytes given.
-        let commitment = packet.commitment();
         proof::commitment(
             host,
             storage_root,
@@ -68,93 +61,131 @@ pub(super) fn deliver(host: &mut Host<'_>, call: &IBridge::deliverCall) -> Resul
             commitment,
             &item.storageProof,
         )?;
-        let settled = outcome(host, id.sequence)?;
-        if matches!(settled, RECEIVED | EXPIRED | OPENED) {
-            continue;
-        }
-        match packet {
-            Packet::Transfer(transfer) if settled == HELD => {
-                sent.extend(end_hold(host, transfer, commitment)?);
-            }
-            Packet::Transfer(transfer) => {
-                sent.extend(admit(host, transfer, commitment)?);
-            }
-            Packet::Expiry(expiry) => refund(host, expiry, commitment)?,
-            Packet::Rotation(_) => {
-                return Err(Fault::revert(
-                    "Ethereum has no group key to rotate; such a packet only goes there",
-                ));
-            }
-        }
+        sent.extend(settle(host, Link::Ethereum, packet, commitment)?);
     }
-    if !sent.is_empty() {
-        outbox::append(host, &sent)?;
+    go_home(host, &sent)
+}
+
+/// Refuses a delivery of nothing, or of too much.
+pub(crate) fn check_count(items: usize) -> Result<(), Fault> {
+    if items == 0 || items > MAX_ITEMS {
+        return Err(Fault::revert(format!(
+            "a delivery holds 1 to {MAX_ITEMS} packets"
+        )));
     }
     Ok(())
 }
 
+/// Reads a packet; answers its commitment, too.
+pub(crate) fn read(host: &mut Host<'_>, bytes: &[u8]) -> Result<(Packet, B256), Fault> {
+    host.charge(ITEM_GAS)?;
+    host.charge_words(HASH_WORD_GAS, bytes.len())?;
+    let packet = Packet::decode(bytes).map_err(|error| Fault::revert(error.to_string()))?;
+    // Decoding is one to one, so this is the hash of the bytes given.
+    let commitment = packet.commitment();
+    Ok((packet, commitment))
+}
+
+/// Appends the expiries of a delivery to the outbox.
+pub(crate) fn go_home(host: &mut Host<'_>, expiries: &[B256]) -> Result<(), Fault> {
+    if expiries.is_empty() {
+        return Ok(());
+    }
+    outbox::append(host, expiries)
+}
+
+/// Gives a proven packet that came over `link` its outcome, if it has none. Answers the expiry that
+/// goes home, if one does.
+pub(crate) fn settle(
+    host: &mut Host<'_>,
+    link: Link,
+    packet: Packet,
+    commitment: B256,
+) -> Result<Option<B256>, Fault> {
+    let settled = outcome(host, link, packet.id().sequence)?;
+    if matches!(settled, RECEIVED | EXPIRED | OPENED) {
+        return Ok(None);
+    }
+    match packet {
+        Packet::Transfer(transfer) if settled == HELD => end_hold(host, link, transfer, commitment),
+        Packet::Transfer(transfer) => admit(host, link, transfer, commitment),
+        Packet::Expiry(expiry) => refund(host, link, expiry, commitment).map(|()| None),
+        Packet::Rotation(_) => Err(Fault::revert(
+            "Ethereum has no group key to rotate; such a packet only goes there",
+        )),
+    }
+}
+
 /// Anybody: a large transfer whose delay is over takes effect.
-pub(super) fn release(host: &mut Host<'_>, packet: &[u8]) -> Result<(), Fault> {
-    valves::require_open(host, Direction::Receive)?;
+pub(crate) fn release(host: &mut Host<'_>, link: Link, packet: &[u8]) -> Result<(), Fault> {
+    valves::require_open(host, link, Direction::Receive)?;
     let (transfer, commitment) = read_held(host, packet)?;
-    match end_hold(host, transfer, commitment)? {
+    match end_hold(host, link, transfer, commitment)? {
         Some(home) => outbox::append(host, &[home]),
         None => Ok(()),
     }
 }
 
 /// The guardian: a large transfer that waits never takes effect.
-pub(super) fn stop(host: &mut Host<'_>, packet: &[u8]) -> Result<(), Fault> {
+pub(crate) fn stop(host: &mut Host<'_>, link: Link, packet: &[u8]) -> Result<(), Fault> {
     let (transfer, commitment) = read_held(host, packet)?;
-    let until = held_until(host, transfer.id.sequence, commitment)?;
+    let until = held_until(host, link, transfer.id.sequence, commitment)?;
     if host.now() >= until {
         return Err(Fault::revert(
             "the transfer's delay is over; it can only be released",
         ));
     }
-    valves::unhold(host, transfer.id.sequence)?;
-    let home = expire(host, transfer, commitment)?;
+    valves::unhold(host, link, transfer.id.sequence)?;
+    let home = expire(host, link, transfer, commitment)?;
     outbox::append(host, &[home])
 }
 
 /// A transfer without an outcome, proven. Answers the expiry that goes home, if one does.
-fn admit(host: &mut Host<'_>, transfer: Transfer, commitment: B256) -> Result<Option<B256>, Fault> {
-    let token = Token::of_packet(host, transfer.token);
+fn admit(
+    host: &mut Host<'_>,
+    link: Link,
+    transfer: Transfer,
+    commitment: B256,
+) -> Result<Option<B256>, Fault> {
+    let token = link.token_of_packet(host, transfer.token);
     let Some(token) = token.filter(|_| host.now() <= transfer.deadline) else {
-        return expire(host, transfer, commitment).map(Some);
+        return expire(host, link, transfer, commitment).map(Some);
     };
     if !can_receive(host, token, &transfer)? {
-        return expire(host, transfer, commitment).map(Some);
+        return expire(host, link, transfer, commitment).map(Some);
     }
     valves::require_unpaused(host, token)?;
     match valves::admit_in(host, token, transfer.amount)? {
         Admission::Now => take_effect(host, token, &transfer, commitment, false).map(|()| None),
         Admission::After(seconds) => {
-            valves::hold(host, transfer.id.sequence, commitment, seconds).map(|()| None)
+            valves::hold(host, link, transfer.id.sequence, commitment, seconds).map(|()| None)
         }
-        Admission::Never => expire(host, transfer, commitment).map(Some),
+        Admission::Never => expire(host, link, transfer, commitment).map(Some),
     }
 }
 
 /// A transfer that waited: proven in time, so its deadline no longer counts.
 fn end_hold(
     host: &mut Host<'_>,
+    link: Link,
     transfer: Transfer,
     commitment: B256,
 ) -> Result<Option<B256>, Fault> {
-    let until = held_until(host, transfer.id.sequence, commitment)?;
+    let until = held_until(host, link, transfer.id.sequence, commitment)?;
     if host.now() < until {
         return Err(Fault::revert(format!(
             "this large transfer waits until block time {until}; deliver or release it then"
         )));
     }
-    let token = Token::of_packet(host, transfer.token).ok_or_else(not_held)?;
+    let token = link
+        .token_of_packet(host, transfer.token)
+        .ok_or_else(not_held)?;
     valves::require_unpaused(host, token)?;
-    valves::unhold(host, transfer.id.sequence)?;
+    valves::unhold(host, link, transfer.id.sequence)?;
     if can_receive(host, token, &transfer)? {
         take_effect(host, token, &transfer, commitment, true).map(|()| None)
     } else {
-        expire(host, transfer, commitment).map(Some)
+        expire(host, link, transfer, commitment).map(Some)
     }
 }
 
@@ -163,16 +194,16 @@ fn end_hold(
 fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result<bool, Fault> {
     let has_action = transfer.action.is_some();
     if let Some(account) = QuarterAccount::of(transfer.receiver) {
-        return Ok(token == Token::Coin
+        return Ok(token.kind == Kind::Coin
             && !has_action
             && transfer.amount <= MAX_AMOUNT
             && share::is_due(host, transfer.sender, account)?);
     }
     let has_exchange = host.config().has_exchange;
-    let is_pool = transfer.receiver == REWARDS && token == Token::Coin && !has_action;
+    let is_pool = transfer.receiver == REWARDS && token.kind == Kind::Coin && !has_action;
     if (is_nobody(transfer.receiver) && !is_pool)
         || (has_exchange && transfer.receiver == ROUTER)
-        || (has_action && !has_exchange)
+        || (has_action && (!has_exchange || token.link != Link::Ethereum))
         || transfer.amount > MAX_AMOUNT
     {
         return Ok(false);
@@ -182,10 +213,7 @@ fn can_receive(host: &mut Host<'_>, token: Token, transfer: &Transfer) -> Result
 
 /// Reads a packet that somebody says is held; whether it is, its commitment shows.
 fn read_held(host: &mut Host<'_>, packet: &[u8]) -> Result<(Transfer, B256), Fault> {
-    host.charge(ITEM_GAS)?;
-    host.charge_words(HASH_WORD_GAS, packet.len())?;
-    let packet = Packet::decode(packet).map_err(|error| Fault::revert(error.to_string()))?;
-    let commitment = packet.commitment();
+    let (packet, commitment) = read(host, packet)?;
     match packet {
         Packet::Transfer(transfer) => Ok((transfer, commitment)),
         _ => Err(not_held()),
@@ -193,9 +221,14 @@ fn read_held(host: &mut Host<'_>, packet: &[u8]) -> Result<(Transfer, B256), Fau
 }
 
 /// When this very packet, which waits, may be released.
-fn held_until(host: &mut Host<'_>, sequence: u64, commitment: B256) -> Result<u64, Fault> {
-    let (held, until) = valves::held(host, sequence)?;
-    if outcome(host, sequence)? == HELD && held == commitment {
+fn held_until(
+    host: &mut Host<'_>,
+    link: Link,
+    sequence: u64,
+    commitment: B256,
+) -> Result<u64, Fault> {
+    let (held, until) = valves::held(host, link, sequence)?;
+    if outcome(host, link, sequence)? == HELD && held == commitment {
         Ok(until)
     } else {
         Err(not_held())
@@ -226,14 +259,9 @@ fn receive(
     transfer: &Transfer,
     commitment: B256,
 ) -> Result<(), Fault> {
-    set_outcome(host, transfer.id.sequence, RECEIVED)?;
-    host.log(
-        BRIDGE,
-        &IBridge::PacketReceived {
-            sequence: transfer.id.sequence,
-            commitment,
-        },
-    )?;
+    let (link, sequence) = (token.link, transfer.id.sequence);
+    set_outcome(host, link, sequence, RECEIVED)?;
+    link.tell(host, Told::Received, sequence, commitment)?;
     if let Some(account) = QuarterAccount::of(transfer.receiver) {
         token.give(host, REWARDS, transfer.amount, Sum::Received)?;
         return share::came(host, account, transfer.amount);
@@ -244,20 +272,17 @@ fn receive(
 /// Refuses a transfer for ever; answers the commitment of the expiry that goes home.
 pub(super) fn expire(
     host: &mut Host<'_>,
+    link: Link,
     transfer: Transfer,
     commitment: B256,
 ) -> Result<B256, Fault> {
-    set_outcome(host, transfer.id.sequence, EXPIRED)?;
-    host.log(
-        BRIDGE,
-        &IBridge::PacketExpired {
-            sequence: transfer.id.sequence,
-            commitment,
-        },
-    )?;
-    let id = send::next_id(host)?;
+    let sequence = transfer.id.sequence;
+    set_outcome(host, link, sequence, EXPIRED)?;
+    link.tell(host, Told::Expired, sequence, commitment)?;
+    let id = send::next_id(host, link)?;
     send::commit(
         host,
+        link,
         &Packet::Expiry(Expiry {
             id,
             expired: transfer,
@@ -266,31 +291,21 @@ pub(super) fn expire(
 }
 
 /// Returns the tokens of a packet from here that expired over there, once.
-fn refund(host: &mut Host<'_>, expiry: Expiry, commitment: B256) -> Result<(), Fault> {
+fn refund(host: &mut Host<'_>, link: Link, expiry: Expiry, commitment: B256) -> Result<(), Fault> {
     let Expiry { id, expired } = expiry;
-    let token = Token::of_packet(host, expired.token).ok_or_else(not_outstanding)?;
+    let token = link
+        .token_of_packet(host, expired.token)
+        .ok_or_else(not_outstanding)?;
     valves::require_unpaused(host, token)?;
     let inner = Packet::Transfer(expired.clone()).commitment();
-    let slot = OUTBOUND.entry(expired.id.sequence);
+    let slot = link.outbound(expired.id.sequence);
     if host.load(slot)? != U256::from_be_bytes(inner.0) {
         return Err(not_outstanding());
     }
     host.store(slot, REFUNDED.into())?;
-    set_outcome(host, id.sequence, RECEIVED)?;
-    host.log(
-        BRIDGE,
-        &IBridge::PacketReceived {
-            sequence: id.sequence,
-            commitment,
-        },
-    )?;
-    host.log(
-        BRIDGE,
-        &IBridge::PacketRefunded {
-            sequence: expired.id.sequence,
-            commitment: inner,
-        },
-    )?;
+    set_outcome(host, link, id.sequence, RECEIVED)?;
+    link.tell(host, Told::Received, id.sequence, commitment)?;
+    link.tell(host, Told::Refunded, expired.id.sequence, inner)?;
     token.give(host, expired.sender, expired.amount, Sum::Refunded)
 }
 

@@ -13,13 +13,13 @@
 //! A call may be made once, from the delay of the genesis file after its announcement on, for
 //! [`GRACE_SECONDS`]. The guardian may cancel an announced call, but not one that replaces the holder
 //! of a role: a guardian that stops for ever must not be able to stay. What is the governor's at the
-//! rewards module is announced here, too.
+//! rewards module and at the peers module is announced here, too.
 
-use super::{BRIDGE, Token, deliver, valves};
+use super::{BRIDGE, deliver, link::Link, valves};
 use crate::modules::{
     Config, decode,
     host::{Fault, Host},
-    rewards,
+    peers, rewards,
     slot::Slot,
 };
 use alloy::{
@@ -62,27 +62,28 @@ pub(super) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
 fn view(host: &mut Host<'_>, call: &Call) -> Result<Option<Vec<u8>>, Fault> {
     Ok(Some(match call {
         Call::directionPaused(call) => {
-            let paused = valves::is_direction_paused(host, call.direction)?;
+            let paused = valves::is_direction_paused(host, Link::Ethereum, call.direction)?;
             IValves::directionPausedCall::abi_encode_returns(&paused)
         }
         Call::tokenPaused(call) => {
-            let paused = valves::is_token_paused(host, Token::here(call.token)?)?;
+            let paused = valves::is_token_paused(host, Link::Ethereum.token(call.token)?)?;
             IValves::tokenPausedCall::abi_encode_returns(&paused)
         }
         Call::limits(call) => {
-            let limits = valves::limits(host, Token::here(call.token)?)?;
+            let limits = valves::limits(host, Link::Ethereum.token(call.token)?)?;
             IValves::limitsCall::abi_encode_returns(&limits)
         }
         Call::room(call) => {
-            let room = valves::room(host, Token::here(call.token)?)?;
+            let room = valves::room(host, Link::Ethereum.token(call.token)?)?;
             IValves::roomCall::abi_encode_returns(&room)
         }
         Call::held(call) => {
-            let (commitment, until) = valves::held(host, call.sequence)?;
+            let (commitment, until) = valves::held(host, Link::Ethereum, call.sequence)?;
             IValves::heldCall::abi_encode_returns(&IValves::heldReturn { commitment, until })
         }
         Call::heldSequences(call) => {
-            let (count, sequences) = valves::held_sequences(host, call.from, call.limit)?;
+            let (count, sequences) =
+                valves::held_sequences(host, Link::Ethereum, call.from, call.limit)?;
             IValves::heldSequencesCall::abi_encode_returns(&IValves::heldSequencesReturn {
                 count,
                 sequences,
@@ -103,40 +104,40 @@ fn view(host: &mut Host<'_>, call: &Call) -> Result<Option<Vec<u8>>, Fault> {
 
 fn act(host: &mut Host<'_>, call: &Call, data: &[u8]) -> Result<(), Fault> {
     match call {
-        Call::release(call) => deliver::release(host, &call.packet),
+        Call::release(call) => deliver::release(host, Link::Ethereum, &call.packet),
         Call::pauseDirection(call) => {
-            require_role(host, GUARDIAN)?;
+            require_guardian(host)?;
             let direction = call.direction;
-            valves::set_direction_paused(host, direction, true)?;
+            valves::set_direction_paused(host, Link::Ethereum, direction, true)?;
             host.log(BRIDGE, &IValves::DirectionPaused { direction })
         }
         Call::pauseToken(call) => {
-            require_role(host, GUARDIAN)?;
+            require_guardian(host)?;
             let token = call.token;
-            valves::set_token_paused(host, Token::here(token)?, true)?;
+            valves::set_token_paused(host, Link::Ethereum.token(token)?, true)?;
             host.log(BRIDGE, &IValves::TokenPaused { token })
         }
         Call::stop(call) => {
-            require_role(host, GUARDIAN)?;
-            deliver::stop(host, &call.packet)
+            require_guardian(host)?;
+            deliver::stop(host, Link::Ethereum, &call.packet)
         }
         Call::cancel(call) => cancel(host, call.operation),
         Call::resumeDirection(call) => {
             take_turn(host, data)?;
             let direction = call.direction;
-            valves::set_direction_paused(host, direction, false)?;
+            valves::set_direction_paused(host, Link::Ethereum, direction, false)?;
             host.log(BRIDGE, &IValves::DirectionResumed { direction })
         }
         Call::resumeToken(call) => {
             take_turn(host, data)?;
             let token = call.token;
-            valves::set_token_paused(host, Token::here(token)?, false)?;
+            valves::set_token_paused(host, Link::Ethereum.token(token)?, false)?;
             host.log(BRIDGE, &IValves::TokenResumed { token })
         }
         Call::setLimits(call) => {
             take_turn(host, data)?;
             let IValves::setLimitsCall { token, limits } = call.clone();
-            valves::set_limits(host, Token::here(token)?, &limits)?;
+            valves::set_limits(host, Link::Ethereum.token(token)?, &limits)?;
             host.log(BRIDGE, &IValves::LimitsSet { token, limits })
         }
         Call::setGuardian(call) => {
@@ -164,6 +165,11 @@ fn is_role(host: &mut Host<'_>, slot: Slot) -> Result<bool, Fault> {
     Ok(!account.is_zero() && account == host.caller())
 }
 
+/// Refuses everybody but the guardian.
+pub(crate) fn require_guardian(host: &mut Host<'_>) -> Result<(), Fault> {
+    require_role(host, GUARDIAN)
+}
+
 fn require_role(host: &mut Host<'_>, slot: Slot) -> Result<(), Fault> {
     if is_role(host, slot)? {
         return Ok(());
@@ -184,7 +190,7 @@ fn announced(host: &mut Host<'_>, operation: B256) -> Result<(u64, bool), Fault>
 
 fn schedule(host: &mut Host<'_>, data: &[u8]) -> Result<B256, Fault> {
     require_role(host, GOVERNOR)?;
-    let changes_role = if rewards::is_governed(data) {
+    let changes_role = if rewards::is_governed(data) || peers::is_governed(data) {
         false
     } else {
         match decode::<Call>(data)? {

@@ -21,6 +21,9 @@
 //! 17  uint64                          packets with an action that the router has not settled: `opened`
 //! ```
 //!
+//! Other native chains are the peers module's; each has the same words 0 to 13 in a struct of its own,
+//! and the same code (`link`). The outbox is one for all.
+//!
 //! Tokens are named here by their addresses on this chain: the points module and the coin module.
 //! Points that leave are held in this module's points balance; coins that leave are destroyed.
 //!
@@ -34,15 +37,16 @@
 
 pub(crate) mod announce;
 pub(crate) mod checkpoint;
-mod deliver;
+pub(crate) mod deliver;
 pub(crate) mod governance;
+pub(crate) mod link;
 mod opened;
 pub(crate) mod outbox;
 mod proof;
 mod rate;
-mod send;
-mod token;
-mod valves;
+pub(crate) mod send;
+pub(crate) mod token;
+pub(crate) mod valves;
 
 pub(crate) use opened::left_open;
 
@@ -55,12 +59,13 @@ use alloy::{
     primitives::{Address, B256, U256},
     sol_types::{SolCall, SolInterface},
 };
+use link::Link;
 use mileverse_primitives::{
     abi::{
         IBridge::{self, IBridgeCalls as Call},
         IValves,
     },
-    address::{BRIDGE, COIN, POINTS},
+    address::BRIDGE,
 };
 use token::Token;
 
@@ -69,10 +74,12 @@ pub(crate) const MAX_INPUT: usize = 128 * 1024;
 /// Most packets in one delivery.
 pub(crate) const MAX_ITEMS: usize = 256;
 
-const OUTBOUND: Slot = Slot::at(BRIDGE, 0);
-const RECEIPTS: Slot = Slot::at(BRIDGE, 1);
-const TOTALS: Slot = Slot::at(BRIDGE, 2);
-const NEXT_SEQUENCE: Slot = Slot::at(BRIDGE, 3);
+/// Places in the struct of a link.
+const OUTBOUND: u64 = 0;
+const RECEIPTS: u64 = 1;
+const TOTALS: u64 = 2;
+const NEXT_SEQUENCE: u64 = 3;
+
 const OUTBOX_SIZE: Slot = Slot::at(BRIDGE, 4);
 const OUTBOX_PEAKS: Slot = Slot::at(BRIDGE, 5);
 const LATEST_CHECKPOINT: Slot = Slot::at(BRIDGE, 6);
@@ -90,28 +97,35 @@ const OPENED: u8 = 4;
 
 /// The coin of the genesis was locked on Ethereum at deployment; it counts as received.
 pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
-    let mut words = vec![
-        (NEXT_SEQUENCE, U256::ONE),
-        (token::received_slot(COIN), config.coins),
-    ];
-    for (token, limits) in [(POINTS, config.bridge.points), (COIN, config.bridge.coin)] {
-        words.extend(valves::words(token, &limits.into()));
-    }
+    let mut words = vec![(token::received_slot(Token::COIN), config.coins)];
+    words.extend(begin(
+        Link::Ethereum,
+        [config.bridge.points.into(), config.bridge.coin.into()],
+    ));
     words.extend(governance::genesis_storage(config));
+    words
+}
+
+/// A link's words before its first packet, with the limits of its tokens.
+pub(crate) fn begin(link: Link, limits: [IValves::Limits; 2]) -> Vec<(Slot, U256)> {
+    let mut words = vec![(link.slot(NEXT_SEQUENCE), U256::ONE)];
+    for (token, limits) in link.tokens().into_iter().zip(limits) {
+        words.extend(valves::words(token, &limits));
+    }
     words
 }
 
 /// What every send and most deliveries touch.
 pub(crate) fn expected_slots(caller: Address) -> Vec<(Address, U256)> {
     let mut slots = vec![
-        NEXT_SEQUENCE,
+        Link::Ethereum.slot(NEXT_SEQUENCE),
         OUTBOX_SIZE,
         LATEST_CHECKPOINT,
-        valves::pauses(),
+        valves::pauses(Link::Ethereum),
         opened::count_slot(),
     ];
-    for token in [POINTS, COIN] {
-        let totals = TOTALS.entry(token);
+    for token in Link::Ethereum.tokens() {
+        let totals = Link::Ethereum.slot(TOTALS).entry(token.address());
         slots.extend([totals, totals.field(1), totals.field(2)]);
         slots.extend(valves::slots(token));
     }
@@ -145,12 +159,12 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
                 deadline: call.deadline,
                 sender: host.caller(),
             };
-            let sequence = send::send(host, &call)?;
+            let sequence = send::send(host, Link::Ethereum, &call)?;
             IBridge::sendCall::abi_encode_returns(&sequence)
         }
         Call::sendFor(call) => {
             host.may_change()?;
-            let sequence = send::send(host, &call)?;
+            let sequence = send::send(host, Link::Ethereum, &call)?;
             IBridge::sendForCall::abi_encode_returns(&sequence)
         }
         Call::settle(call) => {
@@ -169,22 +183,18 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
             IBridge::peerChainIdCall::abi_encode_returns(&host.config().ethereum.chain_id)
         }
         Call::nextSequence(_) => {
-            IBridge::nextSequenceCall::abi_encode_returns(&host.load_u64(NEXT_SEQUENCE)?)
+            IBridge::nextSequenceCall::abi_encode_returns(&next_sequence(host, Link::Ethereum)?)
         }
         Call::outbound(call) => {
-            let word = host.load(OUTBOUND.entry(call.sequence))?;
-            IBridge::outboundCall::abi_encode_returns(&B256::from(word))
+            let commitment = outbound(host, Link::Ethereum, call.sequence)?;
+            IBridge::outboundCall::abi_encode_returns(&commitment)
         }
         Call::receipt(call) => {
-            let outcome = outcome(host, call.sequence)?;
-            let receipt = match outcome {
-                HELD | OPENED => 0,
-                known => known,
-            };
+            let receipt = receipt(host, Link::Ethereum, call.sequence)?;
             IBridge::receiptCall::abi_encode_returns(&receipt)
         }
         Call::totals(call) => {
-            let totals = Token::here(call.token)?.totals(host)?;
+            let totals = Link::Ethereum.token(call.token)?.totals(host)?;
             IBridge::totalsCall::abi_encode_returns(&totals)
         }
         Call::latestCheckpoint(_) => {
@@ -204,24 +214,42 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
             IBridge::keyVersionCall::abi_encode_returns(&host.load_u64(KEY_VERSION)?)
         }
         Call::backing(call) => {
-            let amount = Token::here(call.token)?.backing(host)?;
+            let amount = Link::Ethereum.token(call.token)?.backing(host)?;
             IBridge::backingCall::abi_encode_returns(&amount)
         }
         Call::solvent(call) => {
-            let solvent = Token::here(call.token)?.is_solvent(host)?;
+            let solvent = Link::Ethereum.token(call.token)?.is_solvent(host)?;
             IBridge::solventCall::abi_encode_returns(&solvent)
         }
     })
 }
 
+/// What the next packet sent over a link gets.
+pub(crate) fn next_sequence(host: &mut Host<'_>, link: Link) -> Result<u64, Fault> {
+    host.load_u64(link.slot(NEXT_SEQUENCE))
+}
+
+/// The commitment of a packet that was sent over a link; 0 if none was, 1 once it is refunded.
+pub(crate) fn outbound(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<B256, Fault> {
+    Ok(host.load(link.outbound(sequence))?.into())
+}
+
+/// The receipt of an inbound packet, as everybody may see it.
+pub(crate) fn receipt(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<u8, Fault> {
+    Ok(match outcome(host, link, sequence)? {
+        HELD | OPENED => 0,
+        known => known,
+    })
+}
+
 /// The outcome of an inbound packet.
-fn outcome(host: &mut Host<'_>, sequence: u64) -> Result<u8, Fault> {
-    host.load(RECEIPTS.entry(sequence))?
+fn outcome(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<u8, Fault> {
+    host.load(link.slot(RECEIPTS).entry(sequence))?
         .try_into()
         .map_err(|_| Fault::overflow())
 }
 
 /// Received and expired are for ever: whoever calls this has seen neither.
-fn set_outcome(host: &mut Host<'_>, sequence: u64, outcome: u8) -> Result<(), Fault> {
-    host.store(RECEIPTS.entry(sequence), U256::from(outcome))
+fn set_outcome(host: &mut Host<'_>, link: Link, sequence: u64, outcome: u8) -> Result<(), Fault> {
+    host.store(link.slot(RECEIPTS).entry(sequence), U256::from(outcome))
 }

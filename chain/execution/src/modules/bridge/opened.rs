@@ -26,8 +26,10 @@
 //! A transaction that leaves one open is in no block ([`left_open`]).
 
 use super::{
-    BRIDGE, OPENED, RECEIVED, deliver, outbox, set_outcome,
-    token::{Sum, Token},
+    BRIDGE, OPENED, RECEIVED, deliver,
+    link::{Link, Told},
+    outbox, set_outcome,
+    token::{Kind, Sum, Token},
     valves,
 };
 use crate::modules::{
@@ -83,7 +85,7 @@ pub(super) fn open(
     let next = place.checked_add(1).ok_or_else(Fault::overflow)?;
     host.store_transient(PLACES, U256::from(next))?;
     host.store_transient(PLACE_OF.entry(sequence), U256::from(next))?;
-    let is_coin = u64::from(token == Token::Coin);
+    let is_coin = u64::from(token.kind == Kind::Coin);
     let entry = ENTRIES.entry(place);
     let words = [
         U256::from_limbs([sequence, transfer.deadline, is_coin, was_held.into()]),
@@ -103,14 +105,14 @@ pub(super) fn open(
     host.store_transient(open, sum)?;
     let more = count.checked_add(1).ok_or_else(Fault::overflow)?;
     host.store(COUNT, U256::from(more))?;
-    set_outcome(host, sequence, OPENED)?;
+    set_outcome(host, token.link, sequence, OPENED)?;
     token.give(host, ROUTER, transfer.amount, Sum::Received)
 }
 
 /// Nothing is open: what was kept of packets before counts no more.
 fn begin(host: &mut Host<'_>) -> Result<(), Fault> {
     host.store_transient(PLACES, U256::ZERO)?;
-    for token in [Token::Points, Token::Coin] {
+    for token in [Token::POINTS, Token::COIN] {
         let before = token.balance(host, ROUTER)?;
         let till = TILLS.entry(token.address());
         host.store_transient(till, before)?;
@@ -161,20 +163,14 @@ pub(super) fn settle(host: &mut Host<'_>, call: &IBridge::settleCall) -> Result<
                 "the router must have given this packet's tokens on, and nothing else",
             ));
         }
-        set_outcome(host, call.sequence, RECEIVED)?;
-        return host.log(
-            BRIDGE,
-            &IBridge::PacketReceived {
-                sequence: call.sequence,
-                commitment,
-            },
-        );
+        set_outcome(host, Link::Ethereum, call.sequence, RECEIVED)?;
+        return Link::Ethereum.tell(host, Told::Received, call.sequence, commitment);
     }
     token.take_back(host, ROUTER, amount)?;
     if !was_held {
         valves::put_back(host, token, amount)?;
     }
-    let home = deliver::expire(host, transfer, commitment)?;
+    let home = deliver::expire(host, Link::Ethereum, transfer, commitment)?;
     outbox::append(host, &[home])
 }
 
@@ -211,9 +207,9 @@ fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer, bool
         return Ok(None);
     }
     let token = if is_coin == 1 {
-        Token::Coin
+        Token::COIN
     } else {
-        Token::Points
+        Token::POINTS
     };
     let config = host.config();
     let transfer = Transfer {

@@ -1,8 +1,10 @@
 //! Packets out: tokens locked here, a commitment stored, a leaf in the outbox.
 
 use super::{
-    NEXT_SEQUENCE, OUTBOUND, outbox,
-    token::{Sum, Token},
+    NEXT_SEQUENCE,
+    link::Link,
+    outbox,
+    token::{Kind, Sum},
     valves,
 };
 use crate::modules::{
@@ -13,14 +15,17 @@ use crate::modules::{
 use alloy::primitives::{B256, U256};
 use mileverse_primitives::{
     abi::IBridge,
-    address::BRIDGE,
     exchange::ROUTER,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId, Transfer},
 };
 
 /// Sends the caller's tokens in the name of `call.sender`, who has them if they are refunded.
-pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendForCall) -> Result<u64, Fault> {
-    let token = Token::here(call.token)?;
+pub(crate) fn send(
+    host: &mut Host<'_>,
+    link: Link,
+    call: &IBridge::sendForCall,
+) -> Result<u64, Fault> {
+    let token = link.token(call.token)?;
     if is_nobody(call.sender) || call.sender == ROUTER {
         return Err(Fault::revert(
             "the sender is who is refunded; the zero address, a system module or the router cannot be",
@@ -38,14 +43,14 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendForCall) -> Result<u
             "the deadline must lie after this block's time and at most 30 days after it",
         ));
     }
-    if token == Token::Coin {
+    if token.kind == Kind::Coin {
         share::may_leave(host)?;
     }
     valves::admit_out(host, token, call.amount)?;
     token.take(host, call.amount)?;
     token.count(host, Sum::Sent, call.amount)?;
     let transfer = Transfer {
-        id: next_id(host)?,
+        id: next_id(host, link)?,
         deadline: call.deadline,
         token: token.at_home(host),
         sender: call.sender,
@@ -54,35 +59,28 @@ pub(super) fn send(host: &mut Host<'_>, call: &IBridge::sendForCall) -> Result<u
         action: None,
     };
     let sequence = transfer.id.sequence;
-    let commitment = commit(host, &Packet::Transfer(transfer))?;
+    let commitment = commit(host, link, &Packet::Transfer(transfer))?;
     outbox::append(host, &[commitment])?;
     Ok(sequence)
 }
 
 /// The name of the next packet from here.
-pub(super) fn next_id(host: &mut Host<'_>) -> Result<PacketId, Fault> {
+pub(super) fn next_id(host: &mut Host<'_>, link: Link) -> Result<PacketId, Fault> {
     Ok(PacketId {
         source: host.config().chain_id,
-        destination: host.config().ethereum.chain_id,
-        sequence: host.load_u64(NEXT_SEQUENCE)?,
+        destination: link.far_chain(host),
+        sequence: host.load_u64(link.slot(NEXT_SEQUENCE))?,
     })
 }
 
 /// Stores a packet that has the next name, and tells relayers its bytes. Whoever calls this also
 /// appends the commitments to the outbox, in the same order.
-pub(super) fn commit(host: &mut Host<'_>, packet: &Packet) -> Result<B256, Fault> {
+pub(super) fn commit(host: &mut Host<'_>, link: Link, packet: &Packet) -> Result<B256, Fault> {
     let sequence = packet.id().sequence;
     let next = sequence.checked_add(1).ok_or_else(Fault::overflow)?;
     let commitment = packet.commitment();
-    host.store(NEXT_SEQUENCE, U256::from(next))?;
-    host.store(OUTBOUND.entry(sequence), commitment.into())?;
-    host.log(
-        BRIDGE,
-        &IBridge::PacketSent {
-            sequence,
-            commitment,
-            packet: packet.encode(),
-        },
-    )?;
+    host.store(link.slot(NEXT_SEQUENCE), U256::from(next))?;
+    host.store(link.outbound(sequence), commitment.into())?;
+    link.tell_sent(host, sequence, commitment, packet.encode())?;
     Ok(commitment)
 }

@@ -1,36 +1,45 @@
-//! The two tokens that cross, and their books.
+//! The tokens that cross, two over each link, and their books.
 //!
 //! ```txt
-//! at home (points):  backing = sent − received − refunded = points held by the bridge
-//! away (coin):       backing = received + refunded − sent = supply of the coin
+//! at home (points):                backing = sent − received − refunded = points held for the link
+//! away (coin, a peer's points):    backing = received + refunded − sent = supply of the token
 //! ```
 
-use super::TOTALS;
+use super::{TOTALS, link::Link};
 use crate::modules::{
     coin,
     host::{Fault, Host},
-    points,
+    peers, points,
     slot::Slot,
 };
 use alloy::primitives::{Address, U256};
 use mileverse_primitives::{
     abi::IBridge,
-    address::{BRIDGE, COIN, POINTS},
+    address::{BRIDGE, POINTS},
     packet,
 };
 
-/// A token of this bridge.
+/// A token, and the link over which it goes. Each link has books of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Token {
+pub(crate) struct Token {
+    pub(super) link: Link,
+    pub(super) kind: Kind,
+}
+
+/// Which of a link's tokens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
     /// MVP: at home here.
     Points,
     /// MVC: at home on Ethereum.
     Coin,
+    /// A peer's MVP: at home there.
+    PeerPoints,
 }
 
 /// Where the sum of what was received of a token here stands.
-pub(super) fn received_slot(token: Address) -> Slot {
-    TOTALS.entry(token).field(Sum::Received.field())
+pub(super) fn received_slot(token: Token) -> Slot {
+    token.sums().field(Sum::Received.field())
 }
 
 /// Which of a token's sums.
@@ -52,49 +61,31 @@ impl Sum {
 }
 
 impl Token {
-    /// The token with this address on this chain.
-    pub(super) fn here(address: Address) -> Result<Self, Fault> {
-        match address {
-            POINTS => Ok(Self::Points),
-            COIN => Ok(Self::Coin),
-            _ => Err(Fault::revert(
-                "this token is not registered with the bridge",
-            )),
-        }
-    }
-
-    /// The token that a packet names, if it is one of this bridge's.
-    pub(super) fn of_packet(host: &Host<'_>, named: packet::Token) -> Option<Self> {
-        [Self::Points, Self::Coin]
-            .into_iter()
-            .find(|token| token.at_home(host) == named)
-    }
-
     /// How packets name it.
     pub(super) const fn at_home(self, host: &Host<'_>) -> packet::Token {
         let config = host.config();
-        match self {
-            Self::Points => packet::Token {
+        match self.kind {
+            Kind::Points => packet::Token {
                 home: config.chain_id,
                 contract: POINTS,
             },
-            Self::Coin => packet::Token {
+            Kind::Coin => packet::Token {
                 home: config.ethereum.chain_id,
                 contract: config.ethereum.coin,
+            },
+            Kind::PeerPoints => packet::Token {
+                home: self.link.far_chain(host),
+                contract: POINTS,
             },
         }
     }
 
-    /// Its address on this chain.
-    pub(super) const fn address(self) -> Address {
-        match self {
-            Self::Points => POINTS,
-            Self::Coin => COIN,
-        }
+    fn sums(self) -> Slot {
+        self.link.slot(TOTALS).entry(self.address())
     }
 
-    pub(super) fn totals(self, host: &mut Host<'_>) -> Result<IBridge::Totals, Fault> {
-        let slot = TOTALS.entry(self.address());
+    pub(crate) fn totals(self, host: &mut Host<'_>) -> Result<IBridge::Totals, Fault> {
+        let slot = self.sums();
         Ok(IBridge::Totals {
             sent: host.load(slot.field(Sum::Sent.field()))?,
             received: host.load(slot.field(Sum::Received.field()))?,
@@ -104,18 +95,18 @@ impl Token {
 
     /// Adds to one of the sums; they only grow.
     pub(super) fn count(self, host: &mut Host<'_>, sum: Sum, amount: U256) -> Result<(), Fault> {
-        host.add(TOTALS.entry(self.address()).field(sum.field()), amount)
+        host.add(self.sums().field(sum.field()), amount)
     }
 
     /// What the books say is held here (at home) or exists here (away).
-    pub(super) fn backing(self, host: &mut Host<'_>) -> Result<U256, Fault> {
+    pub(crate) fn backing(self, host: &mut Host<'_>) -> Result<U256, Fault> {
         let totals = self.totals(host)?;
-        let amount = match self {
-            Self::Points => totals
+        let amount = match self.kind {
+            Kind::Points => totals
                 .sent
                 .checked_sub(totals.received)
                 .and_then(|rest| rest.checked_sub(totals.refunded)),
-            Self::Coin => totals
+            Kind::Coin | Kind::PeerPoints => totals
                 .received
                 .checked_add(totals.refunded)
                 .and_then(|sum| sum.checked_sub(totals.sent)),
@@ -124,10 +115,11 @@ impl Token {
     }
 
     /// Whether the books agree with what is really there.
-    pub(super) fn is_solvent(self, host: &mut Host<'_>) -> Result<bool, Fault> {
-        let real = match self {
-            Self::Points => points::ledger::balance(host, BRIDGE)?,
-            Self::Coin => coin::ledger::supply(host)?,
+    pub(crate) fn is_solvent(self, host: &mut Host<'_>) -> Result<bool, Fault> {
+        let real = match self.kind {
+            Kind::Points => points::ledger::balance(host, self.link.holder())?,
+            Kind::Coin => coin::ledger::supply(host)?,
+            Kind::PeerPoints => peers::face::supply(host, self.address())?,
         };
         Ok(self.backing(host)? == real)
     }
@@ -135,12 +127,16 @@ impl Token {
     /// Takes tokens from the caller: held if at home, destroyed if away.
     pub(super) fn take(self, host: &mut Host<'_>, amount: U256) -> Result<(), Fault> {
         let caller = host.caller();
-        match self {
-            Self::Points => {
+        match self.kind {
+            Kind::Points => {
                 host.not_payable()?;
-                points::ledger::transfer(host, caller, BRIDGE, amount)
+                points::ledger::transfer(host, caller, self.link.holder(), amount)
             }
-            Self::Coin => {
+            Kind::PeerPoints => {
+                host.not_payable()?;
+                peers::face::burn(host, self.address(), caller, amount)
+            }
+            Kind::Coin => {
                 if host.value() != amount {
                     return Err(Fault::revert(
                         "sending MVC needs exactly the amount as the call's value",
@@ -154,9 +150,10 @@ impl Token {
 
     /// What an account has.
     pub(super) fn balance(self, host: &mut Host<'_>, account: Address) -> Result<U256, Fault> {
-        match self {
-            Self::Points => points::ledger::balance(host, account),
-            Self::Coin => host.balance(account),
+        match self.kind {
+            Kind::Points => points::ledger::balance(host, account),
+            Kind::Coin => host.balance(account),
+            Kind::PeerPoints => peers::face::balance(host, self.address(), account),
         }
     }
 
@@ -168,19 +165,20 @@ impl Token {
         amount: U256,
     ) -> Result<(), Fault> {
         host.subtract(
-            received_slot(self.address()),
+            received_slot(self),
             amount,
             "more would be taken back than was received",
         )?;
-        match self {
-            Self::Points => points::ledger::transfer(host, from, BRIDGE, amount),
-            Self::Coin => coin::ledger::burn(host, from, from, amount),
+        match self.kind {
+            Kind::Points => points::ledger::transfer(host, from, self.link.holder(), amount),
+            Kind::Coin => coin::ledger::burn(host, from, from, amount),
+            Kind::PeerPoints => peers::face::burn(host, self.address(), from, amount),
         }
     }
 
     /// Whether the books have as much to give: a token at home leaves only from what is held.
     pub(super) fn can_give(self, host: &mut Host<'_>, amount: U256) -> Result<bool, Fault> {
-        Ok(self == Self::Coin || amount <= self.backing(host)?)
+        Ok(self.kind != Kind::Points || amount <= self.backing(host)?)
     }
 
     /// Gives tokens: from what is held if at home, made if away.
@@ -195,9 +193,10 @@ impl Token {
             return Err(Fault::revert("the bridge holds fewer points than this"));
         }
         self.count(host, sum, amount)?;
-        match self {
-            Self::Points => points::ledger::transfer(host, BRIDGE, to, amount),
-            Self::Coin => coin::ledger::mint(host, to, amount),
+        match self.kind {
+            Kind::Points => points::ledger::transfer(host, self.link.holder(), to, amount),
+            Kind::Coin => coin::ledger::mint(host, to, amount),
+            Kind::PeerPoints => peers::face::mint(host, self.address(), to, amount),
         }
     }
 }

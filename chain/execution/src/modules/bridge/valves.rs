@@ -1,7 +1,7 @@
-//! Limits, pauses, and large transfers that wait. Nothing here moves a token.
+//! Limits, pauses, and large transfers that wait. Nothing here moves a token. Each link has its own.
 //!
 //! ```txt
-//! slot
+//! slot, in the link's struct
 //! 9    mapping(address => Token)    by token here:
 //!                                     +0  sending: rule of `rate` | paused (1 bit) << 192
 //!                                     +1  sent: used of `rate`
@@ -22,12 +22,12 @@
 //!
 //! Limits: [`MAX_PAGE`] sequences in one answer.
 
-use super::{BRIDGE, HELD, Token, rate, set_outcome};
+use super::{HELD, Token, link::Link, rate, set_outcome};
 use crate::modules::{
     host::{Fault, Host, to_u64},
     slot::Slot,
 };
-use alloy::primitives::{Address, B256, U256, aliases::U96};
+use alloy::primitives::{B256, U256, aliases::U96};
 use mileverse_primitives::{
     abi::IValves::{self, Direction},
     bridge::MAX_HOLD_SECONDS,
@@ -36,11 +36,11 @@ use mileverse_primitives::{
 /// Longest page of sequences.
 const MAX_PAGE: u64 = 256;
 
-const TOKENS: Slot = Slot::at(BRIDGE, 9);
-const HOLDS: Slot = Slot::at(BRIDGE, 10);
-const HELD_COUNT: Slot = Slot::at(BRIDGE, 11);
-const HELD_LIST: Slot = Slot::at(BRIDGE, 12);
-const PAUSES: Slot = Slot::at(BRIDGE, 13);
+const TOKENS: u64 = 9;
+const HOLDS: u64 = 10;
+const HELD_COUNT: u64 = 11;
+const HELD_LIST: u64 = 12;
+const PAUSES: u64 = 13;
 
 const SENDING: u64 = 0;
 const SENT: u64 = 1;
@@ -63,9 +63,13 @@ pub(super) enum Admission {
     Never,
 }
 
+fn place_of(token: Token) -> Slot {
+    token.link.slot(TOKENS).entry(token.address())
+}
+
 /// A token's words of these limits, where nothing is used yet.
-pub(super) fn words(token: Address, limits: &IValves::Limits) -> [(Slot, U256); 3] {
-    let place = TOKENS.entry(token);
+pub(crate) fn words(token: Token, limits: &IValves::Limits) -> [(Slot, U256); 3] {
+    let place = place_of(token);
     let rule = |hour: U96, day: U96| U256::from(hour) | U256::from(day) << 96;
     let hold = U256::from(limits.holdSeconds) << RULE_BITS;
     [
@@ -82,20 +86,20 @@ pub(super) fn words(token: Address, limits: &IValves::Limits) -> [(Slot, U256); 
 }
 
 /// What every transfer of a token touches.
-pub(super) fn slots(token: Address) -> impl Iterator<Item = Slot> {
-    let place = TOKENS.entry(token);
+pub(super) fn slots(token: Token) -> impl Iterator<Item = Slot> {
+    let place = place_of(token);
     (SENDING..=LARGE_FROM).map(move |field| place.field(field))
 }
 
 /// The word of pauses.
-pub(super) const fn pauses() -> Slot {
-    PAUSES
+pub(super) fn pauses(link: Link) -> Slot {
+    link.slot(PAUSES)
 }
 
 /// Counts what leaves, or refuses it.
 pub(super) fn admit_out(host: &mut Host<'_>, token: Token, amount: U256) -> Result<(), Fault> {
-    require_open(host, Direction::Send)?;
-    let place = TOKENS.entry(token.address());
+    require_open(host, token.link, Direction::Send)?;
+    let place = place_of(token);
     let rule = host.load(place.field(SENDING))?;
     require_not_paused(rule)?;
     let used = host.load(place.field(SENT))?;
@@ -115,7 +119,7 @@ pub(super) fn admit_in(
     token: Token,
     amount: U256,
 ) -> Result<Admission, Fault> {
-    let place = TOKENS.entry(token.address());
+    let place = place_of(token);
     let rule = host.load(place.field(RECEIVING))?;
     let used = host.load(place.field(RECEIVED))?;
     let Some(next) = rate::take(rule, used, amount, host.now()) else {
@@ -135,14 +139,18 @@ pub(super) fn admit_in(
 
 /// What came in and was counted in this very transaction did not take effect: it uses no room.
 pub(super) fn put_back(host: &mut Host<'_>, token: Token, amount: U256) -> Result<(), Fault> {
-    let slot = TOKENS.entry(token.address()).field(RECEIVED);
+    let slot = place_of(token).field(RECEIVED);
     let used = host.load(slot)?;
     host.store(slot, rate::put_back(used, amount))
 }
 
 /// Refuses while nothing may come in, or nothing may leave.
-pub(super) fn require_open(host: &mut Host<'_>, direction: Direction) -> Result<(), Fault> {
-    if !is_direction_paused(host, direction)? {
+pub(crate) fn require_open(
+    host: &mut Host<'_>,
+    link: Link,
+    direction: Direction,
+) -> Result<(), Fault> {
+    if !is_direction_paused(host, link, direction)? {
         return Ok(());
     }
     Err(Fault::revert(match direction {
@@ -153,7 +161,7 @@ pub(super) fn require_open(host: &mut Host<'_>, direction: Direction) -> Result<
 
 /// Refuses a token that may not move now.
 pub(super) fn require_unpaused(host: &mut Host<'_>, token: Token) -> Result<(), Fault> {
-    let rule = host.load(TOKENS.entry(token.address()).field(SENDING))?;
+    let rule = host.load(place_of(token).field(SENDING))?;
     require_not_paused(rule)
 }
 
@@ -167,34 +175,36 @@ fn require_not_paused(rule: U256) -> Result<(), Fault> {
     }
 }
 
-pub(super) fn is_direction_paused(
+pub(crate) fn is_direction_paused(
     host: &mut Host<'_>,
+    link: Link,
     direction: Direction,
 ) -> Result<bool, Fault> {
-    let word = host.load(PAUSES)?;
+    let word = host.load(pauses(link))?;
     Ok(!(word & bit(direction)).is_zero())
 }
 
-pub(super) fn set_direction_paused(
+pub(crate) fn set_direction_paused(
     host: &mut Host<'_>,
+    link: Link,
     direction: Direction,
     paused: bool,
 ) -> Result<(), Fault> {
-    let word = host.load(PAUSES)?;
-    host.store(PAUSES, with(word, bit(direction), paused))
+    let word = host.load(pauses(link))?;
+    host.store(pauses(link), with(word, bit(direction), paused))
 }
 
-pub(super) fn is_token_paused(host: &mut Host<'_>, token: Token) -> Result<bool, Fault> {
-    let rule = host.load(TOKENS.entry(token.address()).field(SENDING))?;
+pub(crate) fn is_token_paused(host: &mut Host<'_>, token: Token) -> Result<bool, Fault> {
+    let rule = host.load(place_of(token).field(SENDING))?;
     Ok(!(rule & PAUSED).is_zero())
 }
 
-pub(super) fn set_token_paused(
+pub(crate) fn set_token_paused(
     host: &mut Host<'_>,
     token: Token,
     paused: bool,
 ) -> Result<(), Fault> {
-    let slot = TOKENS.entry(token.address()).field(SENDING);
+    let slot = place_of(token).field(SENDING);
     let rule = host.load(slot)?;
     host.store(slot, with(rule, PAUSED, paused))
 }
@@ -210,8 +220,8 @@ fn with(word: U256, bits: U256, set: bool) -> U256 {
     if set { word | bits } else { word & !bits }
 }
 
-pub(super) fn limits(host: &mut Host<'_>, token: Token) -> Result<IValves::Limits, Fault> {
-    let place = TOKENS.entry(token.address());
+pub(crate) fn limits(host: &mut Host<'_>, token: Token) -> Result<IValves::Limits, Fault> {
+    let place = place_of(token);
     let sending = host.load(place.field(SENDING))?;
     let receiving = host.load(place.field(RECEIVING))?;
     let large_from = host.load(place.field(LARGE_FROM))?;
@@ -228,7 +238,7 @@ pub(super) fn limits(host: &mut Host<'_>, token: Token) -> Result<IValves::Limit
 }
 
 /// New limits; a pause and what is used stay.
-pub(super) fn set_limits(
+pub(crate) fn set_limits(
     host: &mut Host<'_>,
     token: Token,
     limits: &IValves::Limits,
@@ -239,7 +249,7 @@ pub(super) fn set_limits(
         ));
     }
     let paused = is_token_paused(host, token)?;
-    for (slot, word) in words(token.address(), limits) {
+    for (slot, word) in words(token, limits) {
         host.store(slot, word)?;
     }
     if paused {
@@ -249,8 +259,8 @@ pub(super) fn set_limits(
 }
 
 /// What is left of a token's limits now.
-pub(super) fn room(host: &mut Host<'_>, token: Token) -> Result<IValves::Room, Fault> {
-    let place = TOKENS.entry(token.address());
+pub(crate) fn room(host: &mut Host<'_>, token: Token) -> Result<IValves::Room, Fault> {
+    let place = place_of(token);
     let mut left = |rule, used| {
         let (rule, used) = (host.load(place.field(rule))?, host.load(place.field(used))?);
         Ok::<_, Fault>(rate::left(rule, used, host.now()))
@@ -268,60 +278,61 @@ pub(super) fn room(host: &mut Host<'_>, token: Token) -> Result<IValves::Room, F
 /// Keeps a transfer that was proven in time until its delay is over.
 pub(super) fn hold(
     host: &mut Host<'_>,
+    link: Link,
     sequence: u64,
     commitment: B256,
     seconds: u64,
 ) -> Result<(), Fault> {
     let until = host.now().saturating_add(seconds);
-    let place = host.load_u64(HELD_COUNT)?;
+    let count = link.slot(HELD_COUNT);
+    let place = host.load_u64(count)?;
     let next = place.checked_add(1).ok_or_else(Fault::overflow)?;
-    set_outcome(host, sequence, HELD)?;
-    let slot = HOLDS.entry(sequence);
+    set_outcome(host, link, sequence, HELD)?;
+    let slot = link.slot(HOLDS).entry(sequence);
     host.store(slot, commitment.into())?;
     host.store(slot.field(1), pack(until, place))?;
-    host.store(HELD_LIST.entry(place), U256::from(sequence))?;
-    host.store(HELD_COUNT, U256::from(next))?;
-    host.log(
-        BRIDGE,
-        &IValves::PacketHeld {
-            sequence,
-            commitment,
-            until,
-        },
-    )
+    host.store(link.slot(HELD_LIST).entry(place), U256::from(sequence))?;
+    host.store(count, U256::from(next))?;
+    link.tell_held(host, sequence, commitment, until)
 }
 
 /// A transfer that waits: its commitment, and when it may be released; zeros if none does.
-pub(super) fn held(host: &mut Host<'_>, sequence: u64) -> Result<(B256, u64), Fault> {
-    let slot = HOLDS.entry(sequence);
+pub(crate) fn held(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<(B256, u64), Fault> {
+    let slot = link.slot(HOLDS).entry(sequence);
     let commitment = host.load(slot)?.into();
     let (until, _) = unpack(host.load(slot.field(1))?);
     Ok((commitment, until))
 }
 
 /// It waits no longer; the caller gives it an outcome.
-pub(super) fn unhold(host: &mut Host<'_>, sequence: u64) -> Result<(), Fault> {
-    let slot = HOLDS.entry(sequence);
+pub(super) fn unhold(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<(), Fault> {
+    let (holds, list, count) = (
+        link.slot(HOLDS),
+        link.slot(HELD_LIST),
+        link.slot(HELD_COUNT),
+    );
+    let slot = holds.entry(sequence);
     let (_, place) = unpack(host.load(slot.field(1))?);
     let last_place = host
-        .load_u64(HELD_COUNT)?
+        .load_u64(count)?
         .checked_sub(1)
         .ok_or_else(Fault::overflow)?;
     // The last of the list takes its place.
-    let last = host.load_u64(HELD_LIST.entry(last_place))?;
-    let last_slot = HOLDS.entry(last).field(1);
+    let last = host.load_u64(list.entry(last_place))?;
+    let last_slot = holds.entry(last).field(1);
     let (last_until, _) = unpack(host.load(last_slot)?);
     host.store(last_slot, pack(last_until, place))?;
-    host.store(HELD_LIST.entry(place), U256::from(last))?;
-    host.store(HELD_LIST.entry(last_place), U256::ZERO)?;
-    host.store(HELD_COUNT, U256::from(last_place))?;
+    host.store(list.entry(place), U256::from(last))?;
+    host.store(list.entry(last_place), U256::ZERO)?;
+    host.store(count, U256::from(last_place))?;
     host.store(slot, U256::ZERO)?;
     host.store(slot.field(1), U256::ZERO)
 }
 
 /// How many wait, and the sequences of some.
-pub(super) fn held_sequences(
+pub(crate) fn held_sequences(
     host: &mut Host<'_>,
+    link: Link,
     from: U256,
     limit: U256,
 ) -> Result<(U256, Vec<u64>), Fault> {
@@ -330,11 +341,11 @@ pub(super) fn held_sequences(
             "one page has at most {MAX_PAGE} sequences"
         )));
     }
-    let count = host.load_u64(HELD_COUNT)?;
+    let count = host.load_u64(link.slot(HELD_COUNT))?;
     let from: u64 = from.saturating_to();
     let end = from.saturating_add(limit.saturating_to()).min(count);
     let page = (from..end)
-        .map(|place| host.load_u64(HELD_LIST.entry(place)))
+        .map(|place| host.load_u64(link.slot(HELD_LIST).entry(place)))
         .collect::<Result<_, _>>()?;
     Ok((U256::from(count), page))
 }

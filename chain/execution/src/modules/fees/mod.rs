@@ -27,6 +27,7 @@
 //! - the account that created the contract with CREATE claims it once, by the nonce that the address
 //!   follows from;
 //! - while it is not claimed, the contract's own call says it;
+//! - the genesis file names it for a contract that it places;
 //! - the operator hands over to another.
 //!
 //! Deposits are spent by the chain itself, around a transaction (`charge`): what it may cost at most is
@@ -93,6 +94,8 @@ fn minus(a: u128, b: u128) -> Result<u128, Fault> {
 fn amount(word: U256) -> Result<u128, Fault> {
     word.try_into().map_err(|_| broken())
 }
+
+pub(crate) use operator::genesis_storage;
 
 pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
     let call = decode::<Call>(data)?;

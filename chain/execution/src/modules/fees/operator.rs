@@ -2,9 +2,11 @@
 
 use super::{FEES, OPERATORS, refusal::Refusal};
 use crate::modules::{
+    Config,
     host::{Fault, Host},
     is_nobody,
     ledger::Ledger,
+    slot::Slot,
 };
 use alloy::primitives::{Address, B256, U256};
 use mileverse_primitives::abi::IFees;
@@ -30,13 +32,29 @@ impl Operator {
         })
     }
 
-    fn save(self, host: &mut Host<'_>, callee: Address) -> Result<(), Fault> {
+    fn word(self) -> U256 {
         let address = U256::from_be_bytes(self.address.into_word().0);
         let flag = if self.claimed { CLAIMED } else { U256::ZERO };
-        host.store(OPERATORS.entry(callee), address | flag)?;
+        address | flag
+    }
+
+    fn save(self, host: &mut Host<'_>, callee: Address) -> Result<(), Fault> {
+        host.store(OPERATORS.entry(callee), self.word())?;
         let operator = self.address;
         host.log(FEES, &IFees::OperatorSet { callee, operator })
     }
+}
+
+/// Those that the genesis file names. Nobody created what it places, and nobody else can claim it.
+pub(crate) fn genesis_storage(config: &Config) -> Vec<(Slot, U256)> {
+    let named = config.contracts.iter().filter_map(|contract| {
+        let operator = Operator {
+            address: contract.operator?,
+            claimed: true,
+        };
+        Some((OPERATORS.entry(contract.address), operator.word()))
+    });
+    named.collect()
 }
 
 /// Makes the caller the operator of the contract that it created.

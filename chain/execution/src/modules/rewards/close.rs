@@ -6,6 +6,7 @@
 
 use super::{
     Refusal,
+    block::event,
     clock::{Clock, Numbers},
     holding, minus, plus,
     pool::{self, Owed},
@@ -15,17 +16,19 @@ use crate::{
     executor::BlockInput,
     modules::{host::Fault, ledger::Ledger},
 };
-use mileverse_primitives::{quarter::Quarter, rewards::RewardRules};
+use alloy::primitives::{Log, U256};
+use mileverse_primitives::{abi::IRewards, quarter::Quarter, rewards::RewardRules};
 
 /// Most quarters that one block closes; a chain that was down longer closes more in the next.
 pub(super) const MAX_CLOSES: usize = 64;
 
-/// Closes what is over; answers whether anything was.
+/// Closes what is over and tells it; answers whether anything was.
 pub(super) fn due(
     ledger: &mut impl Ledger,
     rules: &RewardRules,
     block: &BlockInput,
     clock: &mut Clock,
+    events: &mut Vec<Log>,
 ) -> Result<bool, Fault> {
     let is_over = |open| {
         let ends = Quarter::new(open).ends_ms();
@@ -62,6 +65,12 @@ pub(super) fn due(
             ..Record::default()
         };
         record.save(ledger, clock.open)?;
+        events.push(event(&IRewards::QuarterClosed {
+            quarter: clock.open,
+            holders: record.holders,
+            eligible: U256::from(eligible),
+            pot: U256::from(pot),
+        }));
         owed.reserved = plus(owed.reserved, pot)?;
         clock.open = clock.open.checked_add(1).ok_or_else(super::broken)?;
         if !is_over(clock.open) {

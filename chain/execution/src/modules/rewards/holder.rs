@@ -63,35 +63,76 @@ fn read_written(
     close: u64,
 ) -> Result<Option<Written>, Fault> {
     let word = ledger.load(written_place(address, part, close))?;
-    let (amount, _) = split(word);
-    let [_, _, before, present] = *word.as_limbs();
-    if present == 0 {
+    let Some(written) = Written::decode(word) else {
         return Ok(None);
-    }
+    };
     // Or who follows it would never end.
-    if before >= close {
+    if written.before >= close {
         return Err(broken());
     }
-    Ok(Some(Written { amount, before }))
+    Ok(Some(written))
+}
+
+impl Written {
+    fn decode(word: U256) -> Option<Self> {
+        let (amount, _) = split(word);
+        let [_, _, before, present] = *word.as_limbs();
+        (present != 0).then_some(Self { amount, before })
+    }
+}
+
+/// Where the holder with this number is named.
+pub(super) fn number_place(number: u64) -> Slot {
+    NUMBERED.entry(number)
+}
+
+/// The holder that is named in a word.
+pub(super) fn named(word: U256) -> Address {
+    Address::from_word(word.into())
 }
 
 /// The holder with this number.
 pub(super) fn numbered(ledger: &mut impl Ledger, number: u64) -> Result<Address, Fault> {
-    Ok(Address::from_word(
-        ledger.load(NUMBERED.entry(number))?.into(),
-    ))
+    Ok(named(ledger.load(number_place(number))?))
+}
+
+/// Where a visit looks first, beside the account itself.
+pub(super) fn places(address: Address, quarter: u64) -> [Slot; 2] {
+    [place(address), earned_place(address, quarter)]
+}
+
+/// Where a visit looks then, given the holder's word: what it carries, and the newest that was
+/// written down, with what tells where to look next ([`written_before`]).
+pub(super) fn further(address: Address, word: U256) -> (Option<Slot>, [Option<(Part, Slot)>; 2]) {
+    let holder = Holder::decode(word);
+    let carried = (holder.flags & CARRIES != 0).then(|| place(address).field(1));
+    let newest = |part, height| (height != 0).then(|| (part, written_place(address, part, height)));
+    let written = [
+        newest(Part::Balance, holder.balance_written),
+        newest(Part::Stake, holder.stake_written),
+    ];
+    (carried, written)
+}
+
+/// Where stands what was written down before a word.
+pub(super) fn written_before(address: Address, part: Part, word: U256) -> Option<Slot> {
+    let before = Written::decode(word)?.before;
+    (before != 0).then(|| written_place(address, part, before))
 }
 
 impl Holder {
     pub(super) fn load(ledger: &mut impl Ledger, address: Address) -> Result<Self, Fault> {
-        let [number, balance_written, stake_written, flags] =
-            *ledger.load(place(address))?.as_limbs();
-        Ok(Self {
+        Ok(Self::decode(ledger.load(place(address))?))
+    }
+
+    const fn decode(word: U256) -> Self {
+        let [number, balance_written, stake_written, flags] = *word.as_limbs();
+        Self {
             number,
             balance_written,
             stake_written,
             flags,
-        })
+        }
     }
 
     pub(super) fn save(self, ledger: &mut impl Ledger, address: Address) -> Result<(), Fault> {

@@ -57,6 +57,7 @@
 //! closed by a block; [`MAX_EXCLUDED`](mileverse_primitives::rewards::MAX_EXCLUDED) accounts on the
 //! list, each read at a close.
 
+mod ahead;
 pub(crate) mod block;
 mod clock;
 mod close;

@@ -7,7 +7,9 @@
 //! (`share`) holds up the later ones.
 
 use super::{
-    amount, broken,
+    amount,
+    block::event,
+    broken,
     clock::Clock,
     exclusion,
     holder::{self, Holder, Part},
@@ -19,8 +21,8 @@ use crate::modules::{
     host::Fault,
     ledger::{Ledger, Scratch},
 };
-use alloy::primitives::{Address, U256};
-use mileverse_primitives::{address::REWARDS, rewards::RewardRules};
+use alloy::primitives::{Address, Log, U256};
+use mileverse_primitives::{abi::IRewards, address::REWARDS, rewards::RewardRules};
 use std::collections::BTreeMap;
 
 /// `pot x holding / eligible`, rounded down.
@@ -32,12 +34,13 @@ pub(super) fn share(pot: u128, holding: u128, eligible: u128) -> Result<u128, Fa
         .ok_or_else(broken)
 }
 
-/// Pays some holders; answers whether a quarter was being paid.
+/// Pays some holders and tells it; answers whether a quarter was being paid.
 pub(super) fn some<L: Ledger>(
     ledger: &mut Scratch<'_, L>,
     rules: &RewardRules,
     height: u64,
     clock: &mut Clock,
+    events: &mut Vec<Log>,
 ) -> Result<bool, Fault> {
     if !clock.is_paying() || Record::load(ledger, clock.paying)?.awaits_share(rules) {
         return Ok(false);
@@ -47,6 +50,7 @@ pub(super) fn some<L: Ledger>(
         least: amount(rules.least_payment)?,
         owed: Owed::load(ledger)?,
         credits: BTreeMap::new(),
+        events,
     };
     while clock.is_paying() {
         let quarter = clock.paying;
@@ -69,11 +73,46 @@ pub(super) fn some<L: Ledger>(
         record.paid_height = height;
         round.owed.reserved = minus(round.owed.reserved, record.remainder()?)?;
         record.save(ledger, quarter)?;
+        round.events.push(event(&IRewards::QuarterPaid {
+            quarter,
+            paid: U256::from(record.paid),
+            carried: U256::from(record.carried),
+            remainder: U256::from(record.remainder()?),
+        }));
         clock.paying = quarter.checked_add(1).ok_or_else(broken)?;
         clock.cursor = 1;
     }
     round.end(ledger)?;
     Ok(true)
+}
+
+/// A visit that is due.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Visit {
+    pub(super) number: u64,
+    pub(super) quarter: u64,
+}
+
+/// The visits that [`some`] makes in the next block, as it makes them.
+pub(super) fn due(ledger: &mut impl Ledger, rules: &RewardRules) -> Result<Vec<Visit>, Fault> {
+    let clock = Clock::load(ledger)?;
+    let mut left = rules.holders_per_block;
+    let (mut quarter, mut number) = (clock.paying, clock.cursor);
+    let mut visits = Vec::new();
+    while quarter < clock.open && left > 0 {
+        let record = Record::load(ledger, quarter)?;
+        if record.awaits_share(rules) {
+            break;
+        }
+        while record.pot > 0 && left > 0 && number <= record.holders {
+            visits.push(Visit { number, quarter });
+            number = number.checked_add(1).ok_or_else(broken)?;
+            left = left.saturating_sub(1);
+        }
+        quarter = quarter.checked_add(1).ok_or_else(broken)?;
+        number = 1;
+    }
+    Ok(visits)
 }
 
 /// Whether no later quarter of the same close is to be paid, so that what was written down for it is
@@ -99,16 +138,17 @@ fn is_last_of_close(
 }
 
 /// What one block pays.
-struct Round {
+struct Round<'a> {
     /// Holders that can still be visited.
     left: u32,
     least: u128,
     owed: Owed,
     /// Set aside until the end: holdings are read as they were before.
     credits: BTreeMap<Address, u128>,
+    events: &'a mut Vec<Log>,
 }
 
-impl Round {
+impl Round<'_> {
     fn visit(
         &mut self,
         ledger: &mut impl Ledger,
@@ -130,7 +170,7 @@ impl Round {
             let earned = share(record.pot, holding, record.eligible)?;
             if earned > 0 {
                 holder::set_earned(ledger, address, quarter, earned)?;
-                self.give(ledger, address, &mut holder, earned, record)?;
+                self.give(ledger, (address, quarter), &mut holder, earned, record)?;
             }
         }
         if is_last {
@@ -149,7 +189,7 @@ impl Round {
     fn give(
         &mut self,
         ledger: &mut impl Ledger,
-        address: Address,
+        (address, quarter): (Address, u64),
         holder: &mut Holder,
         earned: u128,
         record: &mut Record,
@@ -171,6 +211,11 @@ impl Round {
         record.credited = record.credited.checked_add(1).ok_or_else(broken)?;
         let credit = self.credits.entry(address).or_default();
         *credit = plus(*credit, all)?;
+        self.events.push(event(&IRewards::RewardPaid {
+            account: address,
+            quarter,
+            amount: U256::from(all),
+        }));
         Ok(())
     }
 

@@ -2,10 +2,10 @@
 
 use super::{KEYS, REPORTED, committee, refusal::Refusal};
 use crate::{
-    cache::{Cache, Place, View},
+    cache::{Cache, View},
     executor::Elected,
     modules::{Config, host::Fault, ledger::Books},
-    state::{ReadError, StateReader, storage},
+    state::{Place, ReadError, StateReader, storage},
 };
 use alloy::primitives::B256;
 use mileverse_primitives::{address::STAKING, staking::ELECTION_LAG};

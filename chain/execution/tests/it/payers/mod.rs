@@ -8,11 +8,12 @@ use crate::{
     staking::support::{net_genesis, rules as staking_rules},
     support::{Chain, Send},
 };
-use alloy::{primitives::Address, sol_types::SolCall};
+use alloy::{primitives::Address, signers::local::PrivateKeySigner, sol_types::SolCall};
 use mileverse_primitives::{
     abi::IFees::{self, Terms},
     address::FEES,
     fees::FeeRules,
+    genesis::Genesis,
     staking::{Allocation, StakingRules, coins},
 };
 use naive::Fault;
@@ -41,6 +42,11 @@ pub fn fee_rules() -> FeeRules {
 
 /// A net where gas costs [`BASE`]; user 11 has nothing at all.
 pub fn net(fees: FeeRules) -> Chain {
+    net_with(fees, |_, _| ())
+}
+
+/// The same with another genesis file, which may name the users.
+pub fn net_with(fees: FeeRules, change: impl FnOnce(&mut Genesis, &[Address])) -> Chain {
     let staking = StakingRules {
         reward_pool: coins(0),
         reward_per_epoch: coins(0),
@@ -52,8 +58,11 @@ pub fn net(fees: FeeRules) -> Chain {
     for Allocation { amount, .. } in &mut genesis.allocations {
         *amount = coins(FUNDS);
     }
+    let users = Chain::some_users(12);
+    let addresses: Vec<_> = users.iter().map(PrivateKeySigner::address).collect();
+    change(&mut genesis, &addresses);
     genesis.check().unwrap();
-    Chain::with(genesis, Chain::some_users(12))
+    Chain::with(genesis, users)
 }
 
 /// Who has no coin.

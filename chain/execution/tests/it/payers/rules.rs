@@ -1,6 +1,8 @@
 //! Each rule by itself, at its edges.
 
-use super::{BASE, NOTICE, PENNILESS, PER_COIN, ask, fee_rules, net, quota, sponsor, terms};
+use super::{
+    BASE, NOTICE, PENNILESS, PER_COIN, ask, fee_rules, net, net_with, quota, sponsor, terms,
+};
 use crate::{
     contracts::{COUNTER, code, deployment, forward, forwarder},
     staking::support::EPOCH_BLOCKS,
@@ -21,6 +23,7 @@ use mileverse_execution::{
 use mileverse_primitives::{
     abi::{IFees, IStaking},
     address::{FEES, POINTS, STAKING},
+    contracts::Contract,
     fees::FeeRules,
     staking::coins,
 };
@@ -55,6 +58,39 @@ fn deposit(chain: &mut Chain, callee: Address, amount: u128) {
 
 fn set(chain: &mut Chain, callee: Address, terms: IFees::Terms) {
     chain.send(ask(MAKER, &IFees::setTermsCall { callee, terms }));
+}
+
+/// Nobody created what a genesis file places, so the file names who pays for it.
+#[test]
+fn a_placed_contract_has_the_operator_that_the_genesis_file_names() {
+    let (pays, idle) = (Address::repeat_byte(0x91), Address::repeat_byte(0x92));
+    let place = |address, operator| Contract {
+        address,
+        code: code(COUNTER).into(),
+        storage: Default::default(),
+        operator,
+    };
+    let mut chain = net_with(fee_rules(), |genesis, users| {
+        genesis.contracts = vec![place(pays, Some(users[MAKER])), place(idle, None)];
+    });
+    let operator_of = |chain: &Chain, callee| {
+        let found = chain.view(FEES, IFees::operatorOfCall { callee });
+        (found.operator, found.claimed)
+    };
+    assert_eq!(operator_of(&chain, pays), (chain.user(MAKER), true));
+    assert_eq!(operator_of(&chain, idle), (Address::ZERO, false));
+    deposit(&mut chain, pays, 10u128.pow(18));
+    set(&mut chain, pays, terms(10_000, MOST, MOST, MOST));
+    let output = chain.block(&[count(PENNILESS, pays, 0)]);
+    assert!(output.receipts[0].success);
+    nowhere(&chain, &count(PENNILESS, idle, 0), "underpriced", true);
+    // It hands over like any other.
+    let named = IFees::setOperatorCall {
+        callee: pays,
+        operator: chain.user(6),
+    };
+    chain.send(ask(MAKER, &named));
+    assert_eq!(operator_of(&chain, pays), (chain.user(6), true));
 }
 
 /// A counter whose maker pays a share of everything, without a limit.

@@ -4,6 +4,7 @@
 //! `MILEVERSE_SEEDS=1000 cargo test --release -p mileverse-execution --test it rewards` runs more
 //! histories, `MILEVERSE_SEED` a single one; a failing seed prints the command that replays it.
 
+mod events;
 mod naive;
 mod rules;
 mod story;

@@ -24,7 +24,7 @@ const GOVERNOR: usize = 11;
 const DELAY: u64 = 3_600;
 const POT: u64 = 1_000_000;
 
-fn terms() -> RewardRules {
+pub fn terms() -> RewardRules {
     RewardRules {
         pot: U256::from(POT),
         least_payment: U256::ZERO,
@@ -36,7 +36,7 @@ fn terms() -> RewardRules {
 }
 
 /// Twelve users with a million each, of which four staked a thousand more.
-fn chain(rewards: RewardRules) -> Chain {
+pub fn chain(rewards: RewardRules) -> Chain {
     let mut genesis = net_genesis(staking_rules());
     let users = Chain::some_users(12);
     genesis.rewards = rewards;
@@ -51,7 +51,7 @@ fn chain(rewards: RewardRules) -> Chain {
     chain
 }
 
-fn ends(quarter: Quarter) -> u64 {
+pub fn ends(quarter: Quarter) -> u64 {
     quarter.ends_ms().unwrap() / 1000
 }
 
@@ -59,7 +59,7 @@ fn standing(chain: &Chain) -> IRewards::Standing {
     chain.view(REWARDS, IRewards::standingCall {})
 }
 
-fn open(chain: &Chain) -> Quarter {
+pub fn open(chain: &Chain) -> Quarter {
     Quarter::new(standing(chain).quarter)
 }
 

@@ -94,6 +94,7 @@ fn checked(genesis: Genesis, path: &Path) -> Result<Checked, Error> {
     };
     genesis.check().map_err(broken)?;
     let hash = genesis.hash().map_err(broken)?;
+    crate::config::check_peers(&genesis).map_err(broken)?;
     let first = First::read(&genesis.committee)?;
     Ok(Checked {
         genesis,

@@ -4,7 +4,7 @@ use super::{Checked, answer};
 use crate::error::Error;
 use alloy::primitives::utils::format_units;
 use mileverse_consensus::{bls, committee::CommitteeError};
-use mileverse_primitives::{U256, keccak256};
+use mileverse_primitives::{U256, address, keccak256};
 use serde_json::json;
 
 pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
@@ -92,6 +92,18 @@ pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
         ("Ethereum, MVC", ethereum.coin.to_string()),
         ("Ethereum, MVP", ethereum.points.to_string()),
     ]);
+    for peer in &genesis.peers {
+        facts.push((
+            "peer",
+            format!(
+                "chain {}, its points at {}, key number {} from epoch {} on",
+                peer.chain_id,
+                address::peer_points(peer.chain_id),
+                peer.key_version,
+                peer.first_epoch
+            ),
+        ));
+    }
     let json = json!({
         "hash": hash,
         "groupKey": group_key,

@@ -9,6 +9,7 @@
 //! gas_limit = 30000000
 //! timestamp_ms = 1795236221000    # now, if left out
 //! exchange = true                 # place the exchange (docs/swap.md), unless this says false
+//! exchange_operator = "0x…"       # who may pay the gas of swaps (docs/fees.md); nobody, if left out
 //!
 //! [ethereum]
 //! chain_id = 1
@@ -56,6 +57,12 @@
 //! guardian = "0x…"
 //! governor = "0x…"
 //! points = { sendPerHour = "10000000000000000" }   # smallest units, as in the genesis file
+//!
+//! [[peers]]                       # any number: other native chains; the governor may add some later
+//! chainId = 8218
+//! groupKey = "0x…"                # 256 bytes, as that chain's `mileverse genesis show --json` says
+//! points = { sendPerHour = "1000000000" }          # limits of this chain's points, if any
+//! peerPoints = { receivePerDay = "1000000000" }    # and of the peer's
 //! ```
 //!
 //! Everything is checked as `genesis check` does, before anything is written.
@@ -68,6 +75,7 @@ use mileverse_primitives::{
     exchange,
     fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
+    peers::Peer,
     points::PointsRules,
     staking::Allocation,
 };
@@ -152,6 +160,8 @@ struct Spec {
     ethereum: Ethereum,
     #[serde(default)]
     bridge: BridgeRules,
+    #[serde(default)]
+    peers: Vec<Peer>,
     members: Vec<Member>,
     #[serde(default)]
     issuers: Vec<Quota>,
@@ -163,6 +173,7 @@ struct Spec {
     allocations: Vec<Amount>,
     #[serde(default = "yes")]
     exchange: bool,
+    exchange_operator: Option<Address>,
     #[serde(default)]
     staking: toml::Table,
     #[serde(default)]
@@ -278,6 +289,9 @@ impl Spec {
             exchange::exempt(&mut points);
             exchange::exclude(&mut rewards);
             contracts = exchange::contracts();
+            if let Some(operator) = self.exchange_operator {
+                exchange::operate(&mut contracts, operator);
+            }
         }
         Ok(Genesis {
             chain_id: self.chain_id,
@@ -301,6 +315,7 @@ impl Spec {
             rewards,
             allocations: allocations.collect::<Result<_, SpecError>>()?,
             contracts,
+            peers: self.peers,
         })
     }
 }
@@ -454,6 +469,32 @@ mod tests {
         // What is written is read back the same.
         let text = serde_json::to_string(&genesis).unwrap();
         assert_eq!(Genesis::parse(&text), Ok(genesis));
+    }
+
+    #[test]
+    fn peers_are_described_and_their_keys_checked() {
+        let vector = include_str!("../../../../../fixtures/vectors/certificate.json");
+        let vector: Value = serde_json::from_str(vector).unwrap();
+        let key = vector["groupKey"].as_str().unwrap();
+        let with = |key: &str| {
+            let peer = format!(
+                "\n[[peers]]\nchainId = 77771\ngroupKey = \"{key}\"\npoints = {{ sendPerHour = \"7\" }}\n"
+            );
+            genesis(&(text() + &peer)).unwrap()
+        };
+        let good = with(key);
+        assert_eq!(
+            (good.check(), crate::config::check_peers(&good)),
+            (Ok(()), Ok(()))
+        );
+        assert_eq!(good.peers[0].chain_id, 77_771);
+        assert_eq!(good.peers[0].points.send_per_hour.to::<u64>(), 7);
+        // Padding that is none: no point of the group.
+        let bad = with(&format!("0x{}", "01".repeat(256)));
+        assert_eq!(
+            crate::config::check_peers(&bad),
+            Err(mileverse_primitives::genesis::GenesisError::Peer(77_771))
+        );
     }
 
     #[test]
