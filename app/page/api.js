@@ -30,6 +30,7 @@ export const prepare = (order) => post("/prepare", order);
 export const transaction = (hash, chain) => ask(`/transactions/${hash}?${query({ chain })}`);
 export const packet = (name) => ask(`/packets/${name}`);
 export const delivery = (name, account) => post(`/packets/${name}/delivery`, { account });
+export const facts = (address) => ask(`/accounts/${encodeURIComponent(address)}`);
 export const balances = (account) => ask(`/accounts/${account}/balances`);
 export const history = (account, chain, before) => ask(`/accounts/${account}/history?${query({ chain, before, limit: 25 })}`);
 export const packets = (account, nativeBefore, ethereumBefore) =>

@@ -4,6 +4,12 @@ import { current, say } from "./words.js";
 
 export const $ = (id) => document.getElementById(id);
 
+/** Whether the focus is on nothing that can be seen and used. */
+export function isFocusLost() {
+  const at = document.activeElement;
+  return !at || at === document.body || at.disabled || !at.checkVisibility();
+}
+
 /** An element with text; text never becomes markup. */
 export function make(tag, text, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -41,6 +47,11 @@ export const exact = ({ amount, token }) => `${amount} ${token}`;
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleString(current(), { dateStyle: "medium", timeStyle: "medium" });
 
 const short = (hash) => `${hash.slice(0, 8)}…${hash.slice(-6)}`;
+
+/** An account, short, and a button that copies all of it. */
+export function whom(address) {
+  return make("span", null, { class: "hash" }, make("span", short(address), { class: "mono", title: address }), copier(address, say("copyAddress")));
+}
 
 /** A hash as a link where there is an explorer, and a button that copies it. */
 export function hash(text, explorer) {

@@ -1,8 +1,9 @@
 // Connect, quote, review, sign, follow. Nothing here ever sees a key.
 
 import * as api from "./api.js";
-import { $, clock, copier, exact, hash, list, make, money, nice } from "./dom.js";
+import { $, clock, copier, exact, hash, isFocusLost, list, make, money, nice, whom } from "./dom.js";
 import * as progress from "./progress.js";
+import * as receiver from "./receiver.js";
 import { alone, sign } from "./review.js";
 import { chains, explain, explorer, notice, onNetwork, state } from "./state.js";
 import * as wallets from "./wallets.js";
@@ -57,6 +58,7 @@ function become(account) {
   oldest = {};
   past.clear();
   progress.clear();
+  receiver.become();
   $("choose").hidden = Boolean(account);
   $("connected").hidden = !account;
   $("history").replaceChildren();
@@ -186,17 +188,20 @@ async function history(isOlder) {
 
 function entryItem(entry, moving) {
   // Beside what it moves, a transaction pays for its gas with points.
-  const isGas = entry.kind === "sent" && moving.has(entry.transaction);
+  const isFee = entry.kind === "sent" && entry.with?.toLowerCase() === state.chain?.feeReceiver?.toLowerCase();
+  const isGas = isFee && moving.has(entry.transaction);
   const amounts = [
     ...entry.out.map((one) => make("span", `−${money(one)}`, { title: exact(one) })),
     ...entry.in.map((one) => make("span", `+${money(one)}`, { title: exact(one), class: "plus" })),
   ];
+  const goes = entry.receiver && !receiver.isOwn(entry.receiver) ? [make("div", null, { class: "row faint" }, make("span", say("goesTo")), whom(entry.receiver))] : [];
   const when = make("time", clock(entry.time), { datetime: new Date(entry.time * 1000).toISOString() });
   return make(
     "li",
     null,
     {},
-    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
+    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : isFee ? "paidFee" : entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
+    ...goes,
     make("div", null, { class: "row faint" }, make("span", null, {}, `${CHAINS[entry.chain]} · `, when), hash(entry.transaction, explorer(entry.chain))),
   );
 }
@@ -267,9 +272,10 @@ let shown = null;
 let quoting = null;
 
 function ready() {
-  const isReady = Boolean(state.account && shown && !state.busy);
+  const isReady = Boolean(state.account && shown && !state.busy && receiver.isKnown());
   $("review").disabled = !isReady;
-  $("review").textContent = state.account ? say("review") : say("connectFirst");
+  const wants = state.account ? (receiver.isKnown() ? "review" : "receiverFirst") : "connectFirst";
+  $("review").textContent = say(wants);
 }
 
 function duration(seconds) {
@@ -343,20 +349,24 @@ async function go() {
   try {
     const asked = wish();
     const order = { account: state.account, ...asked };
+    const to = receiver.chosen();
+    if (to) order.receiver = to;
+    receiver.use();
     if (seen.route !== "swap") order.minutes = Number($("patience").value);
     // An allowance first, if one is needed; then it is prepared and shown anew.
     for (let round = 0; round < 2; ++round) {
       const plan = await api.prepare(order);
       notice();
       const isWorse = BigInt(plan.quote.receive.units) < BigInt(seen.least.units);
-      const hash = await sign(plan.steps, isWorse ? say("moved", money(plan.quote.receive)) : null);
+      const warnings = [isWorse && say("moved", money(plan.quote.receive)), to && receiver.isProgram() && say("programWarning")];
+      const hash = await sign(plan.steps, warnings.filter(Boolean).join(" "), to);
       if (!hash) return;
       const [{ kind, chain }] = plan.steps;
       const { give, receive } = plan.quote;
       const text = kind === "swap" || kind === "cross" ? `${money(give)} → ${money(receive)}` : `${say(`do.${kind}`)}: ${money(give)}`;
       // A swap that comes first sends what comes out of it.
       const crossing = seen.route === "bridge+swap" && asked.from === "native" ? receive : give;
-      const transfer = { amount: crossing, from: asked.from, to: asked.to };
+      const transfer = { amount: crossing, from: asked.from, to: asked.to, sender: state.account, receiver: to ?? state.account };
       const sent = progress.track({ hash, kind, chain, text, transfer });
       if (kind !== "allow") {
         // It needs nothing more from the person.
@@ -378,6 +388,8 @@ async function go() {
   } finally {
     state.busy = false;
     ready();
+    // A button that is disabled meanwhile lets go of the focus, and the dialog cannot give it back.
+    if (isFocusLost()) $($("review").disabled ? "progress-title" : "review").focus({ preventScroll: true });
   }
 }
 
@@ -389,12 +401,16 @@ $("language").addEventListener("change", (event) => {
   choose(event.target.value);
   ready();
   requote();
+  receiver.show();
   showBalances();
   refresh();
   progress.redraw();
 });
 $("form").addEventListener("input", (event) => {
+  // A box that is ticked changes no price.
+  if (event.target.id === "elsewhere") return;
   if (event.target.id === "give" || event.target.id === "receive") part(event.target.id);
+  receiver.show();
   showBalances();
   later();
 });
@@ -406,6 +422,7 @@ $("turn").addEventListener("click", () => {
   const give = $("give").value;
   $("give").value = $("receive").value;
   $("receive").value = give;
+  receiver.show();
   showBalances();
   later();
 });
@@ -423,11 +440,14 @@ setInterval(() => {
   if (shown && shown.route !== "bridge" && !state.busy && !document.hidden) requote();
 }, REQUOTE_MS);
 progress.onChange(refresh);
+receiver.onChange(ready);
 sides();
+receiver.show();
 ready();
 chains().then(
   () => {
     sides();
+    receiver.show();
     linked();
   },
   (error) => notice(explain(error)),

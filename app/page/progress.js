@@ -2,7 +2,7 @@
 // a transfer between the chains is, the chains themselves tell, to whoever asks and whenever.
 
 import * as api from "./api.js";
-import { $, clock, copier, hash as hashOf, make, money } from "./dom.js";
+import { $, clock, copier, hash as hashOf, isFocusLost, make, money, whom } from "./dom.js";
 import { alone, sign } from "./review.js";
 import { chains, explain, explorer, notice, state } from "./state.js";
 import { say } from "./words.js";
@@ -34,8 +34,14 @@ function remember(entry) {
   localStorage.setItem(STORE, JSON.stringify([entry, ...others].slice(0, MOST)));
 }
 
+/** The allowance that was sent last: what it is for has not been sent yet. */
+let allowed = null;
+
 /** Remembers a transaction that was just sent, and follows it; answers its stage once it counts. */
 export function track(entry) {
+  // With what it was for, an allowance is of no more interest.
+  drop(allowed);
+  allowed = entry.kind === "allow" ? entry.hash : null;
   const whole = { ...entry, account: state.account, time: Math.floor(Date.now() / 1000) };
   remember(whole);
   return follow(whole);
@@ -164,12 +170,14 @@ function transferCard(packet) {
     if (isDone || isNow) item.append(make("span", ` (${say("done")})`, { class: "hidden" }));
     return item;
   });
+  const isOther = packet.receiver && packet.sender && packet.receiver.toLowerCase() !== packet.sender.toLowerCase();
   const end = stage === "received" ? packet.outcome : stage === "refunded" ? packet.refund : null;
   const is = packet.late ? say("is.late") : say(`is.${stage}`, packet.heldUntil && clock(packet.heldUntil));
   const what = end ? `${is}, ${clock(end.time)}` : is;
   const parts = [
     make("div", null, { class: "row" }, make("strong", amounts(packet)), make("span", say(`stage.${stage}`), { class: `badge ${tone}` })),
     make("p", `${CHAINS[from]} → ${CHAINS[to]}`, { class: "faint" }),
+    ...(isOther ? [make("p", null, { class: "row faint" }, make("span", say("goesTo")), whom(packet.receiver))] : []),
     make("ol", null, { class: "stages" }, ...steps),
     make("p", what, { class: "stage" }),
   ];
@@ -231,6 +239,7 @@ async function deliver(packet) {
   } finally {
     state.busy = false;
     redraw();
+    if (isFocusLost()) document.getElementById(`sent-${packet.packet}`)?.querySelector(".push, a, button")?.focus();
   }
 }
 

@@ -1,16 +1,19 @@
-//! What accounts have, and what happened to them.
+//! What accounts are, what they have, and what happened to them.
 
 use crate::{
     api::{Money, Part, Query, Shared, account},
     packets::PacketFacts,
     problem::{Problem, Refusals},
     route::Place,
+    state::App,
 };
+use alloy::providers::Provider as _;
 use axum::Json;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use mileverse_primitives::{Address, B256};
+use mileverse_primitives::{Address, B256, address};
 use mileverse_wallet::{
-    client::{Chains, Client, ClientError, Entry, History, Kind, Posted},
+    client::{Chains, Client, ClientError, Entry, HISTORY_RANGE, History, Kind, Posted},
+    rpc::Chain,
     units::{Amount, Token},
 };
 use serde::{Deserialize, Serialize};
@@ -26,10 +29,49 @@ const MAX_PACKETS: usize = 50;
 const DEFAULT_PACKETS: usize = 10;
 /// Entries among which an account's packets are looked for.
 const AMONG: usize = 200;
-/// Questions of one answer, of 10,000 blocks each; `before` goes on from there.
+/// Questions of one answer, of [`HISTORY_RANGE`] blocks each; `before` goes on from there.
 const QUESTIONS: u64 = 20;
 /// Packets that are asked about at once.
 const AT_ONCE: usize = 4;
+/// How the code of an account that delegates to other code begins (EIP-7702).
+const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];
+
+/// What is at an address.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AddressFacts {
+    /// The address with the upper and lower case letters of EIP-55, which tell a mistyped one.
+    #[schema(example = "0x52908400098527886E0F7030069857D2E4169EE7")]
+    address: String,
+    /// Whether a program is there, on the native chain: what is sent to it may be lost. An account that
+    /// delegates to code (EIP-7702) is none.
+    native_contract: bool,
+    /// The same on Ethereum. Null if this server was given none, or cannot reach it now.
+    ethereum_contract: Option<bool>,
+}
+
+/// What is at an address: for whoever is about to send something there.
+#[utoipa::path(get, path = "/accounts/{address}", tag = "accounts", params(("address" = String, Path)), responses((status = 200, body = AddressFacts), Refusals))]
+pub(crate) async fn facts(app: Shared, Part(address): Part) -> Result<Json<AddressFacts>, Problem> {
+    let address = account(&address)?;
+    let native = has_program(app.client().await?, address).await?;
+    let ethereum = match app.chains().await {
+        Ok(chains) => has_program(&chains.ethereum, address).await.ok(),
+        Err(_) => None,
+    };
+    Ok(Json(AddressFacts {
+        address: address.to_checksum(None),
+        native_contract: native || address::ALL.contains(&address),
+        ethereum_contract: ethereum,
+    }))
+}
+
+async fn has_program(client: &Client, address: Address) -> Result<bool, ClientError> {
+    let endpoint = client.endpoint();
+    let code = endpoint.provider().get_code_at(address).await;
+    let code = code.map_err(|fault| endpoint.fault(fault))?;
+    Ok(!code.is_empty() && !code.starts_with(&DELEGATED))
+}
 
 /// What an account has.
 #[derive(Debug, Serialize, ToSchema)]
@@ -105,6 +147,11 @@ pub(crate) struct Happened {
     /// The other side, if there is one.
     #[schema(value_type = Option<String>)]
     with: Option<Address>,
+    /// What left over the bridge: the packet that carries it. In events, null.
+    packet: Option<String>,
+    /// Who receives that packet on the other chain.
+    #[schema(value_type = Option<String>)]
+    receiver: Option<Address>,
     block: u64,
     /// Seconds since 1970.
     time: u64,
@@ -130,10 +177,26 @@ impl Happened {
             out: money(entry.out),
             incoming: money(entry.r#in),
             with: entry.with,
+            packet: None,
+            receiver: None,
             block: entry.block,
             time: entry.time,
             transaction: entry.transaction,
         }
+    }
+
+    /// With the packet that its transaction sent, if it is what left by it.
+    fn carried_by(mut self, posted: &[Posted]) -> Self {
+        let by_bridge = self.kind == "left" || (self.kind == "swapped" && !self.out.is_empty());
+        let mut found = posted
+            .iter()
+            .filter(|posted| posted.at.transaction == self.transaction);
+        // A transaction that sent several does not say which one carries this.
+        if let (true, Some(posted), None) = (by_bridge, found.next(), found.next()) {
+            self.packet = Some(posted.packet.to_string());
+            self.receiver = posted.content.transfer().map(|transfer| transfer.receiver);
+        }
+        self
     }
 }
 
@@ -163,13 +226,14 @@ pub(crate) async fn history(
         .history_before(address, limit, page.before, QUESTIONS)
         .await?;
     let oldest = went_to(&history, limit);
+    let posted = client.posted_among(address, &history.entries).await?;
     Ok(Json(Past {
         oldest,
         newest: history.newest,
         entries: history
             .entries
             .into_iter()
-            .map(|entry| Happened::on(chain, entry))
+            .map(|entry| Happened::on(chain, entry).carried_by(&posted))
             .collect(),
     }))
 }
@@ -180,11 +244,7 @@ fn went_to(history: &History, limit: usize) -> u64 {
     match history.entries.last() {
         Some(last) if history.entries.len() >= limit => {
             let first = history.entries.first().map_or(0, |entry| entry.block);
-            if first == last.block {
-                last.block
-            } else {
-                last.block.saturating_add(1)
-            }
+            next_page(first, last.block)
         }
         _ => history.oldest,
     }
@@ -195,7 +255,7 @@ fn went_to(history: &History, limit: usize) -> u64 {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Pages {
-    /// Most packets: 10 if nothing is said, at most 50.
+    /// Most packets of each chain: 10 if nothing is said, at most 50.
     limit: Option<usize>,
     /// Only what was sent below this block of the native chain.
     native_before: Option<u64>,
@@ -212,6 +272,10 @@ pub(crate) struct Transfers {
     native_oldest: u64,
     /// The same on Ethereum.
     ethereum_oldest: u64,
+    /// Below this block of the native chain the list comes out of this server's index; null without one.
+    native_indexed: Option<u64>,
+    /// The same on Ethereum.
+    ethereum_indexed: Option<u64>,
 }
 
 /// The transfers between the chains that an account sent, newest first, as both chains tell.
@@ -224,17 +288,26 @@ pub(crate) async fn packets(
     let address = account(&address)?;
     let limit = pages.limit.unwrap_or(DEFAULT_PACKETS).clamp(1, MAX_PACKETS);
     let chains = app.chains().await?;
-    let (mut posted, native) = sent(&chains.native, address, limit, pages.native_before).await?;
-    let (others, ethereum) = sent(&chains.ethereum, address, limit, pages.ethereum_before).await?;
+    let before = pages.native_before;
+    let (mut posted, native) = sent(&app, &chains.native, address, limit, before).await?;
+    let before = pages.ethereum_before;
+    let (others, ethereum) = sent(&app, &chains.ethereum, address, limit, before).await?;
     posted.extend(others);
     posted.sort_by_key(|posted| std::cmp::Reverse(posted.at.time));
-    posted.truncate(limit);
     let packets = traced(chains, posted).await?;
     Ok(Json(Transfers {
         packets,
         native_oldest: native,
         ethereum_oldest: ethereum,
+        native_indexed: indexed(&app, Chain::Native).await,
+        ethereum_indexed: indexed(&app, Chain::Ethereum).await,
     }))
+}
+
+/// The first block that is not in the index.
+async fn indexed(app: &App, chain: Chain) -> Option<u64> {
+    let cursor = app.shelf()?.cursor(chain).await.ok()?;
+    Some(cursor?.next_block)
 }
 
 /// How far these are.
@@ -249,15 +322,71 @@ pub(crate) async fn traced(
         .await
 }
 
-/// The newest transfers that an account sent from a chain, and the oldest block that was looked at.
+/// The newest transfers that an account sent from a chain, and the oldest block that was looked at: from
+/// the index what it knows, by looking what came after.
 pub(crate) async fn sent(
+    app: &App,
     client: &Client,
     account: Address,
     limit: usize,
     before: Option<u64>,
+) -> Result<(Vec<Posted>, u64), Problem> {
+    let chain = client.chain();
+    // Without its index the page still has what the chain tells.
+    let indexed = match app.shelf() {
+        Some(shelf) => shelf.cursor(chain).await.ok().flatten().zip(Some(shelf)),
+        None => None,
+    };
+    let Some((cursor, shelf)) = indexed else {
+        return Ok(seen(client, account, limit, before, QUESTIONS).await?);
+    };
+    let known = cursor.next_block;
+    let mut posted = Vec::new();
+    if before.is_none_or(|before| before > known) {
+        let newest = client.head().await?.number;
+        let end = before.map_or(newest, |before| newest.min(before.saturating_sub(1)));
+        let blocks = end.saturating_add(1).saturating_sub(known);
+        let questions = blocks.div_ceil(HISTORY_RANGE).min(QUESTIONS);
+        if questions > 0 {
+            let (new, oldest) = seen(client, account, limit, before, questions).await?;
+            posted = new;
+            if oldest > known {
+                return Ok((posted, oldest));
+            }
+            posted.retain(|posted| posted.at.block >= known);
+        }
+    }
+    let below = before.map_or(known, |before| before.min(known));
+    let listed = match shelf
+        .sent_by(chain, account, below, limit.saturating_add(1))
+        .await
+    {
+        Ok(listed) => listed,
+        Err(error) => {
+            tracing::warn!(%error, "the page goes without its index");
+            return Ok(seen(client, account, limit, before, QUESTIONS).await?);
+        }
+    };
+    posted.extend(listed.into_iter().filter_map(|listed| listed.posted(chain)));
+    let is_more = posted.len() > limit;
+    posted.truncate(limit);
+    let oldest = match (posted.first(), posted.last()) {
+        (Some(first), Some(last)) if is_more => next_page(first.at.block, last.at.block),
+        _ => 0,
+    };
+    Ok((posted, oldest))
+}
+
+/// The same by looking alone, with at most so many questions.
+async fn seen(
+    client: &Client,
+    account: Address,
+    limit: usize,
+    before: Option<u64>,
+    questions: u64,
 ) -> Result<(Vec<Posted>, u64), ClientError> {
     let history = client
-        .history_before(account, AMONG, before, QUESTIONS)
+        .history_before(account, AMONG, before, questions)
         .await?;
     let mut oldest = went_to(&history, AMONG);
     let mut left = history.entries;
@@ -267,7 +396,19 @@ pub(crate) async fn sent(
     });
     if left.len() > limit {
         left.truncate(limit);
-        oldest = left.last().map_or(oldest, |entry| entry.block);
+        if let (Some(first), Some(last)) = (left.first(), left.last()) {
+            oldest = next_page(first.block, last.block);
+        }
     }
     Ok((client.posted_among(account, &left).await?, oldest))
+}
+
+/// Below which block the page after a full one begins: what was cut off of the last block comes again.
+/// A page of one block alone goes on below it.
+fn next_page(first: u64, last: u64) -> u64 {
+    if first == last {
+        last
+    } else {
+        last.saturating_add(1)
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) type Shared = axum::extract::State<Arc<App>>;
     tags(
         (name = "swap", description = "Quote, prepare, look up"),
         (name = "packets", description = "Transfers between the chains: look up, deliver by hand"),
-        (name = "accounts", description = "Balances, history, transfers, events"),
+        (name = "accounts", description = "What is at an address, balances, history, transfers, events"),
     )
 )]
 struct Document;
@@ -39,6 +39,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(trade::look_up))
         .routes(routes!(packets::look_up))
         .routes(routes!(packets::deliver))
+        .routes(routes!(accounts::facts))
         .routes(routes!(accounts::balances))
         .routes(routes!(accounts::history))
         .routes(routes!(accounts::packets))

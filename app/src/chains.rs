@@ -8,10 +8,12 @@ use crate::{
 use axum::Json;
 use mileverse_primitives::{
     Address,
+    abi::IPoints,
     address::{BRIDGE, COIN, POINTS},
     exchange::{ORACLE, POOL},
     rpc,
 };
+use mileverse_wallet::client::ClientError;
 use serde::Serialize;
 use url::Url;
 use utoipa::ToSchema;
@@ -42,6 +44,9 @@ pub(crate) struct ChainFacts {
     /// The bridge to Ethereum.
     #[schema(value_type = String)]
     bridge: Address,
+    /// Who receives what transfers of points cost, and what points pay for gas.
+    #[schema(value_type = String)]
+    fee_receiver: Address,
     /// The other side of the bridge. Null if this server was given none: then nothing crosses here.
     ethereum: Option<EthereumFacts>,
 }
@@ -73,6 +78,9 @@ pub(crate) struct EthereumFacts {
 pub(crate) async fn chain(app: Shared) -> Result<Json<ChainFacts>, Problem> {
     let facts = app.facts().await?;
     let native = app.native();
+    let client = app.client().await?;
+    let call = IPoints::feeReceiverCall {};
+    let fee_receiver = client.endpoint().view(POINTS, &call).await;
     Ok(Json(ChainFacts {
         chain_id: format!("{:#x}", facts.chain_id),
         name: "MileVerse",
@@ -83,6 +91,7 @@ pub(crate) async fn chain(app: Shared) -> Result<Json<ChainFacts>, Problem> {
         pool: POOL,
         oracle: ORACLE,
         bridge: BRIDGE,
+        fee_receiver: fee_receiver.map_err(ClientError::from)?,
         ethereum: app.ethereum().map(|network| ethereum(facts, network)),
     }))
 }

@@ -9,6 +9,7 @@
 //! GET  /app/api/v1/transactions/{hash}           pending, final, failed
 //! GET  /app/api/v1/packets/{packet}              how far a transfer between the chains is
 //! POST /app/api/v1/packets/{packet}/delivery     the transaction that brings it one stage further
+//! GET  /app/api/v1/accounts/{address}            mistyped or not, a program or not
 //! GET  /app/api/v1/accounts/{address}/balances
 //! GET  /app/api/v1/accounts/{address}/history
 //! GET  /app/api/v1/accounts/{address}/packets    transfers between the chains that it sent
@@ -29,6 +30,7 @@
 mod accounts;
 mod api;
 mod chains;
+pub mod index;
 mod packets;
 mod page;
 mod pay;
@@ -45,6 +47,7 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use index::{Index, Shelf};
 use problem::Problem;
 use state::App;
 use std::{sync::Arc, time::Duration};
@@ -84,7 +87,16 @@ pub struct Settings {
 
 /// The page and its API. To be merged into a server's router.
 pub fn router(settings: Settings) -> Router {
-    let app = Arc::new(App::new(settings));
+    over(Arc::new(App::new(settings, None)))
+}
+
+/// The same over an index of packets, and what fills that index: to be polled beside it.
+pub fn indexed(settings: Settings, shelf: Arc<dyn Shelf>) -> (Router, Index) {
+    let app = Arc::new(App::new(settings, Some(Arc::clone(&shelf))));
+    (over(Arc::clone(&app)), Index::new(app, shelf))
+}
+
+fn over(app: Arc<App>) -> Router {
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let (api, specification) = api::routes().split_for_parts();
     let document = axum::Json(specification);

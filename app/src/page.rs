@@ -18,7 +18,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const IMAGE: &str = "image/svg+xml";
 
 /// Its files.
-const FILES: [(&str, &str, &str); 12] = [
+const FILES: [(&str, &str, &str); 13] = [
     (
         "/app/page/style.css",
         CSS,
@@ -46,6 +46,11 @@ const FILES: [(&str, &str, &str); 12] = [
         "/app/page/progress.js",
         SCRIPT,
         include_str!("../page/progress.js"),
+    ),
+    (
+        "/app/page/receiver.js",
+        SCRIPT,
+        include_str!("../page/receiver.js"),
     ),
     (
         "/app/page/review.js",

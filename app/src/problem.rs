@@ -82,6 +82,11 @@ impl Problem {
         }
     }
 
+    /// What it says.
+    pub(crate) fn sentence(&self) -> &str {
+        &self.detail
+    }
+
     /// The request cannot be meant.
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(

@@ -1,6 +1,6 @@
 //! What every handler sees: a client of each chain, connected at the first question.
 
-use crate::{Network, Settings, problem::Problem};
+use crate::{Network, Settings, index::Shelf, problem::Problem};
 use mileverse_primitives::rpc;
 use mileverse_wallet::{
     client::{Chains, Client, ClientError},
@@ -15,15 +15,17 @@ pub(crate) struct App {
     settings: Settings,
     native: OnceCell<(Client, rpc::Chain)>,
     chains: OnceCell<Chains>,
+    shelf: Option<Arc<dyn Shelf>>,
     pub(crate) streams: Arc<Semaphore>,
 }
 
 impl App {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, shelf: Option<Arc<dyn Shelf>>) -> Self {
         Self {
             settings,
             native: OnceCell::new(),
             chains: OnceCell::new(),
+            shelf,
             streams: Arc::new(Semaphore::new(crate::MAX_STREAMS)),
         }
     }
@@ -67,6 +69,11 @@ impl App {
             Chain::Native => self.client().await,
             Chain::Ethereum => Ok(&self.chains().await?.ethereum),
         }
+    }
+
+    /// Where packets are kept by who sent them, if they are.
+    pub(crate) fn shelf(&self) -> Option<&dyn Shelf> {
+        self.shelf.as_deref()
     }
 
     pub(crate) const fn native(&self) -> &Network {

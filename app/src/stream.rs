@@ -83,7 +83,7 @@ pub(crate) async fn events(
         && let Ok(seen) = chains.ethereum.finalized().await
     {
         for client in [&chains.native, &chains.ethereum] {
-            let (posted, _) = sent(client, account, MAX_FOLLOWED, None).await?;
+            let (posted, _) = sent(&app, client, account, MAX_FOLLOWED, None).await?;
             followed.extend(posted.into_iter().map(|posted| (posted, None)));
         }
         followed.sort_by_key(|(posted, _)| std::cmp::Reverse(posted.at.time));

@@ -35,6 +35,7 @@ pub mod journal;
 pub mod keys;
 pub mod metrics;
 pub mod operator;
+pub mod packets;
 pub mod problem;
 pub mod reconcile;
 pub mod rewards;

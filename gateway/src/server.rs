@@ -12,6 +12,7 @@ use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
+use crate::packets::Packets;
 use crate::rewards::{Rewards, RewardsSetup};
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
@@ -96,6 +97,7 @@ pub struct Server {
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
     calendar: JoinHandle<()>,
+    index: JoinHandle<()>,
     prices: Option<JoinHandle<()>>,
 }
 
@@ -174,21 +176,25 @@ impl Server {
             machine.store.watch(witness);
         }
         let (stop, stopped) = watch::channel(false);
-        let app = api::router(App {
-            machine: Arc::clone(&machine),
-            keys: Keys::new(config.api_keys, &secrets),
-            quote_lifetime: config.quote_lifetime,
-            conversion_wait: config.conversion_wait,
-        })
-        .merge(mileverse_app::router(mileverse_app::Settings {
+        let settings = mileverse_app::Settings {
             native: mileverse_app::Network {
                 rpc: url,
                 public_rpc: config.app.native_public_rpc,
                 explorer: config.app.native_explorer,
             },
             ethereum: config.app.ethereum,
-        }));
+        };
+        let shelf = Arc::new(Packets(Arc::clone(&machine)));
+        let (page, index) = mileverse_app::indexed(settings, shelf);
+        let app = api::router(App {
+            machine: Arc::clone(&machine),
+            keys: Keys::new(config.api_keys, &secrets),
+            quote_lifetime: config.quote_lifetime,
+            conversion_wait: config.conversion_wait,
+        })
+        .merge(page);
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
+        let index = tokio::spawn(index.run());
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let prices = machine.seller.as_ref().and_then(|seller| {
             let (pool, rules) = (seller.pool.clone()?, seller.rules);
@@ -223,6 +229,7 @@ impl Server {
             lanes,
             beat,
             calendar,
+            index,
             prices,
         })
     }
@@ -256,6 +263,7 @@ impl Server {
         }
         self.beat.abort();
         self.calendar.abort();
+        self.index.abort();
         if let Some(prices) = self.prices {
             prices.abort();
         }

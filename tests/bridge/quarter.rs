@@ -75,7 +75,7 @@ async fn a_coin_earns_the_same_on_both_chains_and_once() {
         seed: 1,
         validator_lines: Faults::default(),
         valves,
-        native_valves: format!(
+        native_rules: format!(
             "[bridge]\nguardian = '{}'\ngovernor = '{}'\ncoin = {{ largeFrom = '3000000000' }}\n",
             Address::repeat_byte(0x92),
             Address::repeat_byte(0x91)

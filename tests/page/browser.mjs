@@ -115,6 +115,12 @@ export class Session {
     await this.reads("#quote", /second|minute|초|분/);
   }
 
+  /** Types who receives it. */
+  async receiver(address) {
+    await this.page.$eval("#receiver", (input) => (input.value = ""));
+    await this.page.type("#receiver", address);
+  }
+
   async review() {
     await this.click("#review");
     await until("the dialog", () => this.page.$eval("#dialog", (dialog) => dialog.open));

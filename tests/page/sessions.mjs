@@ -1,9 +1,10 @@
 // What people do on the page, from their first visit on. `node sessions.mjs PROGRAM`, where PROGRAM is
-// `mileverse`; needs a Chromium. PAGE_PICTURES names a folder for pictures, PAGE_SEED seeds the fuzzer.
+// `mileverse`; needs a Chromium. PAGE_PICTURES names a folder for pictures, PAGE_SEED seeds the fuzzer,
+// PAGE_SESSIONS is a pattern of names to play alone.
 // `node sessions.mjs --attach DIRECTORY URL` plays against a system that runs already.
 
 import assert from "node:assert/strict";
-import { parseEther, parseUnits } from "ethers";
+import { AbiCoder, Wallet, dataSlice, getAddress, id, parseEther, parseUnits } from "ethers";
 import { DESKTOP, PHONE, findChromium, launch, open } from "./browser.mjs";
 import { fuzz } from "./fuzz.mjs";
 import { FOREVER, attach, sent, start, until } from "./system.mjs";
@@ -22,10 +23,13 @@ if (!chromium) {
 
 const began = Date.now();
 const say = (text) => console.error(`${((Date.now() - began) / 1000).toFixed(1).padStart(6)} s  ${text}`);
+/** For those who work on one session that needs none before it. */
+const only = new RegExp(process.env.PAGE_SESSIONS ?? "");
 let failed = 0;
 
 /** One session; a failure is told, and a picture of the page kept where pictures are wanted. */
 async function session(name, play) {
+  if (!only.test(name)) return;
   try {
     await play();
     say(`ok      ${name}`);
@@ -35,6 +39,9 @@ async function session(name, play) {
     await here?.picture(`failed-${failed}`).catch(() => {});
   }
 }
+
+/** One of EIP-55's own examples, with one letter's case turned. */
+const MISTYPED = "0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 
 say("starting the system, and its journey");
 const system = program === "--attach" ? await attach(...running) : await start(program);
@@ -209,7 +216,7 @@ try {
     await here.page.bringToFront();
   });
 
-  await session("Korean, on a phone, in the dark, by keyboard alone, over a slow network", async () => {
+  await session("Korean, on a phone, in the dark, over a slow network", async () => {
     const phone = await page({ viewport: PHONE, scheme: "dark", language: "ko-KR" });
     const { page: tab } = phone;
     await until("the account", () => phone.isShown("#connected"));
@@ -218,41 +225,115 @@ try {
     assert.deepEqual(await phone.axe(), []);
     const client = await tab.createCDPSession();
     await client.send("Network.emulateNetworkConditions", { offline: false, latency: 400, downloadThroughput: 50_000, uploadThroughput: 50_000 });
-    // From the top of the page with the tabulator, the space bar and Enter.
-    const to = async (selector) => {
-      for (let count = 0; count < 60; ++count) {
-        if (await tab.$eval(selector, (element) => element === document.activeElement)) return;
-        await tab.keyboard.press("Tab");
-      }
-      throw new Error(`${selector} is not reached by the keyboard`);
-    };
-    await tab.evaluate(() => document.activeElement?.blur());
-    await to("#amount");
-    await tab.keyboard.type("10");
-    await to("#give");
-    await tab.keyboard.type("MVC");
-    await phone.reads("#give", /./);
-    await tab.select("#give", "mvc@native");
-    await phone.reads("#out", /[1-9]/);
-    await tab.evaluate(() => document.activeElement?.blur());
-    await to("#amount");
-    await tab.keyboard.down("Control");
-    await tab.keyboard.press("KeyA");
-    await tab.keyboard.up("Control");
-    await tab.keyboard.type("0.25");
-    await phone.reads("#out", /[1-9]/);
+    await phone.ask("mvc@native", "mvp@native", "0.25");
     await phone.reads("#quote", /최소 수령/);
     await phone.picture("phone-dark-korean");
-    await to("#review");
-    await tab.keyboard.press("Enter");
-    await until("the dialog", () => tab.$eval("#dialog", (dialog) => dialog.open));
+    await phone.review();
     await phone.reads("#steps", /최소 수령/);
     assert.deepEqual(await phone.axe(), []);
     await phone.picture("phone-dark-korean-review");
-    await to("#confirm");
-    await tab.keyboard.press("Enter");
+    await phone.confirm();
     await phone.reads("#history li", /−0\.25 MVC/);
     await phone.close();
+  });
+
+  await session("by keyboard alone, from the first visit to the finished swap", async () => {
+    const fresh = await browser.createBrowserContext();
+    const keys = await open(fresh, system.url, wallet);
+    const { page: tab } = keys;
+    const press = async (...all) => {
+      for (const key of all) await tab.keyboard.press(key);
+    };
+    const isAt = (selector) => tab.$eval(selector, (element) => element === document.activeElement).catch(() => false);
+    // The tabulator, to and fro. Whatever it stops at can be seen, and is seen to have the focus.
+    const to = async (selector, isBack = false) => {
+      for (let count = 0; count < 60; ++count) {
+        if (await isAt(selector)) return;
+        if (isBack) await tab.keyboard.down("Shift");
+        await press("Tab");
+        if (isBack) await tab.keyboard.up("Shift");
+        const stop = await tab.evaluate(() => {
+          const { activeElement: at } = document;
+          if (!at || at === document.body) return null;
+          const lit = [at, at.closest(".side")].some((one) => one && getComputedStyle(one).outlineStyle !== "none");
+          return { what: at.id || at.className || at.tagName, lit, shown: at.checkVisibility() };
+        });
+        if (stop) assert.ok(stop.lit && stop.shown, `the focus is not seen at ${stop.what}`);
+      }
+      throw new Error(`${selector} is not reached by the keyboard`);
+    };
+    // A closed list of choices follows the arrows.
+    const choose = async (selector, value) => {
+      const all = await tab.$$eval(`${selector} option`, (options) => options.map((option) => option.value));
+      const now = await tab.$eval(selector, (select) => select.value);
+      const by = all.indexOf(value) - all.indexOf(now);
+      for (let count = 0; count < Math.abs(by); ++count) await press(by > 0 ? "ArrowDown" : "ArrowUp");
+      assert.equal(await tab.$eval(selector, (select) => select.value), value);
+    };
+    const clear = async () => {
+      await tab.keyboard.down("Control");
+      await press("KeyA");
+      await tab.keyboard.up("Control");
+      await press("Backspace");
+    };
+
+    await press("Tab");
+    assert.ok(await isAt(".skip"), "the first stop leads past the top of the page");
+    await press("Enter");
+    await to("#wallets button");
+    await press("Enter");
+    await until("the account", () => keys.isShown("#connected"));
+    await until("the amount to have the focus", () => isAt("#amount"));
+    await keys.reads("#points", /\d/);
+    // Points of the chain for coin there is what is chosen at first; here it is the other way.
+    await to("#give", true);
+    await choose("#give", "mvc@native");
+    await to("#receive");
+    await choose("#receive", "mvp@native");
+    await to("#amount", true);
+    await tab.keyboard.type("0.35");
+    await keys.reads("#out", /[1-9]/);
+    await to("#review");
+    await press("Enter");
+    await until("the dialog", () => tab.$eval("#dialog", (dialog) => dialog.open));
+    // Escape closes it, and the focus is where it was.
+    await press("Escape");
+    await until("the focus", () => isAt("#review"));
+    await until("the button", () => tab.$eval("#review", (button) => !button.disabled));
+    await press("Enter");
+    await until("the dialog", () => tab.$eval("#dialog", (dialog) => dialog.open));
+    await to("#confirm");
+    await press("Enter");
+    await keys.reads("#history li", /−0\.35 MVC/);
+
+    // Somebody else as the receiver, limits, and the other language: all are within reach.
+    await to("#receive", true);
+    await choose("#receive", "mvc@ethereum");
+    await to("#elsewhere");
+    await press("Space");
+    await until("the receiver's field", () => isAt("#receiver"));
+    await tab.keyboard.type(Wallet.createRandom().address);
+    await keys.reads("#receiver-told", /well formed/);
+    await to("#amount", true);
+    await clear();
+    await tab.keyboard.type("0.2");
+    await keys.reads("#out", /[1-9]/);
+    await to("summary");
+    await press("Enter");
+    await to("#patience");
+    await choose("#patience", "30");
+    await keys.reads("#quote", /30 minutes/);
+    await to("#review");
+    await press("Enter");
+    await until("the dialog", () => tab.$eval("#dialog", (dialog) => dialog.open));
+    await to("#cancel");
+    await press("Enter");
+    await until("the focus", () => isAt("#review"));
+    await to("#language", true);
+    await choose("#language", "ko");
+    await keys.reads("h1", /두 체인/);
+    await keys.close();
+    await fresh.close();
   });
 
   await session("the connection is lost and comes back: it is said, and goes on", async () => {
@@ -273,16 +354,33 @@ try {
   // While the deadline passes.
   await session("pictures at both sizes, in light and dark, and nothing serious for the accessibility checker", async () => {
     for (const [name, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
-      for (const scheme of ["light", "dark"]) {
-        const shot = await page({ viewport, scheme });
+      for (const [scheme, language] of [["light", "en-US"], ["dark", "ko-KR"], ["light", "ko-KR"], ["dark", "en-US"]]) {
+        const shot = await page({ viewport, scheme, language });
+        const at = `${name}-${scheme}-${language.slice(0, 2)}`;
+        const look = async (what) => {
+          assert.deepEqual(await shot.axe(), [], `${at} ${what}`);
+          const wide = await shot.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert.ok(wide <= 0, `the page is ${wide} pixels too wide at ${at} ${what}`);
+          await shot.picture(`${at}-${what}`);
+        };
         await until("the account", () => shot.isShown("#connected"));
         await shot.ask("mvp@native", "mvc@native", "1250.5");
         await shot.reads("#history li", /./);
         await shot.reads("#progress .badge", /./);
-        assert.deepEqual(await shot.axe(), []);
-        const wide = await shot.page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `the page is ${wide} pixels too wide at ${name}`);
-        await shot.picture(`${name}-${scheme}`);
+        await look("page");
+        // Somebody else, and a program, as the receiver.
+        await shot.ask("mvp@native", "mvp@ethereum", "12.5");
+        await shot.click("#elsewhere");
+        await shot.receiver(far.coin);
+        await shot.reads("#receiver-told .warned", /program|프로그램/);
+        await shot.review();
+        await shot.reads("#warning", /program|프로그램/);
+        await look("review");
+        await shot.click("#cancel");
+        await shot.receiver(MISTYPED);
+        await shot.reads("#receiver-told .warned", /mistyped|잘못/);
+        await look("mistyped");
+        await shot.click("#elsewhere");
         await shot.close();
       }
     }
@@ -377,6 +475,96 @@ try {
     await here.reads("#far-coin", /^58\./, 120_000);
     await here.reads("#progress li:first-child .badge", /Received/);
     assert.deepEqual(await here.axe(), []);
+  });
+
+  await session("another address receives it: mistyped, a program, oneself, somebody", async () => {
+    const somebody = Wallet.createRandom().address;
+    const isReady = () => here.page.$eval("#review", (button) => !button.disabled);
+    await here.ask("mvp@native", "mvc@native", "5");
+    assert.equal(await here.isShown("#elsewhere"), false, "a swap on the chain pays who signs it");
+    await here.ask("mvp@native", "mvp@ethereum", "5");
+    await here.click("#elsewhere");
+    await here.reads("#review", /Say who receives it/);
+    assert.equal(await isReady(), false);
+    for (const [text, said, isFine] of [
+      ["0x1234", /40 letters or digits/, false],
+      [MISTYPED, /mistyped/, false],
+      [far.coin, /program/, true],
+      [wallet.account, /you/, true],
+      [somebody.toLowerCase(), /well formed/, true],
+    ]) {
+      await here.receiver(text);
+      await here.reads("#receiver-told", said);
+      await until("the button", async () => (await isReady()) === isFine);
+      assert.equal(await here.page.$eval("#receiver", (input) => input.getAttribute("aria-invalid")), String(!isFine));
+      assert.deepEqual(await here.axe(), []);
+      // As EIP-55 writes it, whatever was typed.
+      if (isFine) assert.ok((await here.text("#receiver-told")).includes(getAddress(text)));
+    }
+    await here.review();
+    assert.ok((await here.text("#goes-to")).includes(somebody));
+    assert.ok((await here.text("#steps")).includes(somebody));
+    assert.match(await here.text("#steps"), /\(you\)/);
+    assert.deepEqual(await here.axe(), []);
+    await here.picture("receiver");
+    await here.confirm();
+    const to = new RegExp(`To${somebody.slice(0, 8)}…${somebody.slice(-6)}`, "i");
+    await here.reads("#progress li:first-child", to);
+    await here.reads("#progress li:first-child .badge", /Received/, 120_000);
+    await here.reads("#history", to);
+    const got = await system.api(`/accounts/${somebody}/balances`);
+    assert.equal(got.ethereum.points.amount, "5");
+
+    // It is remembered, and seen to be, until it is taken back.
+    await here.page.reload({ waitUntil: "load" });
+    await until("the account", () => here.isShown("#connected"));
+    await here.ask("mvc@ethereum", "mvp@native", "1");
+    await here.reads("#receiver-told", /well formed/);
+    assert.equal(await here.page.$eval("#receiver", (input) => input.value), somebody);
+    await here.review();
+    assert.ok((await here.text("#goes-to")).includes(somebody));
+    await here.confirm();
+    await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
+    assert.ok((await here.text("#goes-to")).includes(somebody));
+    await here.confirm();
+    await until("the swapped points", async () => BigInt((await system.api(`/accounts/${somebody}/balances`)).points.units) > 0n, 120_000);
+    await here.click("#elsewhere");
+    await here.page.reload({ waitUntil: "load" });
+    await until("the account", () => here.isShown("#connected"));
+    await here.ask("mvp@native", "mvp@ethereum", "5");
+    assert.equal(await here.page.$eval("#elsewhere", (box) => box.checked), false);
+    await here.review();
+    assert.equal(await here.isShown("#goes-to"), false);
+    await here.click("#cancel");
+  });
+
+  await session("an account's transfers are listed whole, out of the index, page after page", async () => {
+    const list = (query) => system.api(`/accounts/${wallet.account}/packets?${new URLSearchParams(query)}`);
+    const final = await system.ethereum.getBlock("finalized");
+    await until("the index", async () => {
+      const { nativeIndexed, ethereumIndexed } = await list({ limit: 1 });
+      return nativeIndexed > 0 && ethereumIndexed > final.number;
+    });
+    // What the chains themselves say: version, kind, three numbers, and of a transfer the sender at byte 62.
+    const expected = new Set();
+    const topics = [id("PacketSent(uint64,bytes32,bytes)")];
+    for (const [name, provider, address] of [["native", system.native, system.facts.bridge], ["ethereum", system.ethereum, far.bridge]]) {
+      for (const log of await provider.getLogs({ address, topics, fromBlock: 0 })) {
+        const [packet] = AbiCoder.defaultAbiCoder().decode(["bytes"], log.data);
+        const isTransfer = ["01", "04"].includes(dataSlice(packet, 1, 2).slice(2));
+        if (isTransfer && dataSlice(packet, 62, 82) === wallet.account) expected.add(`${name}:${BigInt(log.topics[1])}`);
+      }
+    }
+    assert.ok(expected.size >= 6, `${expected.size} transfers were sent`);
+    const found = new Set();
+    let before = {};
+    for (let page = 0; page < 50; ++page) {
+      const { packets, nativeOldest, ethereumOldest } = await list({ limit: 2, ...before });
+      packets.forEach(({ packet }) => found.add(packet));
+      if (nativeOldest + ethereumOldest === 0) break;
+      before = { nativeBefore: nativeOldest, ethereumBefore: ethereumOldest };
+    }
+    assert.deepEqual([...found].sort(), [...expected].sort());
   });
 
   await session("a link to a transfer shows it to anybody", async () => {

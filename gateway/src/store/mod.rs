@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod location;
 pub mod members;
 pub mod operators;
+pub mod packets;
 pub mod partners;
 pub mod quotes;
 pub mod reconciliations;

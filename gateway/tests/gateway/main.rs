@@ -47,6 +47,7 @@ mod histories;
 mod journey;
 mod members;
 mod operators;
+mod packets;
 mod partners;
 mod pool;
 mod replicas;

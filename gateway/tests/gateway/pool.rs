@@ -57,7 +57,7 @@ impl Naive {
                 }
             }
         }
-        let one = U256::from(10).pow(U256::from(18));
+        let one = U256::from(10u64).pow(U256::from(18u64));
         let mean: U256 = sum / U256::from(window);
         let coin: U256 = (mean * one) >> 96;
         coin.to()
@@ -77,7 +77,7 @@ impl Market {
         let second = begin + 10;
         let provide = Contract::provideCall {
             most0: U256::from(points) * U256::from(1_000_000),
-            most1: U256::from(points / 100) * U256::from(10).pow(U256::from(18)),
+            most1: U256::from(points / 100) * U256::from(10u64).pow(U256::from(18u64)),
             leastShares: U256::ONE,
             receiver: TRADER,
             deadline: U256::MAX,

@@ -2,7 +2,7 @@
 //! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions. A swap
 //! across chains has the bridge on its other side.
 //!
-//! Read backwards from the newest block, [`RANGE`] blocks a question, until there are enough
+//! Read backwards from the newest block, [`HISTORY_RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
 //! says how far it went. Coin that somebody sent as plain value leaves no event and is
 //! not found; this wallet sends it by its ERC-20 face, which leaves one.
@@ -28,7 +28,7 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks of one question.
-const RANGE: u64 = 10_000;
+pub const HISTORY_RANGE: u64 = 10_000;
 /// Most entries of one answer.
 pub const MAX_ENTRIES: usize = 1_000;
 /// Most questions for one answer.
@@ -117,7 +117,7 @@ impl Client {
             let Some(to) = oldest.checked_sub(1) else {
                 break;
             };
-            let from = to.saturating_sub(RANGE.saturating_sub(1));
+            let from = to.saturating_sub(HISTORY_RANGE.saturating_sub(1));
             match self.between(account, from, to).await {
                 Ok(found) => entries.extend(found),
                 // A node that followed from a recent state has no older blocks. The first question
@@ -198,7 +198,8 @@ impl Client {
         Ok(entries.collect())
     }
 
-    pub(super) async fn time(&self, block: u64) -> Result<u64, ClientError> {
+    /// When a block was made, seconds since 1970.
+    pub async fn time(&self, block: u64) -> Result<u64, ClientError> {
         let block = self
             .endpoint
             .provider()

@@ -20,7 +20,7 @@ mod trace;
 
 pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
-pub use history::{Entry, History, Kind, MAX_ENTRIES};
+pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES};
 pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
 pub use pay::{MemoError, Paid, Payment, PaymentPlan, parse_memo};
 pub use send::{Fare, PaidBy, Patience, Sent, is_known};

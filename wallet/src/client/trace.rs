@@ -26,6 +26,7 @@ use mileverse_primitives::{
     packet::{Packet, REFUNDED},
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Blocks of one search.
 const LOG_RANGE: u64 = 10_000;
@@ -189,6 +190,50 @@ impl Client {
         Ok(found)
     }
 
+    /// Every packet that was sent from here in these blocks, in the order of their numbers.
+    pub async fn posted_between(&self, from: u64, to: u64) -> Result<Vec<Posted>, ClientError> {
+        let filter = Filter::new()
+            .address(self.bridge)
+            .event_signature(IBridge::PacketSent::SIGNATURE_HASH)
+            .from_block(from)
+            .to_block(to);
+        let logs = self
+            .endpoint
+            .provider()
+            .get_logs(&filter)
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?;
+        let mut times = BTreeMap::new();
+        let mut found = Vec::new();
+        for log in logs {
+            let (Some(content), Some(block), Some(transaction)) =
+                (self.posted_in(&log), log.block_number, log.transaction_hash)
+            else {
+                return Err(self.endpoint.nonsense("a packet that is not whole").into());
+            };
+            let time = match times.get(&block) {
+                Some(time) => *time,
+                None => self.time(block).await?,
+            };
+            times.insert(block, time);
+            found.push(Posted {
+                packet: PacketReference {
+                    chain: self.chain(),
+                    sequence: content.id().sequence,
+                },
+                content,
+                at: Seen {
+                    chain: self.chain(),
+                    transaction,
+                    block,
+                    time,
+                },
+            });
+        }
+        found.sort_by_key(|posted| posted.packet.sequence);
+        Ok(found)
+    }
+
     /// A packet out of one of the bridge's own logs.
     fn posted_in(&self, log: &Log) -> Option<Packet> {
         if log.address() != self.bridge {
@@ -242,7 +287,7 @@ impl Client {
 
     /// A block that is not later than `time`, and close to it: doubling steps back from the newest,
     /// then halves. Blocks that the node does not have count as earlier.
-    async fn block_before(&self, time: u64) -> Result<u64, ClientError> {
+    pub async fn block_before(&self, time: u64) -> Result<u64, ClientError> {
         let head = self.head().await?;
         if head.timestamp <= time {
             return Ok(head.number);
