@@ -134,7 +134,7 @@ async fn the_pools_price_is_the_platforms(on: &Databases) {
 
     // Thirty trades at random moments of three months, some of them seconds apart.
     let seed = std::env::var("POOL_SEED").map_or(8, |seed| seed.parse().unwrap());
-    println!("replay: POOL_SEED={seed}");
+    eprintln!("replay: POOL_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut at = second - 94 * DAY;
     for _ in 0..30 {
