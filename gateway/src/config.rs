@@ -17,6 +17,8 @@
 //! more_issuers = [{ keystore = "b.json", password_file = "b.password" }]   # optional
 //!
 //! [retry]                                # optional, as is each of its fields
+//! issues_in_batch = 64                   # optional: most conversions issued by one transaction
+//! issues_in_flight = 16                  # optional: most transactions of a key not final yet
 //! first_milliseconds = 250               # doubled after each try …
 //! longest_milliseconds = 60000           # … up to this
 //! inquiries = 20                         # unanswered inquiries before the debit is reversed
@@ -161,6 +163,34 @@ pub struct ChainConfig {
 }
 
 /// One issuer's key.
+    /// How many at once.
+    pub batches: Batches,
+}
+
+/// How conversions are issued together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Batches {
+    /// Conversions that one signed transaction issues for, at most.
+    pub entries: usize,
+    /// Transactions of one key that a replica watches at once, at most. While there are so many,
+    /// those who come wait and become a batch.
+    pub in_flight: usize,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self {
+            entries: 64,
+            in_flight: 16,
+        }
+    }
+}
+
+impl Batches {
+    /// The points module does no more in one call.
+    pub const MOST_ENTRIES: usize = 1_000;
+    /// A node keeps at least so many of one sender.
+    pub const MOST_IN_FLIGHT: usize = 64;
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
     /// V3 keystore.
@@ -350,6 +380,8 @@ struct ChainFile {
 #[serde(deny_unknown_fields)]
 struct IssuerFile {
     keystore: PathBuf,
+    issues_in_batch: Option<usize>,
+    issues_in_flight: Option<usize>,
     password_file: PathBuf,
 }
 
@@ -638,9 +670,29 @@ impl File {
         };
         let read_key = |what: &str, file: PathBuf| {
             let key = read_secret("the master key file", &folder.join(file))?;
+        let within = |name: &str, value: Option<usize>, default: usize, most: usize| match value {
+            Some(value) if !(1..=most).contains(&value) => {
+                Err(wrong(name, format!("must be 1 to {most}")))
+            }
+            value => Ok(value.unwrap_or(default)),
+        };
             if key.expose_secret().len() < MIN_MASTER_KEY_BYTES {
                 let why = format!(
-                    "holds fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
+                    "gives a key of fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
+            batches: Batches {
+                entries: within(
+                    "chain.issues_in_batch",
+                    self.chain.issues_in_batch,
+                    Batches::default().entries,
+                    Batches::MOST_ENTRIES,
+                )?,
+                in_flight: within(
+                    "chain.issues_in_flight",
+                    self.chain.issues_in_flight,
+                    Batches::default().in_flight,
+                    Batches::MOST_IN_FLIGHT,
+                )?,
+            },
                 );
                 return Err(wrong(what, why));
             }

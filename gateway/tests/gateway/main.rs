@@ -47,4 +47,5 @@ mod partners;
 mod replicas;
 mod support;
 mod terms;
+mod together;
 mod webhooks;

@@ -16,7 +16,7 @@ use mileverse_adapters::airline::AirlineConfig as AdapterSettings;
 use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, Batches, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::conversion::Machine;
 use mileverse_gateway::keys::{ApiKey, Scope};
@@ -74,6 +74,7 @@ pub struct Settings {
     pub fee: FeeRule,
     pub dispute_window: Duration,
     pub reconciliation: Reconciliation,
+    pub batches: Batches,
 }
 
 impl Default for Settings {
@@ -97,6 +98,7 @@ impl Default for Settings {
             fee: FeeRule::default(),
             dispute_window: Duration::from_secs(3600),
             reconciliation: Reconciliation::default(),
+            batches: Batches::default(),
         }
     }
 }
@@ -217,6 +219,7 @@ impl World {
                     keystore: self.directory.path().join("issuer.json"),
                     password: SecretString::from("secret"),
                 }],
+                batches: settings.batches,
             },
             retry: settings.retry.clone(),
             master_key: None,
