@@ -15,10 +15,10 @@
 //! issuer_keystore = "issuer.json"        # V3 keystore
 //! issuer_password_file = "issuer.password"
 //! more_issuers = [{ keystore = "b.json", password_file = "b.password" }]   # optional
-//!
-//! [retry]                                # optional, as is each of its fields
 //! issues_in_batch = 64                   # optional: most conversions issued by one transaction
 //! issues_in_flight = 16                  # optional: most transactions of a key not final yet
+//!
+//! [retry]                                # optional, as is each of its fields
 //! first_milliseconds = 250               # doubled after each try …
 //! longest_milliseconds = 60000           # … up to this
 //! inquiries = 20                         # unanswered inquiries before the debit is reversed
@@ -160,9 +160,6 @@ pub struct ChainConfig {
     pub rpc_url: Url,
     /// The issuers' keys; conversions are spread over them.
     pub issuers: Vec<IssuerConfig>,
-}
-
-/// One issuer's key.
     /// How many at once.
     pub batches: Batches,
 }
@@ -191,6 +188,9 @@ impl Batches {
     pub const MOST_ENTRIES: usize = 1_000;
     /// A node keeps at least so many of one sender.
     pub const MOST_IN_FLIGHT: usize = 64;
+}
+
+/// One issuer's key.
 #[derive(Clone, Debug)]
 pub struct IssuerConfig {
     /// V3 keystore.
@@ -374,14 +374,14 @@ struct ChainFile {
     issuer_password_file: PathBuf,
     #[serde(default)]
     more_issuers: Vec<IssuerFile>,
+    issues_in_batch: Option<usize>,
+    issues_in_flight: Option<usize>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerFile {
     keystore: PathBuf,
-    issues_in_batch: Option<usize>,
-    issues_in_flight: Option<usize>,
     password_file: PathBuf,
 }
 
@@ -664,21 +664,15 @@ impl File {
                 format!("has too many keys; {MAX_ISSUERS} are enough"),
             ));
         }
-        let chain = ChainConfig {
-            rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
-            issuers,
-        };
-        let read_key = |what: &str, file: PathBuf| {
-            let key = read_secret("the master key file", &folder.join(file))?;
         let within = |name: &str, value: Option<usize>, default: usize, most: usize| match value {
             Some(value) if !(1..=most).contains(&value) => {
                 Err(wrong(name, format!("must be 1 to {most}")))
             }
             value => Ok(value.unwrap_or(default)),
         };
-            if key.expose_secret().len() < MIN_MASTER_KEY_BYTES {
-                let why = format!(
-                    "gives a key of fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
+        let chain = ChainConfig {
+            rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
+            issuers,
             batches: Batches {
                 entries: within(
                     "chain.issues_in_batch",
@@ -693,6 +687,12 @@ impl File {
                     Batches::MOST_IN_FLIGHT,
                 )?,
             },
+        };
+        let read_key = |what: &str, file: PathBuf| {
+            let key = read_secret("the master key file", &folder.join(file))?;
+            if key.expose_secret().len() < MIN_MASTER_KEY_BYTES {
+                let why = format!(
+                    "holds fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
                 );
                 return Err(wrong(what, why));
             }
