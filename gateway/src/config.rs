@@ -15,6 +15,8 @@
 //! issuer_keystore = "issuer.json"        # V3 keystore
 //! issuer_password_file = "issuer.password"
 //! more_issuers = [{ keystore = "b.json", password_file = "b.password" }]   # optional
+//! issues_in_batch = 64                   # optional: most conversions issued by one transaction
+//! issues_in_flight = 16                  # optional: most transactions of a key not final yet
 //!
 //! [retry]                                # optional, as is each of its fields
 //! first_milliseconds = 250               # doubled after each try …
@@ -177,6 +179,34 @@ pub struct ChainConfig {
     pub rpc_url: Url,
     /// The issuers' keys; conversions are spread over them.
     pub issuers: Vec<IssuerConfig>,
+    /// How many at once.
+    pub batches: Batches,
+}
+
+/// How conversions are issued together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Batches {
+    /// Conversions that one signed transaction issues for, at most.
+    pub entries: usize,
+    /// Transactions of one key that a replica watches at once, at most. While there are so many,
+    /// those who come wait and become a batch.
+    pub in_flight: usize,
+}
+
+impl Default for Batches {
+    fn default() -> Self {
+        Self {
+            entries: 64,
+            in_flight: 16,
+        }
+    }
+}
+
+impl Batches {
+    /// The points module does no more in one call.
+    pub const MOST_ENTRIES: usize = 1_000;
+    /// A node keeps at least so many of one sender.
+    pub const MOST_IN_FLIGHT: usize = 64;
 }
 
 /// One issuer's key.
@@ -381,6 +411,8 @@ struct ChainFile {
     issuer_password_file: PathBuf,
     #[serde(default)]
     more_issuers: Vec<IssuerFile>,
+    issues_in_batch: Option<usize>,
+    issues_in_flight: Option<usize>,
 }
 
 #[derive(Deserialize)]
@@ -762,9 +794,29 @@ impl File {
                 format!("has too many keys; {MAX_ISSUERS} are enough"),
             ));
         }
+        let within = |name: &str, value: Option<usize>, default: usize, most: usize| match value {
+            Some(value) if !(1..=most).contains(&value) => {
+                Err(wrong(name, format!("must be 1 to {most}")))
+            }
+            value => Ok(value.unwrap_or(default)),
+        };
         let chain = ChainConfig {
             rpc_url: http_url("chain.rpc_url".to_owned(), self.chain.rpc_url)?,
             issuers,
+            batches: Batches {
+                entries: within(
+                    "chain.issues_in_batch",
+                    self.chain.issues_in_batch,
+                    Batches::default().entries,
+                    Batches::MOST_ENTRIES,
+                )?,
+                in_flight: within(
+                    "chain.issues_in_flight",
+                    self.chain.issues_in_flight,
+                    Batches::default().in_flight,
+                    Batches::MOST_IN_FLIGHT,
+                )?,
+            },
         };
         let read_key = |what: &str, file: PathBuf| {
             let key = read_secret("the master key file", &folder.join(file))?;

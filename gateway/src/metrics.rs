@@ -5,6 +5,7 @@
 //! | `gateway_requests_total` | counter | `route`, `status` |
 //! | `gateway_request_seconds` | histogram | `route` |
 //! | `gateway_conversion_moves_total` | counter | `to`: the state moved to, by this replica |
+//! | `gateway_issue_entries` | histogram | none: conversions that one signed transaction issues for |
 //! | `gateway_webhook_attempts_total` | counter | `outcome`: `delivered`, `failed` |
 //! | `gateway_conversions` | gauge | `state`: rows in the database, at the scrape |
 //! | `gateway_cases_open` | gauge | `kind`: of the case |
@@ -31,6 +32,8 @@ use std::time::Duration;
 const BUCKETS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 20.0,
 ];
+/// Conversions in one signed transaction.
+const ENTRIES: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 /// A job that has been due for so long is overdue.
 const OVERDUE_MS: i64 = 60_000;
 
@@ -60,6 +63,7 @@ pub struct Metrics {
     requests: Family<RouteStatus, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     moves: Family<To, Counter>,
+    entries: Histogram,
     attempts: Family<Outcome, Counter>,
     conversions: Family<InState, Gauge>,
     waiting: Family<OfKind, Gauge>,
@@ -77,6 +81,7 @@ impl Default for Metrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(seconds),
             moves: Family::default(),
+            entries: Histogram::new(ENTRIES),
             attempts: Family::default(),
             conversions: Family::default(),
             waiting: Family::default(),
@@ -96,6 +101,11 @@ impl Default for Metrics {
             "conversion_moves",
             "Moves to a state, by this replica",
             metrics.moves.clone(),
+        );
+        registry.register(
+            "issue_entries",
+            "Conversions that one signed transaction issues for",
+            metrics.entries.clone(),
         );
         registry.register(
             "webhook_attempts",
@@ -154,6 +164,12 @@ impl Metrics {
             to: to.name().to_owned(),
         };
         self.moves.get_or_create(&labels).inc();
+    }
+
+    /// A transaction was signed that issues for so many conversions.
+    pub fn signed(&self, conversions: usize) {
+        let conversions = u32::try_from(conversions).unwrap_or(u32::MAX);
+        self.entries.observe(f64::from(conversions));
     }
 
     /// An endpoint was told, or not.

@@ -162,6 +162,7 @@ impl Server {
             chain,
             chain_id,
             issuers,
+            batches: config.chain.batches,
             programmes,
             retry: config.retry,
             seller,

@@ -2,14 +2,14 @@
 
 use alloy::consensus::{Transaction as _, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718 as _;
-use alloy::primitives::{B256, Bytes, U256};
-use alloy::sol_types::SolCall as _;
+use alloy::primitives::{B256, Bytes, LogData, U256};
+use alloy::sol_types::{SolCall as _, SolEvent as _};
 use async_trait::async_trait;
 use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
 use mileverse_adapters::{
     Adapter, AskError, Capabilities, Debit, Inquiry, MemberId, Miles, Reference, Reversal, Session,
 };
-use mileverse_primitives::abi::IPoints;
+use mileverse_primitives::{abi::IPoints, address::POINTS};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::collections::{HashMap, hash_map::Entry};
@@ -76,7 +76,7 @@ impl Adapter for Partner {
 struct Ledger {
     /// By name, with the block.
     issued: HashMap<B256, U256>,
-    receipts: HashMap<B256, u64>,
+    receipts: HashMap<B256, (u64, Vec<LogData>)>,
     total: U256,
     next_nonce: u64,
 }
@@ -137,6 +137,19 @@ async fn rpc(
     ))
 }
 
+/// What a call is to issue, one or many.
+fn issues(input: &[u8]) -> Option<Vec<IPoints::Issue>> {
+    if let Ok(batch) = IPoints::issueBatchCall::abi_decode(input) {
+        return Some(batch.issues);
+    }
+    let call = IPoints::issueCall::abi_decode(input).ok()?;
+    Some(vec![IPoints::Issue {
+        to: call.to,
+        amount: call.amount,
+        conversionId: call.conversionId,
+    }])
+}
+
 fn answer(ledger: &mut Ledger, method: &str, parameters: &Value) -> Option<Value> {
     let first = || parameters.get(0);
     Some(match method {
@@ -151,22 +164,36 @@ fn answer(ledger: &mut Ledger, method: &str, parameters: &Value) -> Option<Value
         "eth_sendRawTransaction" => {
             let raw: Bytes = first()?.as_str()?.parse().ok()?;
             let transaction = TxEnvelope::decode_2718(&mut raw.as_ref()).ok()?;
-            let call = IPoints::issueCall::abi_decode(transaction.input()).ok()?;
             let hash = *transaction.tx_hash();
             ledger.next_nonce = ledger.next_nonce.max(transaction.nonce().checked_add(1)?);
-            // Once for a name, like the real one.
-            if let Entry::Vacant(issue) = ledger.issued.entry(call.conversionId) {
-                issue.insert(call.amount);
-                ledger.total = ledger.total.checked_add(call.amount)?;
+            let mut logs = Vec::new();
+            for call in issues(transaction.input())? {
+                // Once for a name, like the real one.
+                if let Entry::Vacant(issue) = ledger.issued.entry(call.conversionId) {
+                    issue.insert(call.amount);
+                    ledger.total = ledger.total.checked_add(call.amount)?;
+                    let event = IPoints::Issued {
+                        conversionId: call.conversionId,
+                        to: call.to,
+                        amount: call.amount,
+                    };
+                    logs.push(event.encode_log_data());
+                }
+            }
+            if !logs.is_empty() {
                 let block = u64::try_from(ledger.receipts.len()).ok()?;
-                ledger.receipts.insert(hash, block);
+                ledger.receipts.insert(hash, (block, logs));
             }
             json!(hash)
         }
         "eth_getTransactionReceipt" => {
             let hash: B256 = first()?.as_str()?.parse().ok()?;
-            ledger.receipts.get(&hash).map_or(Value::Null, |block| {
+            ledger.receipts.get(&hash).map_or(Value::Null, |(block, logs)| {
+                let log = |log: &LogData| {
+                    json!({ "address": POINTS, "topics": log.topics(), "data": log.data })
+                };
                 json!({
+                    "logs": logs.iter().map(log).collect::<Vec<_>>(),
                     "transactionHash": hash,
                     "blockNumber": format!("{block:#x}"),
                     "status": "0x1",

@@ -7,7 +7,7 @@ use alloy::primitives::U256;
 use mileverse_fixtures::postgres::{Durability, Postgres};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, AppConfig, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, AppConfig, Batches, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
 };
 use mileverse_gateway::keys::{ApiKey, Scope, digest};
 use mileverse_gateway::reconcile::run::Rules as Reconciliation;
@@ -88,6 +88,7 @@ impl System {
                         keystore: issuer.clone(),
                         password: SecretString::from(PASSWORD),
                     }],
+                    batches: Batches::default(),
                 },
                 retry: Retry::default(),
                 master_key: None,

@@ -2,7 +2,7 @@
 //! refused without the partner is refused before the partner is asked, and everything the partner
 //! can refuse by a question is asked before any row is written.
 
-use super::machine::{Lease, Machine};
+use super::machine::{Lease, Machine, Step};
 use super::programme::Programme;
 use super::state::State;
 use crate::clock::{day, now_ms};
@@ -420,10 +420,14 @@ impl Machine {
     }
 
     async fn carry_out(&self, lease: &Lease, conversion: &Conversion, session: &Session) {
-        if let Err(error) = self.debit(conversion, session).await {
-            tracing::error!(id = conversion.id, %error, "the debit was interrupted; it is resumed from its row");
-        }
-        self.drive(lease).await;
+        let moved = match self.debit(conversion, session).await {
+            Ok(step) => step == Step::Moved,
+            Err(error) => {
+                tracing::error!(id = conversion.id, %error, "the debit was interrupted; it is resumed from its row");
+                false
+            }
+        };
+        self.drive(lease, moved).await;
     }
 
     async fn usable_quote(&self, key: &Key, id: &str) -> Result<Quote, Refused> {

@@ -67,7 +67,11 @@ impl Machine {
 
     /// Makes the call whose intent is committed, and commits the answer. Only the request that began
     /// the conversion can do this, for only it has the member's session.
-    pub async fn debit(&self, conversion: &Conversion, session: &Session) -> Result<(), StepError> {
+    pub(super) async fn debit(
+        &self,
+        conversion: &Conversion,
+        session: &Session,
+    ) -> Result<Step, StepError> {
         let programme = self.programme(conversion)?;
         let reference = reference(conversion)?;
         let miles = Miles::new(conversion.miles);
@@ -81,7 +85,6 @@ impl Machine {
                 self.doubt(conversion).await
             }
         }
-        .map(|_| ())
     }
 
     pub(super) async fn debited(

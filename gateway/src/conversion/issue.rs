@@ -1,27 +1,32 @@
 //! The chain's side of a conversion.
 //!
 //! The signed transaction and its nonce are stored in the transaction that moves the row to
-//! `issuing`, before anybody sees them. From then on, in this order:
+//! `issuing`, before anybody sees them ([`super::together`]). From then on, in this order:
 //!
 //! ```txt
-//! a stored transaction has a receipt, status 1    -> completed, if the chain issued as agreed
+//! a stored transaction's receipt has our Issued   -> completed, if it issued as agreed
 //! the chain shows the conversion as issued        -> completed
-//! all stored transactions have status 0           -> reversing: nothing was and can be issued
-//! the nonce went to another transaction           -> sign again with a new nonce
+//! every stored transaction was refused by the
+//!   chain, alone or as an entry of a batch        -> reversing: nothing was and can be issued
+//! the nonce went to another transaction, or the
+//!   batch failed as a whole                       -> sign again, alone, with a new nonce
 //! otherwise                                       -> broadcast the same bytes, look again
 //! ```
 //!
-//! The chain issues once per conversion name, so even a second signature cannot issue twice.
+//! A batch that fails as a whole says nothing about any of its entries, so each is tried alone. The
+//! chain issues once per conversion name, so even a second signature cannot issue twice.
 
 use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::clock::now_ms;
-use crate::issuer::chain::Receipt;
+use crate::issuer::chain::{Entry, Receipt};
 use crate::issuer::conversion_name;
+use crate::issuer::signer::Issuer;
 use crate::journal::{GATEWAY, Kind};
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, IssueTransaction, Outcome};
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, B256, U256};
+use mileverse_primitives::abi::IPoints::Issue;
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
@@ -31,61 +36,91 @@ const MAX_SIGNATURES: usize = 5;
 const WATCH: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What is to be signed.
+#[derive(Debug)]
+pub(super) struct Signed<'a> {
+    /// By whom.
+    pub key: &'a Issuer,
+    /// Not before this nonce.
+    pub chain_nonce: u64,
+    /// Conversions, and what is issued for each.
+    pub issues: &'a [(&'a str, Issue)],
+}
+
+/// What a receipt decides for one conversion.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// So many micro-points were issued.
+    Issued(U256),
+    /// The chain looked at this issue and refused it.
+    Refused,
+    /// A batch failed as a whole: its entries were not looked at.
+    Void,
+    /// It says nothing clear; the chain's own state decides.
+    Unclear,
+}
+
+impl Verdict {
+    /// What a transaction's receipt decides for a name.
+    pub(crate) fn of(transaction: &IssueTransaction, receipt: &Receipt, name: B256) -> Self {
+        match (receipt.succeeded, receipt.entry(name)) {
+            (false, _) if transaction.batch => Self::Void,
+            (false, _) | (true, Some(Entry::LeftOut)) => Self::Refused,
+            (true, Some(Entry::Issued(amount))) => Self::Issued(amount),
+            (true, Some(Entry::IssuedBefore) | None) => Self::Unclear,
+        }
+    }
+}
+
+/// What became of a transaction with this receipt.
+pub(crate) const fn end_of(receipt: &Receipt) -> Outcome {
+    match receipt.succeeded {
+        true => Outcome::Mined,
+        false => Outcome::Reverted,
+    }
+}
+
 impl Machine {
-    fn receiver(conversion: &Conversion) -> Result<Address, StepError> {
-        conversion.receiver.parse().map_err(|_| StepError::Row {
+    /// What is to be issued for a conversion.
+    pub(super) fn agreed(conversion: &Conversion) -> Result<Issue, StepError> {
+        let to: Address = conversion.receiver.parse().map_err(|_| StepError::Row {
             id: conversion.id.clone(),
             why: format!("receiver {:?} is not an address", conversion.receiver),
+        })?;
+        Ok(Issue {
+            to,
+            amount: U256::from(conversion.received()?.0),
+            conversionId: conversion_name(&conversion.id),
         })
     }
 
-    /// Signs the issue and takes its nonce.
-    pub(super) async fn sign(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        // Read before the nonce is taken: a stored nonce is never below the chain's. Once this run
-        // has stored one, the database's next is right, unless the key is used elsewhere; that is
-        // found out when the nonce turns out to be gone.
-        let issuer = self.issuer(&conversion.id)?.address();
-        let chain_nonce = match self.knows_nonce(issuer) {
-            true => 0,
-            false => self.chain.next_nonce(issuer).await?,
-        };
-        let receiver = Self::receiver(conversion)?;
-        let now = now_ms();
-        let mut transaction = self.store.write().await?;
-        let signed = self
-            .store_signature(&mut transaction, conversion, receiver, chain_nonce, now)
-            .await?;
-        let (from, to) = (conversion.state, State::Issuing);
-        let change = Change::default();
-        if !conversions::transition(&mut transaction, &conversion.id, from, to, &change, now)
-            .await?
-        {
-            return Ok(Step::Moved);
+    /// The nonce before which none of a key's may be taken. Asked of the chain before the nonce is
+    /// taken: a stored nonce is never below the chain's. Once this run has stored one, the
+    /// database's next is right, unless the key is used elsewhere; that is found out when the nonce
+    /// turns out to be gone.
+    pub(super) async fn nonce_to_begin_with(&self, issuer: Address) -> Result<u64, StepError> {
+        match self.knows_nonce(issuer) {
+            true => Ok(0),
+            false => Ok(self.chain.next_nonce(issuer).await?),
         }
-        transaction.commit().await?;
-        self.learn_nonce(issuer);
-        self.moved(&conversion.id, from, to);
-        // It is new: there is nothing to look for on the chain before it is sent.
-        let conversion = Conversion {
-            state: to,
-            ..conversion.clone()
-        };
-        self.broadcast(&conversion, &signed).await
     }
 
     /// The partner took the miles: posts that, signs the issue and takes its nonce, in one commit,
-    /// and broadcasts.
+    /// and broadcasts. If others sign at this moment, it only posts, and is signed together with
+    /// whoever else waits for them.
     pub(super) async fn debited_and_signed(
         &self,
         conversion: &Conversion,
         partner_reference: String,
     ) -> Result<Step, StepError> {
-        let issuer = self.issuer(&conversion.id)?.address();
+        let key = self.issuer(&conversion.id)?;
+        let turn = self.desk(&conversion.id)?.idle();
         // The chain has to be asked for the nonce first; what the partner said must not wait.
-        if !self.knows_nonce(issuer) {
+        let turn = turn.filter(|_| self.knows_nonce(key.address()));
+        let Some(mut turn) = turn else {
             return self.debited(conversion, partner_reference).await;
-        }
-        let receiver = Self::receiver(conversion)?;
+        };
+        let issues = [(conversion.id.as_str(), Self::agreed(conversion)?)];
         let now = now_ms();
         let change = Change {
             partner_reference: Some(partner_reference.clone()),
@@ -104,55 +139,59 @@ impl Machine {
             write.commit().await?;
             return Ok(Step::Moved);
         }
-        let debited = Conversion {
-            state: State::Debited,
-            partner_reference: Some(partner_reference),
-            ..conversion.clone()
+        let signed = Signed {
+            key,
+            chain_nonce: 0,
+            issues: &issues,
         };
-        let signed = self
-            .store_signature(&mut write, &debited, receiver, 0, now)
-            .await?;
+        let signed = self.store_signature(&mut write, &signed, now).await?;
         let (id, from, to) = (&conversion.id, State::Debited, State::Issuing);
         if !conversions::transition(&mut write, id, from, to, &Change::default(), now).await? {
             return Ok(Step::Moved);
         }
         write.commit().await?;
+        turn.signed();
         self.moved(id, conversion.state, from);
         self.moved(id, from, to);
+        self.metrics.signed(issues.len());
         let issuing = Conversion {
             state: to,
-            ..debited
+            partner_reference: Some(partner_reference),
+            ..conversion.clone()
         };
-        self.broadcast(&issuing, &signed).await
+        let receipt = self.broadcast(&signed).await?;
+        drop(turn);
+        self.seen(&issuing, &signed, receipt.as_ref()).await
     }
 
-    async fn store_signature(
+    /// Takes a nonce, signs, and stores both, in a transaction.
+    pub(super) async fn store_signature(
         &self,
         connection: &mut sqlx::AnyConnection,
-        conversion: &Conversion,
-        receiver: Address,
-        chain_nonce: u64,
+        what: &Signed<'_>,
         now: i64,
     ) -> Result<IssueTransaction, StepError> {
-        let key = self.issuer(&conversion.id)?;
-        let issuer = key.address().to_string();
-        let nonce = issues::take_nonce(connection, &issuer, chain_nonce).await?;
-        let name = conversion_name(&conversion.id);
-        let signed = key.sign(
-            self.chain_id,
-            nonce,
-            receiver,
-            conversion.received()?.0,
-            name,
-        )?;
+        let issuer = what.key.address().to_string();
+        let nonce = issues::take_nonce(connection, &issuer, what.chain_nonce).await?;
+        let calls: Vec<_> = what.issues.iter().map(|(_, issue)| issue.clone()).collect();
+        let signed = what.key.sign(self.chain_id, nonce, &calls)?;
+        let entries: Vec<_> = what
+            .issues
+            .iter()
+            .map(|(id, issue)| issues::Entry {
+                id: (*id).to_owned(),
+                name: issue.conversionId.to_string(),
+            })
+            .collect();
         let stored = IssueTransaction {
             issuer,
             nonce,
             hash: signed.hash.to_string(),
             raw: signed.raw,
             outcome: Outcome::Pending,
+            batch: entries.len() > 1,
         };
-        issues::insert(connection, &conversion.id, &stored, now).await?;
+        issues::insert(connection, &self.store, &stored, &entries, now).await?;
         Ok(stored)
     }
 
@@ -165,38 +204,51 @@ impl Machine {
                 why,
             });
         };
-        let mut reverted = Vec::new();
+        let name = conversion_name(&conversion.id);
+        let (mut refused, mut void) = (Vec::new(), Vec::new());
         for transaction in &transactions {
-            match self.chain.receipt(&transaction.hash).await? {
-                Some(receipt) if receipt.succeeded => {
-                    return self.confirm(conversion, Some((transaction, receipt))).await;
+            let Some(receipt) = self.chain.receipt(&transaction.hash).await? else {
+                continue;
+            };
+            let end = (transaction.hash.as_str(), end_of(&receipt));
+            match Verdict::of(transaction, &receipt, name) {
+                Verdict::Issued(amount) => {
+                    let by = Some((transaction, receipt.block));
+                    return self.confirm(conversion, by, amount).await;
                 }
-                Some(_) => reverted.push((transaction.hash.as_str(), Outcome::Reverted)),
-                None => {}
+                Verdict::Refused => refused.push(end),
+                Verdict::Void => void.push(end),
+                Verdict::Unclear => {}
             }
         }
-        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
+        let issued = self.chain.issued(name).await?;
         if !issued.is_zero() {
-            return self.confirm(conversion, None).await;
+            return self.confirm(conversion, None, issued).await;
         }
-        let unsettled = transactions.iter().filter(|transaction| {
+        let decided = |transaction: &&IssueTransaction| {
+            let mut known = refused.iter().chain(&void);
             transaction.outcome != Outcome::Dead
-                && !reverted.iter().any(|(hash, _)| *hash == transaction.hash)
-        });
-        if unsettled.count() == 0 && !reverted.is_empty() {
+                && !known.any(|(hash, _)| *hash == transaction.hash)
+        };
+        let open = transactions.iter().filter(decided).count();
+        if open == 0 && !refused.is_empty() {
             let reason = "the chain refused to issue the points".to_owned();
             let change = Change {
                 reason: Some(("issue_refused", reason)),
                 ..Change::default()
             };
+            refused.extend(void);
             return self
-                .advance(conversion, State::Reversing, change, None, &reverted)
+                .advance(conversion, State::Reversing, change, None, &refused)
                 .await;
         }
-        if last.outcome != Outcome::Pending || self.nonce_is_gone(last).await? {
-            return self.sign_again(conversion, &transactions).await;
+        let failed =
+            last.outcome == Outcome::Dead || void.iter().any(|(hash, _)| *hash == last.hash);
+        if failed || self.nonce_is_gone(last).await? {
+            return self.sign_again(conversion, &transactions, &void).await;
         }
-        self.broadcast(conversion, last).await
+        let receipt = self.broadcast(last).await?;
+        self.seen(conversion, last, receipt.as_ref()).await
     }
 
     /// Whether a transaction's nonce went to another one, so that no block can ever have it.
@@ -216,11 +268,11 @@ impl Machine {
         &self,
         conversion: &Conversion,
         transactions: &[IssueTransaction],
+        void: &[(&str, Outcome)],
     ) -> Result<Step, StepError> {
         if transactions.len() >= MAX_SIGNATURES {
             let reason =
-                "its nonces keep going to other transactions; is the issuer's key used elsewhere?"
-                    .to_owned();
+                "its issues keep coming to nothing; is the issuer's key used elsewhere?".to_owned();
             let change = Change {
                 reason: Some(("nonce_taken", reason)),
                 ..Change::default()
@@ -231,50 +283,83 @@ impl Machine {
         }
         tracing::error!(
             id = conversion.id,
-            "the issue's nonce went to another transaction; signing again"
+            "the issue's nonce went to another transaction, or its batch failed; signing again"
         );
-        let issuer = self.issuer(&conversion.id)?;
-        let chain_nonce = self.chain.next_nonce(issuer.address()).await?;
-        let receiver = Self::receiver(conversion)?;
+        let key = self.issuer(&conversion.id)?;
+        let signed = Signed {
+            key,
+            chain_nonce: self.chain.next_nonce(key.address()).await?,
+            issues: &[(conversion.id.as_str(), Self::agreed(conversion)?)],
+        };
         let now = now_ms();
         let mut write = self.store.write().await?;
+        for (hash, outcome) in void {
+            issues::settle(&mut write, hash, *outcome).await?;
+        }
         for transaction in transactions {
-            if transaction.outcome == Outcome::Pending {
+            let ended = void.iter().any(|(hash, _)| *hash == transaction.hash);
+            if transaction.outcome == Outcome::Pending && !ended {
                 issues::settle(&mut write, &transaction.hash, Outcome::Dead).await?;
             }
         }
-        self.store_signature(&mut write, conversion, receiver, chain_nonce, now)
-            .await?;
+        self.store_signature(&mut write, &signed, now).await?;
         write.commit().await.map_err(StepError::from)?;
         Ok(Step::Moved)
     }
 
-    /// Broadcasts the stored bytes and watches for a while.
-    async fn broadcast(
+    /// Broadcasts the stored bytes and watches for a while. Gives the receipt, if there is one by
+    /// then.
+    pub(super) async fn broadcast(
         &self,
-        conversion: &Conversion,
         transaction: &IssueTransaction,
-    ) -> Result<Step, StepError> {
+    ) -> Result<Option<Receipt>, StepError> {
         let sent = self.chain.broadcast(&transaction.raw).await;
         let mut until = Instant::now();
         match sent {
             Ok(()) => until += WATCH,
             // Whatever the node says, the transaction may be out: only the chain itself decides.
             Err(error) => {
-                tracing::warn!(id = conversion.id, %error, "the broadcast has no clear answer");
+                tracing::warn!(hash = transaction.hash, %error, "the broadcast has no clear answer");
             }
         }
         loop {
-            if let Some(receipt) = self.chain.receipt(&transaction.hash).await? {
-                if receipt.succeeded {
-                    return self.confirm(conversion, Some((transaction, receipt))).await;
-                }
-                return Ok(Step::Moved);
-            }
-            if Instant::now() >= until {
-                return Ok(Step::Wait { absent_reads: 0 });
+            let receipt = self.chain.receipt(&transaction.hash).await?;
+            if receipt.is_some() || Instant::now() >= until {
+                return Ok(receipt);
             }
             time::sleep(LOOK).await;
+        }
+    }
+
+    /// Goes on with what was seen of a transaction right after it was broadcast.
+    pub(super) async fn seen(
+        &self,
+        conversion: &Conversion,
+        transaction: &IssueTransaction,
+        receipt: Option<&Receipt>,
+    ) -> Result<Step, StepError> {
+        let Some(receipt) = receipt else {
+            return Ok(Step::Wait { absent_reads: 0 });
+        };
+        let name = conversion_name(&conversion.id);
+        match Verdict::of(transaction, receipt, name) {
+            Verdict::Issued(amount) => {
+                let by = Some((transaction, receipt.block));
+                self.confirm(conversion, by, amount).await
+            }
+            // All of its transactions have to be looked at.
+            Verdict::Refused | Verdict::Void => Ok(Step::Moved),
+            Verdict::Unclear => {
+                let issued = self.chain.issued(name).await?;
+                if issued.is_zero() {
+                    tracing::error!(
+                        id = conversion.id,
+                        "the chain shows the issue's receipt but nothing issued; looking again"
+                    );
+                    return Ok(Step::Wait { absent_reads: 0 });
+                }
+                self.confirm(conversion, None, issued).await
+            }
         }
     }
 
@@ -282,16 +367,9 @@ impl Machine {
     async fn confirm(
         &self,
         conversion: &Conversion,
-        by: Option<(&IssueTransaction, Receipt)>,
+        by: Option<(&IssueTransaction, u64)>,
+        issued: U256,
     ) -> Result<Step, StepError> {
-        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
-        if issued.is_zero() {
-            tracing::error!(
-                id = conversion.id,
-                "the chain shows the issue's receipt but nothing issued; looking again"
-            );
-            return Ok(Step::Wait { absent_reads: 0 });
-        }
         let agreed = conversion.received()?.0;
         if issued != U256::from(agreed) {
             let reason =
@@ -306,7 +384,7 @@ impl Machine {
         }
         let change = Change {
             issue_hash: by.map(|(transaction, _)| transaction.hash.clone()),
-            issue_block: by.map(|(_, receipt)| receipt.block),
+            issue_block: by.map(|(_, block)| block),
             ..Change::default()
         };
         let settled: Vec<_> = by

@@ -6,9 +6,10 @@
 //! elsewhere.
 
 use super::state::State;
+use super::together::{Desk, NotSigned};
 use super::{news, programme::Programme};
 use crate::clock::{day, now_ms};
-use crate::config::Retry;
+use crate::config::{Batches, Retry};
 use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
@@ -53,6 +54,12 @@ pub enum StepError {
     /// The key.
     #[error(transparent)]
     Signer(#[from] SignerError),
+    /// The signature that it shared with others.
+    #[error(transparent)]
+    Together(#[from] NotSigned),
+    /// This run of the gateway ends.
+    #[error("the gateway ends")]
+    Interrupted,
     /// A row that should not be possible.
     #[error("conversion {id}: {why}")]
     Row {
@@ -83,6 +90,8 @@ pub struct Machine {
     pub chain_id: u64,
     /// The keys. A conversion keeps to one.
     pub issuers: Vec<Issuer>,
+    /// How many are issued at once.
+    pub batches: Batches,
     /// What can be converted.
     pub programmes: HashMap<String, Programme>,
     /// When to try again.
@@ -104,6 +113,8 @@ pub struct Machine {
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
     leases: Mutex<HashSet<String>>,
+    /// One for each of the keys.
+    desks: Vec<Desk>,
     /// Issuers whose nonce this run has asked the chain for and stored.
     nonces: Mutex<HashSet<Address>>,
     /// How those are answered whose request began a conversion, by its id.
@@ -132,6 +143,8 @@ pub struct Parts {
     pub chain_id: u64,
     /// The keys.
     pub issuers: Vec<Issuer>,
+    /// How many are issued at once.
+    pub batches: Batches,
     /// What can be converted.
     pub programmes: Vec<Programme>,
     /// When to try again.
@@ -239,7 +252,13 @@ impl Machine {
             store: parts.store,
             chain: parts.chain,
             chain_id: parts.chain_id,
+            desks: parts
+                .issuers
+                .iter()
+                .map(|_| Desk::new(parts.batches))
+                .collect(),
             issuers: parts.issuers,
+            batches: parts.batches,
             programmes,
             retry: parts.retry,
             seller: parts.seller,
@@ -271,11 +290,20 @@ impl Machine {
     /// The key that issues for a conversion: always the same of the same keys, so that a second
     /// signature meets the first one's nonce.
     pub fn issuer(&self, id: &str) -> Result<&Issuer, StepError> {
+        self.one_of(&self.issuers, id)
+    }
+
+    /// Where those meet whom that key issues for.
+    pub(super) fn desk(&self, id: &str) -> Result<&Desk, StepError> {
+        self.one_of(&self.desks, id)
+    }
+
+    fn one_of<'a, T>(&self, all: &'a [T], id: &str) -> Result<&'a T, StepError> {
         let sum = id.bytes().fold(0usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(usize::from(byte))
         });
         sum.checked_rem(self.issuers.len())
-            .and_then(|at| self.issuers.get(at))
+            .and_then(|at| all.get(at))
             .ok_or_else(|| StepError::Row {
                 id: id.to_owned(),
                 why: "there is no issuer's key".to_owned(),
@@ -309,9 +337,9 @@ impl Machine {
             .is_empty()
     }
 
-    /// Moves a conversion until it is settled or has to wait.
-    pub async fn drive(&self, lease: &Lease) {
-        let mut moved = false;
+    /// Moves a conversion until it is settled or has to wait. `moved`: whoever drives it has moved it
+    /// just before.
+    pub async fn drive(&self, lease: &Lease, mut moved: bool) {
         loop {
             let conversion = match self.store.conversion(&lease.id).await {
                 Ok(Some(conversion)) if !conversion.state.is_settled() => conversion,

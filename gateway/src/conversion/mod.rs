@@ -7,7 +7,8 @@
 //! link       members that are linked once
 //! machine    the context, and the loop that moves one conversion as far as it goes
 //! debit      the partner's side: begin, inquire, reverse
-//! issue      the chain's side: sign, broadcast, confirm
+//! together   the chain's side: sign, together with others when it is busy
+//! issue      the chain's side: broadcast, confirm, sign again
 //! recall     cancelling and disputing
 //! news       what partners are told
 //! worker     finds what is due and moves it
@@ -15,13 +16,14 @@
 
 pub mod ask;
 mod debit;
-mod issue;
+pub(crate) mod issue;
 pub mod link;
 pub mod machine;
 mod news;
 pub mod programme;
 pub mod recall;
 pub mod state;
+mod together;
 pub mod worker;
 
 pub use machine::{Machine, StepError};

@@ -143,7 +143,7 @@ impl Machine {
     pub(crate) async fn hurry(self: &Arc<Self>, id: &str) -> Result<(), sqlx::Error> {
         if let Some(lease) = self.lease(id) {
             let machine = Arc::clone(self);
-            tokio::spawn(async move { machine.drive(&lease).await });
+            tokio::spawn(async move { machine.drive(&lease, false).await });
             return Ok(());
         }
         self.store

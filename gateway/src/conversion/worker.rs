@@ -58,7 +58,7 @@ async fn work(machine: &Arc<Machine>, job: Job) {
     match job.kind {
         Kind::Conversion => {
             match machine.lease(&job.name) {
-                Some(lease) => machine.drive(&lease).await,
+                Some(lease) => machine.drive(&lease, false).await,
                 // A task of this very run moves it, or is about to end without seeing this job.
                 None => put_back(machine, &job, "a task of this gateway has it").await,
             }

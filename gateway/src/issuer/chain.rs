@@ -12,6 +12,7 @@ use mileverse_primitives::abi::IPoints;
 use mileverse_primitives::address::POINTS;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time;
@@ -62,12 +63,32 @@ pub struct Identity {
 }
 
 /// A transaction that is in a final block.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Receipt {
     /// Whether it did what it says.
     pub succeeded: bool,
     /// Its block.
     pub block: u64,
+    /// What it says of each name that it was to issue for.
+    entries: HashMap<B256, Entry>,
+}
+
+/// What a receipt says of one name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Entry {
+    /// This transaction issued so many micro-points.
+    Issued(U256),
+    /// An earlier one had.
+    IssuedBefore,
+    /// This entry of a batch was left out, and nothing was issued.
+    LeftOut,
+}
+
+impl Receipt {
+    /// What it says of a name; `None` if nothing.
+    pub fn entry(&self, name: B256) -> Option<Entry> {
+        self.entries.get(&name).copied()
+    }
 }
 
 /// Points that were issued.
@@ -102,6 +123,14 @@ struct ReceiptAnswer {
     status: U256,
     block_number: U256,
     transaction_hash: B256,
+    logs: Vec<ReceiptLog>,
+}
+
+#[derive(Deserialize)]
+struct ReceiptLog {
+    address: Address,
+    topics: Vec<B256>,
+    data: Bytes,
 }
 
 #[derive(Debug, Deserialize)]
@@ -187,9 +216,11 @@ impl Chain {
             return Err(nonsense());
         }
         let block = answer.block_number.try_into().map_err(|_| nonsense())?;
+        let entries = entries(answer.logs).ok_or_else(nonsense)?;
         Ok(Some(Receipt {
             succeeded: answer.status == U256::from(1),
             block,
+            entries,
         }))
     }
 
@@ -295,6 +326,29 @@ impl Chain {
         }
         C::abi_decode_returns(&answer).map_err(|_| ChainError::Nonsense(METHOD))
     }
+}
+
+/// What the points module's events say of each name. `None` if one cannot be read.
+fn entries(logs: Vec<ReceiptLog>) -> Option<HashMap<B256, Entry>> {
+    let mut entries = HashMap::new();
+    for log in logs.into_iter().filter(|log| log.address == POINTS) {
+        let first = log.topics.first().copied();
+        if first == Some(IPoints::Issued::SIGNATURE_HASH) {
+            let event = IPoints::Issued::decode_raw_log(log.topics, &log.data).ok()?;
+            entries.insert(event.conversionId, Entry::Issued(event.amount));
+        } else if first == Some(IPoints::EntryDone::SIGNATURE_HASH) {
+            let event = IPoints::EntryDone::decode_raw_log(log.topics, &log.data).ok()?;
+            let entry = match event.outcome {
+                // Its `Issued` says how much.
+                IPoints::Outcome::Done => continue,
+                IPoints::Outcome::AlreadyIssued => Entry::IssuedBefore,
+                _ => Entry::LeftOut,
+            };
+            // What was issued stays issued, whatever a second entry of the name came to.
+            entries.entry(event.memo).or_insert(entry);
+        }
+    }
+    Some(entries)
 }
 
 fn describe(method: &'static str, error: &RpcError<TransportErrorKind>) -> ChainError {

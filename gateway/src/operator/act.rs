@@ -8,6 +8,7 @@ use super::entry::{self, Line};
 use super::{CaseKind, Decision, Verb};
 use crate::clock::now_ms;
 use crate::conversion::Machine;
+use crate::conversion::issue::{Verdict, end_of};
 use crate::conversion::machine::{Move, StepError};
 use crate::conversion::state::State;
 use crate::ids;
@@ -420,15 +421,20 @@ impl Machine {
     /// The miles are not taken, or are back: only if no points exist, and none can come to be.
     async fn plan_failed(&self, conversion: Conversion, taken: bool) -> Result<Plan, ActError> {
         let mut settled = Vec::new();
+        let name = conversion_name(&conversion.id);
         for transaction in self.store.issue_transactions(&conversion.id).await? {
-            if !matches!(transaction.outcome, Outcome::Pending | Outcome::Dead) {
+            if transaction.outcome == Outcome::Reverted {
                 continue;
             }
             match self.chain.receipt(&transaction.hash).await? {
-                Some(receipt) if !receipt.succeeded => {
-                    settled.push((transaction.hash, Outcome::Reverted));
-                }
-                Some(_) => return Err(unfit("the chain shows its issue; look again")),
+                Some(receipt) => match Verdict::of(&transaction, &receipt, name) {
+                    Verdict::Refused | Verdict::Void => {
+                        settled.push((transaction.hash, end_of(&receipt)));
+                    }
+                    Verdict::Issued(_) | Verdict::Unclear => {
+                        return Err(unfit("the chain shows its issue; look again"));
+                    }
+                },
                 None if self.nonce_is_gone(&transaction).await? => {
                     settled.push((transaction.hash, Outcome::Dead));
                 }
@@ -440,7 +446,7 @@ impl Machine {
             }
         }
         // Last: from here on no signed issue of it can come to be.
-        let issued = self.chain.issued(conversion_name(&conversion.id)).await?;
+        let issued = self.chain.issued(name).await?;
         if !issued.is_zero() {
             return Err(unfit(
                 "the chain has issued the points; it cannot end as failed",

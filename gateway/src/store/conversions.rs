@@ -7,6 +7,7 @@ use crate::conversion::state::State;
 use crate::units::{Fee, MicroPoints, Rate};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use std::collections::HashSet;
 
 /// One conversion.
 #[derive(Clone, Debug)]
@@ -263,6 +264,50 @@ pub async fn transition(
         jobs::done(connection, Kind::Conversion, id).await?;
     }
     Ok(true)
+}
+
+const ISSUING_SQLITE: &str = "UPDATE conversions
+     SET state = 'issuing', attempts = 0, absent_reads = 0, updated_at = $2
+     WHERE state = 'debited' AND id IN (SELECT value FROM json_each($1)) RETURNING id";
+const ISSUING_POSTGRES: &str = "UPDATE conversions
+     SET state = 'issuing', attempts = 0, absent_reads = 0, updated_at = $2
+     WHERE state = 'debited' AND id IN (SELECT jsonb_array_elements_text($1::jsonb)) RETURNING id";
+const ISSUING_EVENTS_SQLITE: &str =
+    "INSERT INTO conversion_events (conversion_id, from_state, to_state, at)
+     SELECT value, 'debited', 'issuing', $2 FROM json_each($1)";
+const ISSUING_EVENTS_POSTGRES: &str =
+    "INSERT INTO conversion_events (conversion_id, from_state, to_state, at)
+     SELECT id, 'debited', 'issuing', $2 FROM jsonb_array_elements_text($1::jsonb) AS id";
+
+/// Moves those of these conversions that are still `debited` to `issuing`; gives which they were.
+pub async fn begin_issuing(
+    connection: &mut AnyConnection,
+    store: &Store,
+    ids: &[&str],
+    now: i64,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let json = |ids: &[&str]| {
+        serde_json::to_string(ids).map_err(|error| sqlx::Error::Encode(error.into()))
+    };
+    let moved: Vec<String> = sqlx::query_scalar(store.dialect(ISSUING_SQLITE, ISSUING_POSTGRES))
+        .bind(json(ids)?)
+        .bind(now)
+        .fetch_all(&mut *connection)
+        .await?;
+    let moved: HashSet<_> = moved.into_iter().collect();
+    let of_them: Vec<_> = ids
+        .iter()
+        .copied()
+        .filter(|id| moved.contains(*id))
+        .collect();
+    if !of_them.is_empty() {
+        sqlx::query(store.dialect(ISSUING_EVENTS_SQLITE, ISSUING_EVENTS_POSTGRES))
+            .bind(json(&of_them)?)
+            .bind(now)
+            .execute(connection)
+            .await?;
+    }
+    Ok(moved)
 }
 
 /// Takes out the job of a conversion that is settled; one that was disputed meanwhile keeps its.

@@ -1,6 +1,10 @@
 //! Signed issue transactions. Storing one takes its nonce.
+//!
+//! One that issues for several conversions has an entry for each in `issue_entries`; what became of
+//! an entry is its conversion's state, what became of the whole is the transaction's outcome.
 
 use super::{Store, from_sql, to_sql};
+use serde::Serialize;
 use sqlx::{AnyConnection, Row};
 
 /// What became of a signed transaction.
@@ -46,6 +50,17 @@ pub struct IssueTransaction {
     pub raw: Vec<u8>,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether it issues for several conversions, each by itself.
+    pub batch: bool,
+}
+
+/// One conversion of those that a transaction issues for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Which.
+    pub id: String,
+    /// Its name on the chain, `0x…`.
+    pub name: String,
 }
 
 /// Takes the next nonce of an issuer: after every one that was taken, and not before the chain's.
@@ -68,13 +83,18 @@ pub async fn take_nonce(
     from_sql(taken)
 }
 
-/// Stores a signed transaction, before anybody else sees it.
+/// Stores a signed transaction and the conversions that it issues for, before anybody else sees it.
 pub async fn insert(
     connection: &mut AnyConnection,
-    conversion: &str,
+    store: &Store,
     transaction: &IssueTransaction,
+    entries: &[Entry],
     now: i64,
 ) -> Result<(), sqlx::Error> {
+    let conversion = match entries.first() {
+        Some(first) => &first.id,
+        None => return Err(sqlx::Error::Encode("an issue for nobody".into())),
+    };
     sqlx::query(
         "INSERT INTO issue_transactions (issuer, nonce, conversion_id, hash, raw, outcome, created_at)
          VALUES ($1, $2, $3, $4, $5, 'pending', $6)",
@@ -85,18 +105,33 @@ pub async fn insert(
     .bind(&transaction.hash)
     .bind(transaction.raw.as_slice())
     .bind(now)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if entries.len() > 1 {
+        let json =
+            serde_json::to_string(entries).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        sqlx::query(store.dialect(ENTRIES_SQLITE, ENTRIES_POSTGRES))
+            .bind(&transaction.hash)
+            .bind(json)
+            .execute(connection)
+            .await?;
+    }
     Ok(())
 }
 
-/// Notes what became of one.
+const ENTRIES_SQLITE: &str = "INSERT INTO issue_entries (hash, name, conversion_id)
+     SELECT $1, value ->> 'name', value ->> 'id' FROM json_each($2)";
+const ENTRIES_POSTGRES: &str = "INSERT INTO issue_entries (hash, name, conversion_id)
+     SELECT $1, value ->> 'name', value ->> 'id' FROM jsonb_array_elements($2::jsonb)";
+
+/// Notes what became of one. Where it is noted already nothing is written: many conversions may say
+/// so of one transaction at once, and none must wait for another's commit.
 pub async fn settle(
     connection: &mut AnyConnection,
     hash: &str,
     outcome: Outcome,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE issue_transactions SET outcome = $1 WHERE hash = $2")
+    sqlx::query("UPDATE issue_transactions SET outcome = $1 WHERE hash = $2 AND outcome <> $1")
         .bind(outcome.name())
         .bind(hash)
         .execute(connection)
@@ -110,14 +145,22 @@ impl Store {
         &self,
         conversion: &str,
     ) -> Result<Vec<IssueTransaction>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT * FROM issue_transactions WHERE conversion_id = $1 ORDER BY nonce")
-                .bind(conversion)
-                .fetch_all(self.read())
-                .await?;
+        let rows = sqlx::query(
+            "SELECT t.issuer, t.nonce, t.hash, t.raw, t.outcome,
+                 CAST(CASE WHEN EXISTS (SELECT 1 FROM issue_entries e WHERE e.hash = t.hash)
+                     THEN 1 ELSE 0 END AS BIGINT) AS batch
+             FROM issue_transactions t WHERE t.hash IN (
+                 SELECT hash FROM issue_transactions WHERE conversion_id = $1
+                 UNION SELECT hash FROM issue_entries WHERE conversion_id = $1)
+             ORDER BY t.nonce",
+        )
+        .bind(conversion)
+        .fetch_all(self.read())
+        .await?;
         rows.iter()
             .map(|row| {
                 let outcome: String = row.try_get("outcome")?;
+                let batch: i64 = row.try_get("batch")?;
                 Ok(IssueTransaction {
                     issuer: row.try_get("issuer")?,
                     nonce: from_sql(row.try_get("nonce")?)?,
@@ -126,6 +169,7 @@ impl Store {
                     outcome: Outcome::parse(&outcome).ok_or_else(|| {
                         sqlx::Error::Decode(format!("unknown outcome {outcome}").into())
                     })?,
+                    batch: batch == 1,
                 })
             })
             .collect()

@@ -380,7 +380,10 @@ impl Store {
                 sqlx::query(
                     "INSERT INTO chain_issues (name, transaction_hash, block, micro_points, conversion_id)
                      VALUES ($1, $2, $3, $4,
-                         (SELECT conversion_id FROM issue_transactions WHERE hash = $2))",
+                         COALESCE(
+                             (SELECT conversion_id FROM issue_entries WHERE hash = $2 AND name = $1),
+                             (SELECT t.conversion_id FROM issue_transactions t WHERE t.hash = $2
+                                 AND NOT EXISTS (SELECT 1 FROM issue_entries e WHERE e.hash = $2))))",
                 )
                 .bind(&issue.name)
                 .bind(&issue.transaction_hash)

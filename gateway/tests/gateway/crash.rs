@@ -49,7 +49,7 @@ const MOST_CALLS: u32 = 40;
 const AT_ONCE: usize = 5;
 
 /// Opens the database of a gateway that is gone.
-async fn database(world: &World) -> Store {
+pub async fn database(world: &World) -> Store {
     loop {
         match Store::open(&world.database, Purpose::Serve).await {
             Ok(store) => return store,

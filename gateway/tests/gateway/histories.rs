@@ -13,7 +13,7 @@ use mileverse_adapters::{
     Adapter, AskError, Capabilities, Debit, Inquiry, Known, MemberId, Miles, Reference, Refusal,
     Reversal, Session, Unknown,
 };
-use mileverse_gateway::config::{AdapterConfig, Retry};
+use mileverse_gateway::config::{AdapterConfig, Batches, Retry};
 use mileverse_gateway::conversion::state::State;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -233,6 +233,11 @@ fn settings() -> Settings {
             absent_reads: 3,
             // A reversal is answered in the end; what waits for operators is tried elsewhere.
             reversals: 200,
+        },
+        // One transaction at a time: whoever comes meanwhile is issued together.
+        batches: Batches {
+            in_flight: 1,
+            ..Batches::default()
         },
         ..Settings::default()
     }

@@ -54,4 +54,5 @@ mod replicas;
 mod rewards;
 mod support;
 mod terms;
+mod together;
 mod webhooks;

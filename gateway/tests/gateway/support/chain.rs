@@ -4,7 +4,7 @@
 use super::gate::{Gate, Pass};
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, LogData, U256};
 use alloy::sol_types::{SolCall, SolEvent, SolInterface as _};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -122,6 +122,35 @@ pub struct Ledger {
     pub rewards: Option<NativeRewards>,
     /// Answers nothing but who it is.
     pub down: bool,
+    /// Takes transactions and makes no block.
+    pub frozen: bool,
+    /// Issues nothing to this one: a batch leaves it out, a single issue reverts.
+    pub barred: Option<Address>,
+    /// Transactions that were lost.
+    pub lost: Vec<Bytes>,
+    /// Becomes final when next a nonce is asked for, before the answer.
+    pub late: Option<Bytes>,
+    /// Every batch fails as a whole.
+    pub no_batches: bool,
+    /// How many entries each batch had that was carried out.
+    pub batches: Vec<usize>,
+    /// What receipts tell.
+    logs: HashMap<B256, Vec<LogData>>,
+}
+
+/// What a transaction is to issue, and whether as a batch.
+fn issues(transaction: &TxEnvelope) -> Option<(Vec<IPoints::Issue>, bool)> {
+    let input = transaction.input();
+    if let Ok(call) = IPoints::issueBatchCall::abi_decode(input) {
+        return Some((call.issues, true));
+    }
+    let call = IPoints::issueCall::abi_decode(input).ok()?;
+    let one = IPoints::Issue {
+        to: call.to,
+        amount: call.amount,
+        conversionId: call.conversionId,
+    };
+    Some((vec![one], false))
 }
 
 impl Ledger {
@@ -137,26 +166,60 @@ impl Ledger {
             self.pool.remove(&(from, nonce));
             self.nonces.insert(from, nonce + 1);
             self.block += 1;
-            let call = IPoints::issueCall::abi_decode(transaction.input()).unwrap();
-            let known = self.issued.contains_key(&call.conversionId);
-            if known {
-                self.refused_repeats += 1;
+            let hash = *transaction.tx_hash();
+            let (issues, batch) = issues(&transaction).unwrap();
+            let failed = revert || (batch && self.no_batches);
+            let runs = !failed && transaction.to() == Some(POINTS);
+            let mut logs = Vec::new();
+            let mut done = 0;
+            for (index, issue) in issues.iter().enumerate().take_while(|_| runs) {
+                let outcome = self.run_one(hash, issue);
+                if outcome == IPoints::Outcome::Done {
+                    done += 1;
+                    let event = IPoints::Issued {
+                        conversionId: issue.conversionId,
+                        to: issue.to,
+                        amount: issue.amount,
+                    };
+                    logs.push(event.encode_log_data());
+                }
+                if batch {
+                    let event = IPoints::EntryDone {
+                        index: U256::from(index),
+                        memo: issue.conversionId,
+                        outcome,
+                    };
+                    logs.push(event.encode_log_data());
+                }
             }
-            let succeeded = !known && !revert && transaction.to() == Some(POINTS);
-            if succeeded {
-                self.issued.insert(call.conversionId, call.amount);
-                *self.balances.entry(call.to).or_default() += call.amount;
-                self.events.push((
-                    self.block,
-                    *transaction.tx_hash(),
-                    call.conversionId,
-                    call.to,
-                    call.amount,
-                ));
+            if batch && runs {
+                self.batches.push(issues.len());
             }
-            self.receipts
-                .insert(*transaction.tx_hash(), (succeeded, self.block));
+            let succeeded = runs && (batch || done == 1);
+            self.receipts.insert(hash, (succeeded, self.block));
+            self.logs.insert(hash, logs);
         }
+    }
+
+    fn run_one(&mut self, hash: B256, issue: &IPoints::Issue) -> IPoints::Outcome {
+        if self.issued.contains_key(&issue.conversionId) {
+            self.refused_repeats += 1;
+            return IPoints::Outcome::AlreadyIssued;
+        }
+        if self.barred == Some(issue.to) {
+            return IPoints::Outcome::BadReceiver;
+        }
+        self.issued.insert(issue.conversionId, issue.amount);
+        *self.balances.entry(issue.to).or_default() += issue.amount;
+        self.events
+            .push((self.block, hash, issue.conversionId, issue.to, issue.amount));
+        IPoints::Outcome::Done
+    }
+
+    /// Makes blocks again, and carries out what waits.
+    pub fn thaw(&mut self) {
+        self.frozen = false;
+        self.run_pool(false);
     }
 
     fn take(&mut self, raw: &[u8], revert: bool) -> Result<B256, &'static str> {
@@ -170,12 +233,12 @@ impl Ledger {
             .recover_address_from_prehash(&signed)
             .map_err(|_| "bad signature")?;
         let hash = *transaction.tx_hash();
-        let call =
-            IPoints::issueCall::abi_decode(transaction.input()).map_err(|_| "not an issue")?;
-        self.signatures
-            .entry(call.conversionId)
-            .or_default()
-            .insert(hash);
+        for issue in issues(&transaction).ok_or("not an issue")?.0 {
+            self.signatures
+                .entry(issue.conversionId)
+                .or_default()
+                .insert(hash);
+        }
         if self.receipts.contains_key(&hash) {
             return Err("already known");
         }
@@ -183,7 +246,9 @@ impl Ledger {
             return Err("nonce too low");
         }
         self.pool.insert((from, transaction.nonce()), transaction);
-        self.run_pool(revert);
+        if !self.frozen {
+            self.run_pool(revert);
+        }
         Ok(hash)
     }
 
@@ -297,6 +362,9 @@ fn answer(
         }),
         "eth_getTransactionCount" => {
             let account: Address = text(0).parse().unwrap();
+            if let Some(late) = ledger.late.take() {
+                ledger.take(&late, false).map_err(Some)?;
+            }
             json!(format!(
                 "{:#x}",
                 ledger.nonces.get(&account).copied().unwrap_or(0)
@@ -314,6 +382,7 @@ fn answer(
                 None => json!(ledger.take(&raw, false).map_err(Some)?),
                 Some(Trouble::Refuse) => return Err(Some("out of order")),
                 Some(Trouble::Lose) => {
+                    ledger.lost.push(raw.clone());
                     json!(
                         *TxEnvelope::decode_2718(&mut raw.as_ref())
                             .unwrap()
@@ -370,6 +439,9 @@ fn answer(
                     "transactionHash": hash,
                     "blockNumber": format!("{block:#x}"),
                     "status": if *succeeded { "0x1" } else { "0x0" },
+                    "logs": ledger.logs.get(&hash).into_iter().flatten().map(|log| json!({
+                        "address": POINTS, "topics": log.topics(), "data": log.data,
+                    })).collect::<Vec<_>>(),
                 }),
             }
         }

@@ -17,7 +17,7 @@ use mileverse_adapters::airline::AirlineConfig as AdapterSettings;
 use mileverse_fixtures::sandbox::airline::{Airline, AirlineConfig};
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
-    AdapterConfig, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
+    AdapterConfig, Batches, ChainConfig, Config, FloatConfig, IssuerConfig, ProgrammeConfig, Retry,
     RewardsConfig,
 };
 use mileverse_gateway::conversion::Machine;
@@ -77,6 +77,7 @@ pub struct Settings {
     pub dispute_window: Duration,
     pub reconciliation: Reconciliation,
     pub rewards: Option<RewardsConfig>,
+    pub batches: Batches,
 }
 
 impl Default for Settings {
@@ -101,6 +102,7 @@ impl Default for Settings {
             dispute_window: Duration::from_secs(3600),
             reconciliation: Reconciliation::default(),
             rewards: None,
+            batches: Batches::default(),
         }
     }
 }
@@ -221,6 +223,7 @@ impl World {
                     keystore: self.directory.path().join("issuer.json"),
                     password: SecretString::from("secret"),
                 }],
+                batches: settings.batches,
             },
             retry: settings.retry.clone(),
             master_key: None,
