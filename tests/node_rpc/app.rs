@@ -593,5 +593,5 @@ async fn what_cannot_be_is_a_sentence() {
         );
     }
     let document = server.get("/openapi.json").await;
-    assert_eq!(document["paths"].as_object().unwrap().len(), 11);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 12);
 }

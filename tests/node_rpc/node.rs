@@ -21,6 +21,7 @@ use mileverse_primitives::{
     fees::FeeRules,
     genesis::{EthereumSide, Genesis, Issuer, Seat},
     points::PointsRules,
+    quarter::Quarter,
     rewards::RewardRules,
     staking::{Allocation, StakingRules, coins},
 };
@@ -30,6 +31,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 
@@ -77,7 +79,7 @@ impl Node {
         exchange::operate(&mut contracts, issuer.address());
         let genesis = Genesis {
             chain_id: CHAIN_ID,
-            timestamp_ms: 1,
+            timestamp_ms: before_the_quarter(),
             gas_limit: 30_000_000,
             block_time_ms: 50,
             idle_block_time_ms: 200,
@@ -175,6 +177,14 @@ pub fn cast_alone(arguments: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cast {arguments:?}: {said}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// A second before the quarter under way: block 1 closes the one before, and begins with a system
+/// transaction; no later block does.
+fn before_the_quarter() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let quarter = Quarter::containing(u64::try_from(now.as_millis()).unwrap());
+    quarter.and_then(Quarter::begins_ms).unwrap() - 1_000
 }
 
 fn configure(directory: &Path, more: &str) {

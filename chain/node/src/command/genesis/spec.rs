@@ -90,6 +90,9 @@ use std::{
 };
 use thiserror::Error;
 
+/// Rules that are nothing unless given: section and name.
+const OPTIONAL_RULES: [(&str, &str); 1] = [("rewards", "source")];
+
 const MVC_DECIMALS: u8 = 18;
 const MVP_DECIMALS: u8 = 6;
 /// The rules of staking that are amounts of coin.
@@ -328,6 +331,12 @@ fn rules<R: Default + Serialize + DeserializeOwned>(
     let fault = |reason: String| SpecError::Rule { section, reason };
     let wrong = |error: serde_json::Error| fault(error.to_string());
     let mut rules = serde_json::to_value(R::default()).map_err(wrong)?;
+    // What a section need not have is not among its defaults.
+    if let Some(rules) = rules.as_object_mut() {
+        for (_, rule) in OPTIONAL_RULES.iter().filter(|(of, _)| *of == section) {
+            rules.entry(*rule).or_insert(Value::Null);
+        }
+    }
     let given = serde_json::to_value(given).map_err(wrong)?;
     overlay(&mut rules, given, "").map_err(fault)?;
     serde_json::from_value(rules).map_err(wrong)
@@ -469,6 +478,17 @@ mod tests {
         // What is written is read back the same.
         let text = serde_json::to_string(&genesis).unwrap();
         assert_eq!(Genesis::parse(&text), Ok(genesis));
+    }
+
+    #[test]
+    fn rewards_may_come_from_a_contract_on_ethereum() {
+        assert_eq!(genesis(&text()).unwrap().rewards.source, None);
+        let source = Address::repeat_byte(0x5a);
+        let with = |section| format!("{}\n[{section}]\nsource = '{source}'\n", text());
+        let given = genesis(&with("rewards")).unwrap();
+        assert_eq!(given.rewards.source, Some(source));
+        let other = genesis(&with("bridge")).unwrap_err();
+        assert!(other.contains("source"), "{other}");
     }
 
     #[test]
