@@ -13,6 +13,7 @@ use alloy::{
     providers::{DynProvider, Provider as _, ProviderBuilder},
 };
 use mileverse_bindings::Bridge;
+use serde_json::Value;
 use system::{System, wait};
 
 mod system;
@@ -89,6 +90,16 @@ async fn ethereum_follows_the_chain_to_a_new_group_key() {
     wait("a packet under the new key", async || {
         let now = points.balanceOf(member).call().await.unwrap();
         (now == held + U256::from(1_000_000)).then_some(())
+    })
+    .await;
+
+    // The announcement has no event; who lists transfers by their events gets past it all the same.
+    let native = ProviderBuilder::new().connect_http(system.native().parse().unwrap());
+    let height = native.get_block_number().await.unwrap();
+    let list = format!("{}/app/api/v1/accounts/{member}/packets", system.gateway());
+    wait("the list of transfers", async || {
+        let list: Value = reqwest::get(&list).await.unwrap().json().await.unwrap();
+        (list["nativeIndexed"].as_u64() > Some(height)).then_some(())
     })
     .await;
 }

@@ -6,9 +6,10 @@
 //! step     `PacketSent` of the bridge in up to RANGE final blocks -> packets and cursor, in one
 //! ```
 //!
-//! A chain numbers its packets without gaps. So what an endpoint left out is noticed with the packet
-//! after it, and the blocks since the newest known packet are read again. Blocks that are final do not
-//! change, so nothing is ever taken back.
+//! A chain numbers its packets without gaps. So what has no event, the native chain's announcement of a
+//! new key, is noticed with the packet after it and taken from the outbox; and of what an endpoint left
+//! out, the blocks since the newest known packet are read again. Blocks that are final do not change, so
+//! nothing is ever taken back.
 //!
 //! Where it is kept is the embedder's business ([`Shelf`]): the gateway keeps it in its database. Several
 //! servers may fill one shelf; a step counts only where the cursor is still where the step began.
@@ -137,7 +138,7 @@ impl Listed {
 enum Read {
     /// These are new, and the cursor goes there.
     On(Cursor, Vec<Listed>),
-    /// This packet is not the one after those that are known.
+    /// This packet is not there, but one after it is.
     Gap(u64),
 }
 
@@ -151,7 +152,7 @@ fn read(cursor: Cursor, last: u64, posted: &[Posted]) -> Read {
             continue;
         }
         if sequence > next {
-            return Read::Gap(sequence);
+            return Read::Gap(next);
         }
         listed.push(Listed::new(posted));
         next = next.saturating_add(1);
@@ -179,7 +180,7 @@ enum StepError {
     Connect(String),
     #[error(transparent)]
     Shelf(#[from] ShelfError),
-    #[error("the endpoint left out a packet before number {0}; the blocks are read again")]
+    #[error("the endpoint left out packet number {0}; the blocks are read again")]
     Gap(u64),
 }
 
@@ -246,21 +247,38 @@ impl Index {
             return Ok(false);
         }
         let last = newest.min(cursor.next_block.saturating_add(range.saturating_sub(1)));
-        let posted = client.posted_between(cursor.next_block, last).await?;
-        match read(cursor, last, &posted) {
-            Read::On(next, listed) => {
-                self.shelf.put(chain, Some(cursor), next, &listed).await?;
-                Ok(last < newest)
-            }
-            Read::Gap(sequence) => {
-                let back = Cursor {
-                    next_block: self.shelf.newest(chain).await?.unwrap_or_default(),
-                    ..cursor
-                };
-                self.shelf.put(chain, Some(cursor), back, &[]).await?;
-                Err(StepError::Gap(sequence))
+        let mut posted = client.posted_between(cursor.next_block, last).await?;
+        loop {
+            match read(cursor, last, &posted) {
+                Read::On(next, listed) => {
+                    self.shelf.put(chain, Some(cursor), next, &listed).await?;
+                    return Ok(last < newest);
+                }
+                Read::Gap(sequence) => {
+                    if let Some(rotation) = self.rotation(chain, sequence).await? {
+                        let place = posted.partition_point(|one| one.packet.sequence < sequence);
+                        posted.insert(place, rotation);
+                        continue;
+                    }
+                    let back = Cursor {
+                        next_block: self.shelf.newest(chain).await?.unwrap_or_default(),
+                        ..cursor
+                    };
+                    self.shelf.put(chain, Some(cursor), back, &[]).await?;
+                    return Err(StepError::Gap(sequence));
+                }
             }
         }
+    }
+
+    /// A packet that has no event, if this is one: only the native chain sends such.
+    async fn rotation(&self, chain: Chain, sequence: u64) -> Result<Option<Posted>, StepError> {
+        if chain != Chain::Native {
+            return Ok(None);
+        }
+        let reference = PacketReference { chain, sequence };
+        let found = self.app.chains().await?.posted(reference).await?;
+        Ok(matches!(found.content, Packet::Rotation(_)).then_some(found))
     }
 
     /// Where there can be no packet before: Ethereum is much older than its bridge. Should it be wrong,
@@ -343,9 +361,9 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_noticed_with_the_next() {
-        assert_eq!(read(cursor(10, 3), 19, &[posted(4, 10)]), Read::Gap(4));
+        assert_eq!(read(cursor(10, 3), 19, &[posted(4, 10)]), Read::Gap(3));
         let hidden = [posted(3, 10), posted(5, 12)];
-        assert_eq!(read(cursor(10, 3), 19, &hidden), Read::Gap(5));
+        assert_eq!(read(cursor(10, 3), 19, &hidden), Read::Gap(4));
     }
 
     #[test]

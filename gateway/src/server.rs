@@ -262,11 +262,11 @@ impl Server {
         if served.is_err() {
             http.abort();
         }
-        self.beat.abort();
-        self.calendar.abort();
-        self.index.abort();
-        if let Some(prices) = self.prices {
-            prices.abort();
+        // Each holds the database until it is gone.
+        let others = [self.beat, self.calendar, self.index];
+        for other in others.into_iter().chain(self.prices) {
+            other.abort();
+            let _ = time::timeout_at(until.max(Instant::now() + LOOK), other).await;
         }
         // What is left is free for others at once, not only when this run is taken for dead.
         let run = &self.machine.run;

@@ -124,6 +124,10 @@ impl System {
         format!("http://127.0.0.1:{}", self.settings["ports"]["ethereum"])
     }
 
+    pub fn gateway(&self) -> String {
+        format!("http://127.0.0.1:{}", self.settings["ports"]["gateway"])
+    }
+
     /// A verb with the account of `name`; its answer.
     pub fn run(&self, name: &str, arguments: &[&str]) -> Value {
         let output = mileverse()
