@@ -158,6 +158,8 @@ impl Net {
         genesis(root, plan, consensus, issuer.address(), &contracts);
         let behind = now_s().saturating_sub(time(&ethereum).await);
         anvil_says(&ethereum, "evm_increaseTime", json!([behind])).await;
+        // The first block of the new time: a test may ask what it brought before an interval is over.
+        anvil_says(&ethereum, "evm_mine", json!([])).await;
         // Until here a block for each transaction; from here on one a second.
         anvil_says(&ethereum, "evm_setIntervalMining", json!([1])).await;
 
