@@ -218,6 +218,11 @@ impl Index {
             .transpose()
     }
 
+    /// Whose states it can tell.
+    pub const fn retention(&self) -> Retention {
+        self.retention
+    }
+
     /// Height of the first block written.
     pub fn first(&self) -> Result<Option<u64>, IndexError> {
         let read = self.database.begin_read()?;
