@@ -67,7 +67,7 @@ pub(super) struct Send {
     #[arg(long, value_name = "CHAIN ID")]
     to_chain: Option<u64>,
     /// Sends the peer's own points home, instead of this chain's.
-    #[arg(long, requires = "to_chain")]
+    #[arg(long, requires = "to_chain", conflicts_with = "direction")]
     theirs: bool,
     #[command(flatten)]
     peer: Peer,
