@@ -1,9 +1,6 @@
 //! What ends the relayer, and what it only waits out.
 
-use crate::{
-    keys::SignerError,
-    store::{Database, Direction},
-};
+use crate::{keys::SignerError, store::Database};
 use mileverse_primitives::Address;
 use mileverse_wallet::{
     client::ClientError,
@@ -55,8 +52,8 @@ pub enum Error {
         "the database knows the route {0} on another network; name the route differently, or use another database"
     )]
     OtherNetwork(String),
-    /// The two ends of the bridge do not know each other.
-    #[error("{0}; check the endpoints and the bridge address in the configuration")]
+    /// The two ends of a route do not know each other.
+    #[error("{0}; check the endpoints, chain ids and addresses in the configuration")]
     Mismatch(String),
     /// An endpoint; passes.
     #[error(transparent)]
@@ -136,12 +133,11 @@ impl Error {
         )
     }
 
-    /// Whose endpoints said something that cannot be right, if that is what went wrong.
-    pub(crate) const fn doubtful(&self, direction: Direction) -> Option<Chain> {
+    /// On which kind of chain endpoints said something that cannot be right, if that is what went wrong.
+    pub(crate) const fn doubtful(&self) -> Option<Chain> {
         match self {
             Self::Rpc(RpcError::Nonsense { chain, .. } | RpcError::Refused { chain, .. })
             | Self::Gap { chain, .. } => Some(*chain),
-            Self::Rewound { .. } => Some(direction.destination().other()),
             _ => None,
         }
     }

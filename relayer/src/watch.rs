@@ -9,33 +9,36 @@
 //! Each chain's numbers are read at one block. Whatever the two blocks are, the difference is zero
 //! as long as each bridge's books agree with what it really holds (`docs/protocol.md`, "Tokens").
 //!
-//! Tokens are MVP, MVC, and every ERC-20 that Ethereum's bridge registered ([`Registered`] finds them in
+//! Between two native chains the tokens are the points of each, `MVP` those of the native chain and
+//! `MVP.<chain id>` those of its peer.
+//!
+//! To Ethereum the tokens are MVP, MVC, and every ERC-20 that Ethereum's bridge registered ([`Registered`] finds them in
 //! its events). The native chain knows none of the latter: all that was sent of them and not refunded is
 //! in flight.
 
 use crate::{
     Error,
-    chain::{Account, At, EthereumChain as _, Ledger as _, NativeChain as _},
+    chain::{
+        Account, At, Door, End, Ledger as _, Side as _, Verifier as _, ethereum::Ethereum,
+        native::Native,
+    },
     clock::Clock,
+    config,
     http::{AccountView, Board, RouteView, TokenView},
     metrics::{Way, fraction},
-    route::Route,
-    store::{Direction, RouteStore},
+    route::{Far, Route},
+    store::RouteStore,
 };
 use alloy::{
     eips::BlockId,
-    primitives::I256,
+    primitives::{Bytes, I256},
     providers::Provider as _,
     rpc::types::Filter,
-    sol_types::{SolCall, SolEvent as _},
+    sol_types::{SolCall as _, SolEvent as _},
 };
 use mileverse_bindings::Bridge;
-use mileverse_primitives::{
-    Address, U256,
-    abi::{IBridge, ICoin},
-    address,
-};
-use mileverse_wallet::rpc::{Chain, RpcError, request};
+use mileverse_primitives::{Address, U256, abi::ICoin, address};
+use mileverse_wallet::rpc::{RpcError, request};
 use std::time::Duration;
 
 /// Most searches for registered tokens in one look.
@@ -48,14 +51,14 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Looks for ever; returns only what ends the process.
 pub(crate) async fn watch(route: Route, board: Board) -> Error {
     let clock = Clock::system();
-    let mut registered = Registered::from(route.config.ethereum.start_block);
+    let mut books = Books::new(&route);
     loop {
-        let (native, ethereum) = (route.native.ledger(), route.ethereum.ledger());
-        tokio::join!(native.pool().probe(), ethereum.pool().probe());
+        let (native, far) = (route.native.ledger(), route.far.ledger());
+        tokio::join!(native.pool().probe(), far.pool().probe());
         let mut view = RouteView::default();
-        for account in [native, ethereum] {
+        for (end, account) in [(End::Native, native), (route.config.far_end(), far)] {
             let pool = account.pool();
-            let chain = pool.chain().word();
+            let chain = end.word();
             for endpoint in pool.health() {
                 let before = board.failures(&route.name, chain, &endpoint.url);
                 let news = endpoint.failed.saturating_sub(before);
@@ -80,19 +83,7 @@ pub(crate) async fn watch(route: Route, board: Board) -> Error {
                     Err(error) if error.passes() => view.note(&error),
                     Err(error) => return error,
                 }
-                if let Err(error) = registered.find(&route).await {
-                    view.note(&error.into());
-                }
-                match tokens(&route, &board).await {
-                    Ok(tokens) => view.tokens = tokens,
-                    Err(error) => view.note(&error.into()),
-                }
-                for token in &registered.tokens {
-                    match foreign(&route, token, &board).await {
-                        Ok(token) => view.tokens.push(token),
-                        Err(error) => view.note(&error.into()),
-                    }
-                }
+                books.look(&route, &board, &mut view).await;
             }
             // Not tied to its network yet.
             Ok(None) => {}
@@ -104,7 +95,7 @@ pub(crate) async fn watch(route: Route, board: Board) -> Error {
 }
 
 async fn backlog(rows: &RouteStore, board: &Board, clock: &Clock) -> Result<(), Error> {
-    for direction in Direction::ALL {
+    for direction in rows.directions() {
         let way = Way::new(rows.name(), direction);
         let now = clock.now_ms();
         let counts = rows.counts(direction).await?;
@@ -125,15 +116,11 @@ async fn accounts(
     board: &Board,
 ) -> Result<Vec<AccountView>, Error> {
     let mut views = Vec::new();
-    for direction in Direction::ALL {
+    for direction in route.directions() {
         let way = Way::new(&route.name, direction);
-        let chain = direction.destination();
-        let ledger = match chain {
-            Chain::Native => route.native.ledger(),
-            Chain::Ethereum => route.ethereum.ledger(),
-        };
+        let ledger = route.destination(direction);
         let signed = rows.signed(direction).await?;
-        for signer in route.signers(chain) {
+        for signer in route.signers(direction) {
             let account = signer.account();
             let nonce = ledger.nonce(account, At::Latest).await?;
             let balance = ledger.balance(account).await?;
@@ -148,7 +135,7 @@ async fn accounts(
                 .metrics()
                 .account(&way, account, balance, nonce, open.len());
             views.push(AccountView {
-                chain: chain.word(),
+                chain: direction.destination().word(),
                 account,
                 balance_wei: balance.to_string(),
                 nonce,
@@ -159,42 +146,144 @@ async fn accounts(
     Ok(views)
 }
 
+/// Where the books of a route's tokens stand.
+enum Books {
+    /// On a native chain and on Ethereum, which registers further tokens.
+    Ethereum(Ethereum, Registered),
+    /// On two native chains.
+    Peer(Native),
+}
+
+impl Books {
+    fn new(route: &Route) -> Self {
+        match &route.far {
+            Far::Ethereum(ethereum, config) => {
+                Self::Ethereum(ethereum.clone(), Registered::of(config))
+            }
+            Far::Peer(peer, _) => Self::Peer(peer.clone()),
+        }
+    }
+
+    /// Looks at every token; what could not be looked at is noted.
+    async fn look(&mut self, route: &Route, board: &Board, view: &mut RouteView) {
+        let pairs = match self {
+            Self::Ethereum(ethereum, registered) => {
+                if let Err(error) = registered.find(ethereum).await {
+                    view.note(&error.into());
+                }
+                to_ethereum(&route.native, ethereum).await
+            }
+            Self::Peer(peer) => Ok(between(&route.native, peer)),
+        };
+        match pairs {
+            Ok(pairs) => {
+                for pair in pairs {
+                    match pair.look(route, board).await {
+                        Ok(token) => view.tokens.push(token),
+                        Err(error) => view.note(&error.into()),
+                    }
+                }
+            }
+            Err(error) => view.note(&error.into()),
+        }
+        let Self::Ethereum(ethereum, registered) = self else {
+            return;
+        };
+        for token in &registered.tokens {
+            match foreign(route, ethereum, token, board).await {
+                Ok(token) => view.tokens.push(token),
+                Err(error) => view.note(&error.into()),
+            }
+        }
+    }
+}
+
+/// A token, where it is at home and where it is away, by its address on each.
+struct Pair<'a> {
+    name: String,
+    decimals: u32,
+    home: (&'a Account, Address),
+    away: (&'a Account, Address),
+}
+
+impl Pair<'_> {
+    async fn look(&self, route: &Route, board: &Board) -> Result<TokenView, RpcError> {
+        let at_home = side(self.home.0, self.home.1, true).await?;
+        let away = side(self.away.0, self.away.1, false).await?;
+        Ok(judge(
+            route,
+            board,
+            &self.name,
+            self.decimals,
+            &at_home,
+            &away,
+        ))
+    }
+}
+
+async fn to_ethereum<'a>(
+    native: &'a Native,
+    ethereum: &'a Ethereum,
+) -> Result<Vec<Pair<'a>>, RpcError> {
+    let facts = native.facts().await?;
+    let points = (
+        (native.ledger(), address::POINTS),
+        (ethereum.ledger(), facts.ethereum.points),
+    );
+    let coin = (
+        (ethereum.ledger(), facts.ethereum.coin),
+        (native.ledger(), address::COIN),
+    );
+    Ok(vec![
+        Pair {
+            name: "MVP".into(),
+            decimals: 6,
+            home: points.0,
+            away: points.1,
+        },
+        Pair {
+            name: "MVC".into(),
+            decimals: 18,
+            home: coin.0,
+            away: coin.1,
+        },
+    ])
+}
+
+/// The points of both. Where they left, the account of the other's points holds them.
+fn between<'a>(native: &'a Native, peer: &'a Native) -> Vec<Pair<'a>> {
+    let (near, far) = (native.ledger(), peer.ledger());
+    vec![
+        Pair {
+            name: "MVP".into(),
+            decimals: 6,
+            home: (near, address::POINTS),
+            away: (far, far.door().holder()),
+        },
+        Pair {
+            name: match near.door() {
+                Door::Peers(chain_id) => format!("MVP.{chain_id}"),
+                Door::Bridge(_) => "MVP of the peer".into(),
+            },
+            decimals: 6,
+            home: (far, address::POINTS),
+            away: (near, near.door().holder()),
+        },
+    ]
+}
+
 /// One side's numbers of a token, all at one block.
 struct Side {
-    totals: IBridge::Totals,
+    totals: Totals,
     /// Held by the bridge at home; the whole supply away.
     real: U256,
 }
 
-async fn tokens(route: &Route, board: &Board) -> Result<Vec<TokenView>, RpcError> {
-    let facts = route.native.facts().await?;
-    let (native, ethereum) = (route.native.ledger(), route.ethereum.ledger());
-    let mut views = Vec::new();
-    for (token, here, there, home, decimals) in [
-        (
-            "MVP",
-            address::POINTS,
-            facts.ethereum.points,
-            Chain::Native,
-            6,
-        ),
-        (
-            "MVC",
-            address::COIN,
-            facts.ethereum.coin,
-            Chain::Ethereum,
-            18,
-        ),
-    ] {
-        let on_native = side(native, here, home == Chain::Native).await?;
-        let on_ethereum = side(ethereum, there, home == Chain::Ethereum).await?;
-        let (at_home, away) = match home {
-            Chain::Native => (&on_native, &on_ethereum),
-            Chain::Ethereum => (&on_ethereum, &on_native),
-        };
-        views.push(judge(route, board, token, decimals, at_home, away));
-    }
-    Ok(views)
+/// What a side's books say of a token.
+struct Totals {
+    sent: U256,
+    received: U256,
+    refunded: U256,
 }
 
 /// What one token's books come to; says so aloud if they do not agree.
@@ -248,27 +337,30 @@ struct Registered {
     tokens: Vec<Foreign>,
     /// First block that was not searched.
     next: u64,
+    /// Blocks of one search.
+    range: u64,
 }
 
 impl Registered {
-    const fn from(start_block: u64) -> Self {
+    const fn of(config: &config::Ethereum) -> Self {
         Self {
             tokens: Vec::new(),
-            next: start_block,
+            next: config.start_block,
+            range: config.log_range,
         }
     }
 
     /// Searches the final blocks since the last look, some of them at a time.
-    async fn find(&mut self, route: &Route) -> Result<(), RpcError> {
-        let account = route.ethereum.ledger();
+    async fn find(&mut self, ethereum: &Ethereum) -> Result<(), RpcError> {
+        let account = ethereum.ledger();
         let endpoint = account.endpoint();
         let bridge = account.bridge();
-        let finalized = route.ethereum.finalized().await?;
+        let finalized = ethereum.finalized().await?;
         for _ in 0..MAX_SEARCHES {
             if self.next > finalized || self.tokens.len() >= MAX_TOKENS {
                 return Ok(());
             }
-            let range = route.config.ethereum.log_range.saturating_sub(1);
+            let range = self.range.saturating_sub(1);
             let to = self.next.saturating_add(range).min(finalized);
             let filter = Filter::new()
                 .address(bridge)
@@ -299,13 +391,18 @@ impl Registered {
 }
 
 /// A registered token's books. Away there is nothing of it.
-async fn foreign(route: &Route, token: &Foreign, board: &Board) -> Result<TokenView, RpcError> {
-    let account = route.ethereum.ledger();
+async fn foreign(
+    route: &Route,
+    ethereum: &Ethereum,
+    token: &Foreign,
+    board: &Board,
+) -> Result<TokenView, RpcError> {
+    let account = ethereum.ledger();
     let mut at_home = side(account, token.contract, true).await?;
     // What is less than a unit did not come over the bridge.
     at_home.real = at_home.real.checked_div(token.unit).unwrap_or_default();
     let away = Side {
-        totals: IBridge::Totals {
+        totals: Totals {
             sent: U256::ZERO,
             received: U256::ZERO,
             refunded: U256::ZERO,
@@ -324,7 +421,7 @@ async fn foreign(route: &Route, token: &Foreign, board: &Board) -> Result<TokenV
 }
 
 /// Sent from one side and not received on the other, as far as both blocks show.
-fn in_flight(from: &IBridge::Totals, to: &IBridge::Totals) -> I256 {
+fn in_flight(from: &Totals, to: &Totals) -> I256 {
     signed(from.sent)
         .saturating_sub(signed(from.refunded))
         .saturating_sub(signed(to.received))
@@ -336,30 +433,45 @@ fn signed(value: U256) -> I256 {
 
 async fn side(account: &Account, token: Address, home: bool) -> Result<Side, RpcError> {
     let block = BlockId::number(account.height().await?);
-    let bridge = account.bridge();
-    let totals = view(account, bridge, IBridge::totalsCall { token }, block).await?;
-    let real = if home {
-        let call = ICoin::balanceOfCall { account: bridge };
-        view(account, token, call, block).await?
+    let door = account.door();
+    let answer = ask(account, door.address(), door.totals(token), block).await?;
+    let [sent, received, refunded] = door
+        .read_totals(&answer)
+        .ok_or_else(|| no_token(account, token))?;
+    let question = if home {
+        let account = door.holder();
+        ICoin::balanceOfCall { account }.abi_encode()
     } else {
-        view(account, token, ICoin::totalSupplyCall {}, block).await?
+        ICoin::totalSupplyCall {}.abi_encode()
     };
-    Ok(Side { totals, real })
+    let answer = ask(account, token, question.into(), block).await?;
+    let real = U256::try_from_be_slice(&answer).ok_or_else(|| no_token(account, token))?;
+    Ok(Side {
+        totals: Totals {
+            sent,
+            received,
+            refunded,
+        },
+        real,
+    })
 }
 
-async fn view<C: SolCall>(
+fn no_token(account: &Account, token: Address) -> RpcError {
+    account.endpoint().nonsense(&format!("no token at {token}"))
+}
+
+async fn ask(
     account: &Account,
     to: Address,
-    call: C,
+    question: Bytes,
     block: BlockId,
-) -> Result<C::Return, RpcError> {
+) -> Result<Bytes, RpcError> {
     let endpoint = account.endpoint();
-    let request = request(Address::ZERO, to, U256::ZERO, call.abi_encode().into());
-    let output = endpoint
+    let request = request(Address::ZERO, to, U256::ZERO, question);
+    endpoint
         .provider()
         .call(request)
         .block(block)
         .await
-        .map_err(|fault| endpoint.fault(fault))?;
-    C::abi_decode_returns(&output).map_err(|_| endpoint.nonsense(&format!("no token at {to}")))
+        .map_err(|fault| endpoint.fault(fault))
 }

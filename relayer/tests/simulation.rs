@@ -23,9 +23,9 @@ use mileverse_relayer::{
     keys::Signer,
     metrics::Metrics,
     rules::Rules,
-    store::{Database, Direction, Network, Position, RouteStore, Store},
+    store::{Database, Direction, Mark, Network, Position, RouteStore, Store},
     transaction::{Limits, Profit, Sender},
-    worker::{Delivery, Orders, ToEthereum, ToNative, Worker},
+    worker::{Delivery, FromEthereum, FromOutbox, Orders, Worker},
 };
 use mileverse_wallet::rpc::Chain;
 use rand::Rng as _;
@@ -39,15 +39,15 @@ use world::{ETHEREUM, NATIVE, Shared, Trouble, ethereum::FakeEthereum, native::F
 struct Relayer {
     store: Store,
     rows: RouteStore,
-    to_ethereum: ToEthereum<FakeNative, FakeEthereum>,
-    to_native: ToNative<FakeNative, FakeEthereum>,
+    to_ethereum: FromOutbox<FakeNative, FakeEthereum>,
+    to_native: FromEthereum<FakeNative, FakeEthereum>,
 }
 
 const NETWORK: Network = Network {
     native_chain: NATIVE,
     native_genesis: B256::ZERO,
-    ethereum_chain: ETHEREUM,
-    ethereum_bridge: Address::ZERO,
+    far_chain: ETHEREUM,
+    far_mark: Mark::Bridge(Address::ZERO),
 };
 
 /// How a relayer is set up.
@@ -124,14 +124,14 @@ impl Relayer {
             )
         };
         Self {
-            to_ethereum: ToEthereum::new(
+            to_ethereum: FromOutbox::new(
                 shared.native(),
                 shared.ethereum(),
                 delivery(Direction::ToEthereum, ETHEREUM),
                 NATIVE,
                 ETHEREUM,
             ),
-            to_native: ToNative::new(
+            to_native: FromEthereum::new(
                 shared.native(),
                 shared.ethereum(),
                 delivery(Direction::ToNative, NATIVE),
@@ -148,6 +148,7 @@ impl Relayer {
         match direction {
             Direction::ToEthereum => self.to_ethereum.tick().await,
             Direction::ToNative => self.to_native.tick().await,
+            Direction::ToPeer => unreachable!("this world has no peers"),
         }
     }
 }
@@ -264,7 +265,7 @@ impl Run {
             world.poisoned.clear();
         }
         for round in 0..4_000 {
-            for direction in Direction::ALL {
+            for direction in NETWORK.directions() {
                 while self.tick(direction).await == Some(true) {}
             }
             if self.complete().await {
@@ -336,7 +337,7 @@ async fn storm(seed: u64, trouble: Trouble, lose: bool) {
                 .filter(|_| world.roll(250))
                 .collect();
             let poison = world.roll(30);
-            let direction = Direction::ALL[world.dice.random_range(0..2)];
+            let direction = NETWORK.directions()[world.dice.random_range(0..2)];
             (direction, sends, poison, lose && world.roll(10))
         };
         for chain in sends {

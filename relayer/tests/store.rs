@@ -11,13 +11,16 @@ use mileverse_fixtures::postgres::{Durability, Postgres};
 use mileverse_primitives::{Address, B256, Bytes};
 use mileverse_relayer::{
     Error,
+    chain::ROTATIONS,
     store::{
-        Counts, Database, Direction, Network, NewPacket, Outcome, Payload, Position, RouteStore,
-        RowState, SignedRow, Store,
+        Counts, Database, Direction, Mark, Network, NewPacket, Outcome, Payload, Position,
+        RouteStore, RowState, SignedRow, Store,
     },
 };
 use mileverse_wallet::transaction::Fees;
+use sqlx::migrate::Migrator;
 use std::collections::HashSet;
+use url::Url;
 
 const TO: Direction = Direction::ToEthereum;
 const BACK: Direction = Direction::ToNative;
@@ -26,8 +29,8 @@ fn network() -> Network {
     Network {
         native_chain: 1,
         native_genesis: B256::repeat_byte(2),
-        ethereum_chain: 3,
-        ethereum_bridge: Address::repeat_byte(4),
+        far_chain: 3,
+        far_mark: Mark::Bridge(Address::repeat_byte(4)),
     }
 }
 
@@ -90,11 +93,15 @@ async fn one_writer_and_one_network(database: &Database) {
             ..network()
         },
         Network {
-            ethereum_chain: 9,
+            far_chain: 9,
             ..network()
         },
         Network {
-            ethereum_bridge: Address::ZERO,
+            far_mark: Mark::Bridge(Address::ZERO),
+            ..network()
+        },
+        Network {
+            far_mark: Mark::Genesis(B256::repeat_byte(4)),
             ..network()
         },
     ] {
@@ -318,6 +325,88 @@ async fn routes_do_not_see_each_other(database: &Database) {
     store.close().await;
 }
 
+/// A database from before there were routes between native chains keeps what it knew, and takes them.
+async fn an_older_database_goes_on(database: &Database) {
+    let url = match database {
+        Database::Postgres(url) => url.to_string(),
+        Database::Sqlite(path) => {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let path = Url::from_file_path(path).unwrap().to_string();
+            format!("{}?mode=rwc", path.replacen("file", "sqlite", 1))
+        }
+    };
+    let all = match database {
+        Database::Postgres(_) => sqlx::migrate!("migrations/postgres"),
+        Database::Sqlite(_) => sqlx::migrate!("migrations/sqlite"),
+    };
+    let earlier = all.iter().filter(|one| one.version < 3).cloned().collect();
+    sqlx::any::install_default_drivers();
+    let old = sqlx::AnyPool::connect(&url).await.unwrap();
+    Migrator::with_migrations(earlier).run(&old).await.unwrap();
+    let known = network();
+    let mark = Address::repeat_byte(4);
+    sqlx::query(
+        "INSERT INTO route (name, native_chain, native_genesis, ethereum_chain, ethereum_bridge)
+         VALUES ('main', 1, $1, 3, $2)",
+    )
+    .bind(known.native_genesis.to_vec())
+    .bind(mark.to_vec())
+    .execute(&old)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO packet (route, direction, sequence, place, commitment, bytes, size, found_ms)
+         SELECT id, 'to_ethereum', 7, 17, $1, $2, 134, 5 FROM route",
+    )
+    .bind(vec![7u8; 32])
+    .bind(vec![5u8; 134])
+    .execute(&old)
+    .await
+    .unwrap();
+    sqlx::query(
+        "INSERT INTO signed (hash, route, direction, account, nonce, raw, input, gas_limit, max_fee,
+                             tip, packets, created_ms, broadcast_ms)
+         SELECT $1, id, 'to_ethereum', $2, 4, $1, $1, 9, '1', '1', '[7]', 5, 5 FROM route",
+    )
+    .bind(vec![8u8; 32])
+    .bind(vec![9u8; 20])
+    .execute(&old)
+    .await
+    .unwrap();
+    old.close().await;
+
+    let (store, rows) = bound(database).await;
+    assert_eq!(rows.directions(), [TO, BACK]);
+    assert_eq!(rows.counts(TO).await.unwrap().waiting, 1);
+    assert_eq!(sequences(&rows, u64::MAX, 9, 10).await, [7]);
+    let signed = rows.signed(TO).await.unwrap();
+    assert_eq!(
+        (signed[0].nonce, signed[0].packets.as_slice()),
+        (4, &[7][..])
+    );
+    assert_eq!(rows.packet_name(TO, 7), "native:7");
+    assert_eq!(rows.packet_name(BACK, 7), "ethereum:7");
+
+    let between = Network {
+        far_mark: Mark::Genesis(B256::repeat_byte(6)),
+        ..network()
+    };
+    let peers = store.bind("peers", &between).await.unwrap();
+    assert_eq!(peers.directions(), [Direction::ToPeer, BACK]);
+    let found = [packet(1, 134), packet(ROTATIONS + 2, 298)];
+    peers
+        .advance(Direction::ToPeer, position(9), &found, 1)
+        .await
+        .unwrap();
+    assert_eq!(peers.counts(Direction::ToPeer).await.unwrap().waiting, 2);
+    assert_eq!(peers.packet_name(Direction::ToPeer, 1), "1:3:1");
+    assert_eq!(peers.packet_name(BACK, 1), "3:1:1");
+    assert_eq!(peers.packet_name(BACK, ROTATIONS + 2), "key 2");
+    let seen = store.route("peers").await.unwrap().unwrap();
+    assert_eq!(seen.directions(), peers.directions());
+    store.close().await;
+}
+
 macro_rules! conformance {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
@@ -347,6 +436,7 @@ conformance!(
     transactions_stay_as_they_were_signed,
     trouble_is_remembered_since_it_began,
     routes_do_not_see_each_other,
+    an_older_database_goes_on,
 );
 
 #[tokio::test]

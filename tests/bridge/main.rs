@@ -9,6 +9,7 @@
 //! ledger    what everybody must have at the end, from what was signed and what became of it
 //! storm     transfers and swaps both ways while lines fail, endpoints lie, blocks are taken back, and processes die
 //! held      large transfers: released by the relayer, or stopped by the guardian and refunded
+//! peers     two native chains without Ethereum: points there and back, an expiry, a new key, relayers that die
 //! quarter   a quarter's end on both chains: opened, forwarded, carried over, paid and claimed
 //! ```
 
@@ -24,6 +25,7 @@ mod held;
 mod ledger;
 mod load;
 mod net;
+mod peers;
 mod process;
 mod quarter;
 mod storm;

@@ -43,7 +43,7 @@ const DEPLOYER: B256 = b256!("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae
 const PAST: u64 = 3_700;
 /// MVC that each member has at first on either chain, in its smallest unit: 1,000.
 pub const COINS_EACH: U256 = uint!(1_000_000_000_000_000_000_000_U256);
-const PASSWORD: &str = "a test's password";
+pub const PASSWORD: &str = "a test's password";
 /// Between two looks; nothing depends on it.
 pub const PACE: Duration = Duration::from_millis(100);
 
@@ -550,7 +550,7 @@ fn relayer(
 }
 
 /// Writes a file that only its owner may read.
-fn secret(path: &Path, text: &str) {
+pub fn secret(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }

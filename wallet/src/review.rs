@@ -14,7 +14,10 @@ use alloy::{
 };
 use mileverse_bindings::Bridge::BridgeCalls;
 use mileverse_primitives::{
-    abi::{IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPoints::IPointsCalls},
+    abi::{
+        IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPeers::IPeersCalls, IPoints::IPointsCalls,
+    },
+    address::{PEERS, POINTS, peer_points},
     exchange::{self, Pool, Pool::PoolCalls, SwapRouter::SwapRouterCalls},
     fees::Carried,
     packet::Packet,
@@ -123,6 +126,8 @@ impl Review<'_> {
             self.pool()
         } else if *to == exchange::ROUTER && self.places.chain == Chain::Native {
             self.router()
+        } else if *to == PEERS && self.places.chain == Chain::Native {
+            self.peers()
         } else {
             None
         };
@@ -180,19 +185,8 @@ impl Review<'_> {
     /// A delivery, to the bridge or through the router.
     fn delivery(&self) -> Option<Vec<(&'static str, String)>> {
         let (items, first) = delivered(self.places.chain, &self.transaction.input)?;
-        let what = match &first {
-            Packet::Expiry(expiry) => format!(
-                "bring home the news that a transfer expired, which refunds {}",
-                expiry.expired.sender
-            ),
-            Packet::Transfer(transfer) if transfer.action.is_some() => {
-                format!("deliver a swap for {}", transfer.receiver)
-            }
-            Packet::Transfer(transfer) => format!("deliver a transfer to {}", transfer.receiver),
-            Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
-        };
         Some(vec![
-            ("action", what),
+            ("action", delivers(&first)),
             ("packet", first.id().sequence.to_string()),
             ("packets", items.to_string()),
         ])
@@ -240,6 +234,42 @@ impl Review<'_> {
             ("to", call.receiver.to_string()),
             ("refunded after", second(U256::from(call.deadline))),
         ])
+    }
+
+    /// Points to another native chain, or a packet from there.
+    fn peers(&self) -> Option<Vec<(&'static str, String)>> {
+        match canonical::<IPeersCalls>(&self.transaction.input).ok()? {
+            IPeersCalls::send(call) => {
+                let whose = if call.token == POINTS {
+                    "this chain's points".to_owned()
+                } else if call.token == peer_points(call.peer) {
+                    format!("points of chain {}, which go home", call.peer)
+                } else {
+                    return None;
+                };
+                let amount = Amount::from_units(Token::Mvp, call.amount);
+                Some(vec![
+                    ("action", format!("send {amount} to chain {}", call.peer)),
+                    ("token", whose),
+                    ("to", format!("{} there", call.receiver)),
+                    ("refunded after", second(U256::from(call.deadline))),
+                ])
+            }
+            IPeersCalls::deliver(call) => {
+                let packets = call.items.iter().map(|item| Packet::decode(&item.packet));
+                let packets: Vec<Packet> = packets.collect::<Result<_, _>>().ok()?;
+                let first = packets.first()?;
+                Some(vec![
+                    (
+                        "action",
+                        format!("{}, from chain {}", delivers(first), call.peer),
+                    ),
+                    ("packet", first.id().sequence.to_string()),
+                    ("packets", packets.len().to_string()),
+                ])
+            }
+            _ => None,
+        }
     }
 
     fn router(&self) -> Option<Vec<(&'static str, String)>> {
@@ -423,6 +453,21 @@ fn second(seconds: U256) -> String {
     }
 }
 
+/// What a delivery of this packet does.
+fn delivers(packet: &Packet) -> String {
+    match packet {
+        Packet::Expiry(expiry) => format!(
+            "bring home the news that a transfer expired, which refunds {}",
+            expiry.expired.sender
+        ),
+        Packet::Transfer(transfer) if transfer.action.is_some() => {
+            format!("deliver a swap for {}", transfer.receiver)
+        }
+        Packet::Transfer(transfer) => format!("deliver a transfer to {}", transfer.receiver),
+        Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -430,8 +475,8 @@ mod tests {
     use crate::transaction::Fees;
     use mileverse_bindings::Bridge;
     use mileverse_primitives::{
-        abi::{IBridge, ICoin, IPoints},
-        address::{BRIDGE, COIN, POINTS},
+        abi::{IBridge, ICoin, IPeers, IPoints},
+        address::{BRIDGE, COIN},
         exchange::SwapRouter,
     };
 
@@ -464,6 +509,35 @@ mod tests {
         let lines = review.lines();
         let text = lines.iter().map(|(name, value)| format!("{name}: {value}"));
         text.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn points_to_another_native_chain_are_words() {
+        let send = |token| IPeers::sendCall {
+            peer: 7002,
+            token,
+            receiver: SHOP,
+            amount: U256::from(1_500_000),
+            deadline: 99,
+        };
+        let text = shown(PEERS, 0, send(POINTS).abi_encode());
+        assert!(
+            text.contains("action: send 1.5 MVP to chain 7002"),
+            "{text}"
+        );
+        assert!(text.contains("token: this chain's points"), "{text}");
+        assert!(text.contains(&format!("to: {SHOP} there")), "{text}");
+        assert!(text.contains("gas: at most 0.1 MVP"), "{text}");
+        let text = shown(PEERS, 0, send(peer_points(7002)).abi_encode());
+        assert!(
+            text.contains("points of chain 7002, which go home"),
+            "{text}"
+        );
+        // A token that does not cross there, or a chain without this module: nothing is guessed.
+        let text = shown(PEERS, 0, send(COIN).abi_encode());
+        assert!(text.contains("cannot read"), "{text}");
+        let text = shown_on(Chain::Ethereum, PEERS, 0, send(POINTS).abi_encode());
+        assert!(text.contains("cannot read"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! The part that both chains share, over JSON-RPC.
+//! The part that all chains share, over JSON-RPC.
 
-use super::{At, Inclusion, Ledger, Pool, brings_swap};
+use super::{At, Door, Inclusion, Ledger, Pool, ROTATIONS, brings_swap};
 use alloy::{
     eips::BlockNumberOrTag,
     primitives::{Address, B256, Bytes, U256},
@@ -9,13 +9,8 @@ use alloy::{
         client::BatchRequest,
         json_rpc::{RpcRecv, RpcSend},
     },
-    sol_types::SolCall,
 };
-use mileverse_primitives::{
-    abi::{IBridge, IValves},
-    exchange::ROUTER,
-    packet::REFUNDED,
-};
+use mileverse_primitives::{exchange::ROUTER, packet::REFUNDED};
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
@@ -29,21 +24,21 @@ use std::sync::{
 /// Most calls in one request; nodes take a thousand and more.
 const MANY: usize = 128;
 
-/// One chain's endpoints and the bridge on that chain.
+/// One chain's endpoints, and where that chain takes packets in.
 #[derive(Clone, Debug)]
 pub struct Account {
     pool: Pool,
-    bridge: Address,
+    door: Door,
     /// Whether the chain is known to have the router. It is there from block 0 on, or never.
     has_router: Arc<AtomicBool>,
 }
 
 impl Account {
     /// Of these endpoints.
-    pub fn new(pool: Pool, bridge: Address) -> Self {
+    pub fn new(pool: Pool, door: Door) -> Self {
         Self {
             pool,
-            bridge,
+            door,
             has_router: Arc::default(),
         }
     }
@@ -59,6 +54,11 @@ impl Account {
         Ok(has)
     }
 
+    /// Where the chain takes packets in.
+    pub const fn door(&self) -> Door {
+        self.door
+    }
+
     /// The endpoints.
     pub const fn pool(&self) -> &Pool {
         &self.pool
@@ -71,8 +71,7 @@ impl Account {
 
     /// Whether a packet that was sent from here is refunded.
     pub async fn is_refunded(&self, sequence: u64) -> Result<bool, RpcError> {
-        let call = IBridge::outboundCall { sequence };
-        Ok(self.endpoint().view(self.bridge, &call).await? == REFUNDED)
+        Ok(self.door.outbound(self.endpoint(), sequence).await? == REFUNDED)
     }
 
     /// What an account has, in wei.
@@ -122,14 +121,18 @@ impl Ledger for Account {
     }
 
     fn bridge(&self) -> Address {
-        self.bridge
+        self.door.address()
     }
 
     async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
         // Where there is no router the bridge itself sends swaps home.
         let through_router =
             self.chain() == Chain::Native && brings_swap(input) && self.has_router().await?;
-        Ok(if through_router { ROUTER } else { self.bridge })
+        Ok(if through_router {
+            ROUTER
+        } else {
+            self.bridge()
+        })
     }
 
     async fn height(&self) -> Result<u64, RpcError> {
@@ -225,26 +228,22 @@ impl Ledger for Account {
     }
 
     async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
-        let bridge = self.bridge;
+        let door = self.door;
         let ask = |endpoint: Endpoint| async move {
             let block = match (at, endpoint.chain()) {
                 (At::Finalized, Chain::Ethereum) => BlockNumberOrTag::Finalized,
                 _ => BlockNumberOrTag::Latest,
             };
             let questions = sequences.iter().map(|sequence| {
-                let call = IBridge::receiptCall {
-                    sequence: *sequence,
-                };
-                let input = call.abi_encode().into();
-                (request(Address::ZERO, bridge, U256::ZERO, input), block)
+                let (to, input) = (door.address(), door.receipt(*sequence));
+                (request(Address::ZERO, to, U256::ZERO, input), block)
             });
             let answers: Vec<Bytes> = many(&endpoint, "eth_call", questions).await?;
             answers
                 .iter()
-                .map(|answer| {
-                    IBridge::receiptCall::abi_decode_returns(answer)
-                        .ok()
-                        .filter(|outcome| *outcome <= 2)
+                .zip(sequences)
+                .map(|(answer, sequence)| {
+                    door.read_receipt(*sequence, answer)
                         .ok_or_else(|| endpoint.nonsense(&format!("receipt {answer}")))
                 })
                 .collect()
@@ -257,9 +256,10 @@ impl Ledger for Account {
     }
 
     async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
-        let call = IValves::heldCall { sequence };
-        let held = self.endpoint().view(self.bridge, &call).await?;
-        Ok((!held.commitment.is_zero()).then_some(held.until))
+        if sequence >= ROTATIONS {
+            return Ok(None);
+        }
+        self.door.held(self.endpoint(), sequence).await
     }
 
     fn doubt(&self) {

@@ -1,14 +1,16 @@
 //! Ethereum over its JSON-RPC.
 
-use super::{Account, EthereumChain, KeyInForce, Pool, Proof, SentLog, slot};
+use super::{
+    Account, Door, EthereumChain, KeyInForce, Leaf, Pool, Proof, SentLog, Side, Verifier, slot,
+};
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     providers::Provider,
     rpc::types::Filter,
-    sol_types::SolEvent,
+    sol_types::{SolCall as _, SolEvent},
 };
-use mileverse_bindings::Bridge;
-use mileverse_primitives::{Address, abi::IBridge, keccak256};
+use mileverse_bindings::{Bridge, IBridge as EthereumBridge, ILightClient};
+use mileverse_primitives::{Address, Bytes, abi::IBridge, keccak256, rpc::Certificate};
 use mileverse_wallet::rpc::{Chain, Endpoint, RpcError};
 
 /// Most logs that one search may answer.
@@ -25,7 +27,7 @@ impl Ethereum {
     pub fn new(urls: &[String], quorum: usize, bridge: Address) -> Result<Self, RpcError> {
         let pool = Pool::new(Chain::Ethereum, urls, quorum)?;
         Ok(Self {
-            account: Account::new(pool, bridge),
+            account: Account::new(pool, Door::Bridge(bridge)),
         })
     }
 
@@ -38,13 +40,15 @@ impl Ethereum {
     }
 }
 
-impl EthereumChain for Ethereum {
+impl Side for Ethereum {
     type Ledger = Account;
 
     fn ledger(&self) -> &Account {
         &self.account
     }
+}
 
+impl Verifier for Ethereum {
     async fn finalized(&self) -> Result<u64, RpcError> {
         let ask = |endpoint: Endpoint| async move {
             let block = endpoint
@@ -58,6 +62,26 @@ impl EthereumChain for Ethereum {
         self.account.pool().reached(ask).await
     }
 
+    async fn key(&self) -> Result<KeyInForce, RpcError> {
+        let endpoint = self.account.endpoint();
+        let bridge = super::Ledger::bridge(&self.account);
+        let key = endpoint.view(bridge, &Bridge::keyInForceCall {}).await?;
+        Ok(KeyInForce {
+            version: key.keyVersion,
+            first_epoch: key.firstEpoch,
+        })
+    }
+
+    fn overhears(&self) -> bool {
+        false
+    }
+
+    fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
+        delivery(certificate, leaves)
+    }
+}
+
+impl EthereumChain for Ethereum {
     async fn next_sequence(&self) -> Result<u64, RpcError> {
         let bridge = super::Ledger::bridge(&self.account);
         let ask = |endpoint: Endpoint| async move {
@@ -80,16 +104,6 @@ impl EthereumChain for Ethereum {
             Ok(next)
         };
         self.account.pool().reached(ask).await
-    }
-
-    async fn key(&self) -> Result<KeyInForce, RpcError> {
-        let endpoint = self.account.endpoint();
-        let bridge = super::Ledger::bridge(&self.account);
-        let key = endpoint.view(bridge, &Bridge::keyInForceCall {}).await?;
-        Ok(KeyInForce {
-            version: key.keyVersion,
-            first_epoch: key.firstEpoch,
-        })
     }
 
     async fn sent(&self, from: u64, to: u64) -> Result<Vec<SentLog>, RpcError> {
@@ -159,4 +173,29 @@ impl EthereumChain for Ethereum {
                 .collect(),
         })
     }
+}
+
+/// The bridge's call that delivers these leaves.
+pub fn delivery(certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
+    Bridge::deliverCall {
+        header: ILightClient::HeaderProof {
+            epoch: certificate.epoch,
+            view_: certificate.view,
+            parentView: certificate.parent_view,
+            restHash: certificate.rest_hash,
+            outboxSize: certificate.outbox_size,
+            outboxTree: certificate.outbox_tree,
+            signature: certificate.signature.clone(),
+        },
+        items: leaves
+            .into_iter()
+            .map(|leaf| EthereumBridge::OutboxItem {
+                packet: leaf.packet,
+                index: leaf.index,
+                path: leaf.path,
+            })
+            .collect(),
+    }
+    .abi_encode()
+    .into()
 }

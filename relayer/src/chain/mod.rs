@@ -1,21 +1,27 @@
-//! The two chains as the workers need them, behind traits.
+//! The chains as the workers need them, behind traits.
 //!
 //! ```txt
-//! Ledger          what both offer: nonces, simulation, gas, broadcast, receipts of packets
-//!  │                 Account over a Pool of endpoints
-//!  ├ NativeChain    outbox, certificates, paths, checkpoints       native::Native
-//!  └ EthereumChain  finalized blocks, logs, storage proofs         ethereum::Ethereum
+//! Ledger          what all offer: nonces, simulation, gas, broadcast, receipts of packets
+//!  │                 Account over a Pool of endpoints, at one Door of the chain
+//!  ├ NativeChain    a source: outbox, certificates, paths          native::Native
+//!  ├ Verifier       a destination that believes certificates       ethereum::Ethereum, native::Native
+//!  └ EthereumChain  a source: finalized blocks, logs, proofs       ethereum::Ethereum
 //! ```
+//!
+//! A native chain is a source for every route, and a destination either of Ethereum's packets, which it
+//! checks against checkpoints, or of a peer's, which it checks by certificates as Ethereum does.
 //!
 //! An answer that cannot be right is an error here, so that the workers reason about facts only.
 //! Tests put a simulated world behind the same traits.
 
 mod account;
+mod door;
 pub mod ethereum;
 pub mod native;
 mod pool;
 
 pub use account::Account;
+pub use door::{Door, ROTATIONS};
 pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
 
@@ -31,6 +37,36 @@ use mileverse_wallet::{
     transaction::Fees,
 };
 use std::future::Future;
+
+/// One end of a route, as its configuration calls it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum End {
+    /// The native chain.
+    Native,
+    /// Another native chain, its peer.
+    Peer,
+    /// Ethereum.
+    Ethereum,
+}
+
+impl End {
+    /// In one word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Peer => "peer",
+            Self::Ethereum => "ethereum",
+        }
+    }
+
+    /// What kind of chain it is.
+    pub const fn kind(self) -> Chain {
+        match self {
+            Self::Native | Self::Peer => Chain::Native,
+            Self::Ethereum => Chain::Ethereum,
+        }
+    }
+}
 
 /// At which block something is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,7 +112,18 @@ pub struct Proof {
     pub slots: Vec<(U256, Vec<Bytes>)>,
 }
 
-/// Which group key of the native chain Ethereum believes.
+/// A packet of an outbox, and the path from it to the root of a certificate.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Leaf {
+    /// The packet.
+    pub packet: Bytes,
+    /// Its index in the outbox.
+    pub index: u64,
+    /// The path.
+    pub path: Vec<B256>,
+}
+
+/// Which group key of a native chain another chain believes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyInForce {
     /// Its number, from 0.
@@ -85,9 +132,9 @@ pub struct KeyInForce {
     pub first_epoch: u64,
 }
 
-/// What both chains offer.
+/// What every chain offers.
 pub trait Ledger: Send + Sync {
-    /// Which one.
+    /// What kind of chain.
     fn chain(&self) -> Chain;
     /// EIP-155 id.
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
@@ -138,12 +185,16 @@ pub trait Ledger: Send + Sync {
     fn doubt(&self) {}
 }
 
-/// The native chain.
-pub trait NativeChain: Send + Sync {
-    /// Its common part.
+/// A chain at one end of a route.
+pub trait Side: Send + Sync {
+    /// What every chain offers.
     type Ledger: Ledger;
-    /// The common part.
+    /// The same.
     fn ledger(&self) -> &Self::Ledger;
+}
+
+/// A native chain as a source of packets, and as a destination of Ethereum's.
+pub trait NativeChain: Side {
     /// How many leaves the outbox has.
     fn outbox_size(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Leaves of the outbox from an index on, in order.
@@ -167,18 +218,22 @@ pub trait NativeChain: Send + Sync {
     fn latest_checkpoint(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
 }
 
-/// Ethereum.
-pub trait EthereumChain: Send + Sync {
-    /// Its common part.
-    type Ledger: Ledger;
-    /// The common part.
-    fn ledger(&self) -> &Self::Ledger;
-    /// Number of the newest finalized block.
+/// A destination that believes a native chain's certificates: Ethereum, or a peer of that chain.
+pub trait Verifier: Side {
+    /// Number of the newest block that can never change.
     fn finalized(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// What the next packet gets, as of the newest finalized block.
-    fn next_sequence(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// The key that certificates are checked with, as of the newest block.
     fn key(&self) -> impl Future<Output = Result<KeyInForce, RpcError>> + Send;
+    /// Whether it takes rotations that the source addressed to another chain, as peers do.
+    fn overhears(&self) -> bool;
+    /// The call that delivers these leaves, all under one certificate.
+    fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes;
+}
+
+/// Ethereum as a source of packets.
+pub trait EthereumChain: Verifier {
+    /// What the next packet gets, as of the newest finalized block.
+    fn next_sequence(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Packets announced in these blocks, both included, in order.
     fn sent(
         &self,

@@ -1,27 +1,58 @@
-//! The native chain over its JSON-RPC.
+//! A native chain over its JSON-RPC.
 
-use super::{Account, NativeChain, Pool, account::many};
+use super::{Account, Door, KeyInForce, Leaf, NativeChain, Pool, Side, Verifier, account::many};
+use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
-    abi::IBridge,
+    Bytes,
+    abi::{IBridge, IPeers},
     address, keccak256,
     outbox::root,
     rpc::{self, Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::rpc::{Chain, Endpoint, RpcError};
 
-/// The native chain.
+/// A native chain.
 #[derive(Clone, Debug)]
 pub struct Native {
     account: Account,
 }
 
 impl Native {
-    /// Prepares; nothing is sent yet.
-    pub fn new(urls: &[String], quorum: usize) -> Result<Self, RpcError> {
+    /// Prepares; nothing is sent yet. Packets come in from the peer with this chain id, or from
+    /// Ethereum.
+    pub fn new(urls: &[String], quorum: usize, peer: Option<u64>) -> Result<Self, RpcError> {
         let pool = Pool::new(Chain::Native, urls, quorum)?;
+        let door = peer.map_or(Door::Bridge(address::BRIDGE), Door::Peers);
         Ok(Self {
-            account: Account::new(pool, address::BRIDGE),
+            account: Account::new(pool, door),
         })
+    }
+
+    /// The chains with which it exchanges packets beside Ethereum.
+    pub async fn peers(&self) -> Result<Vec<u64>, RpcError> {
+        self.account
+            .endpoint()
+            .view(address::PEERS, &IPeers::peersCall {})
+            .await
+    }
+
+    /// The group key of its peer that it believes.
+    pub async fn group_key(&self) -> Result<Bytes, RpcError> {
+        let peer = self.peer()?;
+        let call = IPeers::keyInForceCall { peer };
+        let key = self.account.endpoint().view(address::PEERS, &call).await?;
+        Ok(key.groupKey)
+    }
+
+    /// The peer whose packets come in here; refuses on the way to Ethereum, where no one asks for it.
+    fn peer(&self) -> Result<u64, RpcError> {
+        match self.account.door() {
+            Door::Peers(peer) => Ok(peer),
+            Door::Bridge(_) => Err(self
+                .account
+                .endpoint()
+                .nonsense("a bridge where a peer was expected")),
+        }
     }
 
     /// What the chain says of itself.
@@ -30,13 +61,60 @@ impl Native {
     }
 }
 
-impl NativeChain for Native {
+impl Side for Native {
     type Ledger = Account;
 
     fn ledger(&self) -> &Account {
         &self.account
     }
+}
 
+impl Verifier for Native {
+    async fn finalized(&self) -> Result<u64, RpcError> {
+        super::Ledger::height(&self.account).await
+    }
+
+    async fn key(&self) -> Result<KeyInForce, RpcError> {
+        let peer = self.peer()?;
+        let call = IPeers::keyInForceCall { peer };
+        let key = self.account.endpoint().view(address::PEERS, &call).await?;
+        Ok(KeyInForce {
+            version: key.keyVersion,
+            first_epoch: key.firstEpoch,
+        })
+    }
+
+    fn overhears(&self) -> bool {
+        true
+    }
+
+    fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
+        IPeers::deliverCall {
+            peer: self.peer().unwrap_or_default(),
+            header: IPeers::HeaderProof {
+                epoch: certificate.epoch,
+                view_: certificate.view,
+                parentView: certificate.parent_view,
+                restHash: certificate.rest_hash,
+                outboxSize: certificate.outbox_size,
+                outboxTree: certificate.outbox_tree,
+                signature: certificate.signature.clone(),
+            },
+            items: leaves
+                .into_iter()
+                .map(|leaf| IPeers::OutboxItem {
+                    packet: leaf.packet,
+                    index: leaf.index,
+                    path: leaf.path,
+                })
+                .collect(),
+        }
+        .abi_encode()
+        .into()
+    }
+}
+
+impl NativeChain for Native {
     async fn outbox_size(&self) -> Result<u64, RpcError> {
         let ask = |endpoint: Endpoint| async move {
             endpoint
@@ -74,7 +152,7 @@ impl NativeChain for Native {
                 .endpoint()
                 .nonsense("a certificate of an earlier block"));
         }
-        // The signature is Ethereum's to check; these two hashes only tell a mixed-up answer.
+        // The signature is the destination's to check; these two hashes only tell a mixed-up answer.
         let outbox_root = root(certificate.outbox_size, certificate.outbox_tree);
         let digest = keccak256([outbox_root, certificate.rest_hash].concat());
         if outbox_root != certificate.outbox_root || digest != certificate.digest {

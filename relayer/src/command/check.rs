@@ -6,20 +6,25 @@
 use super::say;
 use crate::{
     Error,
-    chain::{At, EthereumChain as _, Ledger as _, NativeChain as _, Pool},
-    config::Config,
+    chain::{
+        Account, At, End, KeyInForce, Ledger as _, NativeChain as _, Pool, Side as _,
+        Verifier as _, ethereum::Ethereum, native::Native,
+    },
+    config::{self, Config},
     keys::Signer,
-    route::Route,
-    store::Store,
+    route::{Far, Route},
+    store::{Direction, Mark, Store},
 };
 use alloy::{eips::BlockNumberOrTag, providers::Provider as _};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use mileverse_bindings::{Bridge, LightClient};
 use mileverse_primitives::{
-    U256,
+    Address, Bytes, U256,
+    abi::{IPeers, IValves},
+    address,
     rpc::{GroupKey, Status, SyncPhase},
 };
-use mileverse_wallet::rpc::{Chain, RpcError};
+use mileverse_wallet::rpc::RpcError;
 use serde::Serialize;
 
 /// Gas of one delivery, more or less, to tell an account that is nearly empty.
@@ -107,34 +112,58 @@ async fn database(config: &Config) -> Check {
 }
 
 async fn check_route(route: &Route, checks: &mut Checks) {
-    for pool in [route.native.ledger().pool(), route.ethereum.ledger().pool()] {
-        endpoints(pool, checks).await;
+    let far = route.config.far_end();
+    for (end, account) in [
+        (End::Native, route.native.ledger()),
+        (far, route.far.ledger()),
+    ] {
+        endpoints(end, account.pool(), checks).await;
     }
-    let network = route.network().await;
-    let known = network.is_ok();
+    let network = match route.network().await {
+        Ok(network) => network,
+        Err(error) => return checks.note("both ends", Err(error.to_string())),
+    };
+    let (near, away) = (network.native_chain, network.far_chain);
     checks.note(
         "both ends",
-        network
-            .map(|network| {
-                format!(
-                    "native chain {} and chain {} name each other's bridge",
-                    network.native_chain, network.ethereum_chain
-                )
-            })
-            .map_err(|error| error.to_string()),
+        Ok(match network.far_mark {
+            Mark::Bridge(_) => {
+                format!("native chain {near} and chain {away} name each other's bridge")
+            }
+            Mark::Genesis(_) => format!("native chains {near} and {away} are peers"),
+        }),
     );
-    if !known {
-        return;
+    checks.note("native node", plain(native_node(&route.native).await));
+    match &route.far {
+        Far::Ethereum(ethereum, config) => {
+            let native = &route.native;
+            checks.note("finality", plain(finality(native, ethereum).await));
+            checks.note(
+                "light client's key",
+                plain(group_key(native, ethereum).await),
+            );
+            checks.note("bridge is open", plain(open(ethereum).await));
+            checks.note("start_block", plain(start_block(ethereum, config).await));
+        }
+        Far::Peer(peer, _) => {
+            checks.note("peer node", plain(native_node(peer).await));
+            for (end, here, there, chain) in [
+                (End::Native, &route.native, peer, away),
+                (End::Peer, peer, &route.native, near),
+            ] {
+                let at = end.word();
+                let what = format!("key of chain {chain} at {at}");
+                checks.note(what, plain(peer_key(here, there).await));
+                let what = format!("{at} is open to chain {chain}");
+                checks.note(what, plain(open_to_peer(here, chain).await));
+            }
+        }
     }
-    checks.note("native node", plain(native_node(route).await));
-    checks.note("finality", plain(finality(route).await));
-    checks.note("light client's key", plain(group_key(route).await));
-    checks.note("bridge is open", plain(open(route).await));
-    checks.note("start_block", plain(start_block(route).await));
-    for chain in [Chain::Native, Chain::Ethereum] {
-        for signer in route.signers(chain) {
-            let what = format!("{} account {}", chain.word(), signer.account());
-            checks.note(what, plain(account(route, chain, signer).await));
+    for direction in route.directions().into_iter().rev() {
+        for signer in route.signers(direction) {
+            let end = direction.destination().word();
+            let what = format!("{end} account {}", signer.account());
+            checks.note(what, plain(account(route, direction, signer).await));
         }
     }
 }
@@ -146,10 +175,10 @@ fn plain(finding: Finding) -> Result<String, String> {
     finding.map_err(|error| error.to_string())?
 }
 
-async fn endpoints(pool: &Pool, checks: &mut Checks) {
+async fn endpoints(end: End, pool: &Pool, checks: &mut Checks) {
     pool.probe().await;
     for endpoint in pool.health() {
-        let what = format!("{} endpoint {}", pool.chain().word(), endpoint.url);
+        let what = format!("{} endpoint {}", end.word(), endpoint.url);
         checks.note(
             what,
             if endpoint.up {
@@ -161,8 +190,8 @@ async fn endpoints(pool: &Pool, checks: &mut Checks) {
     }
 }
 
-async fn native_node(route: &Route) -> Finding {
-    let endpoint = route.native.ledger().endpoint();
+async fn native_node(native: &Native) -> Finding {
+    let endpoint = native.ledger().endpoint();
     let status: Status = endpoint.method("mileverse_status", ()).await?;
     Ok(if status.sync.phase != SyncPhase::Following {
         Err("it still fetches its state; wait until it follows the chain".into())
@@ -176,15 +205,15 @@ async fn native_node(route: &Route) -> Finding {
     })
 }
 
-async fn finality(route: &Route) -> Finding {
-    let endpoint = route.ethereum.ledger().endpoint();
-    let newest = route.ethereum.ledger().height().await?;
+async fn finality(native: &Native, ethereum: &Ethereum) -> Finding {
+    let endpoint = ethereum.ledger().endpoint();
+    let newest = ethereum.ledger().height().await?;
     let finalized = endpoint
         .provider()
         .get_block_by_number(BlockNumberOrTag::Finalized)
         .await
         .map_err(|fault| endpoint.fault(fault))?;
-    let checkpoint = route.native.latest_checkpoint().await?;
+    let checkpoint = native.latest_checkpoint().await?;
     Ok(match finalized {
         None => Err(
             "Ethereum's endpoint knows no finalized block; use one that follows finality".into(),
@@ -202,23 +231,38 @@ async fn finality(route: &Route) -> Finding {
 
 /// Ethereum must believe a key that the native chain had, and relayers can only prove what its
 /// newest key signs once that key is announced.
-async fn group_key(route: &Route) -> Finding {
-    let native = route.native.ledger().endpoint();
-    let keys: Vec<GroupKey> = native.method("mileverse_groupKeys", ()).await?;
-    let in_force = route.ethereum.key().await?;
-    let ethereum = route.ethereum.ledger().endpoint();
-    let bridge = route.ethereum.ledger().bridge();
-    let client = ethereum.view(bridge, &Bridge::lightClientCall {}).await?;
-    let shown = ethereum.view(client, &LightClient::groupKeyCall {}).await?;
+async fn group_key(native: &Native, ethereum: &Ethereum) -> Finding {
+    let in_force = ethereum.key().await?;
+    let endpoint = ethereum.ledger().endpoint();
+    let bridge = ethereum.ledger().bridge();
+    let client = endpoint.view(bridge, &Bridge::lightClientCall {}).await?;
+    let shown = endpoint.view(client, &LightClient::groupKeyCall {}).await?;
+    believed(native, in_force, &shown).await
+}
+
+/// So must a peer.
+async fn peer_key(here: &Native, there: &Native) -> Finding {
+    let in_force = here.key().await?;
+    let shown = here.group_key().await?;
+    believed(there, in_force, &shown).await
+}
+
+/// Whether a key that another chain believes is one of the native chain's.
+async fn believed(native: &Native, in_force: KeyInForce, shown: &Bytes) -> Finding {
+    let keys: Vec<GroupKey> = native
+        .ledger()
+        .endpoint()
+        .method("mileverse_groupKeys", ())
+        .await?;
     let Some(key) = keys.iter().find(|key| key.number == in_force.version) else {
         return Ok(Err(format!(
-            "Ethereum believes key {}, of which the native chain knows nothing; the bridge is another chain's",
+            "key {} is believed, of which the native chain itself knows nothing; it is another chain's",
             in_force.version
         )));
     };
-    if key.key != shown {
+    if key.key != *shown {
         return Ok(Err(format!(
-            "Ethereum's key {} is not the native chain's; do not relay, and ask the operators",
+            "key {} is not the native chain's own; do not relay, and ask the operators",
             in_force.version
         )));
     }
@@ -227,16 +271,34 @@ async fn group_key(route: &Route) -> Finding {
         format!("key {newest} on both chains")
     } else {
         format!(
-            "key {} on Ethereum is the native chain's; key {newest} is announced and will be relayed",
+            "key {} is the native chain's; key {newest} is announced and will be relayed",
             in_force.version
         )
     }))
 }
 
-async fn open(route: &Route) -> Finding {
-    let ethereum = route.ethereum.ledger().endpoint();
-    let bridge = route.ethereum.ledger().bridge();
-    let frozen = ethereum.view(bridge, &Bridge::frozenCall {}).await?;
+/// Whether this chain takes what comes from a peer.
+async fn open_to_peer(here: &Native, peer: u64) -> Finding {
+    let endpoint = here.ledger().endpoint();
+    let call = IPeers::frozenCall { peer };
+    if endpoint.view(address::PEERS, &call).await? {
+        return Ok(Err(
+            "two certificates for one view were shown, and nothing comes from there any more"
+                .into(),
+        ));
+    }
+    let direction = IValves::Direction::Receive;
+    let call = IPeers::directionPausedCall { peer, direction };
+    Ok(if endpoint.view(address::PEERS, &call).await? {
+        Err("receiving is paused; packets wait until the governor ends the pause".into())
+    } else {
+        Ok("not frozen, not paused".into())
+    })
+}
+
+async fn open(ethereum: &Ethereum) -> Finding {
+    let (endpoint, bridge) = (ethereum.ledger().endpoint(), ethereum.ledger().bridge());
+    let frozen = endpoint.view(bridge, &Bridge::frozenCall {}).await?;
     Ok(if frozen {
         Err("two certificates for one view were shown, and the bridge has stopped for ever".into())
     } else {
@@ -244,10 +306,10 @@ async fn open(route: &Route) -> Finding {
     })
 }
 
-async fn start_block(route: &Route) -> Finding {
-    let endpoint = route.ethereum.ledger().endpoint();
-    let bridge = route.ethereum.ledger().bridge();
-    let start = route.config.ethereum.start_block;
+async fn start_block(ethereum: &Ethereum, config: &config::Ethereum) -> Finding {
+    let endpoint = ethereum.ledger().endpoint();
+    let bridge = ethereum.ledger().bridge();
+    let start = config.start_block;
     let Some(before) = start.checked_sub(1) else {
         return Ok(Ok("searches from Ethereum's first block".into()));
     };
@@ -263,26 +325,29 @@ async fn start_block(route: &Route) -> Finding {
     })
 }
 
-async fn account(route: &Route, chain: Chain, signer: &Signer) -> Finding {
+async fn account(route: &Route, direction: Direction, signer: &Signer) -> Finding {
     if let Signer::Remote(remote) = signer
         && let Err(error) = remote.identify().await
     {
         return Ok(Err(error.to_string()));
     }
     let account = signer.account();
-    if chain == Chain::Native {
-        let nonce = route.native.ledger().nonce(account, At::Latest).await?;
-        return Ok(Ok(format!(
-            "has sent {nonce} transactions; gas is free there"
-        )));
+    let ledger = route.destination(direction);
+    match (&route.far, direction) {
+        (Far::Ethereum(_, config), Direction::ToEthereum) => ether(ledger, config, account).await,
+        _ => {
+            let nonce = ledger.nonce(account, At::Latest).await?;
+            Ok(Ok(format!(
+                "has sent {nonce} transactions; gas is free there"
+            )))
+        }
     }
-    let ledger = route.ethereum.ledger();
+}
+
+/// Whether an account can pay for a delivery.
+async fn ether(ledger: &Account, config: &config::Ethereum, account: Address) -> Finding {
     let balance = ledger.balance(account).await?;
-    let price = ledger
-        .fees()
-        .await?
-        .most()
-        .min(route.config.ethereum.max_fee());
+    let price = ledger.fees().await?.most().min(config.max_fee());
     let needed = U256::from(price).saturating_mul(U256::from(ONE_DELIVERY_GAS));
     Ok(if balance < needed {
         Err(format!(

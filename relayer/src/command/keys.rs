@@ -3,7 +3,7 @@
 use super::say;
 use crate::{
     Error,
-    chain::{At, EthereumChain as _, Ledger as _, NativeChain as _},
+    chain::{At, Ledger as _},
     config::Config,
     keys::Signer,
     route::Route,
@@ -111,12 +111,9 @@ async fn list(config: &Config, json: bool) -> Result<(), Error> {
     let mut listed = Vec::new();
     for (name, route) in &config.routes {
         let route = Route::open(name, route)?;
-        for chain in [Chain::Native, Chain::Ethereum] {
-            let ledger = match chain {
-                Chain::Native => route.native.ledger(),
-                Chain::Ethereum => route.ethereum.ledger(),
-            };
-            for signer in route.signers(chain) {
+        for direction in route.directions().into_iter().rev() {
+            let ledger = route.destination(direction);
+            for signer in route.signers(direction) {
                 let account = signer.account();
                 let asked = async {
                     let nonce = ledger.nonce(account, At::Latest).await?;
@@ -126,13 +123,13 @@ async fn list(config: &Config, json: bool) -> Result<(), Error> {
                     Ok((nonce, balance)) => (Some(nonce), Some(balance), None),
                     Err(error) => (None, None, Some(error.to_string())),
                 };
-                let coin = match chain {
+                let coin = match ledger.chain() {
                     Chain::Native => Token::Mvc,
                     Chain::Ethereum => Token::Eth,
                 };
                 listed.push(Listed {
                     route: name.clone(),
-                    chain: chain.word(),
+                    chain: direction.destination().word(),
                     account,
                     kept: match signer {
                         Signer::Local(_) => "keystore",

@@ -9,7 +9,7 @@ mod why;
 
 use crate::{Error, config::Config};
 use clap::{Args, Subcommand};
-use mileverse_wallet::client::PacketReference;
+use mileverse_wallet::client::PacketName;
 use serde::Serialize;
 use std::{io::Write as _, path::PathBuf};
 
@@ -34,8 +34,8 @@ enum Verb {
     Status(Look),
     /// Says where a packet is, what it waits for, and what would move it.
     Why {
-        /// native:NUMBER or ethereum:NUMBER.
-        packet: PacketReference,
+        /// native:NUMBER, ethereum:NUMBER, or SOURCE:DESTINATION:NUMBER between native chains.
+        packet: PacketName,
         /// Which route; may be left out if there is only one.
         #[arg(long)]
         route: Option<String>,

@@ -6,25 +6,25 @@
 use super::say;
 use crate::{
     Error,
-    chain::{At, EthereumChain as _, Ledger as _, NativeChain as _},
+    chain::{At, Ledger as _},
     clock::Clock,
     config::Config,
     metrics::Metrics,
-    route::{Route, Workers},
+    route::{Carrier, Route},
     store::{Direction, RouteStore, Store},
     worker::Worker,
 };
 use clap::Args;
 use mileverse_primitives::packet::{EXPIRY_LENGTHS, Packet};
-use mileverse_wallet::client::PacketReference;
+use mileverse_wallet::client::PacketName;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
 use tokio::time::{Instant, sleep};
 
 #[derive(Args, Debug)]
 pub(super) struct Order {
-    /// native:NUMBER or ethereum:NUMBER.
-    packet: PacketReference,
+    /// native:NUMBER, ethereum:NUMBER, or SOURCE:DESTINATION:NUMBER between native chains.
+    packet: PacketName,
     /// Configuration file (TOML).
     #[arg(long)]
     config: PathBuf,
@@ -42,10 +42,10 @@ pub(super) struct Order {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ended {
-    packet: PacketReference,
+    packet: PacketName,
     outcome: &'static str,
     /// The packet that brought the refund home.
-    refunded_by: Option<PacketReference>,
+    refunded_by: Option<PacketName>,
 }
 
 /// One route, held for one packet.
@@ -53,14 +53,15 @@ struct Trip {
     route: Route,
     store: Store,
     rows: RouteStore,
-    workers: Workers,
+    workers: [Carrier; 2],
     poll: Duration,
     until: Instant,
 }
 
 pub(super) async fn relay(order: &Order) -> Result<(), Error> {
     let mut trip = Trip::open(order).await?;
-    let outcome = trip.carry(order.packet).await?;
+    let (direction, sequence) = trip.route.way_of(order.packet)?;
+    let outcome = trip.carry(direction, sequence).await?;
     trip.store.close().await;
     let ended = Ended {
         packet: order.packet,
@@ -74,9 +75,10 @@ pub(super) async fn relay(order: &Order) -> Result<(), Error> {
 
 pub(super) async fn refund(order: &Order) -> Result<(), Error> {
     let mut trip = Trip::open(order).await?;
-    let outcome = trip.carry(order.packet).await?;
+    let (direction, sequence) = trip.route.way_of(order.packet)?;
+    let outcome = trip.carry(direction, sequence).await?;
     let refunded_by = match outcome {
-        2 => Some(trip.bring_home(order.packet).await?),
+        2 => Some(trip.bring_home(direction, sequence).await?),
         _ => None,
     };
     trip.store.close().await;
@@ -125,57 +127,56 @@ impl Trip {
 
     /// One look at one direction, in which only this packet is sent.
     async fn tick(&mut self, direction: Direction, sequence: u64) -> Result<(), Error> {
-        let ticked = match direction {
-            Direction::ToEthereum => tick(&mut self.workers.0, sequence).await,
-            Direction::ToNative => tick(&mut self.workers.1, sequence).await,
+        let mut workers = self.workers.iter_mut();
+        let Some(worker) = workers.find(|worker| worker.direction() == direction) else {
+            return Ok(());
         };
-        match ticked {
+        worker.delivery().only(sequence);
+        match worker.tick().await {
             Err(error) if error.passes() => {
                 tracing::warn!(%error, "trying again");
                 Ok(())
             }
-            other => other,
+            other => other.map(|_| ()),
         }
     }
 
     /// Carries a packet until its receipt stands at the destination.
-    async fn carry(&mut self, packet: PacketReference) -> Result<u8, Error> {
-        let direction = Direction::from_source(packet.chain);
+    async fn carry(&mut self, direction: Direction, sequence: u64) -> Result<u8, Error> {
         loop {
-            let ledger = match direction {
-                Direction::ToEthereum => self.route.ethereum.ledger(),
-                Direction::ToNative => self.route.native.ledger(),
-            };
-            match ledger.receipt(packet.sequence, At::Latest).await {
+            let ledger = self.route.destination(direction);
+            match ledger.receipt(sequence, At::Latest).await {
                 Ok(0) => {}
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => tracing::warn!(%error, "trying again"),
             }
-            self.tick(direction, packet.sequence).await?;
-            self.wait(packet, direction).await?;
+            self.tick(direction, sequence).await?;
+            self.wait(direction, sequence).await?;
         }
     }
 
-    /// Finds the expiry of an expired packet, and carries it.
-    async fn bring_home(&mut self, packet: PacketReference) -> Result<PacketReference, Error> {
-        let back = Direction::from_source(packet.chain).back();
+    /// Finds the expiry of an expired packet, and carries it; its name.
+    async fn bring_home(
+        &mut self,
+        direction: Direction,
+        sequence: u64,
+    ) -> Result<PacketName, Error> {
+        let back = self.route.back(direction);
         loop {
-            if let Some(sequence) = self.expiry_of(back, packet.sequence).await? {
-                let news = PacketReference {
-                    chain: packet.chain.other(),
-                    sequence,
-                };
-                self.carry(news).await?;
-                return Ok(news);
+            if let Some(news) = self.expiry_of(back, sequence).await? {
+                self.carry(back, news).await?;
+                return Ok(self.route.packet(back, news));
             }
-            if self.is_refunded(packet).await {
+            let source = self.route.source(direction);
+            if source.is_refunded(sequence).await.unwrap_or_default() {
+                let packet = self.route.packet(direction, sequence);
                 return Err(Error::Unfinished(format!(
                     "packet {packet} is refunded already"
                 )));
             }
             // Only finds; there is no packet 0.
             self.tick(back, 0).await?;
-            self.wait(packet, back).await?;
+            self.wait(direction, sequence).await?;
         }
     }
 
@@ -198,33 +199,18 @@ impl Trip {
         Ok(None)
     }
 
-    async fn is_refunded(&self, packet: PacketReference) -> bool {
-        let ledger = match Direction::from_source(packet.chain) {
-            Direction::ToEthereum => self.route.native.ledger(),
-            Direction::ToNative => self.route.ethereum.ledger(),
-        };
-        ledger
-            .is_refunded(packet.sequence)
-            .await
-            .unwrap_or_default()
-    }
-
-    async fn wait(&self, packet: PacketReference, direction: Direction) -> Result<(), Error> {
+    async fn wait(&self, direction: Direction, sequence: u64) -> Result<(), Error> {
         if Instant::now() < self.until {
             sleep(self.poll).await;
             return Ok(());
         }
-        let row = self.rows.packet(direction, packet.sequence).await?;
+        let row = self.rows.packet(direction, sequence).await?;
         let reason = row
             .and_then(|row| row.reason)
             .unwrap_or_else(|| "its chain has not shown it yet, or a block is missing".to_owned());
+        let packet = self.route.packet(direction, sequence);
         Err(Error::Unfinished(format!(
             "packet {packet} has not come to its end in time ({reason}); nothing is lost, so try again, or ask `mileverse relayer why {packet}`"
         )))
     }
-}
-
-async fn tick(worker: &mut impl Worker, sequence: u64) -> Result<(), Error> {
-    worker.delivery().only(sequence);
-    worker.tick().await.map(|_| ())
 }

@@ -88,11 +88,10 @@ async fn keep(route: Route, store: Store, board: Board, poll: Duration) -> Error
             Err(error) => return error,
         };
         board.trouble(&route.name, None);
-        let (mut to_ethereum, mut to_native) =
-            route.workers(&network, &rows, &clock, board.metrics());
+        let [mut there, mut back] = route.workers(&network, &rows, &clock, board.metrics());
         let error = tokio::select! {
-            error = worker::run(&mut to_ethereum, &rows, &clock, poll) => error,
-            error = worker::run(&mut to_native, &rows, &clock, poll) => error,
+            error = worker::run(&mut there, &rows, &clock, poll) => error,
+            error = worker::run(&mut back, &rows, &clock, poll) => error,
         };
         let ends = matches!(
             error,

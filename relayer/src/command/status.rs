@@ -29,7 +29,7 @@ struct RouteStatus {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DirectionStatus {
-    direction: &'static str,
+    direction: Direction,
     /// Packets found so far.
     found: u64,
     counts: Counts,
@@ -56,7 +56,7 @@ pub(super) async fn show(config: &Config, json: bool) -> Result<(), Error> {
         let mut directions = Vec::new();
         // A route that never ran has nothing to tell.
         if let Some(rows) = store.route(name).await? {
-            for direction in Direction::ALL {
+            for direction in rows.directions() {
                 directions.push(of(&rows, direction).await?);
             }
         }
@@ -96,10 +96,11 @@ async fn of(store: &RouteStore, direction: Direction) -> Result<DirectionStatus,
         })
         .collect();
     Ok(DirectionStatus {
-        direction: direction.word(),
-        found: match direction {
-            Direction::ToEthereum => position.next,
-            Direction::ToNative => position.next.saturating_sub(1),
+        direction,
+        found: match store.directions() {
+            // Sequences count from 1, places in an outbox from 0.
+            [Direction::ToEthereum, back] if back == direction => position.next.saturating_sub(1),
+            _ => position.next,
         },
         counts,
         set_aside: store.set_asides(direction, MAX_SET_ASIDE).await?,
@@ -138,7 +139,7 @@ fn table(status: &Status, now_ms: u64) -> String {
         } = one.counts;
         overview.add_row([
             route.to_owned(),
-            one.direction.to_owned(),
+            one.direction.word().to_owned(),
             one.found.to_string(),
             waiting.to_string(),
             landed.to_string(),
@@ -153,7 +154,7 @@ fn table(status: &Status, now_ms: u64) -> String {
         for transaction in &one.transactions {
             details.add_row([
                 route.to_owned(),
-                one.direction.to_owned(),
+                one.direction.word().to_owned(),
                 format!(
                     "transaction {}, {} packets",
                     transaction.hash, transaction.packets
@@ -164,7 +165,7 @@ fn table(status: &Status, now_ms: u64) -> String {
         for packet in &one.set_aside {
             details.add_row([
                 route.to_owned(),
-                one.direction.to_owned(),
+                one.direction.word().to_owned(),
                 format!("packet {} ({})", packet.sequence, packet.kind),
                 format!(
                     "refused {} times: {}; tried again {}",

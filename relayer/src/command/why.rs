@@ -8,9 +8,10 @@ use crate::{
     Error,
     clock::Clock,
     config::{self, Config},
+    route::Route,
     store::{Direction, Outcome, PacketRow, RouteStore, RowState, Store},
 };
-use mileverse_wallet::client::{Chains, PacketReference, PacketState, PacketStatus};
+use mileverse_wallet::client::{Chains, PacketName, PacketState, PacketStatus, Peers};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -37,16 +38,16 @@ struct Known {
 pub(super) async fn why(
     config: &Config,
     route: Option<&str>,
-    packet: PacketReference,
+    packet: PacketName,
     json: bool,
 ) -> Result<(), Error> {
     let (name, route) = config.route(route)?;
+    let (direction, sequence) = Route::look(name, route)?.way_of(packet)?;
     let status = ask(route, packet).await?;
     let store = Store::look(&config.database).await?;
     let rows = store.route(name).await?;
-    let direction = Direction::from_source(packet.chain);
     let known = match &rows {
-        Some(rows) => known(rows, direction, packet.sequence).await?,
+        Some(rows) => known(rows, direction, sequence).await?,
         None => Known {
             row: None,
             under_way: None,
@@ -65,18 +66,30 @@ pub(super) async fn why(
 }
 
 /// Asks the first pair of endpoints that answers.
-async fn ask(route: &config::Route, packet: PacketReference) -> Result<PacketStatus, Error> {
-    let pairs = route.native.rpc.iter().flat_map(|native| {
-        route
-            .ethereum
-            .rpc
-            .iter()
-            .map(move |ethereum| (native, ethereum))
-    });
+async fn ask(route: &config::Route, packet: PacketName) -> Result<PacketStatus, Error> {
+    let far = match &route.far {
+        config::Far::Ethereum(ethereum) => &ethereum.rpc,
+        config::Far::Peer(peer) => &peer.rpc,
+    };
     let mut last = None;
-    for (native, ethereum) in pairs {
-        match Chains::connect(native, ethereum, None).await {
-            Ok(chains) => return Ok(chains.packet_status(packet).await?),
+    for (native, far) in route
+        .native
+        .rpc
+        .iter()
+        .flat_map(|native| far.iter().map(move |far| (native, far)))
+    {
+        let asked = match packet {
+            PacketName::Bridge(packet) => match Chains::connect(native, far, None).await {
+                Ok(chains) => Ok(chains.packet_status(packet).await?),
+                Err(error) => Err(error),
+            },
+            PacketName::Peers(id) => match Peers::connect(native, far, None).await {
+                Ok(peers) => Ok(peers.packet_status(id).await?),
+                Err(error) => Err(error),
+            },
+        };
+        match asked {
+            Ok(status) => return Ok(status),
             Err(error) => last = Some(error),
         }
     }
@@ -216,6 +229,7 @@ mod tests {
             waits_for: Some("a relayer to carry it to Ethereum".into()),
             kind: "transfer",
             amount: None,
+            points_of: None,
             sender: None,
             receiver: None,
             deadline: None,

@@ -37,6 +37,16 @@
 //! [route.main.rules]                 # see `crate::rules`; carries all if left out
 //! deny_senders = ["0x…"]
 //! least_amount = "1000000"
+//!
+//! [route.branch.native]              # a route between two native chains, which are peers
+//! chain_id = 7001                    # must be given here; on routes to Ethereum it is checked if given
+//! rpc = ["http://127.0.0.1:8545"]
+//! keys = [{ keystore = "keys/relayer.json", password_file = "keys/password" }]
+//!
+//! [route.branch.peer]                # in the place of `ethereum`; everything as in `native`
+//! chain_id = 7002
+//! rpc = ["http://127.0.0.1:9545"]
+//! keys = [{ keystore = "keys/relayer.json", password_file = "keys/password" }]
 //! ```
 //!
 //! Paths are relative to the file. Everything with a default may be left out; a name that is not
@@ -44,7 +54,13 @@
 
 mod environment;
 
-use crate::{Error, rules::Rules, store::Database, transaction::Profit};
+use crate::{
+    Error,
+    chain::End,
+    rules::Rules,
+    store::{Database, Direction},
+    transaction::Profit,
+};
 use mileverse_primitives::Address;
 use serde::{Deserialize, Deserializer, de};
 use std::{
@@ -86,17 +102,57 @@ pub struct Config {
     pub routes: BTreeMap<String, Route>,
 }
 
-/// One route: a native chain, and its bridge on Ethereum.
+/// One route: a native chain, and its bridge on Ethereum or another native chain that is its peer.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Given")]
 pub struct Route {
     /// The native chain.
     pub native: Native,
-    /// Ethereum.
-    pub ethereum: Ethereum,
+    /// The chain at the other end.
+    pub far: Far,
     /// What is carried.
-    #[serde(default)]
     pub rules: Rules,
+}
+
+/// The chain at the other end of a route.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Far {
+    /// Ethereum.
+    Ethereum(Box<Ethereum>),
+    /// Another native chain.
+    Peer(Native),
+}
+
+/// A route as the file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    native: Native,
+    ethereum: Option<Box<Ethereum>>,
+    peer: Option<Native>,
+    #[serde(default)]
+    rules: Rules,
+}
+
+impl TryFrom<Given> for Route {
+    type Error = &'static str;
+
+    fn try_from(given: Given) -> Result<Self, Self::Error> {
+        let far = match (given.ethereum, given.peer) {
+            (Some(ethereum), None) => Far::Ethereum(ethereum),
+            (None, Some(peer)) => Far::Peer(peer),
+            _ => {
+                return Err(
+                    "a route has a table `native` and one of `ethereum` and `peer`, the chain at its other end",
+                );
+            }
+        };
+        Ok(Self {
+            native: given.native,
+            far,
+            rules: given.rules,
+        })
+    }
 }
 
 /// Who signs.
@@ -129,10 +185,13 @@ pub struct ExternalSigner {
     pub address: Address,
 }
 
-/// The native chain.
+/// A native chain.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Native {
+    /// What its nodes must call it. Peers know each other by it, so a route between them must say it.
+    #[serde(default)]
+    pub chain_id: Option<u64>,
     /// JSON-RPC endpoints.
     #[serde(deserialize_with = "one_or_more")]
     pub rpc: Vec<String>,
@@ -291,7 +350,11 @@ impl Config {
             *file = directory.join(&*file);
         }
         for route in config.routes.values_mut() {
-            for key in route.native.keys.iter_mut().chain(&mut route.ethereum.keys) {
+            let far = match &mut route.far {
+                Far::Ethereum(ethereum) => &mut ethereum.keys,
+                Far::Peer(peer) => &mut peer.keys,
+            };
+            for key in route.native.keys.iter_mut().chain(far) {
                 if let Key::Keystore(key) = key {
                     key.keystore = directory.join(&key.keystore);
                     key.password_file = directory.join(&key.password_file);
@@ -341,48 +404,91 @@ impl Config {
 }
 
 impl Route {
+    /// Which chain is at its other end.
+    pub const fn far_end(&self) -> End {
+        match self.far {
+            Far::Ethereum(_) => End::Ethereum,
+            Far::Peer(_) => End::Peer,
+        }
+    }
+
+    /// Its two directions.
+    pub const fn directions(&self) -> [Direction; 2] {
+        Direction::of_route(self.far_end())
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
-        let (native, ethereum) = (&self.native, &self.ethereum);
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || name.len() > 32 || !name.chars().all(plain) || name.contains("__") {
             return Err(
                 "a route's name has 1 to 32 small letters, digits and single underscores".into(),
             );
         }
-        for (chain, rpc, quorum, keys) in [
-            ("native", &native.rpc, native.quorum, &native.keys),
-            ("ethereum", &ethereum.rpc, ethereum.quorum, &ethereum.keys),
-        ] {
-            let endpoints = count(rpc.len());
-            let most = count(crate::chain::MAX_ENDPOINTS);
-            range(&format!("endpoints in {chain}.rpc"), endpoints, 1, most)?;
-            range(&format!("{chain}.quorum"), count(quorum), 1, endpoints)?;
-            let most = count(MAX_KEYS);
-            range(
-                &format!("entries of {chain}.keys"),
-                count(keys.len()),
-                1,
-                most,
-            )?;
+        self.native.check("native")?;
+        match &self.far {
+            Far::Ethereum(ethereum) => ethereum.check()?,
+            Far::Peer(peer) => {
+                peer.check("peer")?;
+                let (Some(here), Some(there)) = (self.native.chain_id, peer.chain_id) else {
+                    return Err(
+                        "native.chain_id and peer.chain_id must be given: peers know each other by them"
+                            .into(),
+                    );
+                };
+                if here == there {
+                    return Err(format!(
+                        "native.chain_id and peer.chain_id are both {here}; a peer is another chain"
+                    ));
+                }
+            }
         }
+        self.rules.check()
+    }
+}
+
+/// What every end has.
+fn check_end(end: &str, rpc: &[String], quorum: usize, keys: &[Key]) -> Result<(), String> {
+    let endpoints = count(rpc.len());
+    let most = count(crate::chain::MAX_ENDPOINTS);
+    range(&format!("endpoints in {end}.rpc"), endpoints, 1, most)?;
+    range(&format!("{end}.quorum"), count(quorum), 1, endpoints)?;
+    let most = count(MAX_KEYS);
+    range(
+        &format!("entries of {end}.keys"),
+        count(keys.len()),
+        1,
+        most,
+    )
+}
+
+impl Native {
+    fn check(&self, end: &str) -> Result<(), String> {
+        check_end(end, &self.rpc, self.quorum, &self.keys)?;
         let most = count(MAX_BATCH_TO_NATIVE);
-        range("native.batch", count(native.batch), 1, most)?;
-        let most = count(MAX_BATCH_TO_ETHEREUM);
-        range("ethereum.batch", count(ethereum.batch), 1, most)?;
+        range(&format!("{end}.batch"), count(self.batch), 1, most)?;
         let most = count(MAX_IN_FLIGHT);
-        range("native.in_flight", count(native.in_flight), 1, most)?;
-        range("ethereum.in_flight", count(ethereum.in_flight), 1, most)?;
-        range("native.max_gas", native.max_gas, 100_000, 1_000_000_000)?;
-        range("ethereum.max_gas", ethereum.max_gas, 500_000, 1_000_000_000)?;
-        range("ethereum.max_fee_gwei", ethereum.max_fee_gwei, 1, 1_000_000)?;
+        range(&format!("{end}.in_flight"), count(self.in_flight), 1, most)?;
         range(
-            "ethereum.replace_after_s",
-            ethereum.replace_after_s,
-            5,
-            86_400,
-        )?;
-        range("ethereum.log_range", ethereum.log_range, 1, 100_000)?;
-        if let Some(profit) = ethereum.profit {
+            &format!("{end}.max_gas"),
+            self.max_gas,
+            100_000,
+            1_000_000_000,
+        )
+    }
+}
+
+impl Ethereum {
+    fn check(&self) -> Result<(), String> {
+        check_end("ethereum", &self.rpc, self.quorum, &self.keys)?;
+        let most = count(MAX_BATCH_TO_ETHEREUM);
+        range("ethereum.batch", count(self.batch), 1, most)?;
+        let most = count(MAX_IN_FLIGHT);
+        range("ethereum.in_flight", count(self.in_flight), 1, most)?;
+        range("ethereum.max_gas", self.max_gas, 500_000, 1_000_000_000)?;
+        range("ethereum.max_fee_gwei", self.max_fee_gwei, 1, 1_000_000)?;
+        range("ethereum.replace_after_s", self.replace_after_s, 5, 86_400)?;
+        range("ethereum.log_range", self.log_range, 1, 100_000)?;
+        if let Some(profit) = self.profit {
             range(
                 "ethereum.profit.longest_wait_s",
                 profit.longest_wait_s,
@@ -390,10 +496,10 @@ impl Route {
                 30 * 86_400,
             )?;
         }
-        if ethereum.bridge.is_zero() {
+        if self.bridge.is_zero() {
             return Err("ethereum.bridge is the zero address; give the bridge contract's".into());
         }
-        self.rules.check()
+        Ok(())
     }
 }
 
@@ -437,6 +543,66 @@ mod tests {
         Config::parse(text, &[])
     }
 
+    fn ethereum(route: &Route) -> &Ethereum {
+        match &route.far {
+            Far::Ethereum(ethereum) => ethereum,
+            Far::Peer(_) => unreachable!("Ethereum"),
+        }
+    }
+
+    /// The same between two native chains.
+    fn between() -> String {
+        SMALL
+            .replace(
+                "[route.main.native]",
+                "[route.main.native]\nchain_id = 7001",
+            )
+            .replace(
+                "[route.main.ethereum]",
+                "[route.main.peer]\nchain_id = 7002",
+            )
+            .replace(
+                "bridge = \"0x0404040404040404040404040404040404040404\"",
+                "",
+            )
+    }
+
+    #[test]
+    fn a_route_between_two_native_chains_names_both() {
+        let config = parse(&between()).unwrap();
+        let (_, route) = config.route(None).unwrap();
+        assert_eq!(route.far_end(), End::Peer);
+        assert_eq!(route.directions(), [Direction::ToPeer, Direction::ToNative]);
+        let Far::Peer(peer) = &route.far else {
+            unreachable!("a peer")
+        };
+        assert_eq!(
+            (route.native.chain_id, peer.chain_id),
+            (Some(7001), Some(7002))
+        );
+        assert_eq!((peer.batch, peer.rpc.len()), (256, 2));
+        for (from, to, sentence) in [
+            ("chain_id = 7002", "", "must be given"),
+            ("7002", "7001", "another chain"),
+            ("[route.main.peer]", "[route.main.far]", "unknown field"),
+            (
+                "chain_id = 7002",
+                "batch = 257",
+                "peer.batch must be 1 to 256",
+            ),
+            ("chain_id = 7002", "bridge = \"0x04\"", "unknown field"),
+        ] {
+            let error = parse(&between().replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(sentence), "{error}");
+        }
+        let both = format!("{SMALL}\n[route.main.peer]\nrpc = \"http://127.0.0.1:9\"\nkeys = []");
+        assert!(
+            parse(&both)
+                .unwrap_err()
+                .contains("one of `ethereum` and `peer`")
+        );
+    }
+
     #[test]
     fn a_small_file_has_defaults_and_paths_beside_it() {
         let directory = tempfile::tempdir().unwrap();
@@ -450,8 +616,13 @@ mod tests {
         );
         let (name, route) = config.route(None).unwrap();
         assert_eq!(name, "main");
-        assert_eq!((route.ethereum.batch, route.native.batch), (128, 256));
-        assert_eq!((route.ethereum.rpc.len(), route.native.rpc.len()), (2, 1));
+        let ethereum = ethereum(route);
+        assert_eq!((ethereum.batch, route.native.batch), (128, 256));
+        assert_eq!((ethereum.rpc.len(), route.native.rpc.len()), (2, 1));
+        assert_eq!(
+            route.directions(),
+            [Direction::ToEthereum, Direction::ToNative]
+        );
         assert_eq!(route.rules, Rules::default());
         let Key::Keystore(key) = &route.native.keys[0] else {
             unreachable!("a keystore")
@@ -459,7 +630,7 @@ mod tests {
         assert_eq!(key.keystore, directory.path().join("a.json"));
         assert_eq!(key.password_file, Path::new("/abs/password"));
         assert!(
-            matches!(&route.ethereum.keys[0], Key::Signer(key) if key.address == Address::repeat_byte(5))
+            matches!(&ethereum.keys[0], Key::Signer(key) if key.address == Address::repeat_byte(5))
         );
         assert!(config.route(Some("other")).is_err());
     }
@@ -543,7 +714,7 @@ mod tests {
         assert_eq!(config.database.to_string(), "postgres://db/relayer");
         assert!(!format!("{config:?}").contains("secret"));
         let (_, route) = config.route(Some("main")).unwrap();
-        assert_eq!(route.ethereum.max_fee_gwei, 30);
+        assert_eq!(ethereum(route).max_fee_gwei, 30);
         assert_eq!(route.native.rpc, ["http://a", "http://b"]);
         assert!(
             matches!(&route.native.keys[0], Key::Keystore(key) if key.keystore == Path::new("/other.json"))

@@ -74,7 +74,7 @@ pub(crate) struct RouteShown {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DirectionView {
-    pub(crate) direction: &'static str,
+    pub(crate) direction: Direction,
     pub(crate) counts: Counts,
     pub(crate) health: Health,
     /// When the oldest packet was found whose time has come.
@@ -103,20 +103,37 @@ struct Inner {
     store: Store,
     metrics: Metrics,
     clock: Clock,
-    routes: Mutex<BTreeMap<String, (Option<String>, RouteView)>>,
+    routes: Mutex<BTreeMap<String, Shown>>,
+}
+
+/// What is known of a route beside its rows.
+#[derive(Clone)]
+struct Shown {
+    directions: [Direction; 2],
+    /// Why it stands still, if it does.
+    trouble: Option<String>,
+    view: RouteView,
 }
 
 impl Board {
     /// Of these routes, none of which is at work yet.
     pub(crate) fn new(config: &Config, store: Store, metrics: Metrics) -> Self {
-        let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
-        Self::of(&names, store, metrics)
+        let routes = config.routes.iter();
+        let routes: Vec<_> = routes
+            .map(|(name, route)| (name.as_str(), route.directions()))
+            .collect();
+        Self::of(&routes, store, metrics)
     }
 
-    pub(super) fn of(names: &[&str], store: Store, metrics: Metrics) -> Self {
-        let routes = names
-            .iter()
-            .map(|name| ((*name).to_owned(), Default::default()));
+    pub(super) fn of(routes: &[(&str, [Direction; 2])], store: Store, metrics: Metrics) -> Self {
+        let routes = routes.iter().map(|(name, directions)| {
+            let route = Shown {
+                directions: *directions,
+                trouble: None,
+                view: RouteView::default(),
+            };
+            ((*name).to_owned(), route)
+        });
         Self(Arc::new(Inner {
             store,
             metrics,
@@ -133,28 +150,30 @@ impl Board {
         self.0.clock.now_ms()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Option<String>, RouteView)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Shown>> {
         self.0.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A route stands still for this, or goes again.
     pub(crate) fn trouble(&self, route: &str, trouble: Option<String>) {
-        if let Some((known, _)) = self.lock().get_mut(route) {
-            *known = trouble;
+        if let Some(known) = self.lock().get_mut(route) {
+            known.trouble = trouble;
         }
     }
 
     /// What the last look at a route found.
     pub(crate) fn show(&self, route: &str, view: RouteView) {
-        if let Some((_, known)) = self.lock().get_mut(route) {
-            *known = view;
+        if let Some(known) = self.lock().get_mut(route) {
+            known.view = view;
         }
     }
 
     /// How often an endpoint had failed at the look before.
     pub(crate) fn failures(&self, route: &str, chain: &str, url: &str) -> u64 {
         let routes = self.lock();
-        let endpoints = routes.get(route).map(|(_, view)| view.endpoints.as_slice());
+        let endpoints = routes
+            .get(route)
+            .map(|known| known.view.endpoints.as_slice());
         endpoints
             .unwrap_or_default()
             .iter()
@@ -174,10 +193,11 @@ impl Board {
     pub(super) async fn routes(&self) -> Result<Vec<RouteShown>, Error> {
         let views = self.lock().clone();
         let mut shown = Vec::with_capacity(views.len());
-        for (route, (trouble, view)) in views {
+        for (route, known) in views {
             let rows = self.rows(&route).await?;
+            let (trouble, view) = (known.trouble, known.view);
             let mut directions = Vec::new();
-            for direction in Direction::ALL {
+            for direction in known.directions {
                 directions.push(match &rows {
                     Some(rows) => self.direction(rows, direction).await?,
                     None => DirectionView::nothing(direction),
@@ -211,7 +231,7 @@ impl Board {
         direction: Direction,
     ) -> Result<DirectionView, Error> {
         Ok(DirectionView {
-            direction: direction.word(),
+            direction,
             counts: rows.counts(direction).await?,
             health: rows.health(direction).await?,
             oldest_due_ms: rows.oldest_due_ms(direction, self.now_ms()).await?,
@@ -224,7 +244,7 @@ impl Board {
 impl DirectionView {
     fn nothing(direction: Direction) -> Self {
         Self {
-            direction: direction.word(),
+            direction,
             counts: Counts::default(),
             health: Health::default(),
             oldest_due_ms: None,

@@ -20,10 +20,7 @@ mod page;
 
 pub(crate) use board::{AccountView, Board, RouteView, TokenView};
 
-use crate::{
-    Error,
-    store::{Direction, PacketRow},
-};
+use crate::{Error, store::Direction};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -110,11 +107,25 @@ async fn page(State(board): State<Board>) -> Response {
     };
     let mut latest = Vec::new();
     for route in &shown {
-        for direction in Direction::ALL {
-            match newest(&board, &route.route, direction, u64::MAX, page::LATEST).await {
-                Ok(rows) => latest.push((route.route.clone(), direction, rows)),
+        let rows = match board.rows(&route.route).await {
+            Ok(Some(rows)) => rows,
+            Ok(None) => continue,
+            Err(error) => return failed(&error),
+        };
+        for view in &route.directions {
+            let direction = view.direction;
+            let packets = match rows.newest(direction, u64::MAX, page::LATEST).await {
+                Ok(packets) => packets,
                 Err(error) => return failed(&error),
-            }
+            };
+            let named = packets
+                .into_iter()
+                .map(|packet| (rows.packet_name(direction, packet.sequence), packet));
+            latest.push(page::Latest {
+                route: route.route.clone(),
+                title: page::title(direction, rows.directions()),
+                packets: named.collect(),
+            });
         }
     }
     let policy = "default-src 'none'; style-src 'unsafe-inline'";
@@ -141,7 +152,7 @@ struct Ready {
 #[serde(rename_all = "camelCase")]
 struct DirectionReady {
     route: String,
-    direction: &'static str,
+    direction: Direction,
     ready: bool,
     reason: Option<String>,
 }
@@ -216,8 +227,13 @@ async fn packets(
     };
     let limit = range.limit.unwrap_or(50).min(MAX_PACKETS);
     let below = range.below.unwrap_or(u64::MAX);
-    match newest(&board, &route, direction, below, limit).await {
-        Ok(rows) => Json(rows).into_response(),
+    let packets = match board.rows(&route).await {
+        Ok(Some(rows)) => rows.newest(direction, below, limit).await,
+        Ok(None) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    match packets {
+        Ok(packets) => Json(packets).into_response(),
         Err(error) => failed(&error),
     }
 }
@@ -244,21 +260,8 @@ async fn packet(
 fn no_such() -> Response {
     refusal(
         StatusCode::NOT_FOUND,
-        "there is none; /api/routes names the routes, the directions are to_ethereum and to_native",
+        "there is none; /api/routes names the routes, the directions are to_ethereum or to_peer, and to_native",
     )
-}
-
-async fn newest(
-    board: &Board,
-    route: &str,
-    direction: Direction,
-    below: u64,
-    limit: usize,
-) -> Result<Vec<PacketRow>, Error> {
-    match board.rows(route).await? {
-        Some(rows) => rows.newest(direction, below, limit).await,
-        None => Ok(Vec::new()),
-    }
 }
 
 #[cfg(test)]
@@ -267,15 +270,15 @@ mod tests {
     use super::*;
     use crate::{
         metrics::Metrics,
-        store::{Database, Network, NewPacket, Position, Store},
+        store::{Database, Mark, Network, NewPacket, Position, Store},
     };
     use mileverse_primitives::{Address, B256};
 
     const NETWORK: Network = Network {
         native_chain: 1,
         native_genesis: B256::ZERO,
-        ethereum_chain: 2,
-        ethereum_bridge: Address::ZERO,
+        far_chain: 2,
+        far_mark: Mark::Bridge(Address::ZERO),
     };
 
     #[tokio::test]
@@ -285,7 +288,7 @@ mod tests {
         let store = Store::open(&database).await.unwrap();
         let rows = store.bind("main", &NETWORK).await.unwrap();
         let board = Board::of(
-            &["main"],
+            &[("main", NETWORK.directions())],
             Store::look(&database).await.unwrap(),
             Metrics::default(),
         );
@@ -304,7 +307,7 @@ mod tests {
         let (status, text) = ask("/ready").await;
         assert_eq!(status, 503, "nothing went well yet: {text}");
         let now = board.now_ms();
-        for direction in Direction::ALL {
+        for direction in NETWORK.directions() {
             rows.note_ok(direction, now).await.unwrap();
         }
         assert_eq!(ask("/ready").await.0, 200);

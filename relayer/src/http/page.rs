@@ -59,12 +59,15 @@ impl fmt::Display for Span {
     }
 }
 
+/// The newest packets of one direction, each with its name.
+pub(super) struct Latest {
+    pub(super) route: String,
+    pub(super) title: &'static str,
+    pub(super) packets: Vec<(String, PacketRow)>,
+}
+
 /// The whole document.
-pub(super) fn render(
-    routes: &[RouteShown],
-    latest: &[(String, Direction, Vec<PacketRow>)],
-    now_ms: u64,
-) -> String {
+pub(super) fn render(routes: &[RouteShown], latest: &[Latest], now_ms: u64) -> String {
     let mut out = String::with_capacity(16 * 1024);
     // Writing to a string does not fail.
     let _ = document(&mut out, routes, latest, now_ms);
@@ -74,7 +77,7 @@ pub(super) fn render(
 fn document(
     out: &mut String,
     routes: &[RouteShown],
-    latest: &[(String, Direction, Vec<PacketRow>)],
+    latest: &[Latest],
     now_ms: u64,
 ) -> fmt::Result {
     write!(
@@ -87,9 +90,9 @@ fn document(
     )?;
     for route in routes {
         route_section(out, route, now_ms)?;
-        for (name, direction, rows) in latest {
-            if *name == route.route && !rows.is_empty() {
-                packets(out, *direction, rows, now_ms)?;
+        for latest in latest {
+            if latest.route == route.route && !latest.packets.is_empty() {
+                packets(out, latest, now_ms)?;
             }
         }
     }
@@ -102,8 +105,12 @@ fn route_section(out: &mut String, route: &RouteShown, now_ms: u64) -> fmt::Resu
         write!(out, "<p class=bad>{}</p>", Safe(trouble))?;
     }
     out.write_str("<div class=cards>")?;
+    let mut both = [Direction::ToEthereum, Direction::ToNative];
+    for (place, view) in both.iter_mut().zip(&route.directions) {
+        *place = view.direction;
+    }
     for view in &route.directions {
-        card(out, view, now_ms)?;
+        card(out, title(view.direction, both), view, now_ms)?;
     }
     out.write_str("</div>")?;
     if !route.tokens.is_empty() {
@@ -168,18 +175,20 @@ fn route_section(out: &mut String, route: &RouteShown, now_ms: u64) -> fmt::Resu
     Ok(())
 }
 
-fn title(direction: &str) -> &'static str {
-    match direction {
-        "to_ethereum" => "Native chain to Ethereum",
-        _ => "Ethereum to native chain",
+/// A direction of a route with these two.
+pub(super) const fn title(direction: Direction, both: [Direction; 2]) -> &'static str {
+    match (direction, both) {
+        (Direction::ToEthereum, _) => "Native chain to Ethereum",
+        (Direction::ToPeer, _) => "Native chain to its peer",
+        (Direction::ToNative, [Direction::ToPeer, _]) => "Peer to native chain",
+        (Direction::ToNative, _) => "Ethereum to native chain",
     }
 }
 
-fn card(out: &mut String, view: &DirectionView, now_ms: u64) -> fmt::Result {
+fn card(out: &mut String, title: &str, view: &DirectionView, now_ms: u64) -> fmt::Result {
     write!(
         out,
-        "<div class=card><strong>{}</strong><div class=figures>",
-        title(view.direction)
+        "<div class=card><strong>{title}</strong><div class=figures>"
     )?;
     for (number, word) in [
         (view.counts.waiting, "waiting"),
@@ -214,18 +223,14 @@ fn card(out: &mut String, view: &DirectionView, now_ms: u64) -> fmt::Result {
     out.write_str("</div>")
 }
 
-fn packets(out: &mut String, direction: Direction, rows: &[PacketRow], now_ms: u64) -> fmt::Result {
-    let source = match direction {
-        Direction::ToEthereum => "native",
-        Direction::ToNative => "ethereum",
-    };
+fn packets(out: &mut String, latest: &Latest, now_ms: u64) -> fmt::Result {
     write!(
         out,
         "<h3>{}, latest packets</h3><div class=wide><table>\
          <tr><th>packet<th>kind<th>state<th>found<th>took<th>why it waits</tr>",
-        title(direction.word())
+        latest.title
     )?;
-    for row in rows {
+    for (name, row) in &latest.packets {
         let (class, word) = match (row.state, row.outcome) {
             (RowState::Waiting, _) => ("wait", "waiting"),
             (RowState::Landed, _) => ("good", "landed, not final"),
@@ -234,8 +239,7 @@ fn packets(out: &mut String, direction: Direction, rows: &[PacketRow], now_ms: u
         };
         write!(
             out,
-            "<tr><td class=n><code>{source}:{}</code><td>{}<td class={class}>{word}<td class=n>{} ago<td class=n>",
-            row.sequence,
+            "<tr><td class=n><code>{name}</code><td>{}<td class={class}>{word}<td class=n>{} ago<td class=n>",
             match row.kind {
                 "swapExpiry" => "expiry of a swap",
                 kind => kind,

@@ -24,9 +24,12 @@ pub use health::Health;
 pub use packets::{Counts, Done, NewPacket, PacketRow, Position, Row, RowState, SetAside};
 pub use transactions::{Outcome, Payload, SignedRow};
 
-use crate::Error;
+use crate::{
+    Error,
+    chain::{End, ROTATIONS},
+};
 use mileverse_primitives::{Address, B256};
-use mileverse_wallet::rpc::Chain;
+use serde::{Serialize, Serializer};
 use sqlx::{
     AnyConnection, AnyPool, Connection as _, Row as _,
     any::{AnyPoolOptions, install_default_drivers},
@@ -46,23 +49,26 @@ const LOCK: &str =
 /// Longest wait for a connection.
 const ACQUIRE: Duration = Duration::from_secs(15);
 
-/// Which way packets go.
+/// Which way packets go, by where they arrive.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Direction {
-    /// From the native chain.
+    /// From the native chain to Ethereum.
     ToEthereum,
-    /// From Ethereum.
+    /// From the native chain to its peer.
+    ToPeer,
+    /// From Ethereum or the peer to the native chain.
     ToNative,
 }
 
 impl Direction {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::ToEthereum, Self::ToNative];
+    /// All that there are; a route has two of them.
+    pub const ALL: [Self; 3] = [Self::ToEthereum, Self::ToPeer, Self::ToNative];
 
     /// As the database has it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::ToEthereum => "to_ethereum",
+            Self::ToPeer => "to_peer",
             Self::ToNative => "to_native",
         }
     }
@@ -74,28 +80,27 @@ impl Direction {
             .find(|direction| direction.word() == word)
     }
 
-    /// The direction of packets that this chain sends.
-    pub const fn from_source(chain: Chain) -> Self {
-        match chain {
-            Chain::Native => Self::ToEthereum,
-            Chain::Ethereum => Self::ToNative,
+    /// The two directions of a route whose other end this is.
+    pub const fn of_route(far: End) -> [Self; 2] {
+        match far {
+            End::Peer => [Self::ToPeer, Self::ToNative],
+            End::Native | End::Ethereum => [Self::ToEthereum, Self::ToNative],
         }
     }
 
     /// Where its packets are delivered.
-    pub const fn destination(self) -> Chain {
+    pub const fn destination(self) -> End {
         match self {
-            Self::ToEthereum => Chain::Ethereum,
-            Self::ToNative => Chain::Native,
+            Self::ToEthereum => End::Ethereum,
+            Self::ToPeer => End::Peer,
+            Self::ToNative => End::Native,
         }
     }
+}
 
-    /// The other one.
-    pub const fn back(self) -> Self {
-        match self {
-            Self::ToEthereum => Self::ToNative,
-            Self::ToNative => Self::ToEthereum,
-        }
+impl Serialize for Direction {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.word())
     }
 }
 
@@ -103,7 +108,8 @@ impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ToEthereum => "native to Ethereum",
-            Self::ToNative => "Ethereum to native",
+            Self::ToPeer => "native to peer",
+            Self::ToNative => "to native",
         })
     }
 }
@@ -115,10 +121,43 @@ pub struct Network {
     pub native_chain: u64,
     /// Hash of the native chain's genesis.
     pub native_genesis: B256,
-    /// Ethereum's chain id.
-    pub ethereum_chain: u64,
-    /// The bridge contract.
-    pub ethereum_bridge: Address,
+    /// The chain at the other end.
+    pub far_chain: u64,
+    /// What that chain is known by beside its id.
+    pub far_mark: Mark,
+}
+
+/// What the chain at the other end of a route is known by.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mark {
+    /// Ethereum: the bridge contract.
+    Bridge(Address),
+    /// A peer: the hash of its genesis.
+    Genesis(B256),
+}
+
+impl Mark {
+    /// Which end it marks.
+    pub const fn end(&self) -> End {
+        match self {
+            Self::Bridge(_) => End::Ethereum,
+            Self::Genesis(_) => End::Peer,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Bridge(bridge) => bridge.to_vec(),
+            Self::Genesis(genesis) => genesis.to_vec(),
+        }
+    }
+}
+
+impl Network {
+    /// The two directions between its ends.
+    pub const fn directions(&self) -> [Direction; 2] {
+        Direction::of_route(self.far_mark.end())
+    }
 }
 
 /// Where the memory is.
@@ -225,27 +264,27 @@ impl Store {
     /// Ties a route to its network, or refuses if it is tied to another.
     pub async fn bind(&self, name: &str, network: &Network) -> Result<RouteStore, Error> {
         sqlx::query(
-            "INSERT INTO route (name, native_chain, native_genesis, ethereum_chain, ethereum_bridge)
+            "INSERT INTO route (name, native_chain, native_genesis, far_chain, far_mark)
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING",
         )
         .bind(name)
         .bind(to_sql(network.native_chain)?)
         .bind(network.native_genesis.to_vec())
-        .bind(to_sql(network.ethereum_chain)?)
-        .bind(network.ethereum_bridge.to_vec())
+        .bind(to_sql(network.far_chain)?)
+        .bind(network.far_mark.bytes())
         .execute(&self.pool)
         .await?;
         let row = sqlx::query(
-            "SELECT id, native_chain, native_genesis, ethereum_chain, ethereum_bridge FROM route
+            "SELECT id, native_chain, far_chain, native_genesis, far_mark FROM route
              WHERE name = $1",
         )
         .bind(name)
         .fetch_one(&self.pool)
         .await?;
         let same = row.try_get::<i64, _>(1)? == to_sql(network.native_chain)?
-            && row.try_get::<Vec<u8>, _>(2)? == network.native_genesis.as_slice()
-            && row.try_get::<i64, _>(3)? == to_sql(network.ethereum_chain)?
-            && row.try_get::<Vec<u8>, _>(4)? == network.ethereum_bridge.as_slice();
+            && row.try_get::<i64, _>(2)? == to_sql(network.far_chain)?
+            && row.try_get::<Vec<u8>, _>(3)? == network.native_genesis.as_slice()
+            && row.try_get::<Vec<u8>, _>(4)? == network.far_mark.bytes();
         if !same {
             return Err(Error::OtherNetwork(name.to_owned()));
         }
@@ -253,20 +292,30 @@ impl Store {
             store: self.clone(),
             name: name.into(),
             id: row.try_get(0)?,
+            chains: (network.native_chain, network.far_chain),
+            far: network.far_mark.end(),
         })
     }
 
     /// A route that the database knows; `None` if it was never bound.
     pub async fn route(&self, name: &str) -> Result<Option<RouteStore>, Error> {
-        let row = sqlx::query("SELECT id FROM route WHERE name = $1")
-            .bind(name)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row =
+            sqlx::query("SELECT id, native_chain, far_chain, far_mark FROM route WHERE name = $1")
+                .bind(name)
+                .fetch_optional(&self.pool)
+                .await?;
         row.map(|row| {
+            let far = match row.try_get::<Vec<u8>, _>(3)?.len() {
+                20 => End::Ethereum,
+                32 => End::Peer,
+                other => return Err(Error::Damaged(format!("a mark of {other} bytes"))),
+            };
             Ok(RouteStore {
                 store: self.clone(),
                 name: name.into(),
                 id: row.try_get(0)?,
+                chains: (from_sql(row.try_get(1)?)?, from_sql(row.try_get(2)?)?),
+                far,
             })
         })
         .transpose()
@@ -279,12 +328,32 @@ pub struct RouteStore {
     store: Store,
     name: Arc<str>,
     id: i64,
+    /// The native chain, and the one at the other end.
+    chains: (u64, u64),
+    far: End,
 }
 
 impl RouteStore {
     /// The route's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The route's two directions.
+    pub const fn directions(&self) -> [Direction; 2] {
+        Direction::of_route(self.far)
+    }
+
+    /// What people call a packet of this route.
+    pub fn packet_name(&self, direction: Direction, sequence: u64) -> String {
+        let (near, far) = self.chains;
+        match (direction, self.far, sequence.checked_sub(ROTATIONS)) {
+            (_, End::Peer, Some(version)) => format!("key {version}"),
+            (Direction::ToNative, End::Peer, None) => format!("{far}:{near}:{sequence}"),
+            (_, End::Peer, None) => format!("{near}:{far}:{sequence}"),
+            (Direction::ToNative, ..) => format!("ethereum:{sequence}"),
+            _ => format!("native:{sequence}"),
+        }
     }
 
     const fn pool(&self) -> &AnyPool {

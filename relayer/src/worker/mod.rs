@@ -1,4 +1,4 @@
-//! The two workers, and the loop that keeps each going.
+//! The workers, one for each kind of proof, and the loop that keeps each going.
 //!
 //! A worker does its work in *ticks*: look at both chains and at the database, do what can be
 //! done now, and return. Nothing that matters lives between two ticks outside the database and
@@ -6,13 +6,13 @@
 //! down makes ticks fail; the loop waits, longer each time, and goes on.
 
 mod delivery;
+pub mod from_ethereum;
+pub mod from_outbox;
 mod isolate;
-pub mod to_ethereum;
-pub mod to_native;
 
 pub use delivery::{Delivery, Orders};
-pub use to_ethereum::ToEthereum;
-pub use to_native::ToNative;
+pub use from_ethereum::FromEthereum;
+pub use from_outbox::FromOutbox;
 
 use crate::{
     Error,
@@ -33,7 +33,7 @@ pub trait Worker {
     fn direction(&self) -> Direction;
     /// What it shares with the other direction's.
     fn delivery(&mut self) -> &mut Delivery;
-    /// What this chain's endpoints said cannot be right; better ask another one first.
+    /// What endpoints of this kind of chain said cannot be right; better ask others first.
     fn doubt(&self, chain: Chain);
     /// Does what can be done now; `true` if there may be more to do at once.
     fn tick(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
@@ -68,7 +68,7 @@ pub async fn run(
             }
             Err(error) if error.passes() => {
                 tracing::warn!(route = store.name(), %direction, %error, "trying again");
-                if let Some(chain) = error.doubtful(direction) {
+                if let Some(chain) = error.doubtful() {
                     worker.doubt(chain);
                 }
                 let noted = store

@@ -8,8 +8,10 @@ use super::{
 };
 use alloy::sol_types::SolCall as _;
 use mileverse_bindings::Bridge as Contract;
-use mileverse_primitives::{B256, Bytes, U256, outbox, packet::Packet};
-use mileverse_relayer::chain::{EthereumChain, Inclusion, KeyInForce, Proof, SentLog};
+use mileverse_primitives::{B256, Bytes, U256, outbox, packet::Packet, rpc::Certificate};
+use mileverse_relayer::chain::{
+    EthereumChain, Inclusion, KeyInForce, Leaf, Proof, SentLog, Side, Verifier, ethereum::delivery,
+};
 use mileverse_wallet::rpc::{Chain, RpcError};
 use rand::Rng as _;
 
@@ -187,24 +189,18 @@ impl FakeEthereum {
     }
 }
 
-impl EthereumChain for FakeEthereum {
+impl Side for FakeEthereum {
     type Ledger = Ledgers;
 
     fn ledger(&self) -> &Ledgers {
         &self.0
     }
+}
 
+impl Verifier for FakeEthereum {
     async fn finalized(&self) -> Result<u64, RpcError> {
         self.shared()
             .call(Chain::Ethereum, |world| Ok(world.ethereum.finalized()))
-            .await
-    }
-
-    async fn next_sequence(&self) -> Result<u64, RpcError> {
-        self.shared()
-            .call(Chain::Ethereum, |world| {
-                Ok(world.ethereum.final_state().bridge.sent.len() as u64 + 1)
-            })
             .await
     }
 
@@ -216,6 +212,24 @@ impl EthereumChain for FakeEthereum {
                     version: bridge.key,
                     first_epoch: bridge.first_epoch,
                 })
+            })
+            .await
+    }
+
+    fn overhears(&self) -> bool {
+        false
+    }
+
+    fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
+        delivery(certificate, leaves)
+    }
+}
+
+impl EthereumChain for FakeEthereum {
+    async fn next_sequence(&self) -> Result<u64, RpcError> {
+        self.shared()
+            .call(Chain::Ethereum, |world| {
+                Ok(world.ethereum.final_state().bridge.sent.len() as u64 + 1)
             })
             .await
     }

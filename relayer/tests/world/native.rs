@@ -14,7 +14,7 @@ use mileverse_primitives::{
     packet::{GroupKey, Packet, Rotation},
     rpc::{Certificate, OutboxPacket, OutboxProof},
 };
-use mileverse_relayer::chain::{Inclusion, NativeChain};
+use mileverse_relayer::chain::{Inclusion, NativeChain, Side};
 use mileverse_wallet::rpc::{Chain, RpcError};
 use rand::Rng as _;
 
@@ -170,13 +170,15 @@ pub fn block(world: &mut World, _now_s: u64) {
 
 pub struct FakeNative(pub Ledgers);
 
-impl NativeChain for FakeNative {
+impl Side for FakeNative {
     type Ledger = Ledgers;
 
     fn ledger(&self) -> &Ledgers {
         &self.0
     }
+}
 
+impl NativeChain for FakeNative {
     async fn packets(&self, from: u64, limit: u64) -> Result<Vec<OutboxPacket>, RpcError> {
         self.0
             .shared

@@ -163,7 +163,7 @@ impl Client {
     }
 
     /// What the sender of `amount` paid beside it: coin for gas, or what else it moved of its points.
-    fn paid_for_gas(
+    pub(super) fn paid_for_gas(
         &self,
         receipt: &TransactionReceipt,
         amount: Amount,
@@ -256,17 +256,22 @@ impl Client {
 impl Chains {
     /// A deadline so many minutes ahead of both chains' clocks and of this machine's.
     pub async fn deadline(&self, minutes: u64) -> Result<u64, ClientError> {
-        let seconds = minutes.saturating_mul(60);
-        // A minute of room below the bridge's own limit, for clocks that differ.
-        if seconds == 0 || seconds > MAX_LIFETIME_SECONDS {
-            return Err(ClientError::Deadline(minutes));
-        }
-        let here = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map(|elapsed| elapsed.as_secs())
-            .unwrap_or_default();
         let native = self.native.head().await?.timestamp;
         let ethereum = self.ethereum.head().await?.timestamp;
-        Ok(here.max(native).max(ethereum).saturating_add(seconds))
+        deadline(minutes, native.max(ethereum))
     }
+}
+
+/// A deadline so many minutes ahead of this machine's clock, and of the chains' latest.
+pub(super) fn deadline(minutes: u64, latest: u64) -> Result<u64, ClientError> {
+    let seconds = minutes.saturating_mul(60);
+    // A minute of room below the bridge's own limit, for clocks that differ.
+    if seconds == 0 || seconds > MAX_LIFETIME_SECONDS {
+        return Err(ClientError::Deadline(minutes));
+    }
+    let here = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map(|elapsed| elapsed.as_secs())
+        .unwrap_or_default();
+    Ok(here.max(latest).saturating_add(seconds))
 }

@@ -8,8 +8,8 @@
 //! | received, refunded | nothing: [`ClientError::Settled`] |
 
 use super::{
-    Chains, Client, ClientError, Fare, PacketReference, PacketState, Posted, Sent, Stage, Step,
-    send::sent,
+    Chains, Client, ClientError, Fare, PacketName, PacketReference, PacketState, Posted, Sent,
+    Stage, Step, send::sent,
 };
 use crate::rpc::Chain;
 use alloy::{
@@ -44,8 +44,14 @@ impl Chains {
         let posted = self.posted(reference).await?;
         let trace = self.trace_to_the_end(posted).await?;
         match trace.stage {
-            Stage::Received => Err(ClientError::Settled(reference, PacketState::Received)),
-            Stage::Refunded => Err(ClientError::Settled(reference, PacketState::Refunded)),
+            Stage::Received => Err(ClientError::Settled(
+                PacketName::Bridge(reference),
+                PacketState::Received,
+            )),
+            Stage::Refunded => Err(ClientError::Settled(
+                PacketName::Bridge(reference),
+                PacketState::Refunded,
+            )),
             Stage::Expired => {
                 let nonsense = || {
                     let endpoint = &self.on(reference.chain.other()).endpoint;

@@ -14,6 +14,7 @@ mod delivery;
 mod history;
 mod packet;
 mod pay;
+mod peers;
 mod send;
 mod swap;
 mod trace;
@@ -21,8 +22,11 @@ mod trace;
 pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
 pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES};
-pub use packet::{PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus};
+pub use packet::{
+    PacketName, PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus,
+};
 pub use pay::{MemoError, Paid, Payment, PaymentPlan, parse_memo};
+pub use peers::{PeerSent, Peers, Points};
 pub use send::{Fare, PaidBy, Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
 pub use trace::{Posted, Seen, Stage, Trace};
@@ -185,9 +189,43 @@ pub enum ClientError {
         /// What the destination can check.
         known: u64,
     },
+    /// A chain with which this one exchanges nothing.
+    #[error("chain {peer} is no peer of chain {chain}; {}", known_peers(known))]
+    NoPeer {
+        /// The chain that was asked.
+        chain: u64,
+        /// Who is no peer of it.
+        peer: u64,
+        /// Who is.
+        known: Vec<u64>,
+    },
+    /// A packet between other chains than these two.
+    #[error(
+        "packet {packet} is not between the chains at --native-rpc ({native}) and --peer-rpc ({peer})"
+    )]
+    OtherPeers {
+        /// Which.
+        packet: PacketName,
+        /// The one chain.
+        native: u64,
+        /// The other.
+        peer: u64,
+    },
+    /// A block whose certificate is not there yet.
+    #[error(
+        "chain {chain} shows no certificate for block {block} yet (now {known}); wait a moment, then try again"
+    )]
+    NotCertified {
+        /// The source.
+        chain: u64,
+        /// The block that sent it.
+        block: u64,
+        /// The newest with a certificate.
+        known: u64,
+    },
     /// Nothing is left to be done.
     #[error("packet {0} is {1} already; there is nothing to deliver")]
-    Settled(PacketReference, PacketState),
+    Settled(PacketName, PacketState),
     /// A packet that has not come to its end.
     #[error(
         "packet {packet} is neither received nor refunded yet; nothing is lost, and `mileverse wallet bridge status {packet}` says what it waits for"
@@ -213,6 +251,14 @@ pub enum ClientError {
     /// The signature.
     #[error(transparent)]
     Sign(#[from] SignError),
+}
+
+fn known_peers(known: &[u64]) -> String {
+    if known.is_empty() {
+        return "it has none; its governor registers peers".to_owned();
+    }
+    let known: Vec<_> = known.iter().map(u64::to_string).collect();
+    format!("its peers are {}", known.join(", "))
 }
 
 /// Newest block of a chain.

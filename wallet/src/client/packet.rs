@@ -16,10 +16,10 @@ use mileverse_primitives::{
     abi::IBridge,
     address,
     exchange::{Pool, ROUTER, SwapRouter},
-    packet::{Action, Packet, REFUNDED, Transfer},
+    packet::{Action, Packet, PacketId, REFUNDED, Transfer},
     rpc::{MAX_PACKETS, OutboxPacket},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
@@ -41,10 +41,72 @@ pub struct PacketReference {
     pub sequence: u64,
 }
 
+/// A packet by its name: over the bridge to Ethereum by its source ([`PacketReference`]), between two
+/// native chains by both chain ids and its number, as `7001:7002:3`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum PacketName {
+    /// Between the native chain and Ethereum.
+    Bridge(PacketReference),
+    /// Between two native chains.
+    Peers(PacketId),
+}
+
+impl Serialize for PacketName {
+    /// As an object: `chain` and `sequence`, or `source`, `destination` and `sequence`.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Bridge(reference) => reference.serialize(to),
+            Self::Peers(id) => {
+                let mut object = to.serialize_struct("PacketId", 3)?;
+                object.serialize_field("source", &id.source)?;
+                object.serialize_field("destination", &id.destination)?;
+                object.serialize_field("sequence", &id.sequence)?;
+                object.end()
+            }
+        }
+    }
+}
+
+impl fmt::Display for PacketName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bridge(reference) => reference.fmt(f),
+            Self::Peers(id) => write!(f, "{}:{}:{}", id.source, id.destination, id.sequence),
+        }
+    }
+}
+
+impl FromStr for PacketName {
+    type Err = ReferenceError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let numbers: Vec<_> = text.splitn(4, ':').collect();
+        let &[source, destination, sequence] = numbers.as_slice() else {
+            return text.parse().map(Self::Bridge);
+        };
+        let number = |part: &str| {
+            let digits = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+            let number = part.parse::<u64>().ok().filter(|_| digits);
+            number
+                .filter(|number| *number > 0)
+                .ok_or_else(|| ReferenceError(text.chars().take(80).collect()))
+        };
+        let id = PacketId {
+            source: number(source)?,
+            destination: number(destination)?,
+            sequence: number(sequence)?,
+        };
+        if id.source == id.destination {
+            return Err(ReferenceError(text.chars().take(80).collect()));
+        }
+        Ok(Self::Peers(id))
+    }
+}
+
 /// A text that is not a packet's name.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error(
-    "{0:?} names no packet; give native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it"
+    "{0:?} names no packet; give native:NUMBER, ethereum:NUMBER, SOURCE:DESTINATION:NUMBER with the ids of two native chains, or the hash of the transaction that sent it"
 )]
 pub struct ReferenceError(pub String);
 
@@ -89,6 +151,28 @@ pub enum PacketState {
     Refunded,
 }
 
+impl PacketState {
+    /// Out of the destination's receipt and, read after it, what the source stores.
+    pub(super) fn of(receipt: u8, stored: B256) -> Self {
+        match (receipt, stored == REFUNDED) {
+            (_, true) => Self::Refunded,
+            (0, _) => Self::Sent,
+            (1, _) => Self::Received,
+            (_, _) => Self::Expired,
+        }
+    }
+}
+
+/// What a packet is called for people: its kind in one word.
+pub(super) const fn kind(packet: &Packet) -> &'static str {
+    match packet {
+        Packet::Transfer(transfer) if transfer.action.is_some() => "swap",
+        Packet::Transfer(_) => "transfer",
+        Packet::Expiry(_) => "expiry",
+        Packet::Rotation(_) => "rotation",
+    }
+}
+
 impl fmt::Display for PacketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -105,7 +189,7 @@ impl fmt::Display for PacketState {
 #[serde(rename_all = "camelCase")]
 pub struct PacketStatus {
     /// Its name.
-    pub packet: PacketReference,
+    pub packet: PacketName,
     /// What became of it.
     pub state: PacketState,
     /// What it waits for; nothing when its state is final.
@@ -115,6 +199,9 @@ pub struct PacketStatus {
     pub kind: &'static str,
     /// What moves, or what is refunded.
     pub amount: Option<Amount>,
+    /// Between native chains: the chain whose points they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points_of: Option<u64>,
     /// Who locked it.
     pub sender: Option<Address>,
     /// Who receives it.
@@ -189,18 +276,7 @@ impl Chains {
                 .nonsense("packet bytes of another packet")
                 .into());
         }
-        let state = match (receipt, stored == REFUNDED) {
-            (_, true) => PacketState::Refunded,
-            (0, _) => PacketState::Sent,
-            (1, _) => PacketState::Received,
-            (_, _) => PacketState::Expired,
-        };
-        let kind = match &packet {
-            Packet::Transfer(transfer) if transfer.action.is_some() => "swap",
-            Packet::Transfer(_) => "transfer",
-            Packet::Expiry(_) => "expiry",
-            Packet::Rotation(_) => "rotation",
-        };
+        let state = PacketState::of(receipt, stored);
         let transfer = packet.transfer();
         let waits_for = match state {
             PacketState::Received | PacketState::Refunded => None,
@@ -231,11 +307,12 @@ impl Chains {
             (_, None) => None,
         };
         Ok(PacketStatus {
-            packet: reference,
+            packet: PacketName::Bridge(reference),
             state,
             waits_for,
-            kind,
+            kind: kind(&packet),
             amount: transfer.and_then(|transfer| self.amount_of(transfer.token, transfer.amount)),
+            points_of: None,
             sender: transfer.map(|transfer| transfer.sender),
             receiver: transfer.map(|transfer| transfer.receiver),
             deadline: transfer.map(|transfer| transfer.deadline),
@@ -346,12 +423,21 @@ impl Client {
 
     /// A packet's leaf in the native chain's outbox.
     pub(super) async fn outbox_leaf(&self, sequence: u64) -> Result<OutboxPacket, ClientError> {
-        // A leaf's index is at least its sequence less one; more if packets also go to other chains,
-        // which have the same sequences.
         let destination = self
             .endpoint
             .view(self.bridge, &IBridge::peerChainIdCall {})
             .await?;
+        self.outbox_leaf_to(destination, sequence).await
+    }
+
+    /// The leaf of a packet to this chain.
+    pub(super) async fn outbox_leaf_to(
+        &self,
+        destination: u64,
+        sequence: u64,
+    ) -> Result<OutboxPacket, ClientError> {
+        // A leaf's index is at least its sequence less one; more if packets also go to other chains,
+        // which have the same sequences.
         let is_it = |leaf: &OutboxPacket| {
             leaf.sequence == sequence
                 && Packet::decode(&leaf.packet)
@@ -460,6 +546,42 @@ mod tests {
             "ethereum:99999999999999999999999",
         ] {
             assert!(bad.parse::<PacketReference>().is_err(), "{bad}");
+            assert!(bad.parse::<PacketName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn packets_between_native_chains_are_named_by_both() {
+        let name: PacketName = "7001:7002:3".parse().unwrap();
+        assert_eq!(
+            name,
+            PacketName::Peers(PacketId {
+                source: 7001,
+                destination: 7002,
+                sequence: 3
+            })
+        );
+        assert_eq!(name.to_string(), "7001:7002:3");
+        let written = serde_json::to_value(name).unwrap();
+        assert_eq!(
+            written,
+            serde_json::json!({ "source": 7001, "destination": 7002, "sequence": 3 })
+        );
+        let bridge: PacketName = "ethereum:3".parse().unwrap();
+        let written = serde_json::to_value(bridge).unwrap();
+        assert_eq!(
+            written,
+            serde_json::json!({ "chain": "ethereum", "sequence": 3 })
+        );
+        for bad in [
+            "7001:7002:0",
+            "7001:7001:1",
+            "7001::1",
+            ":7002:1",
+            "7001:7002:+1",
+            "1:2:3:4",
+        ] {
+            assert!(bad.parse::<PacketName>().is_err(), "{bad}");
         }
     }
 }

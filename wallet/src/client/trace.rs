@@ -21,10 +21,7 @@ use alloy::{
     sol_types::SolEvent,
 };
 use mileverse_bindings::Bridge;
-use mileverse_primitives::{
-    abi::IBridge,
-    packet::{Packet, REFUNDED},
-};
+use mileverse_primitives::{abi::IBridge, packet::Packet};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -369,12 +366,7 @@ impl Chains {
         // The receipt first: see `packet_status`.
         let receipt = destination.receipt(sequence).await?;
         let stored = source.outbound(sequence).await?;
-        let state = match (receipt, stored == REFUNDED) {
-            (_, true) => PacketState::Refunded,
-            (0, _) => PacketState::Sent,
-            (1, _) => PacketState::Received,
-            (_, _) => PacketState::Expired,
-        };
+        let state = PacketState::of(receipt, stored);
         let mut clock = None;
         let mut held_until = None;
         let stage = match state {

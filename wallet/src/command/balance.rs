@@ -36,6 +36,13 @@ pub(super) async fn show(options: &Options, account: Option<Address>) -> Result<
         ]);
         list.push(json!({ "chain": chain, "balance": amount }));
     }
+    // Points of other native chains, where they are away from home.
+    for peer in native.peers().await? {
+        let amount = native.peer_balance(account, peer).await?;
+        let (chain, token) = (Chain::Native.word().to_owned(), format!("MVP.{peer}"));
+        rows.push(vec![chain, token, amount.decimal()]);
+        list.push(json!({ "chain": Chain::Native, "pointsOf": peer, "balance": amount }));
+    }
     let json = json!({ "account": account, "balances": list });
     Ok(Answer::table(vec!["chain", "token", "balance"], rows, json))
 }

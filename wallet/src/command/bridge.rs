@@ -2,7 +2,10 @@
 
 use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
-    client::{PacketReference, PacketState, ReferenceError, SwapStatus},
+    client::{
+        Client, PacketName, PacketReference, PacketState, PacketStatus, Peers, Points,
+        ReferenceError, SwapStatus,
+    },
     rpc::Chain,
     units::{Amount, Token},
 };
@@ -12,19 +15,40 @@ use serde_json::json;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Sends tokens to the other chain.
+    /// Sends tokens to Ethereum or from there, or points to another native chain.
     Send(Send),
     /// Says where a packet is, and what it waits for.
     Status {
-        /// native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it.
+        /// native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it; between two
+        /// native chains SOURCE:DESTINATION:NUMBER.
         packet: String,
+        #[command(flatten)]
+        peer: Peer,
     },
     /// Brings a packet one stage further by your own transaction, as a relayer would: received or expired
     /// where it is going, or refunded where it came from. Anybody may; tokens go to its receiver or sender.
     Deliver {
-        /// native:NUMBER or ethereum:NUMBER
-        packet: String,
+        /// native:NUMBER or ethereum:NUMBER; between two native chains SOURCE:DESTINATION:NUMBER.
+        packet: PacketName,
+        #[command(flatten)]
+        peer: Peer,
     },
+}
+
+/// Where another native chain is.
+#[derive(Args, Debug)]
+pub(super) struct Peer {
+    /// JSON-RPC endpoint of the other native chain.
+    #[arg(long, env = "MILEVERSE_PEER_RPC", value_name = "URL")]
+    peer_rpc: Option<String>,
+}
+
+impl Peer {
+    fn url(&self) -> Result<&str, Error> {
+        self.peer_rpc.as_deref().ok_or(Error::Meaning(
+            "no endpoint of the other native chain is known; use --peer-rpc or set MILEVERSE_PEER_RPC",
+        ))
+    }
 }
 
 #[derive(Args, Debug)]
@@ -32,9 +56,21 @@ pub(super) struct Send {
     /// What to send.
     #[arg(long)]
     token: TokenName,
-    /// Which way.
-    #[arg(long)]
-    direction: Direction,
+    /// Which way, between the native chain and Ethereum.
+    #[arg(
+        long,
+        required_unless_present = "to_chain",
+        conflicts_with = "to_chain"
+    )]
+    direction: Option<Direction>,
+    /// To the native chain with this id, a peer of the one at --native-rpc.
+    #[arg(long, value_name = "CHAIN ID")]
+    to_chain: Option<u64>,
+    /// Sends the peer's own points home, instead of this chain's.
+    #[arg(long, requires = "to_chain", conflicts_with = "direction")]
+    theirs: bool,
+    #[command(flatten)]
+    peer: Peer,
     /// How much, as a decimal number.
     #[arg(long, allow_hyphen_values = true)]
     amount: String,
@@ -55,17 +91,28 @@ enum Direction {
 pub(super) async fn run(options: &Options, verb: Verb) -> Result<Answer, Error> {
     match verb {
         Verb::Send(arguments) => send(options, arguments).await,
-        Verb::Status { packet } => status(options, &packet).await,
-        Verb::Deliver { packet } => deliver(options, &packet).await,
+        Verb::Status { packet, peer } => status(options, &packet, &peer).await,
+        Verb::Deliver { packet, peer } => match packet {
+            PacketName::Bridge(packet) => deliver(options, packet).await,
+            PacketName::Peers(_) => deliver_to_peer(options, packet, &peer).await,
+        },
     }
 }
 
 async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
     let token = Token::from(arguments.token);
     let amount = Amount::parse_positive(token, &arguments.amount)?;
+    if let Some(peer) = arguments.to_chain {
+        return send_to_peer(options, &arguments, peer, amount).await;
+    }
     let chain = match arguments.direction {
-        Direction::ToEthereum => Chain::Native,
-        Direction::ToNative => Chain::Ethereum,
+        Some(Direction::ToEthereum) => Chain::Native,
+        Some(Direction::ToNative) => Chain::Ethereum,
+        None => {
+            return Err(Error::Meaning(
+                "name a --direction, or a chain with --to-chain",
+            ));
+        }
     };
     let signer = options.key.signer()?;
     let receiver = arguments.to.unwrap_or(signer.address());
@@ -102,8 +149,104 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
     ))
 }
 
-async fn deliver(options: &Options, packet: &str) -> Result<Answer, Error> {
-    let reference = packet.parse::<PacketReference>()?;
+/// Points to another native chain.
+async fn send_to_peer(
+    options: &Options,
+    arguments: &Send,
+    peer: u64,
+    amount: Amount,
+) -> Result<Answer, Error> {
+    if amount.token() != Token::Mvp {
+        return Err(Error::Meaning(
+            "only points go to another native chain; MVC goes there over Ethereum, its home",
+        ));
+    }
+    let signer = options.key.signer()?;
+    let receiver = arguments.to.unwrap_or(signer.address());
+    let (native, _) = Client::native(options.native.url()?, Some(signer)).await?;
+    let native = native.with_consent(options.consent()?);
+    let other = match &arguments.peer.peer_rpc {
+        Some(url) => Some(Client::native(url, None).await?.0),
+        None => None,
+    };
+    let deadline = native
+        .peer_deadline(other.as_ref(), arguments.deadline)
+        .await?;
+    let points = if arguments.theirs {
+        Points::Theirs
+    } else {
+        Points::Own
+    };
+    let home = match points {
+        Points::Own => native.chain_id(),
+        Points::Theirs => peer,
+    };
+    let sent = native
+        .peer_send(peer, points, receiver, amount, deadline)
+        .await?;
+    let packet = PacketName::Peers(sent.id);
+    let json = json!({
+        "packet": packet.to_string(),
+        "sent": amount,
+        "pointsOf": home,
+        "fee": sent.fee,
+        "receiver": receiver,
+        "deadline": deadline,
+        "commitment": sent.commitment,
+        "transaction": sent.sent,
+    });
+    Ok(Answer::facts(
+        vec![
+            ("packet", packet.to_string()),
+            ("sent", format!("{amount} of chain {home}")),
+            ("fee", sent.fee.to_string()),
+            ("to", format!("{receiver} on chain {peer}")),
+            ("deadline", format!("in {} minutes", arguments.deadline)),
+            ("transaction", sent.sent.hash.to_string()),
+            ("next", format!("mileverse wallet bridge status {packet}")),
+        ],
+        json,
+    ))
+}
+
+/// One stage further between two native chains.
+async fn deliver_to_peer(
+    options: &Options,
+    packet: PacketName,
+    peer: &Peer,
+) -> Result<Answer, Error> {
+    let PacketName::Peers(id) = packet else {
+        return Err(ReferenceError(packet.to_string()).into());
+    };
+    let signer = options.key.signer()?;
+    let peers = Peers::connect(options.native.url()?, peer.url()?, Some(signer)).await?;
+    let peers = peers.with_consent(options.consent()?);
+    let (delivered, step, to) = peers.plan_delivery(id).await?;
+    let kind = step.kind;
+    let chain = to.chain_id();
+    let sent = to.deliver_by_hand(step).await?;
+    let status = peers.packet_status(id).await?;
+    let json = json!({
+        "packet": packet.to_string(),
+        "delivered": delivered.to_string(),
+        "kind": kind,
+        "chain": chain,
+        "transaction": sent,
+        "state": status.state,
+    });
+    let mut facts = vec![
+        ("packet", packet.to_string()),
+        ("sent", format!("{kind}, on chain {chain}")),
+        ("transaction", sent.hash.to_string()),
+        ("state", status.state.to_string()),
+    ];
+    if !matches!(status.state, PacketState::Received | PacketState::Refunded) {
+        facts.push(("next", format!("mileverse wallet bridge deliver {packet}")));
+    }
+    Ok(Answer::facts(facts, json))
+}
+
+async fn deliver(options: &Options, reference: PacketReference) -> Result<Answer, Error> {
     let signer = options.key.signer()?;
     let chains = options.chains(Some(signer)).await?;
     let delivery = chains.plan_delivery(reference).await?;
@@ -133,23 +276,36 @@ async fn deliver(options: &Options, packet: &str) -> Result<Answer, Error> {
     Ok(Answer::facts(facts, json))
 }
 
-async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
+async fn status(options: &Options, packet: &str, peer: &Peer) -> Result<Answer, Error> {
     let hash = packet
         .strip_prefix("0x")
         .map(|_| packet.parse::<B256>())
         .transpose()
         .map_err(|_| ReferenceError(packet.chars().take(80).collect()))?;
-    let reference = match hash {
+    let named = match hash {
         Some(_) => None,
-        None => Some(packet.parse::<PacketReference>()?),
+        None => Some(packet.parse::<PacketName>()?),
     };
-    let chains = options.chains(None).await?;
-    let reference = match (reference, hash) {
-        (Some(reference), _) => reference,
-        (None, Some(hash)) => chains.packet_of(hash).await?,
+    let status = match (named, hash) {
+        (Some(PacketName::Peers(id)), _) => {
+            let peers = Peers::connect(options.native.url()?, peer.url()?, None).await?;
+            peers.packet_status(id).await?
+        }
+        (Some(PacketName::Bridge(reference)), _) => {
+            let chains = options.chains(None).await?;
+            chains.packet_status(reference).await?
+        }
+        (None, Some(hash)) => {
+            let chains = options.chains(None).await?;
+            let reference = chains.packet_of(hash).await?;
+            chains.packet_status(reference).await?
+        }
         (None, None) => return Err(ReferenceError(packet.to_owned()).into()),
     };
-    let status = chains.packet_status(reference).await?;
+    Ok(told(status))
+}
+
+fn told(status: PacketStatus) -> Answer {
     let json = json!(status);
     let swap = status.swap.as_ref().map_or_else(Vec::new, swap);
     let account = |account: Option<Address>| account.map_or_else(nobody, |one| one.to_string());
@@ -163,10 +319,11 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
         ("kind", status.kind.to_owned()),
         (
             "amount",
-            match (status.amount, status.sender) {
-                (Some(amount), _) => amount.to_string(),
-                (None, Some(_)) => "an unknown token".to_owned(),
-                (None, None) => nobody(),
+            match (status.amount, status.points_of, status.sender) {
+                (Some(amount), Some(home), _) => format!("{amount} of chain {home}"),
+                (Some(amount), None, _) => amount.to_string(),
+                (None, _, Some(_)) => "an unknown token".to_owned(),
+                (None, _, None) => nobody(),
             },
         ),
         ("sender", account(status.sender)),
@@ -180,7 +337,7 @@ async fn status(options: &Options, packet: &str) -> Result<Answer, Error> {
         ("commitment", status.commitment.to_string()),
     ];
     facts.extend(swap);
-    Ok(Answer::facts(facts, json))
+    Answer::facts(facts, json)
 }
 
 /// What a swap asks for, and what became of it.

@@ -80,7 +80,7 @@ enum Verb {
     /// Sends tokens to somebody on the same chain.
     #[command(name = "send", visible_alias = "transfer")]
     Send(transfer::Arguments),
-    /// Sends tokens to the other chain, and says where a packet is.
+    /// Sends tokens to another chain, and says where a packet is.
     #[command(subcommand)]
     Bridge(bridge::Verb),
     /// Pays a shop points, out of points or out of coin, in one transaction.
@@ -269,6 +269,10 @@ mod tests {
             "bridge send --token mvc --direction to-native --amount 1 --deadline 5",
             "bridge status native:7",
             "bridge deliver ethereum:7 --yes",
+            "bridge send --token mvp --to-chain 7002 --amount 1 --peer-rpc http://127.0.0.1:1",
+            "bridge send --token mvp --to-chain 7002 --theirs --amount 1",
+            "bridge status 7001:7002:3 --peer-rpc http://127.0.0.1:1",
+            "bridge deliver 7001:7002:3",
             "pay --to 0x0000000000000000000000000000000000000001 --points 4500 --with mvc --memo bill-7",
         ] {
             assert!(parse(good).is_ok(), "{good}");
@@ -277,6 +281,10 @@ mod tests {
             "transfer --token mvp --amount 1.5",
             "transfer --token doge --amount 1 --to 0x0000000000000000000000000000000000000001",
             "bridge send --token mvc --direction up --amount 1",
+            "bridge send --token mvp --amount 1",
+            "bridge send --token mvp --direction to-ethereum --to-chain 7002 --amount 1",
+            "bridge send --token mvp --direction to-ethereum --theirs --amount 1",
+            "bridge deliver 7001:7001:3",
             "balance --account 0x1",
             "pay --to 0x0000000000000000000000000000000000000001",
             "pay --to 0x0000000000000000000000000000000000000001 --points 1 --with eth",

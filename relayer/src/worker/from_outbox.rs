@@ -1,16 +1,18 @@
-//! Native chain to Ethereum.
+//! A native chain to a chain that believes its certificates: Ethereum, or a peer.
 //!
 //! ```txt
 //! find      mileverse_packets from the next outbox index on, every index in turn
-//! prove     the newest certificate of the key that Ethereum believes; a path for each leaf in a
-//!           tree of exactly its size
-//! deliver   Bridge.deliver(header, items), at most 128 items
-//! done      receipt(sequence) at Ethereum's finalized block
+//! prove     the newest certificate of the key that the destination believes; a path for each leaf
+//!           in a tree of exactly its size
+//! deliver   Ethereum: Bridge.deliver(header, items), at most 128 items
+//!           a peer:   peers module, deliver(source, header, items), at most 256
+//! done      receipt(sequence): at Ethereum's finalized block; on a peer final at once
 //! ```
 //!
 //! A rotation of the group key is a packet like others, but it decides which certificates count.
 //! Until it is delivered only the old key's do, and the last of them covers the block that holds
-//! it. After that only the new key's do; what is still waiting is proven by those.
+//! it. After that only the new key's do; what is still waiting is proven by those. A peer takes the
+//! rotations that are addressed to Ethereum ([`ROTATIONS`]).
 
 use super::{
     Worker,
@@ -18,13 +20,11 @@ use super::{
 };
 use crate::{
     Error,
-    chain::{EthereumChain, Ledger as _, NativeChain},
+    chain::{Leaf, Ledger as _, NativeChain, ROTATIONS, Verifier},
     store::{Direction, NewPacket, Position, Row},
 };
-use alloy::sol_types::SolCall;
-use mileverse_bindings::{Bridge, IBridge, ILightClient};
 use mileverse_primitives::{
-    Bytes, outbox,
+    outbox,
     packet::{Packet, ROTATION_LENGTH, Rotation},
     rpc::{Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
@@ -34,29 +34,29 @@ use mileverse_wallet::rpc::{Chain, RpcError};
 const MAX_PAGES: usize = 16;
 
 /// The worker.
-pub struct ToEthereum<N, E> {
-    native: N,
-    ethereum: E,
+pub struct FromOutbox<N, V> {
+    source: N,
+    destination: V,
     delivery: Delivery,
-    native_chain: u64,
-    ethereum_chain: u64,
+    source_chain: u64,
+    destination_chain: u64,
 }
 
-impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
-    /// A worker between these two chains.
+impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
+    /// A worker from one of these chains to the other.
     pub const fn new(
-        native: N,
-        ethereum: E,
+        source: N,
+        destination: V,
         delivery: Delivery,
-        native_chain: u64,
-        ethereum_chain: u64,
+        source_chain: u64,
+        destination_chain: u64,
     ) -> Self {
         Self {
-            native,
-            ethereum,
+            source,
+            destination,
             delivery,
-            native_chain,
-            ethereum_chain,
+            source_chain,
+            destination_chain,
         }
     }
 
@@ -75,15 +75,15 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
                 },
             )
             .await?;
-        let size = self.native.outbox_size().await?;
+        let size = self.source.outbox_size().await?;
         for _ in 0..MAX_PAGES {
             if position.next >= size {
                 return Ok(false);
             }
-            let page = self.native.packets(position.next, MAX_PACKETS).await?;
+            let page = self.source.packets(position.next, MAX_PACKETS).await?;
             if page.is_empty() {
                 // This endpoint is behind the one that counted, or hides it.
-                self.native.ledger().doubt();
+                self.source.ledger().doubt();
                 return Ok(false);
             }
             let mut found = Vec::with_capacity(page.len());
@@ -106,26 +106,31 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
     fn ours(&self, leaf: OutboxPacket) -> Result<Option<NewPacket>, Error> {
         let packet = Packet::decode(&leaf.packet).map_err(|error| nonsense(&error.to_string()))?;
         let id = packet.id();
-        if id.source != self.native_chain
+        if id.source != self.source_chain
             || id.sequence != leaf.sequence
             || packet.commitment() != leaf.commitment
         {
             return Err(nonsense("an outbox leaf that does not fit its packet"));
         }
-        Ok(
-            (id.destination == self.ethereum_chain).then_some(NewPacket {
-                sequence: id.sequence,
-                place: leaf.index,
-                commitment: leaf.commitment,
-                bytes: leaf.packet,
-            }),
-        )
+        let sequence = match &packet {
+            _ if id.destination == self.destination_chain => id.sequence,
+            Packet::Rotation(rotation) if self.destination.overhears() => {
+                ROTATIONS.saturating_add(rotation.key_version)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(NewPacket {
+            sequence,
+            place: leaf.index,
+            commitment: leaf.commitment,
+            bytes: leaf.packet,
+        }))
     }
 
-    /// The newest certificate that Ethereum believes; `None` while there is none yet.
+    /// The newest certificate that the destination believes; `None` while there is none yet.
     async fn certificate(&self) -> Result<Option<Certificate>, Error> {
-        let in_force = self.ethereum.key().await?;
-        let newest = self.native.certificate(None).await?;
+        let in_force = self.destination.key().await?;
+        let newest = self.source.certificate(None).await?;
         let counts = |certificate: Certificate| {
             (certificate.epoch >= in_force.first_epoch).then_some(certificate)
         };
@@ -135,18 +140,18 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         if newest.epoch < next.first_epoch {
             return Ok(counts(newest));
         }
-        let page = self.native.packets(place, 1).await?;
+        let page = self.source.packets(place, 1).await?;
         let leaf = page
             .into_iter()
             .next()
             .filter(|leaf| leaf.index == place)
             .ok_or_else(|| nonsense("no packet where one was"))?;
-        let last = self.native.certificate(Some(leaf.height)).await?;
+        let last = self.source.certificate(Some(leaf.height)).await?;
         if last.epoch >= next.first_epoch {
             tracing::warn!(
                 height = leaf.height,
                 epoch = last.epoch,
-                "the native chain shows no certificate of the old key that covers its rotation"
+                "the source shows no certificate of the old key that covers its rotation"
             );
             return Ok(None);
         }
@@ -180,10 +185,10 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
         &self,
         certificate: &Certificate,
         rows: Vec<Row>,
-    ) -> Result<Vec<Proven<IBridge::OutboxItem>>, Error> {
+    ) -> Result<Vec<Proven<Leaf>>, Error> {
         let (size, tree) = (certificate.outbox_size, certificate.outbox_tree);
         let places: Vec<_> = rows.iter().map(|row| row.place).collect();
-        let proofs = self.native.paths(&places, size).await?;
+        let proofs = self.source.paths(&places, size).await?;
         let mut items = Vec::with_capacity(proofs.len());
         for (row, OutboxProof { path, .. }) in rows.into_iter().zip(proofs) {
             if !outbox::verify(tree, size, row.place, row.commitment, &path) {
@@ -193,7 +198,7 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
             items.push(Proven {
                 sequence: row.sequence,
                 found_ms: row.found_ms,
-                item: IBridge::OutboxItem {
+                item: Leaf {
                     packet: row.bytes,
                     index: row.place,
                     path,
@@ -205,8 +210,8 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
 
     /// A packet's path does not lead to the certificate's root: the path is wrong, or the packet.
     async fn doubt(&self, row: &Row) -> Result<(), Error> {
-        self.native.ledger().doubt();
-        let page = self.native.packets(row.place, 1).await?;
+        self.source.ledger().doubt();
+        let page = self.source.packets(row.place, 1).await?;
         let same = page
             .iter()
             .any(|leaf| leaf.index == row.place && leaf.commitment == row.commitment);
@@ -229,7 +234,7 @@ impl<N: NativeChain, E: EthereumChain> ToEthereum<N, E> {
     }
 }
 
-impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
+impl<N: NativeChain, V: Verifier> Worker for FromOutbox<N, V> {
     fn direction(&self) -> Direction {
         self.delivery.direction()
     }
@@ -239,17 +244,19 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
     }
 
     fn doubt(&self, chain: Chain) {
-        match chain {
-            Chain::Native => self.native.ledger().doubt(),
-            Chain::Ethereum => self.ethereum.ledger().doubt(),
+        if self.source.ledger().chain() == chain {
+            self.source.ledger().doubt();
+        }
+        if self.destination.ledger().chain() == chain {
+            self.destination.ledger().doubt();
         }
     }
 
     async fn tick(&mut self) -> Result<bool, Error> {
-        let ledger = self.ethereum.ledger();
+        let ledger = self.destination.ledger();
         let mut desk = self.delivery.drive(ledger).await?;
         if self.delivery.has_landed().await? {
-            let finalized = self.ethereum.finalized().await?;
+            let finalized = self.destination.finalized().await?;
             self.delivery.settle(ledger, finalized).await?;
         }
         let mut more = self.find().await?;
@@ -262,7 +269,6 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
         let Some(last) = certificate.outbox_size.checked_sub(1) else {
             return Ok(more);
         };
-        let header = header(&certificate);
         for sender in std::mem::take(&mut desk.idle) {
             let (rows, fewer) = self.delivery.ready(ledger, &desk, last).await?;
             more |= fewer;
@@ -273,35 +279,14 @@ impl<N: NativeChain, E: EthereumChain> Worker for ToEthereum<N, E> {
             let items = self.prove(&certificate, rows).await?;
             more |= self
                 .delivery
-                .deliver(ledger, sender, items, |items| deliver_call(&header, items))
+                .deliver(ledger, sender, items, |items| {
+                    let leaves = items.iter().map(|proven| proven.item.clone()).collect();
+                    self.destination.delivery(&certificate, leaves)
+                })
                 .await?;
         }
         Ok(more)
     }
-}
-
-fn header(certificate: &Certificate) -> ILightClient::HeaderProof {
-    ILightClient::HeaderProof {
-        epoch: certificate.epoch,
-        view_: certificate.view,
-        parentView: certificate.parent_view,
-        restHash: certificate.rest_hash,
-        outboxSize: certificate.outbox_size,
-        outboxTree: certificate.outbox_tree,
-        signature: certificate.signature.clone(),
-    }
-}
-
-fn deliver_call(
-    header: &ILightClient::HeaderProof,
-    items: &[Proven<IBridge::OutboxItem>],
-) -> Bytes {
-    Bridge::deliverCall {
-        header: header.clone(),
-        items: items.iter().map(|proven| proven.item.clone()).collect(),
-    }
-    .abi_encode()
-    .into()
 }
 
 fn nonsense(what: &str) -> Error {

@@ -30,7 +30,7 @@ use mileverse_wallet::rpc::{Chain, RpcError};
 const MAX_SEARCHES: usize = 16;
 
 /// The worker.
-pub struct ToNative<N, E> {
+pub struct FromEthereum<N, E> {
     native: N,
     ethereum: E,
     delivery: Delivery,
@@ -40,7 +40,7 @@ pub struct ToNative<N, E> {
     log_range: u64,
 }
 
-impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
+impl<N: NativeChain, E: EthereumChain> FromEthereum<N, E> {
     /// A worker between these two chains, searching from `start_block` on, `log_range` blocks at
     /// once.
     pub const fn new(
@@ -138,7 +138,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
         Ok(found)
     }
 
-    /// Finds a packet, and all after it, once more.
+    /// Finds a packet, and all after it, once more; asks another endpoint first.
     async fn rewind(&self, sequence: u64) -> Result<Error, Error> {
         let position = Position {
             next: sequence,
@@ -149,6 +149,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
             .store()
             .rewind(self.delivery.direction(), sequence, position)
             .await?;
+        self.ethereum.ledger().doubt();
         Ok(Error::Rewound { sequence })
     }
 
@@ -188,7 +189,7 @@ impl<N: NativeChain, E: EthereumChain> ToNative<N, E> {
     }
 }
 
-impl<N: NativeChain, E: EthereumChain> Worker for ToNative<N, E> {
+impl<N: NativeChain, E: EthereumChain> Worker for FromEthereum<N, E> {
     fn direction(&self) -> Direction {
         self.delivery.direction()
     }
