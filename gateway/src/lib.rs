@@ -16,9 +16,11 @@
 //! webhook/      telling partners what happened
 //! reconcile/    partner, journal and chain beside each other
 //! operator/     who runs it, what waits for them, four eyes
+//! signature/    signed requests
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
+//! key_source   where a master key comes from
 //! keys, secrets, problem, ids, units, clock
 //! ```
 
@@ -31,6 +33,7 @@ pub mod float;
 pub mod ids;
 pub mod issuer;
 pub mod journal;
+pub mod key_source;
 pub mod keys;
 pub mod metrics;
 pub mod operator;
@@ -38,6 +41,7 @@ pub mod problem;
 pub mod reconcile;
 pub mod secrets;
 pub mod server;
+pub mod signature;
 pub mod store;
 pub mod units;
 pub mod vault;

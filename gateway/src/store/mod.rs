@@ -25,6 +25,7 @@ pub mod partners;
 pub mod quotes;
 pub mod reconciliations;
 pub mod replicas;
+pub mod signing;
 pub mod statement;
 pub mod webhooks;
 pub mod write;
