@@ -11,6 +11,7 @@
 use crate::clock::now_ms;
 use crate::problem::{self, Problem};
 use crate::secrets::Secrets;
+use crate::signature::Presented;
 use crate::store::Store;
 use crate::store::partners::{Funding, Partner};
 use aws_lc_rs::hmac;
@@ -66,11 +67,14 @@ pub enum Scope {
     /// The caller's webhooks can be changed, and their secrets seen.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
+    /// The key's own signing keys can be seen and changed.
+    #[serde(rename = "keys:write")]
+    KeysWrite,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ConversionsWrite,
         Self::ConversionsRead,
         Self::BooksRead,
@@ -78,6 +82,7 @@ impl Scope {
         Self::FloatWrite,
         Self::WebhooksRead,
         Self::WebhooksWrite,
+        Self::KeysWrite,
     ];
 
     /// As written in the configuration.
@@ -90,6 +95,7 @@ impl Scope {
             Self::FloatWrite => "float:write",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
+            Self::KeysWrite => "keys:write",
         }
     }
 
@@ -122,6 +128,8 @@ pub struct Credentials {
     pub headers: HeaderMap,
     /// Where it comes from.
     pub address: Option<IpAddr>,
+    /// How it is signed; whose key that is has not been looked up.
+    pub signature: Option<Presented>,
 }
 
 impl Credentials {
@@ -145,6 +153,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Credentials {
         Ok(Self {
             headers: parts.headers.clone(),
             address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical()),
+            signature: parts.extensions.get::<Presented>().cloned(),
         })
     }
 }
@@ -156,6 +165,10 @@ pub struct Caller {
     pub partner: Arc<str>,
     /// How the partner pays.
     pub funding: Funding,
+    /// The key's id; none for configured keys.
+    pub key_id: Option<String>,
+    /// Whether every request with the key must be signed.
+    pub signed_only: bool,
     /// What fingerprints are made with: nothing that the database holds.
     secret: Secret,
 }
@@ -197,6 +210,7 @@ struct Grant {
     scopes: Vec<Scope>,
     /// The key's id; none for configured keys.
     key_id: Option<String>,
+    signed_only: bool,
     ends_at: i64,
     limiter: Arc<DefaultDirectRateLimiter>,
 }
@@ -294,6 +308,8 @@ impl Keys {
         Ok(Caller {
             partner: grant.partner.name.as_str().into(),
             funding: grant.partner.funding,
+            key_id: grant.key_id.clone(),
+            signed_only: grant.signed_only,
             secret: match grant.key_id {
                 None => Secret::Token(token.into()),
                 Some(_) => Secret::Gateway(Arc::clone(&self.fingerprints)),
@@ -347,8 +363,14 @@ impl Keys {
         now: i64,
     ) -> Result<Option<Grant>, sqlx::Error> {
         let hex_digest = hex(&digest);
-        let (name, scopes, key_id, ends_at) = match self.configured.get(&digest) {
-            Some(key) => (key.name.to_string(), key.scopes.clone(), None, i64::MAX),
+        let (name, scopes, key_id, signed_only, ends_at) = match self.configured.get(&digest) {
+            Some(key) => (
+                key.name.to_string(),
+                key.scopes.clone(),
+                None,
+                false,
+                i64::MAX,
+            ),
             None => {
                 let Some(row) = store.key_by_digest(&hex_digest, now).await? else {
                     return Ok(None);
@@ -361,7 +383,7 @@ impl Keys {
                 }
                 let scopes = parse_scopes(&row.scopes).unwrap_or_default();
                 let ends_at = row.expires_at.unwrap_or(i64::MAX);
-                (row.partner, scopes, Some(row.id), ends_at)
+                (row.partner, scopes, Some(row.id), row.signed_only, ends_at)
             }
         };
         let partner = store.partner(&name).await?.unwrap_or_else(|| Partner {
@@ -383,6 +405,7 @@ impl Keys {
             networks,
             scopes,
             key_id,
+            signed_only,
             ends_at,
             limiter,
         }))

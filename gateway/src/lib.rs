@@ -17,9 +17,11 @@
 //! reconcile/    partner, journal and chain beside each other
 //! rewards/      quarterly rewards: claims on Ethereum, members told, alarms
 //! operator/     who runs it, what waits for them, four eyes
+//! signature/    signed requests
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
+//! key_source   where a master key comes from
 //! keys, secrets, problem, ids, units, clock
 //! ```
 
@@ -32,6 +34,7 @@ pub mod float;
 pub mod ids;
 pub mod issuer;
 pub mod journal;
+pub mod key_source;
 pub mod keys;
 pub mod metrics;
 pub mod operator;
@@ -41,6 +44,7 @@ pub mod reconcile;
 pub mod rewards;
 pub mod secrets;
 pub mod server;
+pub mod signature;
 pub mod store;
 pub mod units;
 pub mod vault;

@@ -46,6 +46,10 @@ kinds! {
     KEY_MISSING = BAD_REQUEST, "idempotency-key-missing", "An Idempotency-Key is required";
     KEY_INVALID = BAD_REQUEST, "idempotency-key-invalid", "The Idempotency-Key is not usable";
     UNAUTHORIZED = UNAUTHORIZED, "api-key-required", "A valid API key is required";
+    SIGNATURE_REQUIRED = UNAUTHORIZED, "signature-required", "The request must be signed";
+    SIGNATURE_INVALID = UNAUTHORIZED, "signature-invalid", "The request's signature is not accepted";
+    SIGNATURE_REPLAYED = UNAUTHORIZED, "signature-replayed", "The signature's nonce was used before";
+    SIGNING_KEY_TAKEN = CONFLICT, "signing-key-taken", "The signing key cannot be changed like this";
     FORBIDDEN = FORBIDDEN, "scope-missing", "The API key does not allow this";
     MEMBER_REFUSED = FORBIDDEN, "member-not-authenticated", "The partner does not accept the member";
     RELINK = FORBIDDEN, "member-relink", "The member must be linked again";

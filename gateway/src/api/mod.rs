@@ -11,6 +11,7 @@
 //! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
+//! GET  /v1/signing-keys        keys:write; PUT, DELETE /v1/signing-keys/{name}, PUT /v1/signature-rule
 //! GET  /v1/float               float:read
 //! GET  /v1/price               float:read
 //! POST /v1/top-ups             float:write, Idempotency-Key
@@ -44,6 +45,7 @@ mod page;
 mod programmes;
 mod quotes;
 mod refusal;
+mod signing;
 mod statement;
 mod webhooks;
 
@@ -87,9 +89,10 @@ pub struct App {
 impl App {
     /// Who calls, if they may do this.
     async fn authorize(&self, credentials: &Credentials, scope: Scope) -> Result<Caller, Problem> {
-        self.keys
-            .authorize(&self.machine.store, credentials, scope)
-            .await
+        let store = &self.machine.store;
+        let caller = self.keys.authorize(store, credentials, scope).await?;
+        self.check_signature(credentials, &caller).await?;
+        Ok(caller)
     }
 }
 
@@ -105,7 +108,7 @@ type Shared = axum::extract::State<Arc<App>>;
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
         (name = "members", description = "Linked once, with consent"),
-        (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
+        (name = "keys", description = "Access tokens for OAuth 2.0 clients; keys that sign requests (RFC 9421)"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
@@ -141,6 +144,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(members::balance))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
+        .routes(routes!(signing::list))
+        .routes(routes!(signing::register, signing::delete))
+        .routes(routes!(signing::rule))
         .routes(routes!(float::read))
         .routes(routes!(float::create, float::list))
         .routes(routes!(float::look_up))
@@ -209,6 +215,7 @@ pub fn router(app: App) -> Router {
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(signing::read))
         .layer(middleware::from_fn_with_state(
             (slots, Arc::clone(&app)),
             guard::guard,

@@ -11,6 +11,7 @@ use crate::keys::{self, Scope, parse_networks, parse_scopes};
 use crate::server::{self, ServerError, vault};
 use crate::store::jobs::Kind;
 use crate::store::partners::{self, Funding, KeyRow, Partner};
+use crate::store::signing;
 use crate::store::{Purpose, Store};
 use crate::units::{MicroPoints, parse_points};
 use clap::Subcommand;
@@ -76,8 +77,8 @@ pub enum Keys {
         config: PathBuf,
         #[arg(long)]
         partner: String,
-        /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read or
-        /// webhooks:write; repeat for more.
+        /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read,
+        /// webhooks:write or keys:write; repeat for more.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
@@ -91,6 +92,17 @@ pub enum Keys {
         /// Hours that both are good for.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=8760))]
         overlap_hours: u32,
+    },
+    /// Say whether every request with a key must be signed, also for a partner that has lost its
+    /// signing keys.
+    Signatures {
+        #[arg(long)]
+        config: PathBuf,
+        #[arg(long)]
+        id: String,
+        /// true or false.
+        #[arg(long, action = clap::ArgAction::Set)]
+        required: bool,
     },
     /// End a key now.
     Revoke {
@@ -319,6 +331,17 @@ pub async fn keys(verb: Keys) -> Result<Vec<Value>, Error> {
             store.close().await;
             Ok(vec![made])
         }
+        Keys::Signatures {
+            config,
+            id,
+            required,
+        } => {
+            let (_, store) = open(&config).await?;
+            let found = store.require_signatures(&id, required).await?;
+            let row = store.key(&id).await?.filter(|_| found);
+            store.close().await;
+            Ok(vec![show_key(&row.ok_or_else(|| unknown_key(&id))?)])
+        }
         Keys::Revoke { config, id } => {
             let (_, store) = open(&config).await?;
             let now = now_ms();
@@ -362,6 +385,7 @@ async fn make_key(
         created_at: now,
         expires_at: None,
         last_used_at: None,
+        signed_only: false,
     };
     let mut write = store.write().await?;
     if let Some((id, ends)) = replaces
@@ -370,7 +394,11 @@ async fn make_key(
         return Err(unknown_key(id));
     }
     partners::insert_key(&mut write, &row, &keys::hex(&keys::digest(&key))).await?;
+    if let Some((id, _)) = replaces {
+        signing::inherit(&mut write, id, &row.id).await?;
+    }
     write.commit().await?;
+    let row = store.key(&row.id).await?.unwrap_or(row);
     let mut shown = show_key(&row);
     if let Some(shown) = shown.as_object_mut() {
         shown.insert("key".to_owned(), key.into());
@@ -386,6 +414,7 @@ fn show_key(key: &KeyRow) -> Value {
         "createdAt": rfc3339(key.created_at),
         "endsAt": key.expires_at.map(rfc3339),
         "lastUsedAt": key.last_used_at.map(rfc3339),
+        "signatures": if key.signed_only { "required" } else { "optional" },
     })
 }
 

@@ -225,12 +225,12 @@ impl Machine {
         if !issued.is_zero() {
             return self.confirm(conversion, None, issued).await;
         }
-        let decided = |transaction: &&IssueTransaction| {
+        let undecided = |transaction: &&IssueTransaction| {
             let mut known = refused.iter().chain(&void);
             transaction.outcome != Outcome::Dead
                 && !known.any(|(hash, _)| *hash == transaction.hash)
         };
-        let open = transactions.iter().filter(decided).count();
+        let open = transactions.iter().filter(undecided).count();
         if open == 0 && !refused.is_empty() {
             let reason = "the chain refused to issue the points".to_owned();
             let change = Change {

@@ -27,6 +27,7 @@ pub mod quotes;
 pub mod reconciliations;
 pub mod replicas;
 pub mod rewards;
+pub mod signing;
 pub mod statement;
 pub mod webhooks;
 pub mod write;
