@@ -11,7 +11,6 @@
 use crate::clock::now_ms;
 use crate::problem::{self, Problem};
 use crate::secrets::Secrets;
-use crate::signature::Presented;
 use crate::store::Store;
 use crate::store::partners::{Funding, Partner};
 use aws_lc_rs::hmac;
@@ -22,6 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
+use mileverse_gateway_api::signature::Presented;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -246,7 +246,7 @@ pub fn digest(token: &str) -> [u8; 32] {
 
 fn unauthorized() -> Problem {
     Problem::new(
-        problem::UNAUTHORIZED,
+        problem::Unauthorized,
         "Send a valid API key as \"Authorization: Bearer <key>\".",
     )
     .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
@@ -276,7 +276,7 @@ impl Keys {
         let grant = self.grant(store, digest).await?.ok_or_else(unauthorized)?;
         if !grant.partner.active {
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 "This partner is suspended; ask the gateway's operator.",
             ));
         }
@@ -284,21 +284,21 @@ impl Keys {
         let inside = |from: IpAddr| grant.networks.iter().any(|network| network.contains(&from));
         if !grant.networks.is_empty() && !from.is_some_and(inside) {
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 "This key may not be used from this address; call from an allowed network, or ask the gateway's operator to allow this one.",
             ));
         }
         if !grant.scopes.contains(&scope) {
             let scope = scope.name();
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 format!("This API key lacks the scope {scope}; use one that has it."),
             ));
         }
         if grant.limiter.check().is_err() {
             let limit = grant.partner.requests_per_second;
             return Err(Problem::new(
-                problem::RATE_LIMITED,
+                problem::RateLimited,
                 format!(
                     "This key may send {limit} requests a second; send this one again in a moment."
                 ),

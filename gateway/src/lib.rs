@@ -17,13 +17,14 @@
 //! reconcile/    partner, journal and chain beside each other
 //! rewards/      quarterly rewards: claims on Ethereum, members told, alarms
 //! operator/     who runs it, what waits for them, four eyes
-//! signature/    signed requests
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
 //! key_source   where a master key comes from
 //! keys, secrets, problem, ids, units, clock
 //! ```
+//!
+//! What it says to its callers, and what they say to it, is in `mileverse-gateway-api`.
 
 pub mod api;
 pub mod clock;
@@ -44,7 +45,6 @@ pub mod reconcile;
 pub mod rewards;
 pub mod secrets;
 pub mod server;
-pub mod signature;
 pub mod store;
 pub mod units;
 pub mod vault;

@@ -204,13 +204,13 @@ pub fn router(app: App) -> Router {
         .merge(SwaggerUi::new("/docs").url("/openapi.json", specification))
         .fallback(|| async {
             Problem::new(
-                problem::NOT_FOUND,
+                problem::NotFound,
                 "There is nothing at this path; see /docs.",
             )
         })
         .method_not_allowed_fallback(|| async {
             Problem::new(
-                problem::METHOD_NOT_ALLOWED,
+                problem::MethodNotAllowed,
                 "This path does not take this method; see the Allow header and /docs.",
             )
         })

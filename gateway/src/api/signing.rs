@@ -9,7 +9,6 @@ use crate::clock::{now_ms, rfc3339};
 use crate::config::plain_name;
 use crate::keys::{Caller, Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
-use crate::signature::{Presented, SignatureError};
 use crate::store::signing::{MOST, Registered, SigningKey as Row};
 use axum::Json;
 use axum::body::{self, Body as Bytes};
@@ -19,45 +18,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-/// A public key to register.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SigningKeyRequest {
-    /// Ed25519: 32 bytes in base64.
-    #[schema(examples("JrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs="))]
-    public_key: String,
-}
-
-/// One signing key.
-#[derive(Serialize, ToSchema)]
-pub struct SigningKey {
-    /// Your name of it: the `keyid` of its signatures.
-    #[schema(examples("till-7"))]
-    name: String,
-    /// Ed25519: 32 bytes in base64.
-    public_key: String,
-    /// RFC 3339.
-    created_at: String,
-}
-
-/// The signing keys of the API key that asks.
-#[derive(Serialize, ToSchema)]
-pub struct SigningKeyList {
-    /// Whether every request with this API key must be signed.
-    required: bool,
-    items: Vec<SigningKey>,
-}
-
-/// Whether requests must be signed.
-#[derive(Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SignatureRule {
-    /// Whether every request with this API key must be signed.
-    required: bool,
-}
+use mileverse_gateway_api::signature::{Presented, SignatureError};
+use mileverse_gateway_api::signing::{
+    SignatureRule, SigningKey, SigningKeyList, SigningKeyRequest,
+};
 
 fn view(row: &Row) -> SigningKey {
     SigningKey {
@@ -79,7 +43,7 @@ pub async fn read(request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let Ok(body) = body::to_bytes(body, MAX_BODY_BYTES).await else {
         return Problem::new(
-            problem::TOO_LARGE,
+            problem::TooLarge,
             format!("A signed request has a body of at most {MAX_BODY_BYTES} bytes."),
         )
         .into_response();
@@ -101,14 +65,14 @@ pub fn refused(error: &SignatureError) -> Problem {
     let mut chars = text.chars();
     let first = chars.next().map(|first| first.to_ascii_uppercase());
     let sentence: String = first.into_iter().chain(chars).collect();
-    Problem::new(problem::SIGNATURE_INVALID, format!("{sentence}."))
+    Problem::new(problem::SignatureInvalid, format!("{sentence}."))
 }
 
 /// The id of the key that calls. A configured key has none, and no signing keys.
 fn key_of(caller: &Caller) -> Result<&str, Problem> {
     caller.key_id.as_deref().ok_or_else(|| {
         Problem::new(
-            problem::FORBIDDEN,
+            problem::Forbidden,
             "A key of the configuration file has no signing keys; make one with 'mileverse gateway keys create'.",
         )
     })
@@ -147,7 +111,7 @@ pub async fn register(
     let key_id = key_of(&caller)?;
     if !plain_name(&name) {
         return Err(Problem::new(
-            problem::INVALID,
+            problem::Invalid,
             "The name of a signing key is 1 to 64 letters, digits, '-' or '_'.",
         ));
     }
@@ -157,7 +121,7 @@ pub async fn register(
         name,
         public_key: public_key.ok_or_else(|| {
             Problem::new(
-                problem::INVALID,
+                problem::Invalid,
                 "public_key must be the 32 bytes of an Ed25519 public key in base64.",
             )
         })?,
@@ -169,13 +133,13 @@ pub async fn register(
         Registered::Same => StatusCode::OK,
         Registered::Other => {
             return Err(Problem::new(
-                problem::SIGNING_KEY_TAKEN,
+                problem::SigningKeyTaken,
                 "Another public key has this name; register this one under another name, then delete the other.",
             ));
         }
         Registered::TooMany => {
             return Err(Problem::new(
-                problem::SIGNING_KEY_TAKEN,
+                problem::SigningKeyTaken,
                 format!("You have {MOST} signing keys; delete one first."),
             ));
         }
@@ -236,11 +200,11 @@ pub async fn delete(
     match store.remove_signing_key(key_of(&caller)?, &name).await? {
         Some(true) => Ok(StatusCode::NO_CONTENT),
         Some(false) => Err(Problem::new(
-            problem::SIGNING_KEY_TAKEN,
+            problem::SigningKeyTaken,
             "It is the last signing key, and every request must be signed; register another first.",
         )),
         None => Err(Problem::new(
-            problem::NOT_FOUND,
+            problem::NotFound,
             "There is no signing key of this name.",
         )),
     }
@@ -284,7 +248,7 @@ pub async fn rule(
 /// A request that must be signed is not.
 pub fn unsigned() -> Problem {
     Problem::new(
-        problem::SIGNATURE_REQUIRED,
+        problem::SignatureRequired,
         "This request must be signed (RFC 9421): send Signature-Input and Signature, made with one of the key's signing keys.",
     )
 }
@@ -316,7 +280,7 @@ impl App {
             .await?
         {
             return Err(Problem::new(
-                problem::SIGNATURE_REPLAYED,
+                problem::SignatureReplayed,
                 "This nonce was used before; sign each request, also one that is sent again, with a nonce of its own.",
             ));
         }

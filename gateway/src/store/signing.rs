@@ -2,9 +2,9 @@
 //! key, so that a request that was seen is not good for another API key with the same pair.
 
 use super::Store;
-use crate::signature::PUBLIC_KEY_BYTES;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mileverse_gateway_api::signature::PUBLIC_KEY_BYTES;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 

@@ -8,7 +8,7 @@
 //! | after the last pause | failed; it can be sent again by a call |
 //! | no success for so long | the endpoint is disabled |
 
-use super::sign::{Message, Signer};
+use super::sign::Signer;
 use super::target::{self, Guard};
 use super::{Kind, announce, job_name};
 use crate::clock::now_ms;
@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::store::jobs::{self, Job, Kind as JobKind};
 use crate::store::webhooks::{self, Attempt, Delivery, Endpoint};
 use crate::webhook::Event;
+use mileverse_gateway_api::message::Message;
 use rand::Rng;
 use reqwest::{Client, StatusCode, header, redirect};
 use serde_json::json;
@@ -180,7 +181,7 @@ impl Sender {
         let message = Message {
             id: &event.id,
             seconds: now.div_euclid(1000),
-            body: &event.body,
+            body: event.body.as_bytes(),
         };
         let signatures: Vec<_> = endpoint
             .secret_versions(now)

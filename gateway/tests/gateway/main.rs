@@ -38,6 +38,7 @@ use on_both;
 mod kit;
 
 mod bad_input;
+mod client;
 mod configuration;
 mod crash;
 mod document;

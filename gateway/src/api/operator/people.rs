@@ -173,7 +173,7 @@ pub async fn add(
         .filter(|_| plain_name(&request.name))
         .ok_or_else(|| {
             Problem::new(
-                problem::INVALID,
+                problem::Invalid,
                 "A name has 1 to 64 letters, digits, '-' or '_', a role is viewer, operator, approver or admin.",
             )
         })?;
@@ -185,7 +185,7 @@ pub async fn add(
         .await?
     {
         return Err(Problem::new(
-            problem::OPERATOR_EXISTS,
+            problem::OperatorExists,
             "There is an operator of this name; names are not used again.",
         ));
     }

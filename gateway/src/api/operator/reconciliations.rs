@@ -153,7 +153,7 @@ fn view(row: Row, differences: Option<Vec<Found>>) -> Reconciliation {
 fn begun(text: &str) -> Result<i64, Problem> {
     let wrong = || {
         Problem::new(
-            problem::MALFORMED,
+            problem::Malformed,
             "The day must be one such as 2026-11-20, UTC, and not in the future.",
         )
     };
@@ -200,17 +200,17 @@ pub async fn hand_in(
     let of = begun(&of)?;
     if !app.machine.programmes.contains_key(&programme) {
         let detail = "There is no such programme; GET /v1/programmes lists them.";
-        return Err(Problem::new(problem::PROGRAMME_UNKNOWN, detail));
+        return Err(Problem::new(problem::ProgrammeUnknown, detail));
     }
     let body = body.map_err(|_| {
         Problem::new(
-            problem::TOO_LARGE,
+            problem::TooLarge,
             "A statement has at most 8 MiB; ask for the partner's file of one day.",
         )
     })?;
     let lines = statement::parse(&body, of).map_err(|error| {
         let detail = format!("The file is no statement of that day: {error}.");
-        Problem::new(problem::STATEMENT_INVALID, detail)
+        Problem::new(problem::StatementInvalid, detail)
     })?;
     let now = now_ms();
     let row = StatementRow {

@@ -10,8 +10,8 @@
 
 use super::SignatureError;
 use super::fields::SignatureInput;
-use axum::http::header;
-use axum::http::request::Parts;
+use http::header;
+use http::request::Parts;
 
 /// The bases that the signature may be of: one, or one for each scheme if `@target-uri` is covered.
 pub(super) fn bases(input: &SignatureInput, parts: &Parts) -> Result<Vec<String>, SignatureError> {

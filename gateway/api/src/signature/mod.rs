@@ -25,6 +25,7 @@
 //! ```txt
 //! fields   the little of structured fields (RFC 9651) that signatures need
 //! base     what is signed
+//! sign     how a caller signs it
 //! ```
 //!
 //! Limits: one signature, 32 components, 8 KiB of each header. A request that is sent again is
@@ -34,10 +35,13 @@
 
 mod base;
 mod fields;
+mod sign;
+
+pub use sign::SigningKey;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
-use axum::http::request::Parts;
 use fields::{Bare, SignatureInput};
+use http::request::Parts;
 use sha2::{Digest, Sha256, Sha512};
 use thiserror::Error;
 
@@ -65,6 +69,9 @@ pub enum SignatureError {
     /// Its time is over or has not come.
     #[error("{0}")]
     Time(String),
+    /// The private key or the nonce cannot be used to sign.
+    #[error("the signing key cannot be used: {0}")]
+    Key(&'static str),
     /// The signing key is unknown or the signature is not its.
     #[error(
         "the signature does not verify; sign the signature base of RFC 9421 with the private key of keyid"

@@ -2,9 +2,9 @@
 
 use super::*;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use axum::http::Request;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::Request;
 use proptest::prelude::*;
 
 /// RFC 9421, appendix B.1.4: `test-key-ed25519`, without the 12 bytes that say what it is.
@@ -19,7 +19,7 @@ fn rfc_key() -> [u8; 32] {
     STANDARD.decode(RFC_KEY).unwrap().try_into().unwrap()
 }
 
-fn parts(request: axum::http::request::Builder) -> Parts {
+fn parts(request: http::request::Builder) -> Parts {
     request.body(()).unwrap().into_parts().0
 }
 

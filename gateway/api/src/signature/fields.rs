@@ -2,9 +2,9 @@
 //! byte sequences, and one dictionary member that is an inner list of strings with parameters.
 
 use super::SignatureError;
-use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
 
 /// Longest header that is read, in bytes.
 const MAX_FIELD: usize = 8 * 1024;
