@@ -1,43 +1,9 @@
 //! A client of the gateway's API, for a partner's service.
 //!
+//! `examples/convert.rs`, from quote to points:
+//!
 //! ```no_run
-//! use mileverse_gateway_client::conversions::{ConversionRequest, QuoteRequest, State};
-//! use mileverse_gateway_client::members::MemberInput;
-//! use mileverse_gateway_client::problem::Kind;
-//! use mileverse_gateway_client::{Client, Error, IdempotencyKey};
-//! use std::time::Duration;
-//!
-//! # async fn convert(key: String, password: String) -> Result<(), Error> {
-//! let client = Client::builder("https://gateway.example", key.into()).build()?;
-//! let member = MemberInput::login("minji@sky.example", password.into());
-//!
-//! let quote = QuoteRequest {
-//!     programme: "airline".into(),
-//!     member: member.clone(),
-//!     miles: "10000".into(),
-//! };
-//! let quote = client.quote(&IdempotencyKey::random(), &quote).await?;
-//!
-//! // Keep this before it is sent: with it, you can send again whatever happens in between.
-//! let key = IdempotencyKey::random();
-//! let request = ConversionRequest {
-//!     quote_id: quote.id,
-//!     member,
-//!     receiver: "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed".into(),
-//!     reference: Some("order-4711".into()),
-//! };
-//! let conversion = match client.convert(&key, &request).await {
-//!     Ok(begun) => client.settled(&begun.id, Duration::from_secs(120)).await?,
-//!     Err(Error::Problem(problem)) if problem.kind == Some(Kind::FloatShort) => {
-//!         return Ok(()); // top the float up; nothing has moved
-//!     }
-//!     // Nobody knows: send the same request with the same key again, later.
-//!     Err(error) if error.may_have_happened() => return Err(error),
-//!     Err(error) => return Err(error),
-//! };
-//! assert_eq!(conversion.state(), Some(State::Completed));
-//! # Ok(())
-//! # }
+#![doc = include_str!("../examples/convert.rs")]
 //! ```
 //!
 //! - **Nothing happens twice.** Whatever moves something takes an [`IdempotencyKey`]: the same key
@@ -76,7 +42,7 @@ pub use call::{Answer, Call, IdempotencyKey, Repeat};
 pub use error::{Error, Problem};
 pub use exchange::{MAX_ANSWER_BYTES, Retry};
 pub use mileverse_gateway_api::{
-    amount, books, conversions, float, members, message, problem, programmes, signature, signing,
-    statement, webhooks,
+    amount, books, conversions, float, members, message, problem, programmes, signature,
+    signing, statement, webhooks,
 };
 pub use setup::{Builder, Client};
