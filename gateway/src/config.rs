@@ -2,6 +2,7 @@
 //!
 //! ```toml
 //! listen = "127.0.0.1:8080"              # port 0 takes a free one
+//! sandbox = false                        # true: for tests, with a clock that can be moved
 //! master_key_file = "master.key"         # optional: what other secrets follow from
 //! previous_master_key_files = []         # optional: those before it, until all is rewrapped
 //! master_key = { command = ["kms-decrypt", "master.key.enc"] }   # instead of a file; or environment
@@ -139,6 +140,8 @@ const MAX_SECONDS: u64 = 24 * 60 * 60;
 /// Everything the gateway runs on.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Whether it is for tests: its clock can be moved.
+    pub sandbox: bool,
     /// Address of the API.
     pub listen: SocketAddr,
     /// The database.
@@ -382,6 +385,8 @@ impl Config {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    sandbox: bool,
     listen: SocketAddr,
     database: String,
     database_password_file: Option<PathBuf>,
@@ -896,7 +901,13 @@ impl File {
             }
             api_keys.push(key);
         }
+        if self.sandbox && self.rewards.is_some() {
+            let why =
+                "cannot have rewards: the quarters of a chain do not follow the sandbox's clock";
+            return Err(wrong("sandbox", why.to_owned()));
+        }
         Ok(Config {
+            sandbox: self.sandbox,
             listen: self.listen,
             database,
             replica_timeout: milliseconds(

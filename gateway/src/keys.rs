@@ -70,11 +70,14 @@ pub enum Scope {
     /// The key's own signing keys can be seen and changed.
     #[serde(rename = "keys:write")]
     KeysWrite,
+    /// The clock can be moved, in a sandbox.
+    #[serde(rename = "sandbox:write")]
+    SandboxWrite,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ConversionsWrite,
         Self::ConversionsRead,
         Self::BooksRead,
@@ -83,6 +86,7 @@ impl Scope {
         Self::WebhooksRead,
         Self::WebhooksWrite,
         Self::KeysWrite,
+        Self::SandboxWrite,
     ];
 
     /// As written in the configuration.
@@ -96,6 +100,7 @@ impl Scope {
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
             Self::KeysWrite => "keys:write",
+            Self::SandboxWrite => "sandbox:write",
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! ```txt
 //! amount          points in millionths, decimal strings
-//! books, conversions, float, members, programmes, statement, webhooks, signing
+//! books, conversions, float, members, programmes, sandbox, signing, statement, webhooks
 //!                 the bodies of /v1, a module for each kind of thing
 //! problem         every error (RFC 9457)
 //! signature/      signed requests (RFC 9421): made by callers, checked by the gateway
@@ -23,6 +23,7 @@ pub mod members;
 pub mod message;
 pub mod problem;
 pub mod programmes;
+pub mod sandbox;
 pub mod signature;
 pub mod signing;
 pub mod statement;

@@ -16,6 +16,7 @@ use mileverse_gateway_api::float::{
 };
 use mileverse_gateway_api::members::{LinkRequest, LinkedMember, MemberBalance};
 use mileverse_gateway_api::programmes::{ProgrammeList, ProgrammeTerms};
+use mileverse_gateway_api::sandbox::{AdvanceRequest, Clock};
 use mileverse_gateway_api::signing::{
     SignatureRule, SigningKey, SigningKeyList, SigningKeyRequest,
 };
@@ -305,6 +306,27 @@ impl Client {
             webhook_id: webhook_id.to_owned(),
         };
         self.ask(call.body(&request)?).await
+    }
+}
+
+/// Only in a sandbox.
+impl Client {
+    /// The sandbox's clock.
+    pub async fn sandbox_clock(&self) -> Result<Clock, Error> {
+        self.ask(Call::get(&["v1", "sandbox", "clock"])).await
+    }
+
+    /// Moves the sandbox's clock ahead, by whole seconds.
+    pub async fn advance_sandbox_clock(
+        &self,
+        key: &IdempotencyKey,
+        by: Duration,
+    ) -> Result<Clock, Error> {
+        let call = Call::post(&["v1", "sandbox", "clock"]);
+        let request = AdvanceRequest {
+            advance_seconds: by.as_secs(),
+        };
+        self.ask(call.body(&request)?.key(key)).await
     }
 }
 

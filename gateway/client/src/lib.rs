@@ -42,7 +42,7 @@ pub use call::{Answer, Call, IdempotencyKey, Repeat};
 pub use error::{Error, Problem};
 pub use exchange::{MAX_ANSWER_BYTES, Retry};
 pub use mileverse_gateway_api::{
-    amount, books, conversions, float, members, message, problem, programmes, signature,
+    amount, books, conversions, float, members, message, problem, programmes, sandbox, signature,
     signing, statement, webhooks,
 };
 pub use setup::{Builder, Client};

@@ -3,7 +3,7 @@
 use super::idempotent::{self, Done};
 use super::input::{self, Body, PathOf, QueryOf};
 use super::{App, Shared, page};
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::rfc3339;
 use crate::float::price::{Average, Basis, PriceError};
 use crate::float::top_up::{Seller, TopUp as Row, TopUpError};
 use crate::ids;
@@ -21,8 +21,8 @@ use mileverse_gateway_api::float::{
 };
 use std::sync::Arc;
 
-fn view(row: Row) -> TopUp {
-    let late = row.state == "awaiting_payment" && row.expires_at <= now_ms();
+fn view(row: Row, now: i64) -> TopUp {
+    let late = row.state == "awaiting_payment" && row.expires_at <= now;
     TopUp {
         state: if late {
             "expired".to_owned()
@@ -141,7 +141,7 @@ pub async fn price(
     app.authorize(&credentials, Scope::FloatRead).await?;
     let seller = seller(&app)?;
     let store = &app.machine.store;
-    let now = now_ms();
+    let now = store.now();
     let known = |price| match price {
         Ok(price) => Ok((Some(price), None)),
         Err(PriceError::Store(error)) => Err(Problem::internal(&error)),
@@ -216,7 +216,7 @@ pub async fn create(
         })?;
         let answer = seller
             .begin(store, &key, points, basis, |top_up| {
-                idempotent::stored(StatusCode::CREATED, &view(top_up.clone()))
+                idempotent::stored(StatusCode::CREATED, &view(top_up.clone(), store.now()))
             })
             .await?;
         Ok(Done::Recorded(answer))
@@ -250,7 +250,7 @@ pub async fn look_up(
         false => None,
     };
     let row = row.ok_or(TopUpError::Unknown)?;
-    Ok(Json(view(row)))
+    Ok(Json(view(row, app.machine.store.now())))
 }
 
 /// List top-ups
@@ -281,7 +281,7 @@ pub async fn list(
     let mut rows = rows.await?;
     let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(TopUpPage {
-        items: rows.into_iter().map(view).collect(),
+        items: rows.into_iter().map(|row| view(row, store.now())).collect(),
         next_cursor,
     }))
 }
@@ -329,5 +329,5 @@ pub async fn pay(
     let paid = seller
         .pay(&app.machine.store, &caller.partner, &id, hash)
         .await?;
-    Ok(Json(view(paid)))
+    Ok(Json(view(paid, app.machine.store.now())))
 }

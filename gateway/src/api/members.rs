@@ -194,7 +194,7 @@ pub async fn erase(
 ) -> Result<StatusCode, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let row = find(&app, &caller, &id).await?;
-    let now = crate::clock::now_ms();
+    let now = app.machine.store.now();
     app.machine.store.erase_member(&row.id, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,6 +23,7 @@
 //! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
 //! POST /v1/events/{id}/resend  webhooks:write
 //! GET  /metrics                books:read
+//! GET  /v1/sandbox/clock       conversions:read; POST: sandbox:write, Idempotency-Key. Only in a sandbox
 //! /v1/operator/cases  /actions  /reconciliations  /statements  /operators  /audit   an operator's key
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
@@ -45,6 +46,7 @@ mod page;
 mod programmes;
 mod quotes;
 mod refusal;
+mod sandbox;
 mod signing;
 mod statement;
 mod webhooks;
@@ -84,6 +86,8 @@ pub struct App {
     pub quote_lifetime: Duration,
     /// How long making a conversion waits for its end.
     pub conversion_wait: Duration,
+    /// Whether there are routes that only a sandbox has.
+    pub sandbox: bool,
 }
 
 impl App {
@@ -112,6 +116,7 @@ type Shared = axum::extract::State<Arc<App>>;
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
+        (name = "sandbox", description = "Only in a sandbox: its clock. Elsewhere these paths do not exist"),
         (name = "operator", description = "For the people who run the gateway: cases, four eyes, reconciliation, audit"),
         (name = "health", description = "For whoever runs the gateway"),
     )
@@ -130,8 +135,13 @@ impl Modify for BearerKey {
     }
 }
 
-fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
+    let router = OpenApiRouter::with_openapi(Document::openapi());
+    let router = match sandbox {
+        true => router.routes(routes!(sandbox::read, sandbox::advance)),
+        false => router,
+    };
+    router
         .routes(routes!(quotes::create))
         .routes(routes!(conversions::create, conversions::list))
         .routes(routes!(conversions::look_up))
@@ -190,14 +200,14 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::ready))
 }
 
-/// The OpenAPI document.
+/// The OpenAPI document, with what only a sandbox has.
 pub fn specification() -> Specification {
-    routes().split_for_parts().1
+    routes(true).split_for_parts().1
 }
 
 /// The whole API.
 pub fn router(app: App) -> Router {
-    let (router, specification) = routes().split_for_parts();
+    let (router, specification) = routes(app.sandbox).split_for_parts();
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let app = Arc::new(app);
     router

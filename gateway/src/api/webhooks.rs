@@ -153,7 +153,7 @@ pub async fn create(
     };
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, move |key, _| async move {
-        let now = now_ms();
+        let now = work_app.machine.store.now();
         let endpoint = Endpoint {
             id: ids::webhook(),
             partner: key.partner.clone(),
@@ -277,7 +277,7 @@ pub async fn change(
 }
 
 async fn store(app: &App, endpoint: &mut Endpoint) -> Result<(), sqlx::Error> {
-    endpoint.updated_at = now_ms();
+    endpoint.updated_at = app.machine.store.now();
     let mut write = app.machine.store.write().await?;
     webhooks::update_endpoint(&mut write, endpoint).await?;
     write.commit().await
@@ -386,8 +386,9 @@ pub async fn rotate(
     }
     let signer = &app.machine.sender.signer;
     if *request.secret.expose_secret() == signer.shown(&endpoint.id, endpoint.secret_version) {
+        // How long a secret is good is no matter of the sandbox's clock.
         let now = now_ms();
-        endpoint.updated_at = now;
+        endpoint.updated_at = app.machine.store.now();
         let until = now.saturating_add(i64::from(hours).saturating_mul(HOUR_MS));
         let mut write = app.machine.store.write().await?;
         webhooks::rotate_secret(&mut write, &endpoint, until).await?;
@@ -421,7 +422,7 @@ pub async fn test(
 ) -> Result<(StatusCode, Json<Event>), Problem> {
     let caller = app.authorize(&credentials, Scope::WebhooksWrite).await?;
     let endpoint = find(&app, &caller, &id).await?;
-    let now = now_ms();
+    let now = app.machine.store.now();
     let data = json!({ "id": endpoint.id });
     let mut write = app.machine.store.write().await?;
     let kind = Kind::WebhookTest;
@@ -473,7 +474,7 @@ pub async fn replay(
     let missed = store.missed(&endpoint, since, MAX_REPLAY + 1).await?;
     let most = usize::try_from(MAX_REPLAY).unwrap_or(usize::MAX);
     let more = missed.len() > most;
-    let now = now_ms();
+    let now = store.now();
     let mut queued = 0u32;
     let mut write = store.write().await?;
     for event in missed.iter().take(most) {
@@ -639,7 +640,7 @@ pub async fn resend(
     let endpoint = find(&app, &caller, &request.webhook_id).await?;
     enabled(&endpoint)?;
     let mut write = app.machine.store.write().await?;
-    webhook::queue(&mut write, &event.id, &endpoint.id, now_ms()).await?;
+    webhook::queue(&mut write, &event.id, &endpoint.id, app.machine.store.now()).await?;
     write.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(event_view(event))))
 }

@@ -78,7 +78,7 @@ pub enum Keys {
         #[arg(long)]
         partner: String,
         /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read,
-        /// webhooks:write or keys:write; repeat for more.
+        /// webhooks:write, keys:write or sandbox:write; repeat for more.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
@@ -308,13 +308,13 @@ pub async fn keys(verb: Keys) -> Result<Vec<Value>, Error> {
                 let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
                 return Err(wrong(format!("--scope must be one of {}", all.join(", "))));
             }
-            let (_, store) = open(&config).await?;
+            let (settings, store) = open(&config).await?;
             if store.partner(&partner).await?.is_none() {
                 return Err(wrong(format!(
                     "there is no partner {partner:?}; make it with 'partners set'"
                 )));
             }
-            let made = make_key(&store, partner, scopes, None).await?;
+            let made = make_key(&store, prefix(&settings), partner, scopes, None).await?;
             store.close().await;
             Ok(vec![made])
         }
@@ -323,11 +323,18 @@ pub async fn keys(verb: Keys) -> Result<Vec<Value>, Error> {
             id,
             overlap_hours,
         } => {
-            let (_, store) = open(&config).await?;
+            let (settings, store) = open(&config).await?;
             let old = store.key(&id).await?.ok_or_else(|| unknown_key(&id))?;
             let overlap = i64::from(overlap_hours).saturating_mul(HOUR_MS);
             let ends = now_ms().saturating_add(overlap);
-            let made = make_key(&store, old.partner, old.scopes, Some((&id, ends))).await?;
+            let made = make_key(
+                &store,
+                prefix(&settings),
+                old.partner,
+                old.scopes,
+                Some((&id, ends)),
+            )
+            .await?;
             store.close().await;
             Ok(vec![made])
         }
@@ -369,14 +376,23 @@ fn unknown_key(id: &str) -> Error {
     ))
 }
 
+/// What keys begin with: one for a sandbox is told from one that moves real miles.
+const fn prefix(config: &Config) -> &'static str {
+    match config.sandbox {
+        true => ids::TEST_KEY_PREFIX,
+        false => ids::KEY_PREFIX,
+    }
+}
+
 /// Makes a key; in the same transaction the key that it replaces gets its end.
 async fn make_key(
     store: &Store,
+    prefix: &str,
     partner: String,
     scopes: String,
     replaces: Option<(&str, i64)>,
 ) -> Result<Value, Error> {
-    let key = keys::random_key(ids::KEY_PREFIX);
+    let key = keys::random_key(prefix);
     let now = now_ms();
     let row = KeyRow {
         id: ids::key(),
@@ -458,12 +474,12 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
             source,
             at,
         } => {
-            let now = now_ms();
+            let (_, store) = open(&config).await?;
+            let now = store.now();
             let at = at.map_or(now, jiff::Timestamp::as_millisecond);
             if at > now {
                 return Err(wrong("--at must not be in the future"));
             }
-            let (_, store) = open(&config).await?;
             // Exactly one of them is given.
             let (new, recorded) = match (wei_per_point, wei_per_coin) {
                 (Some(wei), _) => (
@@ -492,7 +508,7 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
                 wrong("the configuration has no [float], so points are not sold here")
             })?;
             let seller = server::seller(float)?;
-            let now = now_ms();
+            let now = store.now();
             let (market, market_refused) = known(seller.price(&store, Basis::Market, now).await)?;
             let (average, average_refused) =
                 known(seller.price(&store, Basis::Average, now).await)?;
@@ -541,7 +557,7 @@ pub async fn jobs(verb: Jobs) -> Result<Vec<Value>, Error> {
                 wrong("--kind must be conversion, top_up, webhook or reconciliation")
             })?;
             let (_, store) = open(&config).await?;
-            let hastened = store.hasten_job(kind, &name, now_ms()).await?;
+            let hastened = store.hasten_job(kind, &name, store.now()).await?;
             store.close().await;
             if !hastened {
                 return Err(wrong(format!(

@@ -18,7 +18,6 @@
 
 use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
-use crate::clock::now_ms;
 use crate::issuer::chain::{Entry, Receipt};
 use crate::issuer::conversion_name;
 use crate::issuer::signer::Issuer;
@@ -121,7 +120,7 @@ impl Machine {
             return self.debited(conversion, partner_reference).await;
         };
         let issues = [(conversion.id.as_str(), Self::agreed(conversion)?)];
-        let now = now_ms();
+        let now = self.store.now();
         let change = Change {
             partner_reference: Some(partner_reference.clone()),
             ..Change::default()
@@ -291,7 +290,7 @@ impl Machine {
             chain_nonce: self.chain.next_nonce(key.address()).await?,
             issues: &[(conversion.id.as_str(), Self::agreed(conversion)?)],
         };
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         for (hash, outcome) in void {
             issues::settle(&mut write, hash, *outcome).await?;

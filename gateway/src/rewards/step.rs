@@ -3,7 +3,6 @@
 use super::slot::Slot;
 use super::transact::Call;
 use super::{LOOK_BACK, RewardError, Rewards, views};
-use crate::clock::now_ms;
 use crate::conversion::Machine;
 use crate::journal::GATEWAY;
 use crate::operator::CaseKind;
@@ -124,7 +123,7 @@ impl Machine {
     }
 
     async fn finish_reward(&self, row: &SlotRow) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         let new = rewards::finish(&mut write, row.quarter, row.slot, now).await?;
         if new {
@@ -140,7 +139,7 @@ impl Machine {
 
     /// Operators hear of a slot that is late, once.
     async fn alarm_reward(&self, row: &SlotRow) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = self.store.now();
         if row.alarmed || now < row.late_at {
             return Ok(());
         }
@@ -313,7 +312,7 @@ impl Machine {
             }
         }
         self.store
-            .store_reward_claims(quarter, &paid, now_ms())
+            .store_reward_claims(quarter, &paid, self.store.now())
             .await?;
         if batch.is_empty() {
             return Ok(match paid.len() == left.len() {

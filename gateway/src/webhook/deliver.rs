@@ -148,7 +148,7 @@ impl Sender {
                 state: "failed",
                 status: None,
                 error: Some("the endpoint is disabled"),
-                at: now_ms(),
+                at: store.now(),
             };
             let mut write = store.write().await?;
             webhooks::note_attempt(&mut write, &delivery, &attempt).await?;
@@ -156,7 +156,7 @@ impl Sender {
             return write.commit().await.map(|()| None);
         }
         let Some(_place) = self.place(&endpoint.id) else {
-            let due = later(now_ms(), CROWDED);
+            let due = later(store.now(), CROWDED);
             let kind = JobKind::Webhook;
             let back = store.put_job_back(kind, &job.name, run, due, None).await;
             return back.map(|()| None);
@@ -177,6 +177,7 @@ impl Sender {
             Ok(url) => url,
             Err(why) => return failed(format!("the URL cannot be used: {why}")),
         };
+        // Receivers compare it with their own clocks, and secrets end by ours.
         let now = now_ms();
         let message = Message {
             id: &event.id,
@@ -234,7 +235,7 @@ impl Sender {
         endpoint: &Endpoint,
         answer: &Answer,
     ) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = store.now();
         let name = job_name(&delivery.event_id, &delivery.endpoint_id);
         let mut write = store.write().await?;
         let mut attempt = Attempt {

@@ -28,16 +28,16 @@ crate::on_both! {
 const TOKEN: &str = "mvk_a-key-of-a-client-that-signs-0123";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn client(gateway: &Gateway, key: &str) -> Client {
+pub fn client(gateway: &Gateway, key: &str) -> Client {
     let client = Client::builder(&gateway.url, key.to_owned().into());
     client.without_proxy().build().unwrap()
 }
 
-fn minji() -> MemberInput {
+pub fn minji() -> MemberInput {
     MemberInput::login("minji@sky.example", "blue-heron-41".to_owned().into())
 }
 
-fn quote(member: MemberInput, miles: &str) -> QuoteRequest {
+pub fn quote(member: MemberInput, miles: &str) -> QuoteRequest {
     QuoteRequest {
         programme: "airline".into(),
         member,
@@ -45,7 +45,7 @@ fn quote(member: MemberInput, miles: &str) -> QuoteRequest {
     }
 }
 
-async fn convert(client: &Client, member: MemberInput, miles: &str, reference: &str) -> String {
+pub async fn convert(client: &Client, member: MemberInput, miles: &str, reference: &str) -> String {
     let quote = quote(member.clone(), miles);
     let key = IdempotencyKey::random();
     let quote = client.quote(&key, &quote).await.unwrap();

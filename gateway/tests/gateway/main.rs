@@ -53,6 +53,7 @@ mod partners;
 mod pool;
 mod replicas;
 mod rewards;
+mod sandbox;
 mod signatures;
 mod support;
 mod terms;
