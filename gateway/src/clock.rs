@@ -1,8 +1,8 @@
-//! The wall clock as the database has it.
+//! Moments as the database has them. What is in the books goes by [`crate::store::Store::now`].
 
 use jiff::Timestamp;
 
-/// Milliseconds since 1970.
+/// Milliseconds since 1970, by the machine's own clock: see [`crate::store::clock`] for what goes by it.
 pub fn now_ms() -> i64 {
     Timestamp::now().as_millisecond()
 }

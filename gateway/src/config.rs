@@ -2,8 +2,11 @@
 //!
 //! ```toml
 //! listen = "127.0.0.1:8080"              # port 0 takes a free one
+//! sandbox = false                        # true: for tests, with a clock that can be moved
 //! master_key_file = "master.key"         # optional: what other secrets follow from
 //! previous_master_key_files = []         # optional: those before it, until all is rewrapped
+//! master_key = { command = ["kms-decrypt", "master.key.enc"] }   # instead of a file; or environment
+//! previous_master_keys = []              # as master_key, beside the files
 //! database = "gateway.sqlite"            # made if missing; or postgres://user@host/database
 //! database_password_file = "pg.password" # optional, for PostgreSQL
 //! quote_lifetime_seconds = 300           # optional
@@ -99,6 +102,7 @@
 
 use crate::conversion::ask::parse_receiver;
 use crate::float::price::PriceRules;
+use crate::key_source::KeySource;
 use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
@@ -136,6 +140,8 @@ const MAX_SECONDS: u64 = 24 * 60 * 60;
 /// Everything the gateway runs on.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Whether it is for tests: its clock can be moved.
+    pub sandbox: bool,
     /// Address of the API.
     pub listen: SocketAddr,
     /// The database.
@@ -379,6 +385,8 @@ impl Config {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    sandbox: bool,
     listen: SocketAddr,
     database: String,
     database_password_file: Option<PathBuf>,
@@ -389,6 +397,9 @@ struct File {
     #[serde(default)]
     retry: RetryFile,
     master_key_file: Option<PathBuf>,
+    master_key: Option<KeySource>,
+    #[serde(default)]
+    previous_master_keys: Vec<KeySource>,
     #[serde(default)]
     previous_master_key_files: Vec<PathBuf>,
     #[serde(default)]
@@ -818,28 +829,38 @@ impl File {
                 )?,
             },
         };
-        let read_key = |what: &str, file: PathBuf| {
-            let key = read_secret("the master key file", &folder.join(file))?;
+        let read_key = |what: &str, source: KeySource| {
+            let key = source.read(folder).map_err(|why| wrong(what, why))?;
             if key.expose_secret().len() < MIN_MASTER_KEY_BYTES {
                 let why = format!(
-                    "holds fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
+                    "gives a key of fewer than {MIN_MASTER_KEY_BYTES} bytes; make one with: openssl rand -hex 32"
                 );
                 return Err(wrong(what, why));
             }
             Ok(key)
         };
-        let master_key = self
-            .master_key_file
-            .map(|file| read_key("master_key_file", file))
-            .transpose()?;
-        if self.previous_master_key_files.len() > MAX_MASTER_KEYS {
-            let why = format!("has too many files; {MAX_MASTER_KEYS} are enough");
+        let master_key = match (self.master_key_file, self.master_key) {
+            (Some(_), Some(_)) => {
+                let why = "stands beside master_key; one of the two is enough".to_owned();
+                return Err(wrong("master_key_file", why));
+            }
+            (Some(file), None) => Some(read_key("master_key_file", KeySource::File(file))?),
+            (None, Some(source)) => Some(read_key("master_key", source)?),
+            (None, None) => None,
+        };
+        let files = self.previous_master_key_files.into_iter();
+        let files = files.map(|file| ("previous_master_key_files", KeySource::File(file)));
+        let others = self.previous_master_keys.into_iter();
+        let previous: Vec<_> = files
+            .chain(others.map(|source| ("previous_master_keys", source)))
+            .collect();
+        if previous.len() > MAX_MASTER_KEYS {
+            let why = format!("has too many keys; {MAX_MASTER_KEYS} are enough");
             return Err(wrong("previous_master_key_files", why));
         }
-        let previous_master_keys = self
-            .previous_master_key_files
+        let previous_master_keys = previous
             .into_iter()
-            .map(|file| read_key("previous_master_key_files", file))
+            .map(|(what, source)| read_key(what, source))
             .collect::<Result<_, _>>()?;
         let database_password = match self.database_password_file {
             Some(file) => Some(read_secret(
@@ -880,7 +901,13 @@ impl File {
             }
             api_keys.push(key);
         }
+        if self.sandbox && self.rewards.is_some() {
+            let why =
+                "cannot have rewards: the quarters of a chain do not follow the sandbox's clock";
+            return Err(wrong("sandbox", why.to_owned()));
+        }
         Ok(Config {
+            sandbox: self.sandbox,
             listen: self.listen,
             database,
             replica_timeout: milliseconds(

@@ -45,6 +45,8 @@ pub fn plausible(text: &str, prefix: &str) -> bool {
 
 /// What an API key begins with, so that one that leaks is recognised.
 pub const KEY_PREFIX: &str = "mvk_";
+/// What an API key of a sandbox begins with.
+pub const TEST_KEY_PREFIX: &str = "mvk_test_";
 /// What an access token begins with.
 pub const TOKEN_PREFIX: &str = "mvt_";
 

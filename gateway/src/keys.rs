@@ -21,6 +21,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
+use mileverse_gateway_api::signature::Presented;
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -66,11 +67,17 @@ pub enum Scope {
     /// The caller's webhooks can be changed, and their secrets seen.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
+    /// The key's own signing keys can be seen and changed.
+    #[serde(rename = "keys:write")]
+    KeysWrite,
+    /// The clock can be moved, in a sandbox.
+    #[serde(rename = "sandbox:write")]
+    SandboxWrite,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ConversionsWrite,
         Self::ConversionsRead,
         Self::BooksRead,
@@ -78,6 +85,8 @@ impl Scope {
         Self::FloatWrite,
         Self::WebhooksRead,
         Self::WebhooksWrite,
+        Self::KeysWrite,
+        Self::SandboxWrite,
     ];
 
     /// As written in the configuration.
@@ -90,6 +99,8 @@ impl Scope {
             Self::FloatWrite => "float:write",
             Self::WebhooksRead => "webhooks:read",
             Self::WebhooksWrite => "webhooks:write",
+            Self::KeysWrite => "keys:write",
+            Self::SandboxWrite => "sandbox:write",
         }
     }
 
@@ -122,6 +133,8 @@ pub struct Credentials {
     pub headers: HeaderMap,
     /// Where it comes from.
     pub address: Option<IpAddr>,
+    /// How it is signed; whose key that is has not been looked up.
+    pub signature: Option<Presented>,
 }
 
 impl Credentials {
@@ -145,6 +158,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Credentials {
         Ok(Self {
             headers: parts.headers.clone(),
             address: peer.map(|ConnectInfo(peer)| peer.ip().to_canonical()),
+            signature: parts.extensions.get::<Presented>().cloned(),
         })
     }
 }
@@ -156,6 +170,10 @@ pub struct Caller {
     pub partner: Arc<str>,
     /// How the partner pays.
     pub funding: Funding,
+    /// The key's id; none for configured keys.
+    pub key_id: Option<String>,
+    /// Whether every request with the key must be signed.
+    pub signed_only: bool,
     /// What fingerprints are made with: nothing that the database holds.
     secret: Secret,
 }
@@ -197,6 +215,7 @@ struct Grant {
     scopes: Vec<Scope>,
     /// The key's id; none for configured keys.
     key_id: Option<String>,
+    signed_only: bool,
     ends_at: i64,
     limiter: Arc<DefaultDirectRateLimiter>,
 }
@@ -232,7 +251,7 @@ pub fn digest(token: &str) -> [u8; 32] {
 
 fn unauthorized() -> Problem {
     Problem::new(
-        problem::UNAUTHORIZED,
+        problem::Unauthorized,
         "Send a valid API key as \"Authorization: Bearer <key>\".",
     )
     .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
@@ -262,7 +281,7 @@ impl Keys {
         let grant = self.grant(store, digest).await?.ok_or_else(unauthorized)?;
         if !grant.partner.active {
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 "This partner is suspended; ask the gateway's operator.",
             ));
         }
@@ -270,21 +289,21 @@ impl Keys {
         let inside = |from: IpAddr| grant.networks.iter().any(|network| network.contains(&from));
         if !grant.networks.is_empty() && !from.is_some_and(inside) {
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 "This key may not be used from this address; call from an allowed network, or ask the gateway's operator to allow this one.",
             ));
         }
         if !grant.scopes.contains(&scope) {
             let scope = scope.name();
             return Err(Problem::new(
-                problem::FORBIDDEN,
+                problem::Forbidden,
                 format!("This API key lacks the scope {scope}; use one that has it."),
             ));
         }
         if grant.limiter.check().is_err() {
             let limit = grant.partner.requests_per_second;
             return Err(Problem::new(
-                problem::RATE_LIMITED,
+                problem::RateLimited,
                 format!(
                     "This key may send {limit} requests a second; send this one again in a moment."
                 ),
@@ -294,6 +313,8 @@ impl Keys {
         Ok(Caller {
             partner: grant.partner.name.as_str().into(),
             funding: grant.partner.funding,
+            key_id: grant.key_id.clone(),
+            signed_only: grant.signed_only,
             secret: match grant.key_id {
                 None => Secret::Token(token.into()),
                 Some(_) => Secret::Gateway(Arc::clone(&self.fingerprints)),
@@ -347,8 +368,14 @@ impl Keys {
         now: i64,
     ) -> Result<Option<Grant>, sqlx::Error> {
         let hex_digest = hex(&digest);
-        let (name, scopes, key_id, ends_at) = match self.configured.get(&digest) {
-            Some(key) => (key.name.to_string(), key.scopes.clone(), None, i64::MAX),
+        let (name, scopes, key_id, signed_only, ends_at) = match self.configured.get(&digest) {
+            Some(key) => (
+                key.name.to_string(),
+                key.scopes.clone(),
+                None,
+                false,
+                i64::MAX,
+            ),
             None => {
                 let Some(row) = store.key_by_digest(&hex_digest, now).await? else {
                     return Ok(None);
@@ -361,7 +388,7 @@ impl Keys {
                 }
                 let scopes = parse_scopes(&row.scopes).unwrap_or_default();
                 let ends_at = row.expires_at.unwrap_or(i64::MAX);
-                (row.partner, scopes, Some(row.id), ends_at)
+                (row.partner, scopes, Some(row.id), row.signed_only, ends_at)
             }
         };
         let partner = store.partner(&name).await?.unwrap_or_else(|| Partner {
@@ -383,6 +410,7 @@ impl Keys {
             networks,
             scopes,
             key_id,
+            signed_only,
             ends_at,
             limiter,
         }))

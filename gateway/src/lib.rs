@@ -20,8 +20,11 @@
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
+//! key_source   where a master key comes from
 //! keys, secrets, problem, ids, units, clock
 //! ```
+//!
+//! What it says to its callers, and what they say to it, is in `mileverse-gateway-api`.
 
 pub mod api;
 pub mod clock;
@@ -32,6 +35,7 @@ pub mod float;
 pub mod ids;
 pub mod issuer;
 pub mod journal;
+pub mod key_source;
 pub mod keys;
 pub mod metrics;
 pub mod operator;

@@ -15,7 +15,6 @@
 //!
 //! No label holds anything of a partner or a member.
 
-use crate::clock::now_ms;
 use crate::conversion::state::State;
 use crate::rewards::slot::Slot;
 use crate::store::Store;
@@ -195,7 +194,7 @@ impl Metrics {
             let many = i64::try_from(many).unwrap_or(i64::MAX);
             self.conversions.get_or_create(&labels).set(many);
         }
-        let overdue = now_ms().saturating_sub(OVERDUE_MS);
+        let overdue = store.now().saturating_sub(OVERDUE_MS);
         for (kind, waiting, late) in store.job_counts(overdue).await? {
             let labels = OfKind {
                 kind: kind.name().to_owned(),
@@ -208,7 +207,7 @@ impl Metrics {
         for (kind, many) in store.open_cases().await? {
             self.cases.get_or_create(&OfKind { kind }).set(many);
         }
-        let late = store.late_rewards(now_ms()).await?;
+        let late = store.late_rewards(store.now()).await?;
         for slot in Slot::ALL {
             let many = late.iter().find(|(found, _)| found == slot.name());
             let many = many.map_or(0, |(_, many)| *many);

@@ -16,7 +16,7 @@ use crate::packets::Packets;
 use crate::rewards::{Rewards, RewardsSetup};
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
-use crate::store::{OpenError, Purpose, Store};
+use crate::store::{OpenError, PURPOSE, Purpose, Store};
 use crate::vault::{Vault, VaultError};
 use crate::webhook::deliver::Sender;
 use axum::serve::ListenerExt as _;
@@ -157,6 +157,12 @@ impl Server {
                 .await?;
         }
         let chain_id = identity.chain_id;
+        let purpose = if config.sandbox {
+            "sandbox"
+        } else {
+            "production"
+        };
+        store.bind(&[(PURPOSE, purpose.to_owned())]).await?;
         let machine = Arc::new(Machine::new(Parts {
             store,
             chain,
@@ -192,6 +198,7 @@ impl Server {
             keys: Keys::new(config.api_keys, &secrets),
             quote_lifetime: config.quote_lifetime,
             conversion_wait: config.conversion_wait,
+            sandbox: config.sandbox,
         })
         .merge(page);
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));

@@ -3,30 +3,14 @@
 //! Points are counted in millionths (micro-points): 1 MVP = 1,000,000. A rate is a whole number of
 //! micro-points per mile, so that miles times rate is exact and nothing is ever rounded.
 
+use mileverse_gateway_api::amount::AmountError;
 use std::fmt;
 use thiserror::Error;
 
-/// Micro-points in one MVP.
-pub const MICRO_PER_POINT: u64 = 1_000_000;
-const DECIMALS: usize = 6;
+pub use mileverse_gateway_api::amount::{MICRO_PER_POINT, MicroPoints, Payer};
+
 /// The database's integers are signed; no amount may exceed them.
 pub const MAX_AMOUNT: u64 = i64::MAX.cast_unsigned();
-
-/// Points in millionths.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub struct MicroPoints(pub u64);
-
-impl fmt::Display for MicroPoints {
-    /// MVP as a decimal without needless zeros: `120000`, `0.5`.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (whole, fraction) = (self.0 / MICRO_PER_POINT, self.0 % MICRO_PER_POINT);
-        if fraction == 0 {
-            return write!(formatter, "{whole}");
-        }
-        let digits = format!("{fraction:06}");
-        write!(formatter, "{whole}.{}", digits.trim_end_matches('0'))
-    }
-}
 
 /// Micro-points per mile: an exact rate.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,33 +27,6 @@ impl Rate {
 impl fmt::Display for Rate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         MicroPoints(self.0).fmt(formatter)
-    }
-}
-
-/// Who pays a fee.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Payer {
-    /// The member: it is kept back of the points.
-    #[default]
-    Member,
-    /// The partner: it is owed on top of the points.
-    Partner,
-}
-
-impl Payer {
-    /// As stored and as shown.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Partner => "partner",
-        }
-    }
-
-    /// The payer of this name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Member, Self::Partner]
-            .into_iter()
-            .find(|payer| payer.name() == name)
     }
 }
 
@@ -129,12 +86,9 @@ impl Fee {
 /// Why a rate is not one.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 pub enum RateError {
-    /// Not a plain decimal.
-    #[error("it is not a decimal number such as \"12\" or \"0.5\"")]
-    Form,
-    /// More decimals than a micro-point has.
-    #[error("it has more than {DECIMALS} decimals, so that miles could not be converted exactly")]
-    Decimals,
+    /// Not a decimal with at most as many decimals as a micro-point has.
+    #[error("{0}, so that miles could not be converted exactly")]
+    Amount(#[from] AmountError),
     /// Zero, or too large to count with.
     #[error("it is zero or too large")]
     Range,
@@ -142,25 +96,15 @@ pub enum RateError {
 
 /// Reads points per mile, such as `12` or `0.5`.
 pub fn parse_rate(text: &str) -> Result<Rate, RateError> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let dot_without_digits = text.contains('.') && fraction.is_empty();
-    if whole.is_empty() || dot_without_digits || !digits(whole) || !digits(fraction) {
-        return Err(RateError::Form);
+    let micro = match text.parse() {
+        Ok(MicroPoints(micro)) => micro,
+        Err(AmountError::Range) => return Err(RateError::Range),
+        Err(error) => return Err(error.into()),
+    };
+    match (1..=MAX_AMOUNT).contains(&micro) {
+        true => Ok(Rate(micro)),
+        false => Err(RateError::Range),
     }
-    if fraction.len() > DECIMALS {
-        return Err(RateError::Decimals);
-    }
-    let whole: u64 = whole.parse().map_err(|_| RateError::Range)?;
-    let fraction: u64 = format!("{fraction:0<DECIMALS$}")
-        .parse()
-        .map_err(|_| RateError::Form)?;
-    whole
-        .checked_mul(MICRO_PER_POINT)
-        .and_then(|micro| micro.checked_add(fraction))
-        .filter(|micro| (1..=MAX_AMOUNT).contains(micro))
-        .map(Rate)
-        .ok_or(RateError::Range)
 }
 
 /// Reads points above zero, such as `100000` or `0.5`.
@@ -258,11 +202,18 @@ mod tests {
         assert_eq!(parse_rate("12"), Ok(Rate(12_000_000)));
         assert_eq!(parse_rate("0.5"), Ok(Rate(500_000)));
         assert_eq!(parse_rate("0.000001"), Ok(Rate(1)));
-        assert_eq!(parse_rate("0.0000001"), Err(RateError::Decimals));
+        assert_eq!(
+            parse_rate("0.0000001"),
+            Err(RateError::Amount(AmountError::Decimals))
+        );
         assert_eq!(parse_rate("0"), Err(RateError::Range));
         assert_eq!(parse_rate("99999999999999999999"), Err(RateError::Range));
         for bad in ["", "1.", ".5", "-1", "1/3", "1e2", "1.2.3"] {
-            assert_eq!(parse_rate(bad), Err(RateError::Form), "{bad}");
+            assert_eq!(
+                parse_rate(bad),
+                Err(RateError::Amount(AmountError::Form)),
+                "{bad}"
+            );
         }
     }
 

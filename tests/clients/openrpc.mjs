@@ -25,8 +25,7 @@ const REFUSED = {
     eth_blobBaseFee: -32004, eth_getProof: -32004, eth_sendTransaction: -32004, eth_sign: -32004,
     eth_signTransaction: -32004, eth_signTypedData_v4: -32004,
     debug_getRawBlock: -32004, debug_getRawHeader: -32004, debug_getRawReceipts: -32004,
-    eth_simulateV1: -32601, eth_fillTransaction: -32601, eth_config: -32601, eth_capabilities: -32601,
-    eth_coinbase: -32601, eth_getBlockAccessList: -32601, debug_getRawBlockAccessList: -32601,
+    eth_config: -32601, eth_getBlockAccessList: -32601, debug_getRawBlockAccessList: -32601,
     eth_requestAccounts: -32601, eth_decrypt: -32601, eth_getEncryptionPublicKey: -32601,
 };
 
@@ -90,6 +89,12 @@ const ASKED = {
     eth_getStorageAt: [[address, "0x0", "latest"], [address, `0x${"0".repeat(64)}`, height]],
     eth_getStorageValues: [[{ [address]: ["0x0", `0x${"0".repeat(63)}1`] }, "latest"], [{ [address]: ["0x0"], [me.toLowerCase()]: ["0x1"] }]],
     eth_call: [[add, "latest"], [add, height], [{ ...add, gas: "0x30d40" }, "pending"]],
+    eth_simulateV1: [
+        [{ blockStateCalls: [{ calls: [add, { from: me, to: me, value: "0x0" }] }, { calls: [add] }] }, "latest"],
+        [{ blockStateCalls: [{ calls: [add, { ...add, data: contract.interface.encodeFunctionData("fail") }] }], returnFullTransactions: true }],
+    ],
+    eth_fillTransaction: [[add], [{ from: me, to: me, value: "0x1", gasPrice: "0x0" }]],
+    eth_capabilities: [[]], eth_coinbase: [[]],
     eth_estimateGas: [[add], [add, "latest"]], eth_createAccessList: [[add], [add, "latest"]],
     eth_getBlockByNumber: tags.flatMap((tag) => [[tag, false], [tag, true]]).concat([["0xffffffff", false], ["0x1", false], ["0x1", true]]),
     eth_getBlockByHash: [[blockHash, false], [blockHash, true], [nowhere, false]],

@@ -85,6 +85,16 @@ assert.equal((await heard)[0].args.value % 5n, 0n);
 assert.equal((await polled)[0].address, address.toLowerCase());
 unwatch();
 
+// Simulate blocks of calls, each on top of the one before.
+const counted = { to: address, abi, functionName: "add", args: [5n], account: account.address };
+const before = await client.readContract({ address, abi, functionName: "count" });
+const [one, two] = await client.simulateBlocks({ blocks: [{ calls: [counted] }, { calls: [counted, { to: address, abi, functionName: "count" }] }] });
+assert.equal(two.number, one.number + 1n);
+assert.equal(two.calls[1].result, before + 10n);
+assert.equal(await client.readContract({ address, abi, functionName: "count" }), before);
+const filled = await client.fillTransaction({ account, to: account.address, value: 0n });
+assert.equal(filled.transaction.gas, 21000n);
+
 // Replace.
 const nonce = await client.getTransactionCount({ address: account.address, blockTag: "pending" });
 const base = { to: account.address, gas: 21000n };

@@ -12,4 +12,5 @@ mod forms;
 mod hostile;
 mod node;
 mod sessions;
+mod simulate;
 mod wallet;

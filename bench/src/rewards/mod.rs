@@ -25,7 +25,9 @@ use crate::{
 };
 use clap::Args;
 use commonware_runtime::{Runner as _, tokio as runtime};
+use mileverse_node::config::{CACHE_MIB, MAX_CACHE_MIB};
 use report::{BlockTimes, Report};
+use std::num::NonZeroU32;
 use world::{Checked, World};
 
 /// Most holders: each is some hundred bytes of the machine's memory before the state is on disk.
@@ -49,6 +51,9 @@ pub struct Command {
     /// The pace of blocks that is assumed for times and rates, milliseconds.
     #[arg(long, default_value_t = 200)]
     pace_ms: u64,
+    /// Memory for pages of the state, MiB, as `cache_mib` of a node's configuration.
+    #[arg(long, default_value_t = CACHE_MIB)]
+    cache_mib: NonZeroU32,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -61,6 +66,8 @@ pub fn run(command: &Command) -> Result<(), Error> {
     within("transfers", command.transfers, (0, 10_000), "")?;
     within("before", command.before, (10, 10_000), "")?;
     within("pace-ms", command.pace_ms, (10, 60_000), " ms")?;
+    let cache = command.cache_mib.get().into();
+    within("cache-mib", cache, (1, MAX_CACHE_MIB.into()), " MiB")?;
     let directory = tempfile::tempdir().map_err(|source| Error::System {
         what: "a directory for the state",
         source,
@@ -119,6 +126,7 @@ fn sum_up(command: &Command, before: Vec<f64>, during: Vec<f64>, checked: Checke
         per_block: command.per_block,
         transfers_per_block: command.transfers,
         pace_ms: command.pace_ms,
+        cache_mib: command.cache_mib,
         blocks_to_pay_all: during.len() as u64,
         seconds_to_pay_all: tenth(slow),
         work_seconds_to_pay_all: tenth(work(&during)),
@@ -166,6 +174,7 @@ mod tests {
             transfers: 3,
             before: 10,
             pace_ms: 200,
+            cache_mib: NonZeroU32::MIN,
             json: true,
         };
         let directory = tempfile::tempdir().unwrap();

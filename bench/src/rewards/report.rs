@@ -2,6 +2,7 @@
 
 use crate::{figures::Percentiles, machine::Machine};
 use serde::Serialize;
+use std::num::NonZeroU32;
 
 /// Times of blocks, of their work (executed, sealed, durable) or from one to the next.
 #[derive(Clone, Debug, Serialize)]
@@ -25,6 +26,8 @@ pub struct Report {
     pub transfers_per_block: u64,
     /// The pace of blocks that is assumed.
     pub pace_ms: u64,
+    /// Memory for pages of the state, MiB.
+    pub cache_mib: NonZeroU32,
     /// Blocks from the close to the last payment.
     pub blocks_to_pay_all: u64,
     /// What they take at that pace, or at their own if that is slower.

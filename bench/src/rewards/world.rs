@@ -10,9 +10,11 @@ use alloy::{
     sol_types::SolCall,
 };
 use commonware_glue::stateful::db::{DatabaseSet as _, ManagedDb, Shared, Unmerkleized as _};
-use commonware_runtime::{Supervisor as _, buffer::paged::CacheRef, tokio::Context};
-use commonware_utils::{NZU16, NZUsize};
-use mileverse_consensus::state::{self, BatchReader, Databases, StateDb};
+use commonware_runtime::{Supervisor as _, tokio::Context};
+use mileverse_consensus::{
+    pages,
+    state::{self, BatchReader, Databases, StateDb},
+};
 use mileverse_execution::{
     BlockInput, CallOutcome, CallRequest, Changes, Executor, Transaction, account,
 };
@@ -148,7 +150,7 @@ impl World {
         // More coin than there is would have no outcome.
         let executor = Executor::new(&genesis);
         let genesis_hash = genesis.hash().map_err(fault)?;
-        let config = state::config("bench", CacheRef::new(NZU16!(4096), NZUsize!(16_384)));
+        let config = state::config("bench", pages::cache(command.cache_mib));
         let db = <StateDb<Context> as ManagedDb<Context>>::init(context.child("db"), config, None)
             .await
             .map_err(|_| fault("the state database does not open"))?;

@@ -32,6 +32,7 @@ pub mod index;
 pub mod mempool;
 pub mod misbehaviour;
 pub mod offer;
+pub mod pages;
 pub mod proposal;
 pub mod rotation;
 pub mod signature;

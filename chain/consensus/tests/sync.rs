@@ -18,11 +18,10 @@ use commonware_p2p::{
     simulated::{self, Link, Network, Oracle},
 };
 use commonware_runtime::{
-    Clock as _, IoBuf, Quota, Runner as _, Spawner as _, Supervisor as _, buffer::paged::CacheRef,
-    deterministic,
+    Clock as _, IoBuf, Quota, Runner as _, Spawner as _, Supervisor as _, deterministic,
 };
 use commonware_storage::mmr::Location;
-use commonware_utils::{NZU16, NZU32, NZU64, NZUsize, Probability, channel::ring, probability};
+use commonware_utils::{NZU32, NZU64, NZUsize, Probability, channel::ring, probability};
 use mileverse_consensus::{
     block::PublicKey,
     state::{self, BatchReader, Databases, StateDb},
@@ -57,7 +56,7 @@ fn value(n: u64, version: u8) -> Vec<u8> {
 }
 
 fn config(prefix: &str) -> <Db as ManagedDb<Context>>::Config {
-    state::config(prefix, CacheRef::new(NZU16!(4096), NZUsize!(1024)))
+    state::config(prefix, mileverse_consensus::pages::cache(NZU32!(4)))
 }
 
 async fn open(context: &Context, prefix: &str) -> Databases<Context> {

@@ -38,7 +38,8 @@ use crate::{
     outcome::{SentPacket, TransactionOutcome, receipts_root, sent_packets, transactions_root},
     payer::{Ask, Bill, Helpers, Moment, Payer},
     price::{self, Terms},
-    session::{Executed, Refusal, Session},
+    refusal::Refusal,
+    session::{Executed, Session},
     state::{self, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
@@ -58,8 +59,10 @@ use mileverse_primitives::{
 use revm::{context::TxEnv, primitives::hardfork::SpecId};
 
 mod quote;
+mod simulate;
 mod trace;
 pub use quote::{Draw, Fare, Help, PaidBy, Quote, Source, Sponsorship};
+pub use simulate::{Simulated, SimulatedCall, SimulatedLog, SimulationRules, Unfit};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Transactions for which the state is read together.

@@ -19,7 +19,7 @@
 
 use crate::{
     modules::{Config, points},
-    session::Refusal,
+    refusal::{Cause, Refusal},
     transaction::Transaction,
 };
 use alloy::{
@@ -96,7 +96,7 @@ impl Lane {
                 self.gas_limit
             ),
             permanent: self.gas_limit > share,
-            is_poor: false,
+            cause: Cause::Other,
         })
     }
 
@@ -116,7 +116,7 @@ impl Lane {
             // Who gets more points sends it again. Kept, it would cost nothing to fill pools with
             // transactions of points that have moved on.
             permanent: true,
-            is_poor: false,
+            cause: Cause::Other,
         })
     }
 

@@ -15,8 +15,9 @@
 //! | `bls` | points of BLS12-381, in Ethereum's shapes and in consensus' |
 //! | `state` | keys and encodings of the state, and how it is read |
 //! | `transaction` | a signed transaction: decoded, checked, its sender recovered |
-//! | `executor` | what a node calls: execute, build, call, estimate, trace |
+//! | `executor` | what a node calls: execute, build, call, estimate, simulate, trace |
 //! | `lane` | gas paid with points |
+//! | `refusal` | why a block cannot take a transaction |
 //! | `price`, `payer` | gas paid with coin: what it costs, and whose coin it is |
 //! | `overlay` | a state of which something else is assumed |
 //! | `session` | one block under way, and the reading of what it lacks |
@@ -38,6 +39,7 @@ mod outcome;
 mod overlay;
 mod payer;
 mod price;
+mod refusal;
 mod session;
 pub mod state;
 mod transaction;
@@ -46,12 +48,13 @@ mod words;
 pub use call::{CallOutcome, CallRequest, EstimateOutcome};
 pub use error::BlockError;
 pub use executor::{
-    BlockInput, BlockOutput, Draw, Elected, Executor, Fare, Help, NextEpoch, PaidBy, Quote, Source,
-    Sponsorship,
+    BlockInput, BlockOutput, Draw, Elected, Executor, Fare, Help, NextEpoch, PaidBy, Quote,
+    Simulated, SimulatedCall, SimulatedLog, SimulationRules, Source, Sponsorship, Unfit,
 };
 pub use modules::{bridge::announce::NewKey, rewards::read::RewardsStanding, rotation::Rotations};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
 pub use payer::sender_price;
+pub use refusal::Cause;
 pub use state::{Account, Changes, Key, ReadError, StateReader, Value, account, code, storage};
 pub use transaction::{MAX_TRANSACTION_LENGTH, Transaction, TransactionError};

@@ -26,7 +26,7 @@ use crate::{
         ledger::{Ledger, Scratch},
     },
     price,
-    session::Refusal,
+    refusal::Refusal,
     transaction::Transaction,
 };
 use alloy::{
@@ -214,7 +214,7 @@ impl Bill {
     /// it would cost nothing to fill pools.
     pub(crate) fn refused(&self, refusal: Refusal) -> Refusal {
         Refusal {
-            permanent: refusal.permanent || (refusal.is_poor && self.let_down),
+            permanent: refusal.permanent || (refusal.is_poor() && self.let_down),
             ..refusal
         }
     }

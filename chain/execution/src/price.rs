@@ -16,7 +16,7 @@
 //! before they wait in a pool, a leader lets go of one that fails, and gives up after [`MAX_VAIN`] of
 //! them in a block.
 
-use crate::{modules::Config, session::Refusal, transaction::Transaction};
+use crate::{modules::Config, refusal::Refusal, transaction::Transaction};
 use alloy::{
     consensus::Transaction as _,
     primitives::{B256, Log},

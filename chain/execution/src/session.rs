@@ -12,9 +12,9 @@ use crate::{
         ledger::{Books, Scratch, Written},
         slot::Slot,
     },
+    refusal::Refusal,
     state::{Account, Place, StateReader},
     transaction::Transaction,
-    words,
 };
 use alloy::{
     consensus::Transaction as _,
@@ -24,7 +24,7 @@ use alloy_evm::{Evm, EvmEnv, eth::EthEvmBuilder, precompiles::PrecompilesMap};
 use revm::{
     context::{
         BlockEnv, CfgEnv, TxEnv,
-        result::{EVMError, InvalidTransaction, ResultAndState},
+        result::{EVMError, ResultAndState},
     },
     context_interface::block::BlobExcessGasAndPrice,
     precompile::{PrecompileSpecId, Precompiles},
@@ -41,54 +41,6 @@ mod inspect;
 
 /// Ethereum's rules that this chain follows.
 pub(crate) const SPEC: SpecId = SpecId::OSAKA;
-
-/// Why a transaction cannot be in this block.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) reason: String,
-    /// Whether no later block can take it either.
-    pub(crate) permanent: bool,
-    /// Whether its sender lacks the coin for it.
-    pub(crate) is_poor: bool,
-}
-
-impl Refusal {
-    /// For this block only.
-    pub(crate) const fn for_now(reason: String) -> Self {
-        Self {
-            reason,
-            permanent: false,
-            is_poor: false,
-        }
-    }
-
-    /// For every later block, too.
-    pub(crate) const fn for_good(reason: String) -> Self {
-        Self {
-            reason,
-            permanent: true,
-            is_poor: false,
-        }
-    }
-}
-
-impl From<InvalidTransaction> for Refusal {
-    fn from(error: InvalidTransaction) -> Self {
-        // A used nonce was used by a block that is not final yet: the pool lets go of the transaction,
-        // and of nothing behind it, when that block is.
-        let is_poor = matches!(error, InvalidTransaction::LackOfFundForMaxFee { .. });
-        let permanent = !is_poor
-            && !matches!(
-                error,
-                InvalidTransaction::NonceTooHigh { .. } | InvalidTransaction::NonceTooLow { .. }
-            );
-        Self {
-            reason: words::invalid(&error),
-            permanent,
-            is_poor,
-        }
-    }
-}
 
 /// What a transaction of a block came to; nothing is kept of it until it is committed.
 #[derive(Debug)]
@@ -146,7 +98,7 @@ impl From<direct::Done> for Executed {
 
 /// A transaction that leaves a packet open is none. The router settles what it opens, so this never
 /// happens while its code is what the genesis file should have placed.
-fn closed(done: ResultAndState) -> Result<ResultAndState, Refusal> {
+pub(crate) fn closed(done: ResultAndState) -> Result<ResultAndState, Refusal> {
     if left_open(&done.state) {
         return Err(Refusal::for_good(
             "it leaves a packet of the bridge open; the router must settle what it opens".into(),
@@ -213,6 +165,13 @@ impl<'a, R: StateReader> Session<'a, R> {
     /// Leaves out the checks that a mere call does not need: nonce, and that callers have no code.
     pub(crate) const fn for_calls(&mut self) {
         self.env.cfg_env.disable_nonce_check = true;
+        self.env.cfg_env.disable_eip3607 = true;
+    }
+
+    /// Leaves out the checks that a simulated call does not need: that callers have no code, and, where
+    /// nothing is validated, nonces.
+    pub(crate) const fn for_simulation(&mut self, validation: bool) {
+        self.env.cfg_env.disable_nonce_check = !validation;
         self.env.cfg_env.disable_eip3607 = true;
     }
 
@@ -392,6 +351,13 @@ impl<'a, R: StateReader> Session<'a, R> {
             }
         }
         Ok(self.cache.fetch(self.reader).await?)
+    }
+
+    /// An account; the default if it is not there.
+    pub(crate) async fn account(&mut self, address: Address) -> Result<Account, BlockError> {
+        self.cache.want(Place::Account(address));
+        self.cache.fetch(self.reader).await?;
+        Ok(self.cache.known_account(address).unwrap_or_default())
     }
 
     /// A word of storage.

@@ -9,6 +9,7 @@
 //! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
 //! ethereum_rpc = "http://127.0.0.1:8546"
 //! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
+//! cache_mib = 64                   # optional: memory for pages of the disk; see docs/operations.md
 //!
 //! public_address = "203.0.113.7:9000"     # where others see this node, if not at `listen`
 //! introduce = ["http://203.0.113.1:8545"] # nodes that are asked, over JSON-RPC, to let it in
@@ -30,6 +31,7 @@
 //! ```
 
 use crate::error::Error;
+use commonware_utils::NZU32;
 use mileverse_consensus::{
     bls,
     index::{RECENT, Retention},
@@ -42,11 +44,16 @@ use mileverse_rpc::Limits;
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
 /// Largest configuration or genesis file, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Memory for pages of the disk if it is not told, MiB.
+pub const CACHE_MIB: NonZeroU32 = NZU32!(64);
+/// Most memory for pages of the disk, MiB.
+pub const MAX_CACHE_MIB: u32 = 65_536;
 
 /// What a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,6 +82,9 @@ pub struct Config {
     pub introduce: Vec<String>,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
+    /// Memory for pages of the disk, MiB: 1 to [`MAX_CACHE_MIB`].
+    #[serde(default = "cache_mib")]
+    pub cache_mib: NonZeroU32,
     /// How many states of the past are kept.
     #[serde(default)]
     pub history: History,
@@ -84,6 +94,10 @@ pub struct Config {
     /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
+}
+
+const fn cache_mib() -> NonZeroU32 {
+    CACHE_MIB
 }
 
 /// How many states of the past are kept.
@@ -139,6 +153,12 @@ impl Config {
             path: path.into(),
             message: error.message().into(),
         })?;
+        if config.cache_mib.get() > MAX_CACHE_MIB {
+            return Err(Error::Config {
+                path: path.into(),
+                message: format!("cache_mib is at most {MAX_CACHE_MIB}"),
+            });
+        }
         let base = path.parent().unwrap_or_else(|| Path::new("."));
         let paths = [&mut config.genesis, &mut config.data_dir, &mut config.keys];
         for relative in paths.into_iter().chain(&mut config.passphrase_file) {

@@ -112,7 +112,8 @@ pub fn pending(transaction: &Transaction, base: u64) -> RpcTransaction {
     unplaced(transaction.envelope().clone(), transaction.sender(), base)
 }
 
-fn unplaced(envelope: TxEnvelope, sender: Address, base: u64) -> RpcTransaction {
+/// A transaction without a place in a block.
+pub fn unplaced(envelope: TxEnvelope, sender: Address, base: u64) -> RpcTransaction {
     RpcTransaction {
         effective_gas_price: Some(envelope.effective_gas_price(Some(base))),
         inner: Recovered::new_unchecked(envelope, sender),
@@ -177,6 +178,17 @@ pub fn receipts(found: &Found, base: u64) -> Result<Vec<TransactionReceipt>, Ind
         .collect()
 }
 
+/// A receipt by the type of its transaction; there are no blobs.
+pub fn typed<L>(kind: TxType, receipt: ReceiptWithBloom<Receipt<L>>) -> Option<ReceiptEnvelope<L>> {
+    Some(match kind {
+        TxType::Legacy => ReceiptEnvelope::Legacy(receipt),
+        TxType::Eip2930 => ReceiptEnvelope::Eip2930(receipt),
+        TxType::Eip1559 => ReceiptEnvelope::Eip1559(receipt),
+        TxType::Eip7702 => ReceiptEnvelope::Eip7702(receipt),
+        TxType::Eip4844 => return None,
+    })
+}
+
 /// A receipt, given the gas and the logs of the block before its transaction.
 fn receipt_after(
     found: &Found,
@@ -196,13 +208,7 @@ fn receipt_after(
         },
         logs_bloom: logs_bloom(&outcome.logs),
     };
-    let inner = match envelope.tx_type() {
-        TxType::Legacy => ReceiptEnvelope::Legacy(with_bloom),
-        TxType::Eip2930 => ReceiptEnvelope::Eip2930(with_bloom),
-        TxType::Eip1559 => ReceiptEnvelope::Eip1559(with_bloom),
-        TxType::Eip7702 => ReceiptEnvelope::Eip7702(with_bloom),
-        TxType::Eip4844 => return Err(damaged()),
-    };
+    let inner = typed(envelope.tx_type(), with_bloom).ok_or_else(damaged)?;
     let created = outcome.success && envelope.is_create();
     Ok(TransactionReceipt {
         inner,

@@ -30,6 +30,11 @@ pub fn unsupported(message: impl Into<String>) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(UNSUPPORTED, message.into(), None::<()>)
 }
 
+/// An error with a code of its own.
+pub fn named(code: i32, message: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message.into(), None::<()>)
+}
+
 /// An error with a code of its own and something to go with it.
 pub fn coded(code: i32, message: impl Into<String>, data: impl Serialize) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(code, message.into(), Some(data))
@@ -37,13 +42,11 @@ pub fn coded(code: i32, message: impl Into<String>, data: impl Serialize) -> Err
 
 /// A call that reverted, with its data.
 pub fn reverted(output: Bytes) -> ErrorObjectOwned {
-    let message = alloy::sol_types::decode_revert_reason(&output).map_or_else(
-        || "execution reverted".to_owned(),
-        |reason| {
-            let reason = reason.strip_prefix("revert: ").unwrap_or(&reason);
-            format!("execution reverted: {reason}")
-        },
-    );
+    let reason = alloy::sol_types::decode_revert_reason(&output).unwrap_or_default();
+    let message = match reason.strip_prefix("revert: ").unwrap_or(&reason) {
+        "" => "execution reverted".to_owned(),
+        reason => format!("execution reverted: {reason}"),
+    };
     ErrorObjectOwned::owned(REVERTED, message, Some(output))
 }
 

@@ -120,21 +120,25 @@ pub fn next_block(header: &Header, digest: B256) -> BlockInput {
     }
 }
 
+/// The header and digest of the block that is meant; the newest if none is named.
+pub fn header(context: &Context, id: Option<BlockId>) -> Answer<(Header, B256)> {
+    let height = state(context, id)?;
+    let tip = context.reads.tip();
+    if tip.header.height == height {
+        return Ok((tip.header, tip.digest));
+    }
+    let found = at(context, height)?.ok_or_else(|| failure::refused("header not found"))?;
+    Ok((found.block.header, found.digest))
+}
+
 /// The height whose state a call sees, and the block that it runs in: the named one itself, or for
 /// `pending` the one that would come next.
 pub fn scene(context: &Context, id: Option<BlockId>) -> Answer<(u64, BlockInput)> {
-    let height = state(context, id)?;
-    let tip = context.reads.tip();
-    let (header, digest) = if tip.header.height == height {
-        (tip.header, tip.digest)
-    } else {
-        let found = at(context, height)?.ok_or_else(|| failure::refused("header not found"))?;
-        (found.block.header, found.digest)
-    };
+    let (header, digest) = header(context, id)?;
     let mut block = next_block(&header, digest);
     if id != Some(BlockId::pending()) {
-        block.height = height;
+        block.height = header.height;
         block.parent = header.parent;
     }
-    Ok((height, block))
+    Ok((header.height, block))
 }

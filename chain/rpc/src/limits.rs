@@ -8,7 +8,8 @@
 //! | [`MAX_FILTERS`], [`MAX_FILTERS_PER_CLIENT`] | filters installed |
 //! | [`MAX_LOG_BLOCKS`], [`MAX_LOGS`] | one question for logs; those of one block are always told |
 //! | [`MAX_STORAGE_VALUES`] | one question for words of storage |
-//! | [`MAX_CALL_GAS`], [`MAX_CALL_TIME`], calls at one time | one simulated call |
+//! | [`MAX_CALL_GAS`], [`MAX_CALL_TIME`], calls at one time | one call, or one simulation |
+//! | [`MAX_SIMULATED_BLOCKS`] | one simulation |
 //! | `per_second`, `burst` | units of work of one client; see `methods` for what each method costs |
 //!
 //! A client is an IPv4 address, or the first 64 bits of an IPv6 address.
@@ -52,9 +53,11 @@ pub const MAX_LOGS: usize = 10_000;
 pub const MAX_LOG_CHOICES: usize = 1000;
 /// Most blocks that `eth_feeHistory` reports on.
 pub const MAX_FEE_BLOCKS: u64 = 1024;
-/// Most gas of a simulated call.
+/// Most blocks of one simulation, with those between that hold no calls.
+pub const MAX_SIMULATED_BLOCKS: u64 = 256;
+/// Most gas of a call, or of all calls of a simulation.
 pub const MAX_CALL_GAS: u64 = 50_000_000;
-/// Longest time that a simulated call may read state.
+/// Longest time that a call or a simulation may read state.
 pub const MAX_CALL_TIME: Duration = Duration::from_secs(5);
 /// Longest time that a request waits for its turn to simulate.
 pub const MAX_CALL_WAIT: Duration = Duration::from_secs(5);

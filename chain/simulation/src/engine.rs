@@ -12,7 +12,6 @@ use commonware_p2p::{
     simulated::{Oracle, Receiver},
 };
 use commonware_runtime::{Handle, Supervisor as _, deterministic};
-use commonware_utils::NZUsize;
 use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{Application, Parts, Tip},
@@ -30,14 +29,14 @@ use mileverse_consensus::{
 };
 use mileverse_execution::Executor;
 use mileverse_primitives::{B256, genesis::Genesis};
-use std::{collections::VecDeque, future::Future, num::NonZeroUsize, pin::Pin, time::Duration};
+use std::{collections::VecDeque, future::Future, num::NonZeroU32, pin::Pin, time::Duration};
 use tokio::sync::mpsc;
 
 /// The channels that an engine speaks on, in the order in which it takes them.
 pub const CHANNELS: [u64; 11] = [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, rotation::CHANNEL];
 
 /// Many nodes share one machine's memory, and its disks are in memory too.
-const CACHED_PAGES: NonZeroUsize = NZUsize!(128);
+const CACHE_MIB: NonZeroU32 = NonZeroU32::MIN;
 
 /// One channel.
 pub type Line = (Voice, Deaf<Receiver<PublicKey>>);
@@ -206,7 +205,7 @@ async fn start(launch: Launch) -> Result<Launched, String> {
             rotation,
             schemes,
             leader_timeout,
-            cached_pages: CACHED_PAGES,
+            cache_mib: CACHE_MIB,
             start,
             progress,
         },

@@ -9,64 +9,7 @@ use crate::units::MicroPoints;
 use alloy::primitives::U256;
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use std::collections::BTreeMap;
-use utoipa::ToSchema;
-
-/// One programme in the journal.
-#[derive(Serialize, ToSchema)]
-pub struct Programme {
-    programme: String,
-    /// Miles taken at the partner and not given back.
-    miles_taken: String,
-    /// Of those, miles that points were issued for.
-    miles_converted: String,
-    /// MVP issued for them.
-    points_issued: String,
-    /// The same in millionths.
-    points_issued_micro: String,
-    /// Whether points issued equal miles converted times the agreed rates.
-    rate_holds: bool,
-}
-
-/// The journal's figures.
-#[derive(Serialize, ToSchema)]
-pub struct Journal {
-    /// MVP issued.
-    points_issued: String,
-    /// The same in millionths.
-    points_issued_micro: String,
-    /// Whether debits equal credits in every currency.
-    balanced: bool,
-}
-
-/// The chain's figures.
-#[derive(Serialize, ToSchema)]
-pub struct ChainFigures {
-    /// MVP ever issued.
-    points_issued: String,
-    /// The same in millionths.
-    points_issued_micro: String,
-    /// MVP there are, in millionths.
-    total_supply_micro: String,
-    /// Of those issued, in millionths, what the journal does not have yet because the
-    /// conversions are being recorded now.
-    unrecorded_micro: String,
-}
-
-/// The books.
-#[derive(Serialize, ToSchema)]
-pub struct Books {
-    programmes: Vec<Programme>,
-    journal: Journal,
-    /// Conversions by state.
-    conversions: BTreeMap<String, u64>,
-    /// Null if the chain cannot be asked.
-    #[schema(required)]
-    chain: Option<ChainFigures>,
-    /// The journal balances, the rates hold, and the chain issued what the journal says.
-    agrees: bool,
-}
+use mileverse_gateway_api::books::{Books, ChainFigures, Journal, Programme};
 
 fn points(micro: U256) -> String {
     u64::try_from(micro).map_or_else(

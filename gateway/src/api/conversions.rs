@@ -1,7 +1,7 @@
 //! `/v1/conversions`
 
 use super::idempotent::{self, Done};
-use super::input::{self, Body, MemberInput, PathOf, QueryOf};
+use super::input::{self, Body, PathOf, QueryOf, check_member};
 use super::{App, Shared, page};
 use crate::clock::rfc3339;
 use crate::conversion::ask::Begin;
@@ -13,163 +13,27 @@ use crate::keys::{Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
 use crate::store::conversions::{Conversion as Row, Page};
 use crate::store::idempotency::{Key, Stored};
-use crate::units::Fee;
+use crate::units::{Fee, MicroPoints};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use mileverse_gateway_api::conversions::{
+    Conversion, ConversionPage, ConversionRequest, DebitView, DisputeRequest, FeeView, IssueView,
+    PageQuery, ReasonView,
+};
 use std::sync::Arc;
 use tokio::time::Instant;
-use utoipa::{IntoParams, ToSchema};
 
 const MAX_REFERENCE_BYTES: usize = 64;
 const MAX_FILTER_BYTES: usize = 128;
 const MAX_WHY_CHARS: usize = 200;
 
-/// What to convert.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ConversionRequest {
-    /// A quote that is neither used nor expired.
-    quote_id: String,
-    member: MemberInput,
-    /// The member's own address on the native chain.
-    #[schema(examples("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"))]
-    receiver: String,
-    /// What you call it: 1 to 64 printable ASCII characters without spaces, unlike all your other
-    /// conversions'. It can be looked up by it.
-    #[serde(default)]
-    #[schema(max_length = 64, examples("order-4711"))]
-    reference: Option<String>,
-}
-
-/// The fee of a conversion.
-#[derive(Serialize, ToSchema)]
-pub struct FeeView {
-    /// MVP.
-    #[schema(examples("360"))]
-    points: String,
-    /// `member`: it was kept back of the points. `partner`: it is owed on top of them.
-    payer: &'static str,
-}
-
 pub(super) fn fee_view(fee: Fee) -> FeeView {
     FeeView {
-        points: fee.points.to_string(),
-        payer: fee.payer.name(),
+        points: fee.points,
+        payer: fee.payer,
     }
-}
-
-/// Why a conversion is disputed.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DisputeRequest {
-    /// For the books: 1 to 200 characters.
-    #[schema(max_length = 200, examples("the member's account was taken over"))]
-    why: String,
-}
-
-/// The debit at the partner.
-#[derive(Serialize, ToSchema)]
-pub struct DebitView {
-    /// Our name for it, which the partner knows too.
-    reference: String,
-    /// The partner's name for it.
-    #[schema(required)]
-    partner_reference: Option<String>,
-}
-
-/// The issue on the chain.
-#[derive(Serialize, ToSchema)]
-pub struct IssueView {
-    /// The conversion's name on the chain, 32 bytes.
-    conversion_name: String,
-    #[schema(required)]
-    transaction_hash: Option<String>,
-    #[schema(required)]
-    block_number: Option<u64>,
-}
-
-/// Why a conversion did not complete.
-#[derive(Serialize, ToSchema)]
-pub struct ReasonView {
-    /// Stable.
-    code: String,
-    /// For people.
-    message: String,
-}
-
-/// One conversion.
-#[derive(Serialize, ToSchema)]
-pub struct Conversion {
-    /// Name of the conversion.
-    #[schema(examples("conv_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    /// `created`, `debiting`, `debit_unknown`, `debited`, `issuing`, `completed`, `refused`,
-    /// `reversing`, `reversed`, `disputed`, `returned` or `attention`.
-    state: String,
-    /// Whether the state is the last.
-    #[serde(rename = "final")]
-    is_final: bool,
-    quote_id: String,
-    programme: String,
-    member_id: String,
-    receiver: String,
-    /// Whole miles.
-    miles: String,
-    /// Points per mile, exact.
-    rate: String,
-    /// MVP that the member receives.
-    points: String,
-    /// MVP in millionths, as on the chain.
-    points_micro: String,
-    fee: FeeView,
-    /// What you call it.
-    #[schema(required)]
-    reference: Option<String>,
-    debit: DebitView,
-    issue: IssueView,
-    #[schema(required)]
-    reason: Option<ReasonView>,
-    /// RFC 3339.
-    created_at: String,
-    /// RFC 3339; when the state last changed.
-    updated_at: String,
-}
-
-/// A page, newest first.
-#[derive(Serialize, ToSchema)]
-pub struct ConversionPage {
-    items: Vec<Conversion>,
-    /// Send it as `cursor` for the next page; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
-}
-
-/// Which conversions, and which page of them.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// Only in this state.
-    state: Option<String>,
-    /// Only of this programme.
-    programme: Option<String>,
-    /// Only of this member, by the partner's id.
-    member_id: Option<String>,
-    /// Only the one that you call so.
-    reference: Option<String>,
-    /// Only the one whose debit the partner calls so.
-    partner_reference: Option<String>,
-    /// RFC 3339: only those made then or later.
-    created_from: Option<String>,
-    /// RFC 3339: only those made before.
-    created_to: Option<String>,
-    /// `next_cursor` of the page before; send the same filters with it.
-    cursor: Option<String>,
-    /// 1 to 100; 20 if not given.
-    limit: Option<u32>,
 }
 
 fn view(row: Row) -> Conversion {
@@ -182,10 +46,10 @@ fn view(row: Row) -> Conversion {
         programme: row.programme,
         member_id: row.member_id,
         receiver: row.receiver,
-        miles: row.miles.to_string(),
-        rate: row.rate.to_string(),
-        points: received.to_string(),
-        points_micro: received.0.to_string(),
+        miles: row.miles,
+        rate: MicroPoints(row.rate.0),
+        points: received,
+        points_micro: received.0,
         fee: fee_view(row.fee),
         reference: row.reference,
         debit: DebitView {
@@ -237,7 +101,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let key = input::idempotency_key(&credentials.headers)?;
-    let member = request.member.check()?;
+    let member = check_member(request.member)?;
     if let Some(reference) = &request.reference {
         check_reference(reference)?;
     }
@@ -298,7 +162,7 @@ fn kept(row: Row) -> Result<Option<Stored>, sqlx::Error> {
     }
     match answer(row) {
         Ok(stored) => Ok(Some(stored)),
-        Err(problem) => idempotent::stored(problem.kind.status, &problem.body()).map(Some),
+        Err(problem) => idempotent::stored(problem.kind.status(), &problem.body()).map(Some),
     }
 }
 
@@ -313,12 +177,12 @@ fn answer(row: Row) -> Result<Stored, Problem> {
     match row.state {
         Stage::Completed => Ok(idempotent::stored(StatusCode::CREATED, &view(row))?),
         Stage::Refused => ended(
-            problem::CONVERSION_REFUSED,
+            problem::ConversionRefused,
             "No miles were taken; make a new quote",
             &row,
         ),
         Stage::Reversed => ended(
-            problem::CONVERSION_REVERSED,
+            problem::ConversionReversed,
             "The miles were given back; make a new quote",
             &row,
         ),
@@ -331,7 +195,7 @@ fn check_reference(reference: &str) -> Result<(), Problem> {
         && reference.bytes().all(|byte| byte.is_ascii_graphic());
     if !plain {
         return Err(Problem::new(
-            problem::INVALID,
+            problem::Invalid,
             "The reference must be 1 to 64 printable ASCII characters without spaces.",
         ));
     }
@@ -340,7 +204,7 @@ fn check_reference(reference: &str) -> Result<(), Problem> {
 
 fn unknown() -> Problem {
     Problem::new(
-        problem::NOT_FOUND,
+        problem::NotFound,
         "There is no such conversion of yours; GET /v1/conversions lists them.",
     )
 }
@@ -395,7 +259,7 @@ pub async fn cancel(
         return Err(unknown());
     }
     let cancelled = app.machine.cancel(&caller.partner, &id).await;
-    let row = cancelled.map_err(|error| stays(error, problem::NOT_CANCELLABLE))?;
+    let row = cancelled.map_err(|error| stays(error, problem::NotCancellable))?;
     row.map(view).map(Json).ok_or_else(unknown)
 }
 
@@ -435,10 +299,10 @@ pub async fn dispute(
     let why = request.why.trim();
     if why.is_empty() || why.chars().count() > MAX_WHY_CHARS {
         let detail = "The why must be 1 to 200 characters.";
-        return Err(Problem::new(problem::INVALID, detail));
+        return Err(Problem::new(problem::Invalid, detail));
     }
     let disputed = app.machine.dispute(&caller.partner, &id, why).await;
-    let row = disputed.map_err(|error| stays(error, problem::NOT_DISPUTABLE))?;
+    let row = disputed.map_err(|error| stays(error, problem::NotDisputable))?;
     row.map(view).map(Json).ok_or_else(unknown)
 }
 
@@ -477,7 +341,7 @@ fn moment(text: &str) -> Result<i64, Problem> {
     parsed.map(jiff::Timestamp::as_millisecond).map_err(|_| {
         let detail =
             "The created_from and created_to must be moments such as 2026-11-21T00:00:00Z.";
-        Problem::new(problem::MALFORMED, detail)
+        Problem::new(problem::Malformed, detail)
     })
 }
 
@@ -509,7 +373,7 @@ pub async fn list(
             Stage::parse(name).ok_or_else(|| {
                 let all: Vec<_> = Stage::ALL.iter().map(|state| state.name()).collect();
                 let detail = format!("The state must be one of {}.", all.join(", "));
-                Problem::new(problem::MALFORMED, detail)
+                Problem::new(problem::Malformed, detail)
             })
         })
         .transpose()?;
@@ -525,7 +389,7 @@ pub async fn list(
         .any(|name| name.len() > MAX_FILTER_BYTES || name.contains('\0'))
     {
         let detail = "A filter is longer than 128 bytes; names are not.";
-        return Err(Problem::new(problem::MALFORMED, detail));
+        return Err(Problem::new(problem::Malformed, detail));
     }
     let mut rows = app
         .machine

@@ -3,7 +3,7 @@
 use super::idempotent::{self, Done};
 use super::input::{self, Body, PathOf, QueryOf};
 use super::{App, Shared, page};
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::rfc3339;
 use crate::float::price::{Average, Basis, PriceError};
 use crate::float::top_up::{Seller, TopUp as Row, TopUpError};
 use crate::ids;
@@ -16,128 +16,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use mileverse_gateway_api::float::{
+    Float, PaymentRequest, PriceView, TopUp, TopUpPage, TopUpQuery, TopUpRequest,
+};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
 
-/// Prepaid points of the caller.
-#[derive(Serialize, ToSchema)]
-pub struct Float {
-    /// `prepaid`: conversions draw on this float. `postpaid`: they do not.
-    funding: &'static str,
-    /// MVP that can be converted.
-    #[schema(examples("250000"))]
-    available: String,
-    /// MVP set aside for conversions that are on their way.
-    #[schema(examples("1200"))]
-    held: String,
-    /// Below this a top-up is begun by itself; `0` if never.
-    threshold: String,
-    /// Of so many MVP.
-    automatic_top_up: String,
-}
-
-/// What a point costs now. Null where there is no price.
-#[derive(Serialize, ToSchema)]
-pub struct PriceView {
-    /// `recorded`: prices of points are recorded. `pool`: MVP for one MVC comes from the native chain's
-    /// pool, and wei for one MVC is recorded.
-    source: &'static str,
-    /// Wei for one MVP: the newest price, or the pool's mean of 30 minutes.
-    #[schema(required, examples("250000000000"))]
-    market: Option<String>,
-    /// Why there is no market price.
-    #[schema(required)]
-    market_refused: Option<String>,
-    /// Wei for one MVP: the average of three months, rounded up to a whole wei.
-    #[schema(required, examples("245000000000"))]
-    average: Option<String>,
-    /// Why there is no average.
-    #[schema(required)]
-    average_refused: Option<String>,
-    /// RFC 3339: where the average's window begins.
-    #[schema(required)]
-    average_since: Option<String>,
-}
-
-/// How many points to buy.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TopUpRequest {
-    /// MVP, at most six decimals.
-    #[schema(examples("100000"))]
-    points: String,
-    /// `market` or `average`
-    #[schema(examples("average"))]
-    basis: String,
-}
-
-/// The transaction that paid.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PaymentRequest {
-    /// On Ethereum, `0x` and 64 hex digits.
-    transaction_hash: String,
-}
-
-/// One top-up: pay exactly `wei` to `pay_to`, in one transaction, before it expires.
-#[derive(Serialize, ToSchema)]
-pub struct TopUp {
-    #[schema(examples("top_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    /// `awaiting_payment`: pay, then send the transaction's hash. `paid`: the points are in the
-    /// float. `expired`: do not pay; make a new one.
-    state: String,
-    /// MVP.
-    points: String,
-    /// `market` or `average`
-    basis: &'static str,
-    /// Wei for one MVP.
-    wei_per_point: String,
-    /// What to pay, exactly: the amount tells which top-up is paid.
-    wei: String,
-    /// Where to.
-    pay_to: String,
-    /// Begun because the float fell below its threshold.
-    automatic: bool,
-    #[schema(required)]
-    transaction_hash: Option<String>,
-    /// RFC 3339; the payment must be in a block by then.
-    expires_at: String,
-    /// RFC 3339
-    created_at: String,
-}
-
-/// A page, newest first.
-#[derive(Serialize, ToSchema)]
-pub struct TopUpPage {
-    items: Vec<TopUp>,
-    /// Send it as `cursor` for the next page; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct TopUpQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// 1 to 100; 20 if not given.
-    limit: Option<u32>,
-}
-
-fn view(row: Row) -> TopUp {
-    let late = row.state == "awaiting_payment" && row.expires_at <= now_ms();
+fn view(row: Row, now: i64) -> TopUp {
+    let late = row.state == "awaiting_payment" && row.expires_at <= now;
     TopUp {
         state: if late {
             "expired".to_owned()
         } else {
             row.state
         },
-        points: row.points.to_string(),
-        basis: row.basis.name(),
+        points: row.points,
+        basis: row.basis.name().to_owned(),
         wei_per_point: row.wei_per_point.to_string(),
         wei: format!("{}000000000", row.gwei),
         pay_to: row.pay_to,
@@ -158,31 +51,31 @@ impl From<TopUpError> for Problem {
                 Self::internal(&error)
             }
             TopUpError::Price(error) => Self::new(
-                problem::PRICE_UNKNOWN,
+                problem::PriceUnknown,
                 format!(
                     "Points cannot be bought now: {error}; use the other basis, or try again later."
                 ),
             ),
             TopUpError::Range => Self::new(
-                problem::INVALID,
+                problem::Invalid,
                 "That is more than can be bought at once; ask for fewer points.",
             ),
             TopUpError::Unknown => Self::new(
-                problem::NOT_FOUND,
+                problem::NotFound,
                 "There is no such top-up of yours; GET /v1/top-ups lists them.",
             ),
             TopUpError::Pending => later(Self::new(
-                problem::PAYMENT_PENDING,
+                problem::PaymentPending,
                 "The transaction is not in a finalized block yet; send the same request again in a few minutes.",
             )),
             TopUpError::Wrong(why) => Self::new(
-                problem::PAYMENT_WRONG,
+                problem::PaymentWrong,
                 format!("This transaction does not pay this top-up: {why}."),
             ),
             TopUpError::Ethereum(error) => {
                 tracing::warn!(%error, "Ethereum cannot be asked about a payment");
                 later(Self::new(
-                    problem::PAYMENT_PENDING,
+                    problem::PaymentPending,
                     "Ethereum cannot be asked at the moment; send the same request again later.",
                 ))
             }
@@ -193,7 +86,7 @@ impl From<TopUpError> for Problem {
 fn seller(app: &App) -> Result<&Seller, Problem> {
     app.machine.seller.as_ref().ok_or_else(|| {
         Problem::new(
-            problem::TOP_UPS_OFF,
+            problem::TopUpsOff,
             "This gateway sells no points; ask its operator.",
         )
     })
@@ -216,10 +109,10 @@ pub async fn read(State(app): Shared, credentials: Credentials) -> Result<Json<F
     let caller = app.authorize(&credentials, Scope::FloatRead).await?;
     let float = app.machine.store.float(&caller.partner).await?;
     let shown = |points: fn(&crate::float::Float) -> MicroPoints| {
-        float.as_ref().map_or(MicroPoints(0), points).to_string()
+        float.as_ref().map_or(MicroPoints(0), points)
     };
     Ok(Json(Float {
-        funding: caller.funding.name(),
+        funding: caller.funding.name().to_owned(),
         available: shown(|float| float.available),
         held: shown(|float| float.held),
         threshold: shown(|float| float.threshold),
@@ -248,7 +141,7 @@ pub async fn price(
     app.authorize(&credentials, Scope::FloatRead).await?;
     let seller = seller(&app)?;
     let store = &app.machine.store;
-    let now = now_ms();
+    let now = store.now();
     let known = |price| match price {
         Ok(price) => Ok((Some(price), None)),
         Err(PriceError::Store(error)) => Err(Problem::internal(&error)),
@@ -258,7 +151,7 @@ pub async fn price(
     let (average, average_refused) = known(seller.price(store, Basis::Average, now).await)?;
     let wei = |price: Option<Average>| price.map(|price| price.wei.to_string());
     Ok(Json(PriceView {
-        source: seller.source(),
+        source: seller.source().to_owned(),
         market: wei(market),
         market_refused,
         average: wei(average),
@@ -308,22 +201,22 @@ pub async fn create(
         let seller = seller(&work_app)?;
         if store.float(&key.partner).await?.is_none() {
             return Err(Problem::new(
-                problem::NOT_PREPAID,
+                problem::NotPrepaid,
                 "You settle afterwards and have no float; ask the gateway's operator for one.",
             ));
         }
         let points = parse_points(&request.points).ok_or_else(|| {
             Problem::new(
-                problem::INVALID,
+                problem::Invalid,
                 "The points must be a decimal above zero with at most six decimals, such as \"100000\".",
             )
         })?;
         let basis = Basis::parse(&request.basis).ok_or_else(|| {
-            Problem::new(problem::INVALID, "The basis must be \"market\" or \"average\".")
+            Problem::new(problem::Invalid, "The basis must be \"market\" or \"average\".")
         })?;
         let answer = seller
             .begin(store, &key, points, basis, |top_up| {
-                idempotent::stored(StatusCode::CREATED, &view(top_up.clone()))
+                idempotent::stored(StatusCode::CREATED, &view(top_up.clone(), store.now()))
             })
             .await?;
         Ok(Done::Recorded(answer))
@@ -357,7 +250,7 @@ pub async fn look_up(
         false => None,
     };
     let row = row.ok_or(TopUpError::Unknown)?;
-    Ok(Json(view(row)))
+    Ok(Json(view(row, app.machine.store.now())))
 }
 
 /// List top-ups
@@ -388,7 +281,7 @@ pub async fn list(
     let mut rows = rows.await?;
     let next_cursor = page::next(&mut rows, size, |row| &row.id);
     Ok(Json(TopUpPage {
-        items: rows.into_iter().map(view).collect(),
+        items: rows.into_iter().map(|row| view(row, store.now())).collect(),
         next_cursor,
     }))
 }
@@ -428,7 +321,7 @@ pub async fn pay(
     }
     let hash: B256 = request.transaction_hash.parse().map_err(|_| {
         Problem::new(
-            problem::INVALID,
+            problem::Invalid,
             "The transaction_hash must be \"0x\" and 64 hex digits.",
         )
     })?;
@@ -436,5 +329,5 @@ pub async fn pay(
     let paid = seller
         .pay(&app.machine.store, &caller.partner, &id, hash)
         .await?;
-    Ok(Json(view(paid)))
+    Ok(Json(view(paid, app.machine.store.now())))
 }

@@ -29,13 +29,13 @@ pub async fn guard(
     let response = async {
         let Ok(_slot) = slots.try_acquire() else {
             let detail = "Too many requests run at once; send this one again in a moment.";
-            return Problem::new(problem::BUSY, detail)
+            return Problem::new(problem::Busy, detail)
                 .header(header::RETRY_AFTER, HeaderValue::from_static("1"))
                 .into_response();
         };
         time::timeout(MAX_REQUEST, next.run(request)).await.unwrap_or_else(|_| {
             let detail = "The request took too long; look up what it began, or send it again with the same Idempotency-Key.";
-            Problem::new(problem::TIMEOUT, detail).into_response()
+            Problem::new(problem::Timeout, detail).into_response()
         })
     };
     let mut response = response.instrument(span).await;

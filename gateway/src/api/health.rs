@@ -75,5 +75,5 @@ pub async fn ready(State(app): Shared) -> Result<Json<Ready>, Problem> {
         .into_iter()
         .map(|(name, ok)| (name, Value::Bool(ok)))
         .collect();
-    Err(Problem::new(problem::NOT_READY, detail).with("checks", checks))
+    Err(Problem::new(problem::NotReady, detail).with("checks", checks))
 }

@@ -53,14 +53,14 @@ where
         Claim::Answered(answer) => return Ok(respond(answer, true)),
         Claim::Running => {
             return Err(Problem::new(
-                problem::KEY_RUNNING,
+                problem::KeyRunning,
                 "A request with this Idempotency-Key is still running; send it again in a moment.",
             )
             .header(header::RETRY_AFTER, HeaderValue::from_static("1")));
         }
         Claim::Other => {
             return Err(Problem::new(
-                problem::KEY_REUSED,
+                problem::KeyReused,
                 "This Idempotency-Key was used for another request; use a new one for a new request.",
             ));
         }
@@ -88,8 +88,8 @@ async fn finish(
     let answer = match outcome {
         Ok(Done::Recorded(answer)) => return Ok(answer),
         Ok(Done::New(answer)) => answer,
-        Err(problem) if problem.kind.status.is_server_error() => return Err(problem),
-        Err(problem) => stored(problem.kind.status, &problem.body())?,
+        Err(problem) if problem.kind.status().is_server_error() => return Err(problem),
+        Err(problem) => stored(problem.kind.status(), &problem.body())?,
     };
     let mut transaction = machine.store.write().await?;
     let answer = idempotency::answer_once(&mut transaction, key, &answer).await?;

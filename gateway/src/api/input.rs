@@ -8,11 +8,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use mileverse_gateway_api::members::MemberInput;
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use utoipa::ToSchema;
 
 const MAX_KEY_BYTES: usize = 255;
 const MAX_LOGIN_BYTES: usize = 254;
@@ -33,7 +32,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"));
         if !json {
             return Err(Problem::new(
-                problem::MEDIA_TYPE_UNSUPPORTED,
+                problem::MediaTypeUnsupported,
                 "Send the body as JSON with \"Content-Type: application/json\".",
             ));
         }
@@ -42,11 +41,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map(Self)
             .map_err(|error| match error.classify() {
                 Category::Data => Problem::new(
-                    problem::INVALID,
+                    problem::Invalid,
                     format!("The body does not have the expected form: {error}; see /docs."),
                 ),
                 Category::Io | Category::Syntax | Category::Eof => Problem::new(
-                    problem::MALFORMED,
+                    problem::Malformed,
                     format!("The body is not valid JSON: {error}."),
                 ),
             })
@@ -54,14 +53,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 fn unread(rejection: BytesRejection) -> Problem {
-    if rejection.status() == problem::TOO_LARGE.status {
+    if rejection.status() == problem::TooLarge.status() {
         Problem::new(
-            problem::TOO_LARGE,
+            problem::TooLarge,
             format!("The body is larger than {MAX_BODY_BYTES} bytes; send a smaller one."),
         )
     } else {
         Problem::new(
-            problem::MALFORMED,
+            problem::Malformed,
             "The body could not be read; send it again.",
         )
     }
@@ -76,7 +75,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value))
-            .map_err(|_| Problem::new(problem::MALFORMED, "The path is not well formed."))
+            .map_err(|_| Problem::new(problem::Malformed, "The path is not well formed."))
     }
 }
 
@@ -93,7 +92,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
                 "The query does not have the expected form: {}; see /docs.",
                 error.body_text()
             );
-            Problem::new(problem::MALFORMED, detail)
+            Problem::new(problem::Malformed, detail)
         })
     }
 }
@@ -103,7 +102,7 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let value = values.next().ok_or_else(|| {
         Problem::new(
-            problem::KEY_MISSING,
+            problem::KeyMissing,
             "Send an Idempotency-Key header: a new random value for each effect, the same value when repeating a request.",
         )
     })?;
@@ -115,61 +114,42 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()));
     usable.map(ToOwned::to_owned).ok_or_else(|| {
         Problem::new(
-            problem::KEY_INVALID,
+            problem::KeyInvalid,
             format!("Send one Idempotency-Key of 1 to {MAX_KEY_BYTES} printable ASCII characters without spaces."),
         )
     })
 }
 
-/// The member: as the partner knows them, or as linked before. The gateway never stores the
-/// password.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Member)]
-pub struct MemberInput {
-    /// Login at the partner.
-    #[schema(max_length = 254, examples("minji@sky.example"))]
-    login: Option<String>,
-    /// Password at the partner.
-    #[schema(value_type = Option<String>, format = Password, max_length = 256)]
-    password: Option<SecretString>,
-    /// Instead of both: the id of a linked member.
-    #[schema(examples("mem_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: Option<String>,
+/// A member by login and password, or linked before.
+pub fn check_member(member: MemberInput) -> Result<Member, Problem> {
+    match member {
+        MemberInput {
+            login: None,
+            password: None,
+            id: Some(id),
+        } => Ok(Member::Linked { id }),
+        other => check_login(other),
+    }
 }
 
-impl MemberInput {
-    /// A member by login and password, or linked before.
-    pub fn check(self) -> Result<Member, Problem> {
-        match self {
-            Self {
-                login: None,
-                password: None,
-                id: Some(id),
-            } => Ok(Member::Linked { id }),
-            other => other.check_login(),
-        }
+/// A member by login and password.
+pub fn check_login(member: MemberInput) -> Result<Member, Problem> {
+    let (Some(login), Some(password), None) = (member.login, member.password, member.id) else {
+        return Err(Problem::new(
+            problem::Invalid,
+            "Name the member by login and password, or, once linked, by id.",
+        ));
+    };
+    let fits = |length: usize, most: usize| (1..=most).contains(&length);
+    if !fits(login.len(), MAX_LOGIN_BYTES)
+        || !fits(password.expose_secret().len(), MAX_PASSWORD_BYTES)
+    {
+        return Err(Problem::new(
+            problem::Invalid,
+            format!(
+                "A member's login has 1 to {MAX_LOGIN_BYTES} bytes and a password 1 to {MAX_PASSWORD_BYTES}."
+            ),
+        ));
     }
-
-    /// A member by login and password.
-    pub fn check_login(self) -> Result<Member, Problem> {
-        let (Some(login), Some(password), None) = (self.login, self.password, self.id) else {
-            return Err(Problem::new(
-                problem::INVALID,
-                "Name the member by login and password, or, once linked, by id.",
-            ));
-        };
-        let fits = |length: usize, most: usize| (1..=most).contains(&length);
-        if !fits(login.len(), MAX_LOGIN_BYTES)
-            || !fits(password.expose_secret().len(), MAX_PASSWORD_BYTES)
-        {
-            return Err(Problem::new(
-                problem::INVALID,
-                format!(
-                    "A member's login has 1 to {MAX_LOGIN_BYTES} bytes and a password 1 to {MAX_PASSWORD_BYTES}."
-                ),
-            ));
-        }
-        Ok(Member::Login { login, password })
-    }
+    Ok(Member::Login { login, password })
 }

@@ -1,7 +1,7 @@
 //! `/v1/members`: members that are linked once, with their consent.
 
 use super::idempotent::{self, Done};
-use super::input::{self, Body, MemberInput, PathOf};
+use super::input::{self, Body, PathOf, check_login};
 use super::{App, Shared};
 use crate::clock::rfc3339;
 use crate::conversion::link::Link;
@@ -14,49 +14,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use mileverse_gateway_api::members::{LinkRequest, LinkedMember, MemberBalance};
 use std::sync::Arc;
-use utoipa::ToSchema;
 
 const MAX_CONSENT_BYTES: usize = 128;
-
-/// A member to link.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LinkRequest {
-    /// Whose miles.
-    #[schema(examples("airline"))]
-    programme: String,
-    member: MemberInput,
-    /// Name and version of the text that the member agreed to, as you keep it: 1 to 128 printable
-    /// ASCII characters.
-    #[schema(examples("terms-2026-11"))]
-    consent: String,
-}
-
-/// One linked member.
-#[derive(Serialize, ToSchema)]
-pub struct LinkedMember {
-    /// Send it as `member.id` in quotes and conversions.
-    #[schema(examples("mem_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    programme: String,
-    /// `linked`; `relink` if the partner does not accept the link any more: link again; `left`.
-    status: String,
-    consent: String,
-    /// RFC 3339.
-    consented_at: String,
-    created_at: String,
-    updated_at: String,
-}
-
-/// What a member has.
-#[derive(Serialize, ToSchema)]
-pub struct MemberBalance {
-    /// Whole miles.
-    #[schema(examples("12345"))]
-    miles: String,
-}
 
 fn view(row: MemberRow) -> LinkedMember {
     LinkedMember {
@@ -77,7 +38,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<MemberRow, Problem
     };
     found.ok_or_else(|| {
         Problem::new(
-            problem::NOT_FOUND,
+            problem::NotFound,
             "There is no such member of yours; link one with POST /v1/members.",
         )
     })
@@ -113,7 +74,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let key = input::idempotency_key(&credentials.headers)?;
-    let member = request.member.check_login()?;
+    let member = check_login(request.member)?;
     let fits = (1..=MAX_CONSENT_BYTES).contains(&request.consent.len());
     if !fits
         || !request
@@ -122,7 +83,7 @@ pub async fn create(
             .all(|byte| matches!(byte, b' '..=b'~'))
     {
         return Err(Problem::new(
-            problem::INVALID,
+            problem::Invalid,
             "The consent must be 1 to 128 printable ASCII characters: the name and version of the text that the member agreed to.",
         ));
     }
@@ -205,9 +166,7 @@ pub async fn balance(
     let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let row = find(&app, &caller, &id).await?;
     let miles = app.machine.linked_balance(&row).await?;
-    Ok(Json(MemberBalance {
-        miles: miles.to_string(),
-    }))
+    Ok(Json(MemberBalance { miles: miles.get() }))
 }
 
 /// Erase a member
@@ -235,7 +194,7 @@ pub async fn erase(
 ) -> Result<StatusCode, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let row = find(&app, &caller, &id).await?;
-    let now = crate::clock::now_ms();
+    let now = app.machine.store.now();
     app.machine.store.erase_member(&row.id, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }

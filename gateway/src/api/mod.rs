@@ -11,6 +11,7 @@
 //! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
+//! GET  /v1/signing-keys        keys:write; PUT, DELETE /v1/signing-keys/{name}, PUT /v1/signature-rule
 //! GET  /v1/float               float:read
 //! GET  /v1/price               float:read
 //! POST /v1/top-ups             float:write, Idempotency-Key
@@ -22,6 +23,7 @@
 //! GET  /v1/webhooks/{id}/deliveries   /v1/events   /v1/events/{id}   webhooks:read
 //! POST /v1/events/{id}/resend  webhooks:write
 //! GET  /metrics                books:read
+//! GET  /v1/sandbox/clock       conversions:read; POST: sandbox:write, Idempotency-Key. Only in a sandbox
 //! /v1/operator/cases  /actions  /reconciliations  /statements  /operators  /audit   an operator's key
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
@@ -44,6 +46,8 @@ mod page;
 mod programmes;
 mod quotes;
 mod refusal;
+mod sandbox;
+mod signing;
 mod statement;
 mod webhooks;
 
@@ -82,14 +86,17 @@ pub struct App {
     pub quote_lifetime: Duration,
     /// How long making a conversion waits for its end.
     pub conversion_wait: Duration,
+    /// Whether there are routes that only a sandbox has.
+    pub sandbox: bool,
 }
 
 impl App {
     /// Who calls, if they may do this.
     async fn authorize(&self, credentials: &Credentials, scope: Scope) -> Result<Caller, Problem> {
-        self.keys
-            .authorize(&self.machine.store, credentials, scope)
-            .await
+        let store = &self.machine.store;
+        let caller = self.keys.authorize(store, credentials, scope).await?;
+        self.check_signature(credentials, &caller).await?;
+        Ok(caller)
     }
 }
 
@@ -105,10 +112,11 @@ type Shared = axum::extract::State<Arc<App>>;
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
         (name = "members", description = "Linked once, with consent"),
-        (name = "keys", description = "Access tokens for OAuth 2.0 clients"),
+        (name = "keys", description = "Access tokens for OAuth 2.0 clients; keys that sign requests (RFC 9421)"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
+        (name = "sandbox", description = "Only in a sandbox: its clock. Elsewhere these paths do not exist"),
         (name = "operator", description = "For the people who run the gateway: cases, four eyes, reconciliation, audit"),
         (name = "health", description = "For whoever runs the gateway"),
     )
@@ -127,8 +135,13 @@ impl Modify for BearerKey {
     }
 }
 
-fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(Document::openapi())
+fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
+    let router = OpenApiRouter::with_openapi(Document::openapi());
+    let router = match sandbox {
+        true => router.routes(routes!(sandbox::read, sandbox::advance)),
+        false => router,
+    };
+    router
         .routes(routes!(quotes::create))
         .routes(routes!(conversions::create, conversions::list))
         .routes(routes!(conversions::look_up))
@@ -141,6 +154,9 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(members::balance))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
+        .routes(routes!(signing::list))
+        .routes(routes!(signing::register, signing::delete))
+        .routes(routes!(signing::rule))
         .routes(routes!(float::read))
         .routes(routes!(float::create, float::list))
         .routes(routes!(float::look_up))
@@ -184,31 +200,32 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::ready))
 }
 
-/// The OpenAPI document.
+/// The OpenAPI document, with what only a sandbox has.
 pub fn specification() -> Specification {
-    routes().split_for_parts().1
+    routes(true).split_for_parts().1
 }
 
 /// The whole API.
 pub fn router(app: App) -> Router {
-    let (router, specification) = routes().split_for_parts();
+    let (router, specification) = routes(app.sandbox).split_for_parts();
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let app = Arc::new(app);
     router
         .merge(SwaggerUi::new("/docs").url("/openapi.json", specification))
         .fallback(|| async {
             Problem::new(
-                problem::NOT_FOUND,
+                problem::NotFound,
                 "There is nothing at this path; see /docs.",
             )
         })
         .method_not_allowed_fallback(|| async {
             Problem::new(
-                problem::METHOD_NOT_ALLOWED,
+                problem::MethodNotAllowed,
                 "This path does not take this method; see the Allow header and /docs.",
             )
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn(signing::read))
         .layer(middleware::from_fn_with_state(
             (slots, Arc::clone(&app)),
             guard::guard,

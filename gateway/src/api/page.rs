@@ -18,7 +18,7 @@ pub fn size(asked: Option<u32>, cursor: Option<&str>, prefix: &str) -> Result<u3
     let detail = format!(
         "The limit must be between 1 and {MAX}, the cursor the next_cursor of an earlier page."
     );
-    Err(Problem::new(problem::MALFORMED, detail))
+    Err(Problem::new(problem::Malformed, detail))
 }
 
 /// How many rows to read: one more than the page has tells whether there is a next.

@@ -4,65 +4,23 @@ use super::Shared;
 use crate::conversion::Programme as Row;
 use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
+use crate::units::MicroPoints;
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
-use utoipa::ToSchema;
-
-/// What is taken for a conversion.
-#[derive(Serialize, ToSchema)]
-pub struct FeeTerms {
-    /// Hundredths of a per cent of the points, rounded down.
-    #[schema(examples(30))]
-    basis_points: u32,
-    /// `member`: kept back of the points. `partner`: owed on top of them.
-    payer: &'static str,
-}
-
-/// One programme.
-#[derive(Serialize, ToSchema)]
-pub struct ProgrammeTerms {
-    #[schema(examples("airline"))]
-    name: String,
-    /// Points per mile, exact.
-    #[schema(examples("12"))]
-    rate: String,
-    /// Fewest and most miles of one conversion.
-    minimum_miles: String,
-    maximum_miles: String,
-    /// Most miles of one member in a UTC day; null if there is no limit.
-    #[schema(required)]
-    daily_member_miles: Option<String>,
-    /// Most miles of yours in a UTC day; null if there is no limit.
-    #[schema(required)]
-    daily_caller_miles: Option<String>,
-    fee: FeeTerms,
-    /// For so many seconds after it was made a completed conversion can be disputed.
-    dispute_seconds: u64,
-    /// Whether part of a balance can be converted.
-    part_conversion: bool,
-    /// Whether miles can be given back: cancelling and disputing need it.
-    reversal: bool,
-}
-
-/// All programmes, by name.
-#[derive(Serialize, ToSchema)]
-pub struct ProgrammeList {
-    items: Vec<ProgrammeTerms>,
-}
+use mileverse_gateway_api::programmes::{FeeTerms, ProgrammeList, ProgrammeTerms};
 
 fn view(programme: &Row) -> ProgrammeTerms {
     let capabilities = programme.adapter.capabilities();
     ProgrammeTerms {
         name: programme.name.clone(),
-        rate: programme.rate.to_string(),
-        minimum_miles: programme.minimum_miles.to_string(),
-        maximum_miles: programme.maximum_miles.to_string(),
-        daily_member_miles: programme.daily_member_miles.map(|miles| miles.to_string()),
-        daily_caller_miles: programme.daily_caller_miles.map(|miles| miles.to_string()),
+        rate: MicroPoints(programme.rate.0),
+        minimum_miles: programme.minimum_miles,
+        maximum_miles: programme.maximum_miles,
+        daily_member_miles: programme.daily_member_miles,
+        daily_caller_miles: programme.daily_caller_miles,
         fee: FeeTerms {
             basis_points: programme.fee.basis_points,
-            payer: programme.fee.payer.name(),
+            payer: programme.fee.payer,
         },
         dispute_seconds: programme.dispute_window.as_secs(),
         part_conversion: capabilities.part_conversion,

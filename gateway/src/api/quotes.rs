@@ -1,63 +1,20 @@
 //! `POST /v1/quotes`
 
-use super::conversions::{FeeView, fee_view};
+use super::conversions::fee_view;
 use super::idempotent::{self, Done};
-use super::input::{self, Body, MemberInput};
+use super::input::{self, Body, check_member};
 use super::{App, Shared};
 use crate::clock::rfc3339;
 use crate::conversion::ask::Asked;
 use crate::keys::{Credentials, Scope};
 use crate::problem::{Problem, ProblemBody};
 use crate::store::idempotency::Key;
+use crate::units::MicroPoints;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use mileverse_gateway_api::conversions::{Quote, QuoteRequest};
 use std::sync::Arc;
-use utoipa::ToSchema;
-
-/// What to quote.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QuoteRequest {
-    /// Whose miles.
-    #[schema(examples("airline"))]
-    programme: String,
-    member: MemberInput,
-    /// Whole miles, as a decimal string.
-    #[schema(examples("10000"))]
-    miles: String,
-}
-
-/// What a conversion would come to. Holds until it expires or is used, once.
-#[derive(Serialize, ToSchema)]
-pub struct Quote {
-    /// Name of the quote.
-    #[schema(examples("quote_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    programme: String,
-    /// The partner's id of the member.
-    #[schema(examples("SKY-1001"))]
-    member_id: String,
-    /// Whole miles.
-    #[schema(examples("10000"))]
-    miles: String,
-    /// Points per mile, exact.
-    #[schema(examples("12"))]
-    rate: String,
-    /// MVP that the member receives: miles times rate, less the fee if the member pays it.
-    #[schema(examples("120000"))]
-    points: String,
-    /// MVP in millionths, as on the chain.
-    #[schema(examples("120000000000"))]
-    points_micro: String,
-    fee: FeeView,
-    /// What the member has now.
-    #[schema(examples("12345"))]
-    balance: String,
-    /// RFC 3339.
-    expires_at: String,
-}
 
 /// Quote a conversion
 ///
@@ -87,7 +44,7 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let key = input::idempotency_key(&credentials.headers)?;
-    let member = request.member.check()?;
+    let member = check_member(request.member)?;
     let mut parts = vec![request.programme.as_str()];
     parts.extend(member.parts());
     parts.push(&request.miles);
@@ -120,12 +77,12 @@ pub async fn create(
                         id: quote.id.clone(),
                         programme: quote.programme.clone(),
                         member_id: quote.member_id.clone(),
-                        miles: quote.miles.to_string(),
-                        rate: quote.rate.to_string(),
-                        points: received.to_string(),
-                        points_micro: received.0.to_string(),
+                        miles: quote.miles,
+                        rate: MicroPoints(quote.rate.0),
+                        points: received,
+                        points_micro: received.0,
                         fee: fee_view(quote.fee),
-                        balance: balance.to_string(),
+                        balance: balance.get(),
                         expires_at: rfc3339(quote.expires_at),
                     };
                     idempotent::stored(StatusCode::CREATED, &body)

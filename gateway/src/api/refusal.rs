@@ -10,76 +10,76 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Programme(name) => Self::new(
-                problem::PROGRAMME_UNKNOWN,
+                problem::ProgrammeUnknown,
                 format!(
                     "There is no programme {name:?}; use one that the gateway is configured for."
                 ),
             ),
             Refused::Miles(error) => miles(error),
             Refused::BelowMinimum(minimum) => Self::new(
-                problem::AMOUNT_BELOW_MINIMUM,
+                problem::AmountBelowMinimum,
                 format!("This programme converts at least {minimum} miles at once; ask for more."),
             )
             .with("minimum_miles", minimum.to_string()),
             Refused::AboveMaximum(maximum) => Self::new(
-                problem::AMOUNT_ABOVE_MAXIMUM,
+                problem::AmountAboveMaximum,
                 format!("This programme converts at most {maximum} miles at once; ask for fewer."),
             )
             .with("maximum_miles", maximum.to_string()),
             Refused::AboveBalance(balance) => Self::new(
-                problem::AMOUNT_ABOVE_BALANCE,
+                problem::AmountAboveBalance,
                 format!("The member has {balance} miles; ask for at most that many."),
             )
             .with("balance", balance.to_string()),
             Refused::WholeOnly(balance) => Self::new(
-                problem::AMOUNT_BELOW_MINIMUM,
+                problem::AmountBelowMinimum,
                 format!("This partner converts only whole balances; ask for all {balance} miles."),
             )
             .with("balance", balance.to_string()),
             Refused::Partner(error) => partner(&error),
             Refused::QuoteUnknown => Self::new(
-                problem::QUOTE_UNKNOWN,
+                problem::QuoteUnknown,
                 "There is no such quote of yours; make one with POST /v1/quotes.",
             ),
             Refused::QuoteExpired => Self::new(
-                problem::QUOTE_EXPIRED,
+                problem::QuoteExpired,
                 "The quote has expired; make a new one with POST /v1/quotes.",
             ),
             Refused::QuoteUsed(conversion) => Self::new(
-                problem::QUOTE_USED,
+                problem::QuoteUsed,
                 format!("The quote was used by {conversion}; look that up, or make a new quote."),
             )
             .with("conversion_id", conversion),
             Refused::ReferenceUsed(conversion) => Self::new(
-                problem::REFERENCE_USED,
+                problem::ReferenceUsed,
                 format!("The reference names {conversion} already; look that up, or use another reference."),
             )
             .with("conversion_id", conversion),
             Refused::MemberUnknown => Self::new(
-                problem::MEMBER_UNKNOWN,
+                problem::MemberUnknown,
                 "There is no such member of yours in this programme; link it with POST /v1/members.",
             ),
             Refused::Relink => Self::new(
-                problem::RELINK,
+                problem::Relink,
                 "The partner does not accept this member's link any more; link the member again with POST /v1/members.",
             ),
             Refused::MemberMismatch => Self::new(
-                problem::MEMBER_MISMATCH,
+                problem::MemberMismatch,
                 "The quote was made for another member; send that member's login and password, or make a new quote.",
             ),
             Refused::FloatShort { available, needed } => Self::new(
-                problem::FLOAT_SHORT,
+                problem::FloatShort,
                 format!("Your float holds {available} MVP and this takes {needed}; top it up with POST /v1/top-ups. Nothing has moved."),
             )
             .with("available", available.to_string())
             .with("needed", needed.to_string()),
             Refused::DailyLimit(limit) => Self::new(
-                problem::DAILY_LIMIT,
+                problem::DailyLimit,
                 format!("At most {limit} miles can be converted on one day (UTC); convert fewer, or tomorrow."),
             )
             .with("daily_miles", limit.to_string()),
             Refused::Receiver(why) => Self::new(
-                problem::RECEIVER_INVALID,
+                problem::ReceiverInvalid,
                 format!("The receiver cannot be used: {why}; send the member's own address."),
             ),
             Refused::Store(error) => Self::internal(&error),
@@ -90,19 +90,19 @@ impl From<Refused> for Problem {
 fn miles(error: MilesError) -> Problem {
     let (kind, detail) = match error {
         MilesError::Zero => (
-            problem::AMOUNT_ZERO,
+            problem::AmountZero,
             "The amount is zero; ask for at least one mile.",
         ),
         MilesError::Negative => (
-            problem::AMOUNT_NEGATIVE,
+            problem::AmountNegative,
             "The amount is negative; ask for at least one mile.",
         ),
         MilesError::Fractional => (
-            problem::AMOUNT_FRACTIONAL,
+            problem::AmountFractional,
             "Miles have no fractions; send a whole number without a decimal point.",
         ),
         MilesError::Malformed | MilesError::TooLarge => (
-            problem::AMOUNT_MALFORMED,
+            problem::AmountMalformed,
             "The amount is not a number of miles; send digits only, such as \"10000\".",
         ),
     };
@@ -111,16 +111,16 @@ fn miles(error: MilesError) -> Problem {
 
 fn partner(error: &AskError) -> Problem {
     let unavailable = |detail: &str| {
-        Problem::new(problem::PARTNER_UNAVAILABLE, detail)
+        Problem::new(problem::PartnerUnavailable, detail)
             .header(header::RETRY_AFTER, HeaderValue::from_static("5"))
     };
     match error {
         AskError::MemberRefused => Problem::new(
-            problem::MEMBER_REFUSED,
+            problem::MemberRefused,
             "The partner does not accept this login and password; ask the member to check them.",
         ),
         AskError::MemberBlocked => Problem::new(
-            problem::MEMBER_REFUSED,
+            problem::MemberRefused,
             "The partner has blocked this member's account; the member must ask the partner.",
         ),
         AskError::GatewayRefused => {

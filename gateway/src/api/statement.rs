@@ -9,77 +9,21 @@ use axum::extract::State;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use mileverse_gateway_api::statement::{
+    FloatStatement, ProgrammeStatement, Statement, StatementQuery, Sum,
+};
 
 use super::input::QueryOf;
 
 /// Longest statement, in days.
 const MAX_DAYS: i32 = 366;
 
-/// Which days.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct StatementQuery {
-    /// First day, UTC.
-    #[param(example = "2026-11-01")]
-    from: String,
-    /// Last day, UTC, included; at most 366 days.
-    #[param(example = "2026-11-30")]
-    to: String,
-}
-
-/// Several conversions added up.
-#[derive(Serialize, ToSchema)]
-pub struct Sum {
-    conversions: u64,
-    /// Whole miles.
-    miles: String,
-    /// MVP that members received.
-    points: String,
-    /// MVP of fees.
-    fees: String,
-}
-
-/// One programme.
-#[derive(Serialize, ToSchema)]
-pub struct ProgrammeStatement {
-    programme: String,
-    /// Conversions whose points were issued in this time.
-    issued: Sum,
-    /// Disputed conversions whose miles went back in this time.
-    returned: Sum,
-}
-
-/// A float, in MVP.
-#[derive(Serialize, ToSchema)]
-pub struct FloatStatement {
-    /// Before the first day.
-    opening: String,
-    topped_up: String,
-    /// By conversions, fees included.
-    used: String,
-    /// After the last day.
-    closing: String,
-}
-
-/// A statement. What it is made of is in `GET /v1/conversions` and `GET /v1/top-ups`.
-#[derive(Serialize, ToSchema)]
-pub struct Statement {
-    from: String,
-    to: String,
-    programmes: Vec<ProgrammeStatement>,
-    /// All zero without a float.
-    float: FloatStatement,
-}
-
 fn sum(row: &Row) -> Sum {
     Sum {
         conversions: row.conversions,
-        miles: row.miles.to_string(),
-        points: row.points.to_string(),
-        fees: row.fees.to_string(),
+        miles: row.miles,
+        points: row.points,
+        fees: row.fees,
     }
 }
 
@@ -128,7 +72,7 @@ pub async fn read(
     let caller = app.authorize(&credentials, Scope::ConversionsRead).await?;
     let (from, to) = days(&query).ok_or_else(|| {
         Problem::new(
-            problem::MALFORMED,
+            problem::Malformed,
             "The from and to must be days such as 2026-11-01, at most 366 days, the first not after the last.",
         )
     })?;
@@ -137,10 +81,10 @@ pub async fn read(
     Ok(Json(Statement {
         programmes: found.programmes.iter().map(programme).collect(),
         float: FloatStatement {
-            opening: found.float.opening.to_string(),
-            topped_up: found.float.topped_up.to_string(),
-            used: found.float.used.to_string(),
-            closing: found.float.closing.to_string(),
+            opening: found.float.opening,
+            topped_up: found.float.topped_up,
+            used: found.float.used,
+            closing: found.float.closing,
         },
         from: query.from,
         to: query.to,

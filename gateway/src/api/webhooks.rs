@@ -16,10 +16,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use mileverse_gateway_api::webhooks::{
+    Delivery, DeliveryList, DeliveryQuery, Event, EventList, EventQuery, Replay, ReplayRequest,
+    ResendRequest, RotateRequest, Webhook, WebhookChange, WebhookList, WebhookRequest,
+    WebhookSecret,
+};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use utoipa::{IntoParams, ToSchema};
 
 const MAX_DESCRIPTION_CHARS: usize = 200;
 const MAX_KINDS: usize = 32;
@@ -27,184 +31,6 @@ const MAX_KINDS: usize = 32;
 const MAX_REPLAY: u32 = 500;
 const MAX_OVERLAP_HOURS: u32 = 24 * 30;
 const HOUR_MS: i64 = 60 * 60 * 1000;
-
-/// An endpoint to be told of events.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookRequest {
-    /// HTTPS, on the public internet.
-    #[schema(examples("https://shop.example/mileverse"))]
-    url: String,
-    /// Kinds of events; all if not given.
-    #[serde(default)]
-    #[schema(examples(json!(["conversion.completed"])))]
-    event_types: Vec<String>,
-    /// Your own words, at most 200 characters.
-    #[serde(default)]
-    description: String,
-}
-
-/// What changes; a field that is not given stays as it is.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookChange {
-    url: Option<String>,
-    event_types: Option<Vec<String>>,
-    description: Option<String>,
-    /// `true` after it was disabled; what it missed comes with a replay.
-    enabled: Option<bool>,
-}
-
-/// One endpoint.
-#[derive(Serialize, ToSchema)]
-pub struct Webhook {
-    #[schema(examples("whk_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    url: String,
-    /// Empty: all.
-    event_types: Vec<String>,
-    description: String,
-    /// `enabled` or `disabled`.
-    status: String,
-    /// Why it is disabled.
-    #[schema(required)]
-    disabled_because: Option<String>,
-    /// RFC 3339: the first failure since the last success.
-    #[schema(required)]
-    failing_since: Option<String>,
-    created_at: String,
-    updated_at: String,
-}
-
-/// All endpoints of the caller.
-#[derive(Serialize, ToSchema)]
-pub struct WebhookList {
-    items: Vec<Webhook>,
-}
-
-/// What verifies a message.
-#[derive(Serialize, ToSchema)]
-pub struct WebhookSecret {
-    /// `whsec_` and 32 bytes in base64: the key of HMAC-SHA256.
-    secret: String,
-    /// The one before, as long as messages are signed with both.
-    #[schema(required)]
-    previous: Option<String>,
-    /// RFC 3339.
-    #[schema(required)]
-    previous_until: Option<String>,
-}
-
-/// How a secret is replaced.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RotateRequest {
-    /// The secret to replace. If it is not the newest, it was replaced already, and nothing changes.
-    secret: String,
-    /// Hours in which messages are signed with both; 24 if not given, at most 720.
-    overlap_hours: Option<u32>,
-}
-
-/// From when on to send again.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReplayRequest {
-    /// RFC 3339. Events since then that the endpoint has not taken are queued, 500 at a time.
-    #[schema(examples("2026-11-21T00:00:00Z"))]
-    since: String,
-}
-
-/// What a replay queued.
-#[derive(Serialize, ToSchema)]
-pub struct Replay {
-    queued: u32,
-    /// Whether there are more: replay again.
-    more: bool,
-}
-
-/// One event to one endpoint.
-#[derive(Serialize, ToSchema)]
-pub struct Delivery {
-    event_id: String,
-    webhook_id: String,
-    /// `pending`, `delivered` or `failed`.
-    state: String,
-    attempts: u32,
-    /// HTTP status of the last attempt.
-    #[schema(required)]
-    status: Option<u16>,
-    /// Why the last attempt failed.
-    #[schema(required)]
-    error: Option<String>,
-    #[schema(required)]
-    attempted_at: Option<String>,
-    created_at: String,
-}
-
-/// A page, newest event first.
-#[derive(Serialize, ToSchema)]
-pub struct DeliveryList {
-    items: Vec<Delivery>,
-    /// Send it as `cursor` for the next page; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
-}
-
-/// Something that happened.
-#[derive(Serialize, ToSchema)]
-pub struct Event {
-    #[schema(examples("evt_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
-    id: String,
-    #[serde(rename = "type")]
-    #[schema(examples("conversion.completed"))]
-    kind: String,
-    /// What it is about.
-    subject: String,
-    /// What is sent to endpoints.
-    #[schema(value_type = Object)]
-    body: Value,
-    created_at: String,
-}
-
-/// A page, newest first.
-#[derive(Serialize, ToSchema)]
-pub struct EventList {
-    items: Vec<Event>,
-    /// Send it as `cursor` for the next page; null on the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
-}
-
-/// Which endpoint an event is sent to again.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ResendRequest {
-    webhook_id: String,
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct DeliveryQuery {
-    /// `pending`, `delivered` or `failed`.
-    state: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// 1 to 100; 20 if not given.
-    limit: Option<u32>,
-}
-
-/// Which page.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct EventQuery {
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-    /// 1 to 100; 20 if not given.
-    limit: Option<u32>,
-}
 
 fn view(endpoint: &Endpoint) -> Webhook {
     Webhook {
@@ -248,7 +74,7 @@ fn event_view(row: EventRow) -> Event {
 }
 
 fn invalid(sentence: impl Into<String>) -> Problem {
-    Problem::new(problem::INVALID, sentence)
+    Problem::new(problem::Invalid, sentence)
 }
 
 fn check_url(app: &App, url: &str) -> Result<String, Problem> {
@@ -283,7 +109,7 @@ async fn find(app: &App, caller: &Caller, id: &str) -> Result<Endpoint, Problem>
     };
     found.ok_or_else(|| {
         Problem::new(
-            problem::NOT_FOUND,
+            problem::NotFound,
             "There is no such webhook of yours; GET /v1/webhooks lists them.",
         )
     })
@@ -327,7 +153,7 @@ pub async fn create(
     };
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, move |key, _| async move {
-        let now = now_ms();
+        let now = work_app.machine.store.now();
         let endpoint = Endpoint {
             id: ids::webhook(),
             partner: key.partner.clone(),
@@ -346,7 +172,7 @@ pub async fn create(
         let mut write = work_app.machine.store.write().await?;
         if !webhooks::insert_endpoint(&mut write, &endpoint).await? {
             return Err(Problem::new(
-                problem::TOO_MANY_WEBHOOKS,
+                problem::TooManyWebhooks,
                 format!("You have {MAX_ENDPOINTS} webhooks; delete one first."),
             ));
         }
@@ -451,7 +277,7 @@ pub async fn change(
 }
 
 async fn store(app: &App, endpoint: &mut Endpoint) -> Result<(), sqlx::Error> {
-    endpoint.updated_at = now_ms();
+    endpoint.updated_at = app.machine.store.now();
     let mut write = app.machine.store.write().await?;
     webhooks::update_endpoint(&mut write, endpoint).await?;
     write.commit().await
@@ -490,9 +316,10 @@ fn secret_view(app: &App, endpoint: &Endpoint) -> WebhookSecret {
     let signer = &app.machine.sender.signer;
     let versions = endpoint.secret_versions(now_ms());
     let previous = versions.get(1);
+    let shown = |version| SecretString::from(signer.shown(&endpoint.id, version));
     WebhookSecret {
-        secret: signer.shown(&endpoint.id, endpoint.secret_version),
-        previous: previous.map(|version| signer.shown(&endpoint.id, *version)),
+        secret: shown(endpoint.secret_version),
+        previous: previous.map(|version| shown(*version)),
         previous_until: previous.map(|_| rfc3339(endpoint.previous_secret_until)),
     }
 }
@@ -558,9 +385,10 @@ pub async fn rotate(
         return Err(invalid("The overlap_hours must be at most 720."));
     }
     let signer = &app.machine.sender.signer;
-    if request.secret == signer.shown(&endpoint.id, endpoint.secret_version) {
+    if *request.secret.expose_secret() == signer.shown(&endpoint.id, endpoint.secret_version) {
+        // How long a secret is good is no matter of the sandbox's clock.
         let now = now_ms();
-        endpoint.updated_at = now;
+        endpoint.updated_at = app.machine.store.now();
         let until = now.saturating_add(i64::from(hours).saturating_mul(HOUR_MS));
         let mut write = app.machine.store.write().await?;
         webhooks::rotate_secret(&mut write, &endpoint, until).await?;
@@ -594,7 +422,7 @@ pub async fn test(
 ) -> Result<(StatusCode, Json<Event>), Problem> {
     let caller = app.authorize(&credentials, Scope::WebhooksWrite).await?;
     let endpoint = find(&app, &caller, &id).await?;
-    let now = now_ms();
+    let now = app.machine.store.now();
     let data = json!({ "id": endpoint.id });
     let mut write = app.machine.store.write().await?;
     let kind = Kind::WebhookTest;
@@ -646,7 +474,7 @@ pub async fn replay(
     let missed = store.missed(&endpoint, since, MAX_REPLAY + 1).await?;
     let most = usize::try_from(MAX_REPLAY).unwrap_or(usize::MAX);
     let more = missed.len() > most;
-    let now = now_ms();
+    let now = store.now();
     let mut queued = 0u32;
     let mut write = store.write().await?;
     for event in missed.iter().take(most) {
@@ -662,7 +490,7 @@ fn enabled(endpoint: &Endpoint) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        problem::WEBHOOK_DISABLED,
+        problem::WebhookDisabled,
         "The webhook is disabled; enable it with PATCH and \"enabled\": true first.",
     ))
 }
@@ -695,7 +523,7 @@ pub async fn deliveries(
     let state = query.state.as_deref();
     if state.is_some_and(|state| !["pending", "delivered", "failed"].contains(&state)) {
         let detail = "The state must be pending, delivered or failed.";
-        return Err(Problem::new(problem::MALFORMED, detail));
+        return Err(Problem::new(problem::Malformed, detail));
     }
     let page = DeliveryPage {
         state,
@@ -750,7 +578,7 @@ async fn find_event(app: &App, caller: &Caller, id: &str) -> Result<EventRow, Pr
     };
     found.ok_or_else(|| {
         Problem::new(
-            problem::NOT_FOUND,
+            problem::NotFound,
             "There is no such event of yours; GET /v1/events lists them.",
         )
     })
@@ -812,7 +640,7 @@ pub async fn resend(
     let endpoint = find(&app, &caller, &request.webhook_id).await?;
     enabled(&endpoint)?;
     let mut write = app.machine.store.write().await?;
-    webhook::queue(&mut write, &event.id, &endpoint.id, now_ms()).await?;
+    webhook::queue(&mut write, &event.id, &endpoint.id, app.machine.store.now()).await?;
     write.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(event_view(event))))
 }

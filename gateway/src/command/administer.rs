@@ -11,6 +11,7 @@ use crate::keys::{self, Scope, parse_networks, parse_scopes};
 use crate::server::{self, ServerError, vault};
 use crate::store::jobs::Kind;
 use crate::store::partners::{self, Funding, KeyRow, Partner};
+use crate::store::signing;
 use crate::store::{Purpose, Store};
 use crate::units::{MicroPoints, parse_points};
 use clap::Subcommand;
@@ -76,8 +77,8 @@ pub enum Keys {
         config: PathBuf,
         #[arg(long)]
         partner: String,
-        /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read or
-        /// webhooks:write; repeat for more.
+        /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read,
+        /// webhooks:write, keys:write or sandbox:write; repeat for more.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
@@ -91,6 +92,17 @@ pub enum Keys {
         /// Hours that both are good for.
         #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=8760))]
         overlap_hours: u32,
+    },
+    /// Say whether every request with a key must be signed, also for a partner that has lost its
+    /// signing keys.
+    Signatures {
+        #[arg(long)]
+        config: PathBuf,
+        #[arg(long)]
+        id: String,
+        /// true or false.
+        #[arg(long, action = clap::ArgAction::Set)]
+        required: bool,
     },
     /// End a key now.
     Revoke {
@@ -296,13 +308,13 @@ pub async fn keys(verb: Keys) -> Result<Vec<Value>, Error> {
                 let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
                 return Err(wrong(format!("--scope must be one of {}", all.join(", "))));
             }
-            let (_, store) = open(&config).await?;
+            let (settings, store) = open(&config).await?;
             if store.partner(&partner).await?.is_none() {
                 return Err(wrong(format!(
                     "there is no partner {partner:?}; make it with 'partners set'"
                 )));
             }
-            let made = make_key(&store, partner, scopes, None).await?;
+            let made = make_key(&store, prefix(&settings), partner, scopes, None).await?;
             store.close().await;
             Ok(vec![made])
         }
@@ -311,13 +323,31 @@ pub async fn keys(verb: Keys) -> Result<Vec<Value>, Error> {
             id,
             overlap_hours,
         } => {
-            let (_, store) = open(&config).await?;
+            let (settings, store) = open(&config).await?;
             let old = store.key(&id).await?.ok_or_else(|| unknown_key(&id))?;
             let overlap = i64::from(overlap_hours).saturating_mul(HOUR_MS);
             let ends = now_ms().saturating_add(overlap);
-            let made = make_key(&store, old.partner, old.scopes, Some((&id, ends))).await?;
+            let made = make_key(
+                &store,
+                prefix(&settings),
+                old.partner,
+                old.scopes,
+                Some((&id, ends)),
+            )
+            .await?;
             store.close().await;
             Ok(vec![made])
+        }
+        Keys::Signatures {
+            config,
+            id,
+            required,
+        } => {
+            let (_, store) = open(&config).await?;
+            let found = store.require_signatures(&id, required).await?;
+            let row = store.key(&id).await?.filter(|_| found);
+            store.close().await;
+            Ok(vec![show_key(&row.ok_or_else(|| unknown_key(&id))?)])
         }
         Keys::Revoke { config, id } => {
             let (_, store) = open(&config).await?;
@@ -346,14 +376,23 @@ fn unknown_key(id: &str) -> Error {
     ))
 }
 
+/// What keys begin with: one for a sandbox is told from one that moves real miles.
+const fn prefix(config: &Config) -> &'static str {
+    match config.sandbox {
+        true => ids::TEST_KEY_PREFIX,
+        false => ids::KEY_PREFIX,
+    }
+}
+
 /// Makes a key; in the same transaction the key that it replaces gets its end.
 async fn make_key(
     store: &Store,
+    prefix: &str,
     partner: String,
     scopes: String,
     replaces: Option<(&str, i64)>,
 ) -> Result<Value, Error> {
-    let key = keys::random_key(ids::KEY_PREFIX);
+    let key = keys::random_key(prefix);
     let now = now_ms();
     let row = KeyRow {
         id: ids::key(),
@@ -362,6 +401,7 @@ async fn make_key(
         created_at: now,
         expires_at: None,
         last_used_at: None,
+        signed_only: false,
     };
     let mut write = store.write().await?;
     if let Some((id, ends)) = replaces
@@ -370,7 +410,11 @@ async fn make_key(
         return Err(unknown_key(id));
     }
     partners::insert_key(&mut write, &row, &keys::hex(&keys::digest(&key))).await?;
+    if let Some((id, _)) = replaces {
+        signing::inherit(&mut write, id, &row.id).await?;
+    }
     write.commit().await?;
+    let row = store.key(&row.id).await?.unwrap_or(row);
     let mut shown = show_key(&row);
     if let Some(shown) = shown.as_object_mut() {
         shown.insert("key".to_owned(), key.into());
@@ -386,6 +430,7 @@ fn show_key(key: &KeyRow) -> Value {
         "createdAt": rfc3339(key.created_at),
         "endsAt": key.expires_at.map(rfc3339),
         "lastUsedAt": key.last_used_at.map(rfc3339),
+        "signatures": if key.signed_only { "required" } else { "optional" },
     })
 }
 
@@ -429,12 +474,12 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
             source,
             at,
         } => {
-            let now = now_ms();
+            let (_, store) = open(&config).await?;
+            let now = store.now();
             let at = at.map_or(now, jiff::Timestamp::as_millisecond);
             if at > now {
                 return Err(wrong("--at must not be in the future"));
             }
-            let (_, store) = open(&config).await?;
             // Exactly one of them is given.
             let (new, recorded) = match (wei_per_point, wei_per_coin) {
                 (Some(wei), _) => (
@@ -463,7 +508,7 @@ pub async fn prices(verb: Prices) -> Result<Vec<Value>, Error> {
                 wrong("the configuration has no [float], so points are not sold here")
             })?;
             let seller = server::seller(float)?;
-            let now = now_ms();
+            let now = store.now();
             let (market, market_refused) = known(seller.price(&store, Basis::Market, now).await)?;
             let (average, average_refused) =
                 known(seller.price(&store, Basis::Average, now).await)?;
@@ -512,7 +557,7 @@ pub async fn jobs(verb: Jobs) -> Result<Vec<Value>, Error> {
                 wrong("--kind must be conversion, top_up, webhook or reconciliation")
             })?;
             let (_, store) = open(&config).await?;
-            let hastened = store.hasten_job(kind, &name, now_ms()).await?;
+            let hastened = store.hasten_job(kind, &name, store.now()).await?;
             store.close().await;
             if !hastened {
                 return Err(wrong(format!(

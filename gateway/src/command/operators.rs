@@ -3,7 +3,7 @@
 
 use super::remote::hex_digest;
 use super::{Error, administer, output};
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::rfc3339;
 use crate::config::plain_name;
 use crate::keys::random_key;
 use crate::operator::{KEY_PREFIX, Role};
@@ -111,7 +111,7 @@ pub async fn run(verb: Operators) -> Result<(), Error> {
             let (_, store) = administer::open(&local.config).await?;
             let digest = hex_digest(&key);
             let new = store
-                .add_operator(&name, role, &digest, ACTOR, now_ms())
+                .add_operator(&name, role, &digest, ACTOR, store.now())
                 .await?;
             store.close().await;
             if !new {
@@ -133,7 +133,7 @@ pub async fn run(verb: Operators) -> Result<(), Error> {
             let key = random_key(KEY_PREFIX);
             let (_, store) = administer::open(&local.config).await?;
             let there = store
-                .replace_operator_key(&name, &hex_digest(&key), ACTOR, now_ms())
+                .replace_operator_key(&name, &hex_digest(&key), ACTOR, store.now())
                 .await?;
             store.close().await;
             if !there {
@@ -152,7 +152,7 @@ pub async fn run(verb: Operators) -> Result<(), Error> {
 async fn active(local: &Local, name: &str, active: bool) -> Result<(), Error> {
     let (_, store) = administer::open(&local.config).await?;
     let there = store
-        .set_operator_active(name, active, ACTOR, now_ms())
+        .set_operator_active(name, active, ACTOR, store.now())
         .await?;
     let operator = store.operator(name).await?;
     store.close().await;

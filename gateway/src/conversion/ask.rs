@@ -5,7 +5,7 @@
 use super::machine::{Lease, Machine, Step};
 use super::programme::Programme;
 use super::state::State;
-use crate::clock::{day, now_ms};
+use crate::clock::day;
 use crate::float::{self, Held};
 use crate::ids;
 use crate::store::conversions::{self, Conversion, Page};
@@ -233,7 +233,7 @@ impl Machine {
         let (session, balance) = self
             .check_member(programme, &key.partner, asked.member, miles)
             .await?;
-        let now = now_ms();
+        let now = self.store.now();
         let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
         let quote = Quote {
             id: ids::quote(),
@@ -286,7 +286,7 @@ impl Machine {
         if session.member.as_str() != quote.member_id {
             return Err(Refused::MemberMismatch);
         }
-        let now = now_ms();
+        let now = self.store.now();
         let id = ids::conversion();
         let conversion = Conversion {
             // Our name for the debit is the conversion's own: one conversion, one debit.
@@ -442,7 +442,7 @@ impl Machine {
         if let Some(conversion) = quote.used_by {
             return Err(Refused::QuoteUsed(conversion));
         }
-        if quote.expires_at <= now_ms() {
+        if quote.expires_at <= self.store.now() {
             return Err(Refused::QuoteExpired);
         }
         Ok(quote)

@@ -20,7 +20,6 @@
 
 use super::machine::{Machine, Step, StepError};
 use super::state::State;
-use crate::clock::now_ms;
 use crate::journal::Kind;
 use crate::store::conversions::{self, Change, Conversion};
 use mileverse_adapters::{Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session};
@@ -171,7 +170,7 @@ impl Machine {
                 let window =
                     i64::try_from(capabilities.visibility_window.as_millis()).unwrap_or(i64::MAX);
                 let sent = conversion.debit_sent_at.unwrap_or(conversion.updated_at);
-                if now_ms() < sent.saturating_add(window) {
+                if self.store.now() < sent.saturating_add(window) {
                     return Ok(Step::Wait { absent_reads: 0 });
                 }
                 let absent_reads = conversion.absent_reads.saturating_add(1);

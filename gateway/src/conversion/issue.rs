@@ -18,7 +18,6 @@
 
 use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
-use crate::clock::now_ms;
 use crate::issuer::chain::{Entry, Receipt};
 use crate::issuer::conversion_name;
 use crate::issuer::signer::Issuer;
@@ -121,7 +120,7 @@ impl Machine {
             return self.debited(conversion, partner_reference).await;
         };
         let issues = [(conversion.id.as_str(), Self::agreed(conversion)?)];
-        let now = now_ms();
+        let now = self.store.now();
         let change = Change {
             partner_reference: Some(partner_reference.clone()),
             ..Change::default()
@@ -225,12 +224,12 @@ impl Machine {
         if !issued.is_zero() {
             return self.confirm(conversion, None, issued).await;
         }
-        let decided = |transaction: &&IssueTransaction| {
+        let undecided = |transaction: &&IssueTransaction| {
             let mut known = refused.iter().chain(&void);
             transaction.outcome != Outcome::Dead
                 && !known.any(|(hash, _)| *hash == transaction.hash)
         };
-        let open = transactions.iter().filter(decided).count();
+        let open = transactions.iter().filter(undecided).count();
         if open == 0 && !refused.is_empty() {
             let reason = "the chain refused to issue the points".to_owned();
             let change = Change {
@@ -291,7 +290,7 @@ impl Machine {
             chain_nonce: self.chain.next_nonce(key.address()).await?,
             issues: &[(conversion.id.as_str(), Self::agreed(conversion)?)],
         };
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         for (hash, outcome) in void {
             issues::settle(&mut write, hash, *outcome).await?;

@@ -6,7 +6,6 @@
 use super::ask::{Member, Refused};
 use super::machine::Machine;
 use super::programme::Programme;
-use crate::clock::now_ms;
 use crate::ids;
 use crate::store::idempotency::{self, Key, Stored};
 use crate::store::members::{self, MemberRow};
@@ -43,7 +42,7 @@ impl Machine {
         let digest = self
             .vault
             .name(&[partner, &programme.name, session.member.as_str()]);
-        let now = now_ms();
+        let now = self.store.now();
         let mut row = MemberRow {
             id: ids::member(),
             partner: partner.clone(),
@@ -103,7 +102,7 @@ impl Machine {
     ) -> Result<Miles, Refused> {
         match (programme.adapter.balance(session).await, member) {
             (Err(AskError::MemberRefused), Member::Linked { id }) => {
-                self.store.unlink(id, now_ms()).await?;
+                self.store.unlink(id, self.store.now()).await?;
                 Err(Refused::Relink)
             }
             (balance, _) => Ok(balance?),

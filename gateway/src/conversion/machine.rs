@@ -278,12 +278,12 @@ impl Machine {
 
     /// This run, as it claims jobs and keys now.
     pub fn claimant(&self) -> Claimant<'_> {
-        let now = now_ms();
         let patience = i64::try_from(self.replica_timeout.as_millis()).unwrap_or(i64::MAX);
         Claimant {
             run: &self.run,
-            now,
-            alive_since: now.saturating_sub(patience),
+            now: self.store.now(),
+            // Of the machines' own clocks, as beats are.
+            alive_since: now_ms().saturating_sub(patience),
         }
     }
 
@@ -420,7 +420,9 @@ impl Machine {
             .min(self.retry.longest);
         let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let wait = wait.saturating_add(rand::rng().random_range(0..=wait / 8));
-        now_ms().saturating_add(i64::try_from(wait).unwrap_or(i64::MAX))
+        self.store
+            .now()
+            .saturating_add(i64::try_from(wait).unwrap_or(i64::MAX))
     }
 
     /// Moves a row, posts to the journal and settles signed transactions, all or nothing.
@@ -447,7 +449,7 @@ impl Machine {
         posting: Option<Kind>,
         settled: &[(&str, Outcome)],
     ) -> Result<bool, StepError> {
-        let now = now_ms();
+        let now = self.store.now();
         let step = Move {
             conversion,
             to,

@@ -13,7 +13,6 @@
 
 use super::machine::{Machine, Step, StepError};
 use super::state::State;
-use crate::clock::now_ms;
 use crate::journal::Kind;
 use crate::operator::CaseKind;
 use crate::store::conversions::{self, Change, Conversion};
@@ -108,7 +107,7 @@ impl Machine {
             return Err(Stays::NotReversible);
         }
         let window = i64::try_from(programme.dispute_window.as_millis()).unwrap_or(i64::MAX);
-        let now = now_ms();
+        let now = self.store.now();
         if now >= conversion.created_at.saturating_add(window) {
             return Err(Stays::TooLate);
         }
@@ -134,7 +133,7 @@ impl Machine {
         let facts = "the partner does not acknowledge the reversal of a disputed conversion";
         let kind = CaseKind::ReversalUnacknowledged;
         let mut write = self.store.write().await?;
-        self.open_case(&mut write, conversion, kind, facts, now_ms())
+        self.open_case(&mut write, conversion, kind, facts, self.store.now())
             .await?;
         write.commit().await
     }
@@ -147,7 +146,7 @@ impl Machine {
             return Ok(());
         }
         self.store
-            .hasten_job(JobKind::Conversion, id, now_ms())
+            .hasten_job(JobKind::Conversion, id, self.store.now())
             .await
             .map(|_| ())
     }

@@ -19,7 +19,6 @@
 use super::issue::{Signed, end_of};
 use super::machine::{Machine, Step, StepError};
 use super::state::State;
-use crate::clock::now_ms;
 use crate::config::Batches;
 use crate::issuer::chain::Receipt;
 use crate::store::conversions::{self, Conversion};
@@ -205,7 +204,7 @@ impl Machine {
         let key = self.issuer(&first.conversion.id)?;
         let chain_nonce = self.nonce_to_begin_with(key.address()).await?;
         let ids: Vec<_> = batch.iter().map(|one| one.conversion.id.as_str()).collect();
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         let moved = conversions::begin_issuing(&mut write, &self.store, &ids, now).await?;
         let inside: Vec<_> = ids.iter().map(|id| moved.contains(*id)).collect();

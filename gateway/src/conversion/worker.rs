@@ -152,21 +152,26 @@ async fn scheduler(wake: &Arc<Notify>, schedule: &str) -> Result<JobScheduler, J
     Ok(scheduler)
 }
 
-async fn put_in(machine: &Machine) {
-    if let Err(error) = machine.schedule_reconciliations(now_ms()).await {
+/// Puts in what is due by the calendar now.
+pub async fn put_in(machine: &Machine) {
+    if let Err(error) = machine.schedule_reconciliations(machine.store.now()).await {
         tracing::error!(%error, "the reconciliation of a day cannot be put in");
     }
-    if let Err(error) = machine.schedule_rewards(now_ms()).await {
+    if let Err(error) = machine.schedule_rewards(machine.store.now()).await {
         tracing::error!(%error, "the rewards of a quarter cannot be put in");
     }
 }
 
-/// Says that this run is alive, until told to stop, and forgets who is long dead.
+/// Says that this run is alive, until told to stop, forgets who is long dead, and sees whether another
+/// replica has moved the sandbox's clock.
 pub async fn beat(machine: Arc<Machine>, mut stop: watch::Receiver<bool>) {
     let every = machine.replica_timeout / BEATS;
     while !*stop.borrow() {
         if let Err(error) = machine.store.beat(&machine.run, now_ms()).await {
             tracing::error!(%error, "this replica cannot say that it is alive");
+        }
+        if let Err(error) = machine.store.read_clock().await {
+            tracing::error!(%error, "the sandbox's clock cannot be read");
         }
         tokio::select! {
             () = time::sleep(every) => {}

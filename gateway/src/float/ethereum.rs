@@ -6,7 +6,7 @@
 use crate::issuer::chain::{Chain, ChainError};
 use alloy::primitives::{Address, B256, U256};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const WEI_PER_GWEI: u64 = 1_000_000_000;
 
@@ -57,28 +57,17 @@ struct Block {
 }
 
 impl Ethereum {
-    async fn ask<T: serde::de::DeserializeOwned>(
-        &self,
-        method: &'static str,
-        parameters: Value,
-    ) -> Result<Option<T>, ChainError> {
-        let answer: Value = self.node.ask(method, parameters).await?;
-        if answer.is_null() {
-            return Ok(None);
-        }
-        serde_json::from_value(answer)
-            .map(Some)
-            .map_err(|_| ChainError::Nonsense(method))
-    }
-
     /// What a transaction is to a top-up of so many gwei.
     pub async fn payment(&self, hash: B256, gwei: u64) -> Result<Payment, ChainError> {
         const BLOCK: &str = "eth_getBlockByNumber";
-        let id: Option<U256> = self.ask("eth_chainId", json!([])).await?;
+        let id: Option<U256> = self.node.find("eth_chainId", json!([])).await?;
         if id != Some(U256::from(self.chain_id)) {
             return Err(ChainError::Nonsense("eth_chainId"));
         }
-        let found = self.ask("eth_getTransactionByHash", json!([hash])).await?;
+        let found = self
+            .node
+            .find("eth_getTransactionByHash", json!([hash]))
+            .await?;
         let Some(transaction) = found else {
             return Ok(Payment::Pending);
         };
@@ -90,8 +79,11 @@ impl Ethereum {
         if transaction.value != wei {
             return Ok(Payment::Wrong("it sends another amount"));
         }
-        let finalized: Option<Block> = self.ask(BLOCK, json!(["finalized", false])).await?;
-        let receipt = self.ask("eth_getTransactionReceipt", json!([hash])).await?;
+        let finalized: Option<Block> = self.node.find(BLOCK, json!(["finalized", false])).await?;
+        let receipt = self
+            .node
+            .find("eth_getTransactionReceipt", json!([hash]))
+            .await?;
         let (Some(finalized), Some(receipt)) = (finalized, receipt) else {
             return Ok(Payment::Pending);
         };
@@ -105,7 +97,8 @@ impl Ethereum {
             return Ok(Payment::Wrong("it failed"));
         }
         let block: Option<Block> = self
-            .ask(BLOCK, json!([receipt.block_number, false]))
+            .node
+            .find(BLOCK, json!([receipt.block_number, false]))
             .await?;
         let block = block.ok_or(ChainError::Nonsense(BLOCK))?;
         let at = i64::try_from(block.timestamp)

@@ -25,7 +25,6 @@
 use super::price::{
     Average, Basis, Price, PriceError, PriceRules, average, minimum_seconds, window_begin,
 };
-use crate::clock::now_ms;
 use crate::issuer::chain::{Chain, ChainError};
 use crate::store::Store;
 use alloy::primitives::U256;
@@ -238,7 +237,7 @@ pub async fn keep_history(
 ) {
     let mut last = None;
     while !*stop.borrow() {
-        let now = now_ms();
+        let now = store.now();
         let slot = now.saturating_sub(now.rem_euclid(SLOT_MS));
         if last != Some(slot) {
             match pool.record(store, slot, now, rules).await {

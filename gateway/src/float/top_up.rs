@@ -14,7 +14,7 @@ use super::ethereum::{Ethereum, Payment};
 use super::pool::Pool;
 use super::price::{Average, Basis, PriceError, PriceRules};
 use super::{GWEI, account, changed};
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::rfc3339;
 use crate::ids;
 use crate::issuer::chain::ChainError;
 use crate::journal::{self, GATEWAY, POINTS, Posting, pair};
@@ -194,7 +194,7 @@ impl Seller {
         points: MicroPoints,
         basis: Basis,
     ) -> Result<TopUp, TopUpError> {
-        let now = now_ms();
+        let now = store.now();
         let wei_per_point = match (&self.pool, basis) {
             (Some(pool), Basis::Market) => pool.record(store, now, now, self.rules).await?,
             _ => self.price(store, basis, now).await?.wei,
@@ -248,19 +248,20 @@ impl Seller {
             ),
             false => None,
         };
+        let now = store.now();
         let mut write = store.write().await?;
         sqlx::query(
             "UPDATE top_ups SET state = 'expired', updated_at = $2
              WHERE partner = $1 AND state = 'awaiting_payment' AND expires_at < $2",
         )
         .bind(partner)
-        .bind(now_ms())
+        .bind(now)
         .execute(&mut *write)
         .await?;
         if let Some(mut top_up) = offered {
             top_up.automatic = true;
             if insert(&mut write, &mut top_up).await? {
-                tell(&mut write, &top_up, Event::TopUpRequested).await?;
+                tell(&mut write, &top_up, Event::TopUpRequested, now).await?;
                 tracing::warn!(
                     partner,
                     id = top_up.id,
@@ -292,7 +293,15 @@ impl Seller {
                 )),
             };
         }
-        match self.ethereum.payment(hash, top_up.gwei).await? {
+        let payment = self.ethereum.payment(hash, top_up.gwei).await?;
+        // Ethereum's clock is never moved; a sandbox's may be.
+        let payment = match payment {
+            Payment::Final { at } => Payment::Final {
+                at: at.saturating_add(store.ahead()),
+            },
+            other => other,
+        };
+        match payment {
             // Nobody pays an amount before being asked for it: an older transfer is another matter,
             // whoever would like it to be this one.
             Payment::Final { at } if at.saturating_add(CLOCKS_MS) < top_up.created_at => {
@@ -307,6 +316,7 @@ impl Seller {
             Payment::Pending => return Err(TopUpError::Pending),
             Payment::Wrong(why) => return Err(TopUpError::Wrong(why)),
         }
+        let now = store.now();
         let mut write = store.write().await?;
         let done = sqlx::query(
             "UPDATE top_ups SET state = 'paid', transaction_hash = $2, updated_at = $3
@@ -314,12 +324,12 @@ impl Seller {
         )
         .bind(id)
         .bind(&text)
-        .bind(now_ms())
+        .bind(now)
         .execute(&mut *write)
         .await?;
         if done.rows_affected() == 1 {
-            book(&mut write, &top_up).await?;
-            tell(&mut write, &top_up, Event::TopUpPaid).await?;
+            book(&mut write, &top_up, now).await?;
+            tell(&mut write, &top_up, Event::TopUpPaid, now).await?;
         }
         // Also if somebody else said so first: then this waits until what they wrote can be read.
         write.commit().await?;
@@ -332,6 +342,7 @@ async fn tell(
     connection: &mut AnyConnection,
     top_up: &TopUp,
     kind: Event,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
     let data = json!({
         "id": top_up.id,
@@ -342,12 +353,12 @@ async fn tell(
         "expires_at": rfc3339(top_up.expires_at),
     });
     let (partner, id) = (&top_up.partner, &top_up.id);
-    webhook::announce(connection, partner, kind, id, data, now_ms()).await?;
+    webhook::announce(connection, partner, kind, id, data, now).await?;
     Ok(())
 }
 
 /// Puts the points of a paid top-up into the float.
-async fn book(connection: &mut AnyConnection, top_up: &TopUp) -> Result<(), sqlx::Error> {
+async fn book(connection: &mut AnyConnection, top_up: &TopUp, now: i64) -> Result<(), sqlx::Error> {
     let points = to_sql(top_up.points.0)?;
     changed(
         sqlx::query("UPDATE floats SET available = available + $2 WHERE partner = $1")
@@ -369,7 +380,7 @@ async fn book(connection: &mut AnyConnection, top_up: &TopUp) -> Result<(), sqlx
         by: GATEWAY,
         note: None,
     };
-    journal::write(connection, &posting, &entries, now_ms()).await
+    journal::write(connection, &posting, &entries, now).await
 }
 
 impl Store {

@@ -177,6 +177,21 @@ impl Chain {
         }
     }
 
+    /// Asks for something that may not be there.
+    pub(crate) async fn find<T: serde::de::DeserializeOwned>(
+        &self,
+        method: &'static str,
+        parameters: Value,
+    ) -> Result<Option<T>, ChainError> {
+        let answer: Value = self.ask(method, parameters).await?;
+        if answer.is_null() {
+            return Ok(None);
+        }
+        serde_json::from_value(answer)
+            .map(Some)
+            .map_err(|_| ChainError::Nonsense(method))
+    }
+
     /// What names this chain.
     pub async fn identity(&self) -> Result<Identity, ChainError> {
         const CHAIN: &str = "mileverse_chain";
@@ -206,12 +221,11 @@ impl Chain {
     /// The receipt of a transaction, once it is final.
     pub async fn receipt(&self, hash: &str) -> Result<Option<Receipt>, ChainError> {
         const METHOD: &str = "eth_getTransactionReceipt";
-        let answer: Value = self.ask(METHOD, json!([hash])).await?;
-        if answer.is_null() {
+        let found: Option<ReceiptAnswer> = self.find(METHOD, json!([hash])).await?;
+        let Some(answer) = found else {
             return Ok(None);
-        }
+        };
         let nonsense = || ChainError::Nonsense(METHOD);
-        let answer: ReceiptAnswer = serde_json::from_value(answer).map_err(|_| nonsense())?;
         if answer.transaction_hash.to_string() != hash || answer.status > U256::from(1) {
             return Err(nonsense());
         }

@@ -6,7 +6,6 @@
 
 use super::entry::{self, Line};
 use super::{CaseKind, Decision, Verb};
-use crate::clock::now_ms;
 use crate::conversion::Machine;
 use crate::conversion::issue::{Verdict, end_of};
 use crate::conversion::machine::{Move, StepError};
@@ -123,7 +122,7 @@ impl Machine {
             return Err(unfit(format!("evidence has 1 to {MAX_TEXT} characters")));
         }
         self.plan(&case, proposal.verb, &proposal.details).await?;
-        let now = now_ms();
+        let now = self.store.now();
         let action = Action {
             id: ids::action(),
             case_id: case.id.clone(),
@@ -201,7 +200,7 @@ impl Machine {
             }
             Decision::Rejected | Decision::Withdrawn => Plan::Nothing,
         };
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         // First, so that of two who decide at once the second waits here and finds it decided.
         if !cases::decide(&mut write, id, decision, by, note, now).await? {

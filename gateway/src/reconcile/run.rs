@@ -7,7 +7,7 @@
 
 use super::compare::compare;
 use super::{Difference, Kind};
-use crate::clock::{day, now_ms, rfc3339};
+use crate::clock::{day, rfc3339};
 use crate::conversion::Machine;
 use crate::conversion::state::State;
 use crate::issuer::chain::ChainError;
@@ -140,7 +140,7 @@ impl Machine {
         let Some(found) = self.store.reconciliation(id).await? else {
             return Ok(());
         };
-        let now = now_ms();
+        let now = self.store.now();
         let window = self.reconciliation.window(found.day, now);
         let mut differences = Vec::new();
         let mut judged = HashSet::new();
@@ -159,7 +159,7 @@ impl Machine {
             .judge_chain(window, now, &mut judged, &mut differences)
             .await?;
         let report = Report {
-            finished_at: now_ms(),
+            finished_at: self.store.now(),
             agrees: differences.is_empty(),
             differences: i64::try_from(differences.len()).unwrap_or(i64::MAX),
             totals: serde_json::to_string(&totals)

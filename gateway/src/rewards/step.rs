@@ -3,7 +3,6 @@
 use super::slot::Slot;
 use super::transact::Call;
 use super::{LOOK_BACK, RewardError, Rewards, views};
-use crate::clock::now_ms;
 use crate::conversion::Machine;
 use crate::journal::GATEWAY;
 use crate::operator::CaseKind;
@@ -25,6 +24,8 @@ pub const BATCH: usize = 100;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Quarters that one wake-up puts in.
 const MAX_QUARTERS: u64 = 64;
+
+const NOT_CLOSED: &str = "the native chain has not closed it";
 
 /// What a step came to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -122,7 +123,7 @@ impl Machine {
     }
 
     async fn finish_reward(&self, row: &SlotRow) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         let new = rewards::finish(&mut write, row.quarter, row.slot, now).await?;
         if new {
@@ -138,7 +139,7 @@ impl Machine {
 
     /// Operators hear of a slot that is late, once.
     async fn alarm_reward(&self, row: &SlotRow) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = self.store.now();
         if row.alarmed || now < row.late_at {
             return Ok(());
         }
@@ -162,38 +163,42 @@ impl Machine {
         let quarter = row.quarter;
         let number = quarter.number();
         let standing = views::standing(&self.chain).await?;
-        if row.slot == Slot::Close {
-            return Ok(match standing.quarter > number {
-                true => Step::Done,
-                false => Step::wait("the native chain has not closed it"),
-            });
-        }
-        if row.slot == Slot::Pay {
-            return Ok(match standing.paying > number {
-                true => Step::Done,
-                false => Step::wait("the native chain is paying"),
-            });
-        }
-        let source = views::source(&self.chain).await?;
-        if row.slot == Slot::Tell {
-            return self.tell_step(rewards, row, source).await;
-        }
-        // Without one the native chain pays out of its own pool, and nobody earns on Ethereum.
-        let Some(contract) = source else {
-            return Ok(Step::Done);
+        let when = |done: bool, otherwise: &str| match done {
+            true => Ok(Step::Done),
+            false => Ok(Step::wait(otherwise)),
         };
-        rewards.check_network().await?;
+        let closed = standing.quarter > number;
         match row.slot {
-            Slot::Open => self.open_step(rewards, contract, quarter).await,
-            Slot::Forward => {
-                if standing.quarter <= number {
-                    return Ok(Step::wait("the native chain has not closed it"));
-                }
-                self.forward_step(rewards, contract, quarter).await
+            Slot::Close => when(closed, NOT_CLOSED),
+            Slot::Pay => when(standing.paying > number, "the native chain is paying"),
+            Slot::Tell => {
+                let source = views::source(&self.chain).await?;
+                self.tell_step(rewards, row, source).await
             }
-            Slot::Claim => self.claim_step(rewards, contract, quarter).await,
-            Slot::Close | Slot::Pay | Slot::Tell => Ok(Step::wait("")),
+            Slot::Open => match self.contract(rewards).await? {
+                Some(contract) => self.open_step(rewards, contract, quarter).await,
+                None => Ok(Step::Done),
+            },
+            Slot::Forward => match self.contract(rewards).await? {
+                Some(_) if !closed => Ok(Step::wait(NOT_CLOSED)),
+                Some(contract) => self.forward_step(rewards, contract, quarter).await,
+                None => Ok(Step::Done),
+            },
+            Slot::Claim => match self.contract(rewards).await? {
+                Some(contract) => self.claim_step(rewards, contract, quarter).await,
+                None => Ok(Step::Done),
+            },
         }
+    }
+
+    /// The contract on Ethereum, once its node is known to be of the right network. Without one the
+    /// native chain pays out of its own pool, and nobody earns on Ethereum.
+    async fn contract(&self, rewards: &Rewards) -> Result<Option<Address>, RewardError> {
+        let source = views::source(&self.chain).await?;
+        if source.is_some() {
+            rewards.check_network().await?;
+        }
+        Ok(source)
     }
 
     async fn open_step(
@@ -307,7 +312,7 @@ impl Machine {
             }
         }
         self.store
-            .store_reward_claims(quarter, &paid, now_ms())
+            .store_reward_claims(quarter, &paid, self.store.now())
             .await?;
         if batch.is_empty() {
             return Ok(match paid.len() == left.len() {

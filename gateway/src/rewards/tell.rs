@@ -19,7 +19,6 @@
 use super::slot::Slot;
 use super::step::{PATIENCE, Step};
 use super::{RewardError, Rewards, views};
-use crate::clock::now_ms;
 use crate::conversion::Machine;
 use crate::conversion::link::member_of;
 use crate::store::members::MemberRow;
@@ -139,7 +138,7 @@ impl Machine {
         quarter: Quarter,
         data: Option<Value>,
     ) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = self.store.now();
         let mut write = self.store.write().await?;
         rewards::reach(&mut write, quarter, &member.id).await?;
         if let Some(data) = data

@@ -10,7 +10,7 @@ use mileverse_primitives::abi::IRewards;
 use mileverse_primitives::address::REWARDS;
 use mileverse_primitives::quarter::Quarter;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A block of Ethereum.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
@@ -98,29 +98,16 @@ impl Rewards {
         })
     }
 
-    /// Asks for something that may not be there.
-    pub(super) async fn find<T: serde::de::DeserializeOwned>(
-        &self,
-        method: &'static str,
-        parameters: Value,
-    ) -> Result<Option<T>, ChainError> {
-        let answer: Value = self.node.ask(method, parameters).await?;
-        if answer.is_null() {
-            return Ok(None);
-        }
-        serde_json::from_value(answer)
-            .map(Some)
-            .map_err(|_| ChainError::Nonsense(method))
-    }
-
     pub(super) async fn block(&self, at: BlockNumberOrTag) -> Result<Block, ChainError> {
         const METHOD: &str = "eth_getBlockByNumber";
-        let found = self.find(METHOD, json!([at, false])).await?;
+        let found = self.node.find(METHOD, json!([at, false])).await?;
         found.ok_or(ChainError::Nonsense(METHOD))
     }
 
     pub(super) async fn receipt(&self, hash: &str) -> Result<Option<Receipt>, ChainError> {
-        self.find("eth_getTransactionReceipt", json!([hash])).await
+        self.node
+            .find("eth_getTransactionReceipt", json!([hash]))
+            .await
     }
 
     /// The sender's nonce as of a block.

@@ -14,6 +14,7 @@
 
 pub mod audit;
 pub mod cases;
+pub mod clock;
 pub mod conversions;
 pub mod idempotency;
 pub mod issues;
@@ -27,6 +28,7 @@ pub mod quotes;
 pub mod reconciliations;
 pub mod replicas;
 pub mod rewards;
+pub mod signing;
 pub mod statement;
 pub mod webhooks;
 pub mod write;
@@ -41,6 +43,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use thiserror::Error;
@@ -54,6 +57,9 @@ const CONNECTIONS: u32 = 16;
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(10);
 
+/// The fact that says whether it is a sandbox's.
+pub const PURPOSE: &str = "purpose";
+
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -66,6 +72,8 @@ pub struct Store {
     writer: Option<Arc<Writer>>,
     /// Sees every commit; none but in tests.
     witness: OnceLock<Arc<dyn Witness>>,
+    /// How far the sandbox's clock is ahead, in milliseconds.
+    ahead_ms: AtomicI64,
     /// Held while a gateway serves from a file: two on one file would not know of each other.
     lock: Option<File>,
 }
@@ -113,6 +121,16 @@ pub enum OpenError {
         /// Why.
         source: MigrateError,
     },
+    /// It is of a sandbox, and the gateway is none; or the other way round.
+    #[error(
+        "this database belongs to a {stored} gateway, and \"sandbox\" makes this one a {found} gateway; use a database of its own for each"
+    )]
+    OtherPurpose {
+        /// What the database says.
+        stored: String,
+        /// What the configuration says.
+        found: String,
+    },
     /// It belongs to another chain.
     #[error(
         "this database belongs to another chain (its {name} is {stored}, the chain's is {found}); use the database made for this chain"
@@ -130,6 +148,18 @@ pub enum OpenError {
 impl Store {
     /// Opens the database, makes the file if missing, and brings the tables up to date.
     pub async fn open(location: &Location, purpose: Purpose) -> Result<Self, OpenError> {
+        let store = Self::connect(location, purpose).await?;
+        store
+            .read_clock()
+            .await
+            .map_err(|source| OpenError::Database {
+                location: location.to_string(),
+                source,
+            })?;
+        Ok(store)
+    }
+
+    async fn connect(location: &Location, purpose: Purpose) -> Result<Self, OpenError> {
         install_default_drivers();
         let failed = |source| OpenError::Database {
             location: location.to_string(),
@@ -169,6 +199,7 @@ impl Store {
                     pool,
                     writer: Some(writer),
                     witness: OnceLock::new(),
+                    ahead_ms: AtomicI64::new(0),
                     lock,
                 })
             }
@@ -197,6 +228,7 @@ impl Store {
                     pool,
                     writer: None,
                     witness: OnceLock::new(),
+                    ahead_ms: AtomicI64::new(0),
                     lock: None,
                 })
             }
@@ -276,6 +308,12 @@ impl Store {
                 .fetch_one(&mut *write)
                 .await
                 .map_err(failed)?;
+            if stored != *found && *name == PURPOSE {
+                return Err(OpenError::OtherPurpose {
+                    stored,
+                    found: found.clone(),
+                });
+            }
             if stored != *found {
                 return Err(OpenError::OtherChain {
                     name: (*name).to_owned(),

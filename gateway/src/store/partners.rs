@@ -60,6 +60,8 @@ pub struct KeyRow {
     pub expires_at: Option<i64>,
     /// To the minute.
     pub last_used_at: Option<i64>,
+    /// Whether every request with it must be signed.
+    pub signed_only: bool,
 }
 
 fn partner(row: &AnyRow) -> Result<Partner, sqlx::Error> {
@@ -83,6 +85,7 @@ fn key(row: &AnyRow) -> Result<KeyRow, sqlx::Error> {
         created_at: row.try_get("created_at")?,
         expires_at: row.try_get("expires_at")?,
         last_used_at: row.try_get("last_used_at")?,
+        signed_only: row.try_get::<String, _>("signatures")? == "required",
     })
 }
 
@@ -197,10 +200,10 @@ impl Store {
         now: i64,
     ) -> Result<Option<KeyRow>, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT id, partner, scopes, created_at, expires_at, last_used_at
+            "SELECT id, partner, scopes, created_at, expires_at, last_used_at, signatures
              FROM api_keys WHERE digest = $1 AND (expires_at IS NULL OR expires_at > $2)
              UNION ALL
-             SELECT k.id, k.partner, t.scopes, k.created_at, t.expires_at, k.last_used_at
+             SELECT k.id, k.partner, t.scopes, k.created_at, t.expires_at, k.last_used_at, k.signatures
              FROM access_tokens t JOIN api_keys k ON k.id = t.key_id
              WHERE t.digest = $1 AND t.expires_at > $2
                AND (k.expires_at IS NULL OR k.expires_at > $2)

@@ -8,7 +8,7 @@
 //! | after the last pause | failed; it can be sent again by a call |
 //! | no success for so long | the endpoint is disabled |
 
-use super::sign::{Message, Signer};
+use super::sign::Signer;
 use super::target::{self, Guard};
 use super::{Kind, announce, job_name};
 use crate::clock::now_ms;
@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::store::jobs::{self, Job, Kind as JobKind};
 use crate::store::webhooks::{self, Attempt, Delivery, Endpoint};
 use crate::webhook::Event;
+use mileverse_gateway_api::message::Message;
 use rand::Rng;
 use reqwest::{Client, StatusCode, header, redirect};
 use serde_json::json;
@@ -147,7 +148,7 @@ impl Sender {
                 state: "failed",
                 status: None,
                 error: Some("the endpoint is disabled"),
-                at: now_ms(),
+                at: store.now(),
             };
             let mut write = store.write().await?;
             webhooks::note_attempt(&mut write, &delivery, &attempt).await?;
@@ -155,7 +156,7 @@ impl Sender {
             return write.commit().await.map(|()| None);
         }
         let Some(_place) = self.place(&endpoint.id) else {
-            let due = later(now_ms(), CROWDED);
+            let due = later(store.now(), CROWDED);
             let kind = JobKind::Webhook;
             let back = store.put_job_back(kind, &job.name, run, due, None).await;
             return back.map(|()| None);
@@ -176,11 +177,12 @@ impl Sender {
             Ok(url) => url,
             Err(why) => return failed(format!("the URL cannot be used: {why}")),
         };
+        // Receivers compare it with their own clocks, and secrets end by ours.
         let now = now_ms();
         let message = Message {
             id: &event.id,
             seconds: now.div_euclid(1000),
-            body: &event.body,
+            body: event.body.as_bytes(),
         };
         let signatures: Vec<_> = endpoint
             .secret_versions(now)
@@ -233,7 +235,7 @@ impl Sender {
         endpoint: &Endpoint,
         answer: &Answer,
     ) -> Result<(), sqlx::Error> {
-        let now = now_ms();
+        let now = store.now();
         let name = job_name(&delivery.event_id, &delivery.endpoint_id);
         let mut write = store.write().await?;
         let mut attempt = Attempt {

@@ -9,13 +9,7 @@
 //! So nothing that happened is ever untold, and nothing that did not happen is told. An event may
 //! arrive more than once, and in any order: `webhook-id` names it.
 //!
-//! ```txt
-//! webhook-id:         evt_…                     the same at every attempt
-//! webhook-timestamp:  seconds since 1970        of the attempt
-//! webhook-signature:  v1,<base64> [v1,<base64>] HMAC-SHA256 of "id.timestamp.body"; two while a
-//!                                               secret is being replaced
-//! {"type": "conversion.completed", "timestamp": "…", "data": {…}}
-//! ```
+//! How a message looks and is signed is in [`mileverse_gateway_api::message`].
 //!
 //! Limits: 10 endpoints a partner, a URL of 2,048 bytes, 4 attempts at once to one endpoint by one
 //! replica. An answer's body is not read, redirects are not followed.

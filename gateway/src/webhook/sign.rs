@@ -1,13 +1,11 @@
-//! Secrets and signatures. A secret follows from the master key, the endpoint and a version, so no
+//! Secrets and signatures of endpoints. A secret follows from the master key, the endpoint and a version, so no
 //! database holds one, and replacing one is counting its version up.
 
 use crate::secrets::Secrets;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-
-/// What a secret begins with, so that one that leaks is recognised.
-pub const PREFIX: &str = "whsec_";
+use mileverse_gateway_api::message::{Message, PREFIX, Secret};
 
 /// Makes the secrets of all endpoints.
 #[derive(Clone, Debug)]
@@ -33,22 +31,8 @@ impl Signer {
 
     /// The signature of a message under one version of an endpoint's secret.
     pub fn sign(&self, endpoint: &str, version: i64, message: &Message<'_>) -> String {
-        let secret = self.secret(endpoint, version);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref());
-        let text = format!("{}.{}.{}", message.id, message.seconds, message.body);
-        format!("v1,{}", STANDARD.encode(hmac::sign(&key, text.as_bytes())))
+        Secret::new(self.secret(endpoint, version).as_ref()).sign(message)
     }
-}
-
-/// What is signed.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// `webhook-id`
-    pub id: &'a str,
-    /// `webhook-timestamp`
-    pub seconds: i64,
-    /// The body.
-    pub body: &'a str,
 }
 
 #[cfg(test)]
@@ -62,16 +46,11 @@ mod tests {
         let message = Message {
             id: "evt_1",
             seconds: 1_700_000_000,
-            body: "{}",
+            body: b"{}",
         };
         let shown = signer.shown("whk_1", 1);
-        let key = STANDARD
-            .decode(shown.strip_prefix(PREFIX).unwrap())
-            .unwrap();
-        assert_eq!(key.len(), 32);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        let by_hand = STANDARD.encode(hmac::sign(&key, b"evt_1.1700000000.{}"));
-        assert_eq!(signer.sign("whk_1", 1, &message), format!("v1,{by_hand}"));
+        let secret = Secret::parse(&shown).unwrap();
+        assert_eq!(signer.sign("whk_1", 1, &message), secret.sign(&message));
         assert_ne!(shown, signer.shown("whk_1", 2));
         assert_ne!(shown, signer.shown("whk_2", 1));
     }

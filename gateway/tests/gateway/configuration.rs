@@ -182,6 +182,75 @@ fn what_is_wrong_is_said_in_one_sentence() {
 }
 
 #[test]
+fn a_master_key_comes_from_a_file_the_environment_or_a_command() {
+    use secrecy::ExposeSecret;
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    write("password", "secret");
+    write("secret", "secret");
+    let key = "0123456789abcdef0123456789abcdef";
+    write("master.key", &format!("{key}\n"));
+    write("short.key", "short");
+    let with = |lines: &str| read(directory.path(), &format!("{lines}\n{GOOD}"));
+    // What the test runner has set is an environment as good as any.
+    let variable = "CARGO_MANIFEST_DIR";
+    let from_environment = std::env::var(variable).unwrap();
+    for (lines, expected) in [
+        ("master_key_file = \"master.key\"", key),
+        ("master_key = { file = \"master.key\" }", key),
+        ("master_key = { command = [\"cat\", \"master.key\"] }", key),
+        (
+            "master_key = { environment = \"CARGO_MANIFEST_DIR\" }",
+            &from_environment,
+        ),
+    ] {
+        match with(lines) {
+            Ok(config) => {
+                let got = config.master_key.unwrap();
+                assert_eq!(got.expose_secret(), expected, "{lines}");
+            }
+            // Where the sources lie in a short path, it is too short for a key, and that is said.
+            Err(said) => assert!(
+                from_environment.len() < 32 && said.contains("fewer"),
+                "{said}"
+            ),
+        }
+    }
+    let before = with(
+        "previous_master_key_files = [\"master.key\"]\nprevious_master_keys = [{ command = [\"cat\", \"master.key\"] }]",
+    );
+    assert_eq!(before.unwrap().previous_master_keys.len(), 2);
+    for (lines, said) in [
+        ("master_key = { file = \"gone.key\" }", "gone.key"),
+        ("master_key = { file = \"short.key\" }", "fewer"),
+        (
+            "master_key = { environment = \"MILEVERSE_NOT_SET\" }",
+            "MILEVERSE_NOT_SET",
+        ),
+        ("master_key = { command = [] }", "no program"),
+        (
+            "master_key = { command = [\"mileverse-no-such-program\"] }",
+            "cannot be run",
+        ),
+        ("master_key = { command = [\"false\"] }", "failed"),
+        (
+            "master_key = { command = [\"cat\", \"/dev/zero\"] }",
+            "failed",
+        ),
+        ("master_key = { vault = \"x\" }", "vault"),
+        (
+            "master_key_file = \"master.key\"\nmaster_key = { file = \"master.key\" }",
+            "one of the two",
+        ),
+    ] {
+        let error = with(lines).unwrap_err();
+        assert_sentence(&error);
+        assert!(error.contains(said), "{said}: {error}");
+        assert!(!error.contains(key), "{error}");
+    }
+}
+
+#[test]
 fn every_kind_of_partner_is_read_from_its_own_file() {
     use mileverse_fixtures::sandbox::{card, shop};
     let directory = tempfile::tempdir().unwrap();

@@ -38,6 +38,7 @@ use on_both;
 mod kit;
 
 mod bad_input;
+mod client;
 mod configuration;
 mod crash;
 mod document;
@@ -52,7 +53,10 @@ mod partners;
 mod pool;
 mod replicas;
 mod rewards;
+mod sandbox;
+mod signatures;
 mod support;
 mod terms;
 mod together;
+mod verbs;
 mod webhooks;

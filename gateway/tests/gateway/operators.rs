@@ -1,12 +1,16 @@
 //! Operators: what waits for them, four eyes, reconciliation of partner, journal and chain.
 
+use crate::support::chain::Trouble;
 use crate::support::proxy::Wrong;
 use crate::support::{Databases, Gateway, KEY, PATIENCE, Settings, World};
 use alloy::primitives::{B256, U256};
 use mileverse_gateway::clock::{now_ms, rfc3339};
+use mileverse_gateway::conversion::state::State;
 use mileverse_gateway::keys::{digest, hex};
-use mileverse_gateway::operator::Role;
+use mileverse_gateway::operator::{CaseKind, Role};
 use mileverse_gateway::reconcile::run::{Rules, date};
+use mileverse_gateway::store::cases::{self, Opening};
+use mileverse_gateway::store::conversions::{self, Change};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -16,6 +20,7 @@ use tokio::time::{self, Instant};
 crate::on_both! {
     a_day_is_reconciled_and_every_difference_has_its_name,
     a_conversion_that_waits_is_ended_by_two_people,
+    an_issue_that_becomes_final_between_two_looks_is_not_ended_as_failed,
     a_reversal_that_waits_is_asked_for_again_or_ended,
     a_dispute_that_nobody_acknowledges_waits_for_operators,
     roles_hold_and_keys_end,
@@ -152,7 +157,8 @@ fn found(report: &Value) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-fn strict() -> Settings {
+/// A day is reconciled up to this very moment.
+pub fn strict() -> Settings {
     Settings {
         reconciliation: Rules {
             after: Duration::ZERO,
@@ -287,7 +293,7 @@ async fn a_day_is_reconciled_and_every_difference_has_its_name(on: &Databases) {
     gateway.stop().await;
 }
 
-async fn mismatch(world: &World, gateway: &Gateway) -> String {
+pub async fn mismatch(world: &World, gateway: &Gateway) -> String {
     world.proxy.fault(
         "GET",
         "/v1/debits/",
@@ -418,6 +424,65 @@ async fn a_conversion_that_waits_is_ended_by_two_people(on: &Databases) {
     store.close().await;
     // opened, and proposed and decided three times; people are four more.
     assert_eq!(audit_holds(&world, &gateway).await, 4 + 1 + 6);
+    gateway.stop().await;
+}
+
+/// First no receipt is seen, then the nonce is seen gone: it went to this very issue, which became
+/// final between the two.
+async fn an_issue_that_becomes_final_between_two_looks_is_not_ended_as_failed(on: &Databases) {
+    let settings = Settings {
+        wait: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let world = World::with(on, settings).await;
+    people(&world).await;
+    let gateway = world.gateway().await;
+    let lost = std::iter::repeat_n(Trouble::Lose, 1_000);
+    world.chain.trouble(lost);
+    let view = convert(&world, &gateway, MINJI, "100").await;
+    let id = text(&view, "id");
+    world.until(&gateway, &id, &["issuing"]).await;
+    // It waits for operators while its issue is still good.
+    let store = world.store().await;
+    let mut write = store.write().await.unwrap();
+    let change = Change {
+        reason: Some(("nonce_taken", "as if".to_owned())),
+        ..Change::default()
+    };
+    let (from, to) = (State::Issuing, State::Attention);
+    let moved = conversions::transition(&mut write, &id, from, to, &change, now_ms());
+    assert!(moved.await.unwrap());
+    let opening = Opening {
+        kind: CaseKind::Attention.name(),
+        programme: Some("airline"),
+        subject: &id,
+        facts: "nonce_taken: as if",
+    };
+    cases::open(&mut write, &opening, "gateway", now_ms())
+        .await
+        .unwrap();
+    write.commit().await.unwrap();
+    store.close().await;
+    let case_id = text(&case(&world, &gateway, &id).await, "id");
+    {
+        let mut ledger = world.chain.ledger.lock().unwrap();
+        ledger.late = ledger.lost.last().cloned();
+        assert!(ledger.late.is_some() && ledger.issued.is_empty());
+    }
+    let failed = json!({ "action": "resolve_failed", "evidence": "it looks dead" });
+    let (status, refused) = propose(&world, &gateway, &case_id, failed).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{refused}");
+    let why = text(&refused, "detail").to_lowercase();
+    assert!(why.contains("may still be carried out"), "{refused}");
+    {
+        let ledger = world.chain.ledger.lock().unwrap();
+        assert!(ledger.late.is_none(), "nobody asked for the nonce");
+        assert_eq!(ledger.issued.len(), 1);
+    }
+    let succeeded = json!({ "action": "resolve_succeeded", "evidence": "the chain has it" });
+    both(&world, &gateway, &case_id, succeeded).await;
+    world.until(&gateway, &id, &["completed"]).await;
+    world.assert_books(&gateway).await;
     gateway.stop().await;
 }
 

@@ -27,6 +27,7 @@ async fn key(world: &World, partner: &str, key: &str, scopes: &str) -> String {
         created_at: now_ms(),
         expires_at: None,
         last_used_at: None,
+        signed_only: false,
     };
     let store = world.store().await;
     let mut write = store.write().await.unwrap();

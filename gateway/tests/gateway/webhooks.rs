@@ -41,8 +41,8 @@ struct Inbox {
     always: Option<Trick>,
 }
 
-struct Endpoint {
-    url: String,
+pub struct Endpoint {
+    pub url: String,
     inbox: Arc<Mutex<Inbox>>,
     server: JoinHandle<()>,
 }
@@ -73,7 +73,7 @@ async fn take(State(inbox): State<Arc<Mutex<Inbox>>>, headers: HeaderMap, body: 
 }
 
 impl Endpoint {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -87,7 +87,7 @@ impl Endpoint {
     }
 
     /// Waits for so many messages.
-    async fn messages(&self, many: usize) -> Vec<(HeaderMap, Bytes)> {
+    pub async fn messages(&self, many: usize) -> Vec<(HeaderMap, Bytes)> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let messages = self.inbox.lock().unwrap().messages.clone();
@@ -104,7 +104,7 @@ impl Endpoint {
     }
 }
 
-async fn world(on: &Databases, patience: Duration) -> World {
+pub async fn world(on: &Databases, patience: Duration) -> World {
     let pauses = [10, 20, 20].map(Duration::from_millis).to_vec();
     World::with(
         on,
@@ -121,7 +121,7 @@ async fn world(on: &Databases, patience: Duration) -> World {
     .await
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+pub const LONG: Duration = Duration::from_secs(3600);
 
 async fn listen(world: &World, gateway: &Gateway, url: &str, kinds: &[&str]) -> String {
     let body = json!({ "url": url, "event_types": kinds });

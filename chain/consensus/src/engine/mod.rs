@@ -63,6 +63,7 @@ use crate::{
     duties::Duties,
     equivocation,
     ethereum::EthereumView,
+    pages,
     rotation::{Rotation, adopt::Adopting, application::Rotating, driver, secrets::Shared},
     state::{self, Databases},
     sync::{self, Phase, Progress},
@@ -97,13 +98,13 @@ use commonware_runtime::{
     Clock, Handle, Metrics, Network as RuntimeNetwork, Spawner, buffer::paged::CacheRef,
 };
 use commonware_storage::{Context as StorageContext, archive::immutable};
-use commonware_utils::{NZDuration, NZU16, NZU64, NZUsize, ordered::Set};
+use commonware_utils::{NZDuration, NZU64, NZUsize, ordered::Set};
 use futures::future::{Either, select};
 use mileverse_primitives::{B256, genesis::Genesis};
 use rand::CryptoRng;
 use std::{
     future::Future,
-    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     pin::pin,
     time::Duration,
 };
@@ -118,9 +119,6 @@ pub type Marshal = MarshalMailbox<Scheme, Standard<Block>>;
 const CEREMONY_NAMESPACE: &[u8] = b"mileverse/ceremony";
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
-const PAGE_SIZE: NonZeroU16 = NZU16!(4096);
-/// Pages of the disk that a node of a real network keeps in memory: 32 MiB.
-pub const CACHED_PAGES: NonZeroUsize = NZUsize!(8192);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_RETRY: Duration = Duration::from_millis(200);
 /// How often a node that syncs says how far it is.
@@ -195,8 +193,8 @@ pub struct Config<V, M, B, L, K> {
     pub schemes: Schemes,
     /// A leader that is silent for so long loses its turn.
     pub leader_timeout: Duration,
-    /// Pages of the disk kept in memory, all of them from the start.
-    pub cached_pages: NonZeroUsize,
+    /// Memory for pages of the disk, MiB.
+    pub cache_mib: NonZeroU32,
     /// How this node gets a state if it has none.
     pub start: Start,
     /// Told how far it is with that.
@@ -299,14 +297,14 @@ where
         tip,
         schemes,
         leader_timeout,
-        cached_pages,
+        cache_mib,
         start,
         progress,
     } = config;
     let secrets = Shared::new(secrets);
     let limits = genesis.limits();
     let public_key = identity.public_key();
-    let cache = CacheRef::new(PAGE_SIZE, cached_pages);
+    let cache = pages::cache(cache_mib);
     let epoch_blocks = NonZeroU64::new(genesis.epoch_blocks)
         .ok_or_else(|| "the genesis file has epochs without blocks".to_owned())?;
     let epocher = FixedEpocher::new(epoch_blocks);

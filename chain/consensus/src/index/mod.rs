@@ -14,7 +14,7 @@
 //! packets       leaf index        -> JSON: the outbox packet
 //! undo, touched                   what blocks overwrote                 (see `history`)
 //! meta          "genesis"         -> genesis hash
-//!               "format"          -> version of this layout
+//!               "format"          -> version of this layout, and of consensus' pages
 //! ```
 //!
 //! The first block written may be any: a node that synced its state executes none of the blocks
@@ -55,8 +55,9 @@ const BLOOMS: TableDefinition<'_, u64, &[u8; 256]> = TableDefinition::new("bloom
 const PACKETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("packets");
 const META: TableDefinition<'_, &str, [u8; 32]> = TableDefinition::new("meta");
 
-/// Version of the layout above.
-const FORMAT: [u8; 32] = [2; 32];
+/// Version of the layout above, and of the files beside it: pages of another size
+/// ([`crate::pages`]) would be cut off as damaged when they are opened.
+const FORMAT: [u8; 32] = [3; 32];
 
 /// A final block to be written.
 pub struct Record<'a> {
@@ -216,6 +217,11 @@ impl Index {
             .last()?
             .map(|(_, block)| block_from(block.value()))
             .transpose()
+    }
+
+    /// Whose states it can tell.
+    pub const fn retention(&self) -> Retention {
+        self.retention
     }
 
     /// Height of the first block written.

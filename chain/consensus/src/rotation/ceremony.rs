@@ -5,7 +5,7 @@
 //! so that a node that restarts goes on where it stood. It runs as fast as its slowest quorum.
 
 use super::{Output, circle::Circle, lane, secrets::CeremonySecrets};
-use crate::{block::PublicKey, committee::SHARING_MODES};
+use crate::{block::PublicKey, committee::SHARING_MODES, pages};
 use commonware_cryptography::{
     bls12381::{
         dkg::feldman_desmedt::Reveal,
@@ -19,14 +19,14 @@ use commonware_p2p::{
     utils::mux::{self, MuxHandle},
 };
 use commonware_parallel::Sequential;
-use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage, buffer::paged::CacheRef};
+use commonware_runtime::{Clock, Handle, Metrics, Spawner, Storage};
 use commonware_utils::{
-    NZDuration, NZU16, NZU64, NZUsize, channel::oneshot, ordered::Set, sequence::Unit,
+    NZDuration, NZU64, NZUsize, channel::oneshot, ordered::Set, sequence::Unit,
 };
 use mileverse_primitives::certificate;
 use rand::CryptoRng;
 use std::{
-    num::{NonZeroU16, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     time::Duration,
 };
 
@@ -35,8 +35,8 @@ pub const MODE: Mode = Mode::NonZeroCounter;
 
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(16 * 1024);
-const PAGE_SIZE: NonZeroU16 = NZU16!(4096);
-const CACHED_PAGES: NonZeroUsize = NZUsize!(256);
+/// Memory for pages of the disk, MiB.
+const CACHE_MIB: NonZeroU32 = NonZeroU32::MIN;
 const SECTION: NonZeroU64 = NZU64!(1024);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_RETRY: Duration = Duration::from_millis(200);
@@ -137,7 +137,7 @@ impl Ceremony {
                 reveal: Reveal::V1,
                 max_supported_mode: SHARING_MODES,
                 partition_prefix: format!("{prefix}-{epoch}"),
-                page_cache: CacheRef::new(PAGE_SIZE, CACHED_PAGES),
+                page_cache: pages::cache(CACHE_MIB),
                 write_buffer: BUFFER,
                 replay_buffer: BUFFER,
                 mailbox_size: MAILBOX,

@@ -5,7 +5,8 @@ use crate::{
     call::CallRequest,
     error::BlockError,
     payer::{Ask, Bill, Helpers, Moment, Payer},
-    session::{Refusal, Session},
+    refusal::Refusal,
+    session::Session,
     state::StateReader,
     transaction::Transaction,
 };

@@ -3,12 +3,13 @@
 //! An inspector sees an attempt from its beginning, so every attempt gets a fresh one. Whoever
 //! records steps says how many bytes of them there may be; a run with more is broken off.
 
-use super::{Refusal, Session};
+use super::Session;
 use crate::{
     cache::{Cache, View},
     call::CallRequest,
     error::BlockError,
     modules,
+    refusal::Refusal,
     state::{Place, StateReader},
 };
 use alloy::primitives::{Address, B256, KECCAK256_EMPTY, U256};

@@ -26,6 +26,7 @@ mod questions;
 mod rewards;
 mod rotation;
 mod signatures;
+mod simulate;
 mod staking;
 mod support;
 mod swaps;

@@ -323,7 +323,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
-            cached_pages: engine::CACHED_PAGES,
+            cache_mib: config.cache_mib,
             start,
             progress: progress.clone(),
         },

@@ -82,7 +82,8 @@ pub async fn lay(
     Overridden::new(state, overrides).await.map_err(overriding)
 }
 
-fn request(
+/// A call as the executor takes it, held against the limits.
+pub(super) fn request(
     context: &Context,
     asked: TransactionRequest,
     block_gas: u64,
@@ -151,7 +152,12 @@ fn failed_call(outcome: CallOutcome) -> ErrorObjectOwned {
 }
 
 async fn estimate(context: Arc<Context>, arguments: Arguments) -> Answer<U64> {
-    let mut scene = Scene::of(&context, arguments)?;
+    let scene = Scene::of(&context, arguments)?;
+    estimated(&context, scene).await.map(U64::from)
+}
+
+/// A gas limit with which a call succeeds.
+pub(super) async fn estimated(context: &Context, mut scene: Scene) -> Answer<u64> {
     let most = scene.request.gas.unwrap_or(MAX_CALL_GAS);
     let executor = context.reads.executor.clone();
     let run = move |state| async move {
@@ -166,7 +172,7 @@ async fn estimate(context: Arc<Context>, arguments: Arguments) -> Answer<U64> {
         Ok((outcome, most))
     };
     match context.reads.ask(scene.height, run).await? {
-        (EstimateOutcome::Gas(gas), _) => Ok(U64::from(gas)),
+        (EstimateOutcome::Gas(gas), _) => Ok(gas),
         (EstimateOutcome::Failed(CallOutcome::Halt { reason, .. }), most)
             if reason == "out of gas" =>
         {

@@ -34,7 +34,7 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMe
 
 /// Nothing while blocks have room; when the newest is more than half full, what the middle of its
 /// gas paid above the base fee.
-fn tip(context: &Context) -> Answer<U256> {
+pub(super) fn tip(context: &Context) -> Answer<U256> {
     let newest = context.reads.tip().header;
     if newest.gas_used <= newest.gas_limit / 2 {
         return Ok(U256::ZERO);

@@ -7,6 +7,8 @@
 //! | `blocks` | blocks, headers, uncles that there never are |
 //! | `state` | balances, nonces, code, storage |
 //! | `calls` | calls that change nothing: `eth_call`, `eth_estimateGas`, `eth_createAccessList` |
+//! | `fill` | a call made into a transaction to sign: `eth_fillTransaction` |
+//! | `simulate` | calls that build on each other: `eth_simulateV1` |
 //! | `transactions` | transactions and receipts; sending |
 //! | `logs` | `eth_getLogs` |
 //! | `filters` | the same, asked again and again |
@@ -15,9 +17,11 @@
 mod blocks;
 pub mod calls;
 mod fees;
+mod fill;
 pub mod filters;
 mod info;
 mod logs;
+mod simulate;
 mod state;
 mod subscribe;
 mod transactions;
@@ -34,6 +38,8 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     blocks::register(module)?;
     state::register(module)?;
     calls::register(module)?;
+    fill::register(module)?;
+    simulate::register(module)?;
     transactions::register(module)?;
     logs::register(module)?;
     filters::register(module)?;

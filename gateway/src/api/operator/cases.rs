@@ -169,20 +169,19 @@ impl From<ActError> for Problem {
     fn from(error: ActError) -> Self {
         match error {
             ActError::Unknown => nothing("case or action"),
-            ActError::Conflict(why) => Self::new(
-                problem::CASE_MOVED,
-                format!("It cannot be done now: {why}."),
-            ),
+            ActError::Conflict(why) => {
+                Self::new(problem::CaseMoved, format!("It cannot be done now: {why}."))
+            }
             ActError::Unfit(why) => {
-                Self::new(problem::ACTION_UNFIT, format!("It cannot be done: {why}."))
+                Self::new(problem::ActionUnfit, format!("It cannot be done: {why}."))
             }
             error @ (ActError::SameEyes | ActError::NotYours(_)) => {
-                Self::new(problem::FOUR_EYES, format!("It cannot be done: {error}."))
+                Self::new(problem::FourEyes, format!("It cannot be done: {error}."))
             }
             ActError::Chain(error) => {
                 tracing::warn!(%error, "the chain cannot be asked for an operator");
                 Self::new(
-                    problem::NOT_READY,
+                    problem::NotReady,
                     "The chain cannot be asked, and what it says decides; try again later.",
                 )
                 .header(header::RETRY_AFTER, HeaderValue::from_static("15"))
@@ -220,7 +219,7 @@ pub async fn list(
         Some("closed") => Some(false),
         Some(_) => {
             let detail = "The state must be open or closed.";
-            return Err(Problem::new(problem::MALFORMED, detail));
+            return Err(Problem::new(problem::Malformed, detail));
         }
     };
     let wanted = Page {
@@ -302,7 +301,7 @@ pub async fn propose(
     let verb = Verb::parse(&request.action).ok_or_else(|| {
         let all: Vec<_> = Verb::ALL.iter().map(|verb| verb.name()).collect();
         let detail = format!("The action must be one of {}.", all.join(", "));
-        Problem::new(problem::INVALID, detail)
+        Problem::new(problem::Invalid, detail)
     })?;
     if !ids::plausible(&id, "case") {
         return Err(nothing("case"));
@@ -363,7 +362,7 @@ pub async fn decide(
     let note = request.note.as_deref();
     if note.is_some_and(|note| note.chars().count() > MAX_TEXT) {
         let detail = format!("The note has at most {MAX_TEXT} characters.");
-        return Err(Problem::new(problem::INVALID, detail));
+        return Err(Problem::new(problem::Invalid, detail));
     }
     // In a task of its own: a caller who hangs up does not stop it half way.
     let machine = std::sync::Arc::clone(&app.machine);

@@ -54,7 +54,7 @@ impl May {
 async fn who(app: &App, credentials: &Credentials, may: May) -> Result<Operator, Problem> {
     let unknown = || {
         Problem::new(
-            problem::UNAUTHORIZED,
+            problem::Unauthorized,
             "Send an operator's key as \"Authorization: Bearer <key>\".",
         )
         .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
@@ -69,7 +69,7 @@ async fn who(app: &App, credentials: &Credentials, may: May) -> Result<Operator,
     let operator = found.ok_or_else(unknown)?;
     if !operator.active {
         return Err(Problem::new(
-            problem::ROLE_MISSING,
+            problem::RoleMissing,
             "This operator is suspended; ask an admin.",
         ));
     }
@@ -80,13 +80,13 @@ async fn who(app: &App, credentials: &Credentials, may: May) -> Result<Operator,
             operator.name,
             operator.role.name()
         );
-        return Err(Problem::new(problem::ROLE_MISSING, detail));
+        return Err(Problem::new(problem::RoleMissing, detail));
     }
     Ok(operator)
 }
 
 fn nothing(what: &str) -> Problem {
-    Problem::new(problem::NOT_FOUND, format!("There is no such {what}."))
+    Problem::new(problem::NotFound, format!("There is no such {what}."))
 }
 
 /// How many rows a list without a cursor has.

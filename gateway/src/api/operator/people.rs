@@ -2,7 +2,7 @@
 
 use super::{May, Shared, limit, nothing, who};
 use crate::api::input::{Body, PathOf, QueryOf};
-use crate::clock::{now_ms, rfc3339};
+use crate::clock::rfc3339;
 use crate::config::plain_name;
 use crate::keys::{Credentials, digest, hex, random_key};
 use crate::operator::{KEY_PREFIX, Role};
@@ -173,11 +173,11 @@ pub async fn add(
         .filter(|_| plain_name(&request.name))
         .ok_or_else(|| {
             Problem::new(
-                problem::INVALID,
+                problem::Invalid,
                 "A name has 1 to 64 letters, digits, '-' or '_', a role is viewer, operator, approver or admin.",
             )
         })?;
-    let (key, now) = (random_key(KEY_PREFIX), now_ms());
+    let (key, now) = (random_key(KEY_PREFIX), app.machine.store.now());
     let store = &app.machine.store;
     let digest = hex(&digest(&key));
     if !store
@@ -185,7 +185,7 @@ pub async fn add(
         .await?
     {
         return Err(Problem::new(
-            problem::OPERATOR_EXISTS,
+            problem::OperatorExists,
             "There is an operator of this name; names are not used again.",
         ));
     }
@@ -219,7 +219,7 @@ pub async fn change(
     let admin = who(&app, &credentials, May::Manage).await?;
     let store = &app.machine.store;
     store
-        .set_operator_active(&name, request.active, &admin.name, now_ms())
+        .set_operator_active(&name, request.active, &admin.name, app.machine.store.now())
         .await?;
     let changed = store.operator(&name).await?;
     let changed = changed.ok_or_else(|| nothing("operator"))?;
@@ -252,7 +252,7 @@ pub async fn replace_key(
     let digest = hex(&digest(&key));
     let store = &app.machine.store;
     let replaced = store
-        .replace_operator_key(&name, &digest, &admin.name, now_ms())
+        .replace_operator_key(&name, &digest, &admin.name, app.machine.store.now())
         .await?;
     let changed = store.operator(&name).await?.filter(|_| replaced);
     let changed = changed.ok_or_else(|| nothing("operator"))?;

@@ -2,7 +2,7 @@
 
 use super::{May, Shared, limit, nothing, who};
 use crate::api::input::{Body, PathOf, QueryOf};
-use crate::clock::{day, now_ms, rfc3339};
+use crate::clock::{day, rfc3339};
 use crate::ids;
 use crate::keys::{Credentials, hex};
 use crate::problem::{self, Problem, ProblemBody};
@@ -150,17 +150,17 @@ fn view(row: Row, differences: Option<Vec<Found>>) -> Reconciliation {
 }
 
 /// A day that has begun, counted from 1970.
-fn begun(text: &str) -> Result<i64, Problem> {
+fn begun(text: &str, now: i64) -> Result<i64, Problem> {
     let wrong = || {
         Problem::new(
-            problem::MALFORMED,
+            problem::Malformed,
             "The day must be one such as 2026-11-20, UTC, and not in the future.",
         )
     };
     let date: Date = text.parse().map_err(|_| wrong())?;
     let zoned = date.to_zoned(TimeZone::UTC).map_err(|_| wrong())?;
     let day_of = day(zoned.timestamp().as_millisecond());
-    if day_of < 0 || day_of > day(now_ms()) {
+    if day_of < 0 || day_of > day(now) {
         return Err(wrong());
     }
     Ok(day_of)
@@ -197,22 +197,22 @@ pub async fn hand_in(
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Json<Statement>, Problem> {
     let operator = who(&app, &credentials, May::Propose).await?;
-    let of = begun(&of)?;
+    let of = begun(&of, app.machine.store.now())?;
     if !app.machine.programmes.contains_key(&programme) {
         let detail = "There is no such programme; GET /v1/programmes lists them.";
-        return Err(Problem::new(problem::PROGRAMME_UNKNOWN, detail));
+        return Err(Problem::new(problem::ProgrammeUnknown, detail));
     }
     let body = body.map_err(|_| {
         Problem::new(
-            problem::TOO_LARGE,
+            problem::TooLarge,
             "A statement has at most 8 MiB; ask for the partner's file of one day.",
         )
     })?;
     let lines = statement::parse(&body, of).map_err(|error| {
         let detail = format!("The file is no statement of that day: {error}.");
-        Problem::new(problem::STATEMENT_INVALID, detail)
+        Problem::new(problem::StatementInvalid, detail)
     })?;
-    let now = now_ms();
+    let now = app.machine.store.now();
     let row = StatementRow {
         id: ids::statement(),
         programme,
@@ -280,10 +280,10 @@ pub async fn request(
     Body(request): Body<ReconciliationRequest>,
 ) -> Result<(StatusCode, Json<Reconciliation>), Problem> {
     let operator = who(&app, &credentials, May::Propose).await?;
-    let of = begun(&request.day)?;
+    let of = begun(&request.day, app.machine.store.now())?;
     let store = &app.machine.store;
     let id = store
-        .request_reconciliation(of, &operator.name, now_ms())
+        .request_reconciliation(of, &operator.name, app.machine.store.now())
         .await?;
     let row = store.reconciliation(&id).await?;
     let row = row.ok_or_else(|| nothing("reconciliation"))?;

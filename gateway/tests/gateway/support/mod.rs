@@ -78,6 +78,7 @@ pub struct Settings {
     pub reconciliation: Reconciliation,
     pub rewards: Option<RewardsConfig>,
     pub batches: Batches,
+    pub sandbox: bool,
 }
 
 impl Default for Settings {
@@ -103,6 +104,7 @@ impl Default for Settings {
             reconciliation: Reconciliation::default(),
             rewards: None,
             batches: Batches::default(),
+            sandbox: false,
         }
     }
 }
@@ -208,9 +210,11 @@ impl World {
             Scope::FloatWrite,
             Scope::WebhooksRead,
             Scope::WebhooksWrite,
+            Scope::SandboxWrite,
         ];
         let settings = &self.settings;
         Config {
+            sandbox: settings.sandbox,
             app: mileverse_gateway::config::AppConfig::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
             database: self.database.clone(),
