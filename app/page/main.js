@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { $, clock, copier, exact, hash, isFocusLost, list, make, money, nice, whom } from "./dom.js";
 import * as progress from "./progress.js";
 import * as receiver from "./receiver.js";
-import { alone, sign } from "./review.js";
+import { alone, permit, sign } from "./review.js";
 import { chains, explain, explorer, notice, onNetwork, state } from "./state.js";
 import * as wallets from "./wallets.js";
 import { choose, current, say, translate } from "./words.js";
@@ -200,7 +200,7 @@ function entryItem(entry, moving) {
     "li",
     null,
     {},
-    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : isFee ? "paidFee" : entry.kind)), make("strong", null, { class: "amounts" }, ...amounts)),
+    make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : isFee ? "paidFee" : entry.kind, entry.quarter)), make("strong", null, { class: "amounts" }, ...amounts)),
     ...goes,
     make("div", null, { class: "row faint" }, make("span", null, {}, `${CHAINS[entry.chain]} · `, when), hash(entry.transaction, explorer(entry.chain))),
   );
@@ -353,13 +353,35 @@ async function go() {
     if (to) order.receiver = to;
     receiver.use();
     if (seen.route !== "swap") order.minutes = Number($("patience").value);
-    // An allowance first, if one is needed; then it is prepared and shown anew.
-    for (let round = 0; round < 2; ++round) {
-      const plan = await api.prepare(order);
+    // Not every wallet signs a permit, and not every signature is good for one: then it is an allowance.
+    let mayPermit = true;
+    // A permit or an allowance first, if one is needed; then it is prepared and shown anew.
+    for (;;) {
+      const plan = await api.prepare(order).catch((error) => {
+        if (!order.permit || error.kind !== "permit-refused") throw error;
+        mayPermit = false;
+        delete order.permit;
+        return api.prepare(order);
+      });
       notice();
       const isWorse = BigInt(plan.quote.receive.units) < BigInt(seen.least.units);
-      const warnings = [isWorse && say("moved", money(plan.quote.receive)), to && receiver.isProgram() && say("programWarning")];
-      const hash = await sign(plan.steps, warnings.filter(Boolean).join(" "), to);
+      const warnings = [
+        isWorse && say("moved", money(plan.quote.receive)),
+        to && receiver.isProgram() && say("programWarning"),
+        plan.permit && !mayPermit && say("unpermitted"),
+      ];
+      const warning = warnings.filter(Boolean).join(" ");
+      if (plan.permit && mayPermit) {
+        try {
+          order.permit = await permit(plan, warning, to);
+          if (!order.permit) return;
+        } catch (error) {
+          if (wallets.isRefusal(error)) throw error;
+          mayPermit = false;
+        }
+        continue;
+      }
+      const hash = await sign(plan.steps, warning, to);
       if (!hash) return;
       const [{ kind, chain }] = plan.steps;
       const { give, receive } = plan.quote;

@@ -230,10 +230,13 @@ async function deliver(packet) {
     const hash = await sign([plan.step]);
     if (!hash) return;
     const { kind, chain } = plan.step;
-    state.busy = false;
-    const stage = await track({ hash, kind, chain, text: `${say(`do.${kind}`)} ${packet.packet}` });
-    if (stage === "failed") notice(say("failed"));
-    await look(packet.packet);
+    // The signature is given. Until Ethereum is final, others may be asked for, in this tab and in others.
+    track({ hash, kind, chain, text: `${say(`do.${kind}`)} ${packet.packet}` })
+      .then((stage) => {
+        if (stage === "failed") notice(say("failed"));
+        return look(packet.packet);
+      })
+      .catch((error) => notice(explain(error)));
   } catch (error) {
     notice(explain(error));
   } finally {

@@ -5,8 +5,8 @@ import { notice, onNetwork, state } from "./state.js";
 import * as wallets from "./wallets.js";
 import { name, phrase, say } from "./words.js";
 
-/** Who may pay for the gas instead of the person. */
-const PAID_BY = ["operator", "stake"];
+/** Who pays for the gas, where the list of what is signed does not say it all; whether that is good news. */
+const PAID_BY = { operator: "good", stake: "good", sender: "faint" };
 
 /** Says of the person's own address that it is theirs. */
 function mine(text) {
@@ -18,15 +18,16 @@ function mine(text) {
 
 function part(step, number, count) {
   const title = count > 1 ? `${say("step")} ${number}: ${say(`do.${step.kind}`)}` : say(`do.${step.kind}`);
-  return make(
-    "section",
-    null,
-    {},
-    make("h3", title),
-    list(step.lines.map((line) => [name(line.name), mine(phrase(line.value))])),
-    ...(PAID_BY.includes(step.gasPaidBy) ? [make("p", say(`gasBy.${step.gasPaidBy}`), { class: "good" })] : []),
-    make("p", say(step.simulated ? "tried" : "untried"), { class: step.simulated ? "good" : "faint" }),
-  );
+  const told = [];
+  if (step.kind === "permit") {
+    told.push(make("p", say("permitTold"), { class: "good" }));
+  } else {
+    const tone = PAID_BY[step.gasPaidBy];
+    if (tone) told.push(make("p", say(`gasBy.${step.gasPaidBy}`), { class: tone }));
+    told.push(make("p", say(step.simulated ? "tried" : "untried"), { class: step.simulated ? "good" : "faint" }));
+  }
+  const lines = step.lines.map((line) => [name(line.name), mine(phrase(line.value))]);
+  return make("section", null, {}, make("h3", title), list(lines), ...told);
 }
 
 /** Shows the steps, and who else receives what comes of them; answers whether the first may be signed. */
@@ -46,18 +47,34 @@ function agree(steps, warning, receiver) {
   });
 }
 
-/** Shows the steps and has the first signed and sent; answers its hash, or nothing if the person said no. */
-export async function sign(steps, warning, receiver) {
-  const [step] = steps;
+/** Shows the steps, goes where the first belongs, and has it signed; null if the person said no. */
+async function signFirst(steps, chain, warning, receiver, ask) {
   if (!(await agree(steps, warning, receiver))) return null;
-  if (!(await onNetwork(step.chain, true))) {
+  if (!(await onNetwork(chain, true))) {
     notice(say("wrongNetwork"));
     return null;
   }
   notice(say("waiting"));
-  const hash = await wallets.send(state.wallet.provider, step.transaction);
+  const signed = await ask(state.wallet.provider);
   notice();
-  return hash;
+  return signed;
+}
+
+/** Shows the steps and has the first signed and sent; answers its hash, or nothing if the person said no. */
+export function sign(steps, warning, receiver) {
+  const [{ chain, transaction }] = steps;
+  return signFirst(steps, chain, warning, receiver, (provider) => wallets.send(provider, transaction));
+}
+
+/**
+ * Shows a plan's permit, which takes the place of its first step, and has it signed; answers the permit as the
+ * server takes it back, or nothing if the person said no. Not every wallet can: then it throws what is no refusal.
+ */
+export async function permit({ permit: { deadline, lines, typedData }, steps }, warning, receiver) {
+  const shown = [{ kind: "permit", lines }, ...steps.slice(1)];
+  const ask = (provider) => wallets.signTyped(provider, state.account, typedData);
+  const signature = await signFirst(shown, "native", warning, receiver, ask);
+  return signature && { deadline, signature };
 }
 
 /** Does it if no other tab waits for a signature. */

@@ -50,5 +50,8 @@ export async function use(provider, network, nativeCurrency) {
   }
 }
 
+/** Has typed data signed (EIP-712); answers the signature. */
+export const signTyped = (provider, account, data) => provider.request({ method: "eth_signTypedData_v4", params: [account, JSON.stringify(data)] });
+
 /** Has a prepared transaction signed and sent; answers its hash. */
 export const send = (provider, transaction) => provider.request({ method: "eth_sendTransaction", params: [transaction] });

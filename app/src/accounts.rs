@@ -137,7 +137,7 @@ pub(crate) struct Page {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Happened {
     chain: Place,
-    /// received, sent, made, left, swapped, provided or withdrawn.
+    /// received, sent, made, left, swapped, provided, withdrawn or rewarded.
     kind: &'static str,
     /// What went out.
     out: Vec<Money>,
@@ -147,6 +147,9 @@ pub(crate) struct Happened {
     /// The other side, if there is one.
     #[schema(value_type = Option<String>)]
     with: Option<Address>,
+    /// Which quarter a reward is for.
+    #[schema(example = "2026Q4")]
+    quarter: Option<String>,
     /// What left over the bridge: the packet that carries it. In events, null.
     packet: Option<String>,
     /// Who receives that packet on the other chain.
@@ -170,6 +173,7 @@ impl Happened {
             Kind::Swapped => "swapped",
             Kind::Provided => "provided",
             Kind::Withdrawn => "withdrawn",
+            Kind::Rewarded => "rewarded",
         };
         Self {
             chain,
@@ -177,6 +181,7 @@ impl Happened {
             out: money(entry.out),
             incoming: money(entry.r#in),
             with: entry.with,
+            quarter: entry.quarter.map(|quarter| quarter.to_string()),
             packet: None,
             receiver: None,
             block: entry.block,

@@ -3,6 +3,7 @@
 //! | type `urn:mileverse:problem:…` | status | |
 //! |---|---|---|
 //! | `invalid-request` | 422 | cannot be meant |
+//! | `permit-refused` | 422 | a permit that is late, or not signed by the account: go on without one |
 //! | `balance-too-low`, `gas-too-low` | 409 | the account has less than is needed |
 //! | `sponsor-limit` | 409 | the operator pays for such calls, and not for this one now |
 //! | `refused-by-the-chain` | 409 | tried, and refused |
@@ -93,6 +94,16 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-request",
             "The request does not fit what is asked for",
+            detail,
+        )
+    }
+
+    /// A permit that cannot be used.
+    pub(crate) fn permit(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "permit-refused",
+            "The permit cannot be used",
             detail,
         )
     }
@@ -221,11 +232,11 @@ impl From<ClientError> for Problem {
             ClientError::PacketUnknown { .. }
             | ClientError::TransactionUnknown(_)
             | ClientError::NoPacket { .. } => Self::missing(text),
+            ClientError::Permit => Self::permit(text),
             ClientError::Slippage(_)
             | ClientError::ZeroAmount
             | ClientError::ZeroReceiver
             | ClientError::Deadline(_)
-            | ClientError::Permit
             | ClientError::NoPool
             | ClientError::NoSuchToken { .. } => Self::invalid(text),
             // Nothing of the endpoint's own address is told to strangers.

@@ -53,7 +53,9 @@ impl App {
         let network = self.ethereum().ok_or_else(Problem::no_ethereum)?;
         let (native, facts) = self.connected().await?;
         let connected = self.chains.get_or_try_init(|| async {
+            let source = native.rewards_source().await?;
             let ethereum = Client::ethereum(network.rpc.as_str(), facts, None).await?;
+            let ethereum = ethereum.with_rewards(source);
             Ok::<_, ClientError>(Chains {
                 facts: facts.clone(),
                 native: native.clone(),

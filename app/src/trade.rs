@@ -13,7 +13,7 @@ use alloy::{
 use axum::Json;
 use mileverse_primitives::Address;
 use mileverse_wallet::{
-    client::{Client, ClientError, Fare, PaidBy, Quote, Step, Wish},
+    client::{Chains, Client, ClientError, Fare, PaidBy, Quote, Step, Wish},
     review::Review,
     rpc::Chain,
     transaction::{Fees, Unsigned},
@@ -220,8 +220,8 @@ pub(crate) struct Order {
     /// Minutes for which it may happen. A swap: 5 if nothing is said, at most 60. The bridge: what
     /// has not arrived after so many is refunded; 60 if nothing is said, at most 43,199.
     minutes: Option<u64>,
-    /// A swap of points: the signed `permit` of an earlier answer. Then one transaction is enough, good
-    /// until the permit's deadline; `minutes` says nothing.
+    /// Points that are swapped, here or on their way to Ethereum: the signed `permit` of an earlier answer. Then
+    /// one transaction is enough, and the swap is good until the permit's deadline, whatever `minutes` says.
     permit: Option<SignedPermit>,
 }
 
@@ -241,6 +241,8 @@ pub(crate) struct SignedPermit {
 pub(crate) struct PermitAsked {
     /// Until when permit and swap are good: seconds since 1970.
     deadline: u64,
+    /// The same in words.
+    lines: Vec<Line>,
     /// As `eth_signTypedData_v4` takes it.
     #[schema(value_type = Object)]
     typed_data: serde_json::Value,
@@ -332,7 +334,7 @@ pub(crate) struct Plan {
     quote: Quoted,
     /// What to sign, in this order; each only when the one before it is final.
     steps: Vec<Prepared>,
-    /// A swap of points that would take two steps: sign this instead of the first, and prepare again with the
+    /// Points that are swapped in two steps: sign this instead of the first, and prepare again with the
     /// signature. It leaves the wallet for no chain by itself, and costs nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     permit: Option<PermitAsked>,
@@ -354,9 +356,10 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
     };
     let offer = asked.offer(&app).await?;
     let mut permit = None;
-    if order.permit.is_some() && !matches!(offer, Offer::Swap(_)) {
+    if order.permit.is_some() && matches!(offer, Offer::Bridge(..)) {
         return Err(Problem::invalid("Only a swap of points takes a permit."));
     }
+    let lifetime = DEFAULT_MINUTES.saturating_mul(60);
     let (client, steps) = match &offer {
         Offer::Swap(quote) => {
             let minutes = within(order.minutes, DEFAULT_MINUTES, MAX_MINUTES, "A swap")?;
@@ -366,11 +369,18 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             let client = app.client().await?;
             let lifetime = minutes.saturating_mul(60);
             let signed = match &order.permit {
-                Some(signed) => with_permit(client, from, quote, signed).await?,
+                Some(signed) => {
+                    let (signature, deadline) = signed.read(client).await?;
+                    let asked = client.swap_permit(from, quote, deadline).await?;
+                    asked.map(|permit| (permit, signature))
+                }
                 None => None,
             };
             let steps = match signed {
-                Some(step) => vec![step],
+                Some((permit, signature)) => {
+                    let step = client.plan_swap_with_permit(quote, &permit, &signature);
+                    vec![step.await?]
+                }
                 None => {
                     let deadline = client.second_in(lifetime).await?;
                     permit = client.swap_permit(from, quote, deadline).await?;
@@ -379,30 +389,40 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             };
             (client, steps)
         }
-        Offer::Bridge(route, _) | Offer::Across(route, _) => {
-            let minutes = within(
-                order.minutes,
-                DEFAULT_BRIDGE_MINUTES,
-                MAX_BRIDGE_MINUTES,
-                "A transfer",
-            )?;
+        Offer::Across(route, quote) => {
             let chains = app.chains().await?;
             let client = chains.on(route.from);
-            let deadline = chains.deadline(minutes).await?;
-            let steps = match &offer {
-                Offer::Bridge(_, amount) => {
-                    client
-                        .plan_bridge(from, receiver, *amount, deadline)
-                        .await?
+            let deadline = arrival(chains, order.minutes).await?;
+            let signed = match &order.permit {
+                Some(signed) => {
+                    let (signature, last) = signed.read(&chains.native).await?;
+                    let asked = client.across_permit(from, quote, last).await?;
+                    asked.map(|permit| (permit, signature))
                 }
-                Offer::Swap(quote) | Offer::Across(_, quote) => {
-                    let lifetime = DEFAULT_MINUTES.saturating_mul(60);
+                None => None,
+            };
+            let steps = match signed {
+                Some((permit, signature)) => {
+                    let step = client
+                        .plan_across_with_permit(receiver, quote, deadline, &permit, &signature);
+                    vec![step.await?]
+                }
+                None => {
+                    let last = chains.native.second_in(lifetime).await?;
+                    permit = client.across_permit(from, quote, last).await?;
                     client
                         .plan_across(from, receiver, quote, deadline, lifetime)
                         .await?
                 }
             };
             (client, steps)
+        }
+        Offer::Bridge(route, amount) => {
+            let chains = app.chains().await?;
+            let client = chains.on(route.from);
+            let deadline = arrival(chains, order.minutes).await?;
+            let steps = client.plan_bridge(from, receiver, *amount, deadline);
+            (client, steps.await?)
         }
     };
     let mut prepared = Vec::new();
@@ -415,35 +435,38 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
         steps: prepared,
         permit: permit.map(|permit| PermitAsked {
             deadline: permit.deadline,
+            lines: lines(client.places().permit(&permit)),
             typed_data: permit.typed_data(),
         }),
     }))
 }
 
-/// The one transaction of a swap whose permit is signed; none if the pool may take the points anyway.
-async fn with_permit(
-    client: &Client,
-    from: Address,
-    quote: &Quote,
-    signed: &SignedPermit,
-) -> Result<Option<Step>, Problem> {
-    let signature: Signature = signed
-        .signature
-        .parse()
-        .map_err(|_| Problem::invalid("A permit's signature is 0x and 130 hex digits."))?;
-    let now = client.second_in(0).await?;
-    let last = now.saturating_add(MAX_MINUTES.saturating_mul(60));
-    if signed.deadline < now || signed.deadline > last {
-        return Err(Problem::invalid(format!(
-            "The permit's deadline has passed, or lies more than {MAX_MINUTES} minutes ahead; prepare again without one."
-        )));
-    }
-    match client.swap_permit(from, quote, signed.deadline).await? {
-        Some(permit) => {
-            let step = client.plan_swap_with_permit(quote, &permit, &signature);
-            Ok(Some(step.await?))
+/// The second of the other chain's time until which what is sent must have arrived.
+async fn arrival(chains: &Chains, minutes: Option<u64>) -> Result<u64, Problem> {
+    let minutes = within(
+        minutes,
+        DEFAULT_BRIDGE_MINUTES,
+        MAX_BRIDGE_MINUTES,
+        "A transfer",
+    )?;
+    Ok(chains.deadline(minutes).await?)
+}
+
+impl SignedPermit {
+    /// The signature and its deadline, if both can be meant now.
+    async fn read(&self, native: &Client) -> Result<(Signature, u64), Problem> {
+        let signature = self
+            .signature
+            .parse()
+            .map_err(|_| Problem::permit("A permit's signature is 0x and 130 hex digits."))?;
+        let now = native.second_in(0).await?;
+        let last = now.saturating_add(MAX_MINUTES.saturating_mul(60));
+        if self.deadline < now || self.deadline > last {
+            return Err(Problem::permit(format!(
+                "The permit's deadline has passed, or lies more than {MAX_MINUTES} minutes ahead; prepare again without one."
+            )));
         }
-        None => Ok(None),
+        Ok((signature, self.deadline))
     }
 }
 
@@ -472,7 +495,7 @@ pub(crate) async fn prepare_step(
     let gas_limit = if is_first {
         client.estimate(from, step).await?
     } else {
-        Step::GAS
+        step.untried_gas()
     };
     let Fare { fees, paid_by } = client.check_cost(from, step, gas_limit).await?;
     let unsigned = Unsigned {
@@ -489,7 +512,6 @@ pub(crate) async fn prepare_step(
         account: from,
         transaction: &unsigned,
     };
-    let lines = review.lines().into_iter();
     let (gas_price, dynamic) = match fees {
         Fees::Legacy { price } => (Some(format!("{price:#x}")), None),
         Fees::Dynamic { max, tip } => (None, Some((format!("{max:#x}"), format!("{tip:#x}")))),
@@ -498,11 +520,7 @@ pub(crate) async fn prepare_step(
     Ok(Prepared {
         kind: step.kind,
         chain: client.chain().into(),
-        lines: lines
-            // The person's own wallet chooses that one.
-            .filter(|(name, _)| *name != "transaction number")
-            .map(|(name, value)| Line { name, value })
-            .collect(),
+        lines: lines(review.lines()),
         gas_paid_by: paid_by.into(),
         simulated: is_first,
         transaction: Request {
@@ -517,6 +535,15 @@ pub(crate) async fn prepare_step(
             max_priority_fee_per_gas,
         },
     })
+}
+
+/// Without what the person's own wallet chooses.
+fn lines(shown: Vec<(&'static str, String)>) -> Vec<Line> {
+    let shown = shown.into_iter();
+    shown
+        .filter(|(name, _)| *name != "transaction number")
+        .map(|(name, value)| Line { name, value })
+        .collect()
 }
 
 fn hex(number: u64) -> String {

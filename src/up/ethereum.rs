@@ -225,8 +225,8 @@ impl Ethereum {
 
     /// Sees to it that the sample accounts can act: ether for gas, and MVC for the member.
     pub async fn fund(&self, keys: &Keys, contracts: &Contracts) -> Result<(), Error> {
-        for account in [keys.member.address(), keys.relayer.address()] {
-            self.give_ether(account).await?;
+        for key in [&keys.member, &keys.relayer, &keys.rewards] {
+            self.give_ether(key.address()).await?;
         }
         self.give_coin(keys.member.address(), contracts.coin).await
     }

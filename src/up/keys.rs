@@ -15,6 +15,8 @@ pub struct Keys {
     pub issuer: PrivateKeySigner,
     /// The relayer's, on both chains.
     pub relayer: PrivateKeySigner,
+    /// The gateway's on Ethereum, which opens and claims quarterly rewards.
+    pub rewards: PrivateKeySigner,
     /// Receives the fees of points, and may stop issuing.
     pub treasury: PrivateKeySigner,
     /// One for each validator: who owns its candidacy and its stake.
@@ -30,6 +32,8 @@ pub const ISSUER: &str = "issuer";
 /// See [`MEMBER`].
 pub const RELAYER: &str = "relayer";
 /// See [`MEMBER`].
+pub const REWARDS: &str = "rewards";
+/// See [`MEMBER`].
 pub const TREASURY: &str = "treasury";
 
 impl Keys {
@@ -42,6 +46,7 @@ impl Keys {
             shop: key(SHOP)?,
             issuer: key(ISSUER)?,
             relayer: key(RELAYER)?,
+            rewards: key(REWARDS)?,
             treasury: key(TREASURY)?,
             owners: (0..validators)
                 .map(|index| key(&owner(index)))

@@ -5,7 +5,7 @@ use super::{
     error::Error,
     ethereum::{Contracts, local},
     files,
-    keys::{ISSUER, RELAYER, random},
+    keys::{ISSUER, Keys, RELAYER, REWARDS, random},
     layout::Layout,
     network::{this_program, write_toml},
     process::Recipe,
@@ -31,6 +31,7 @@ struct GatewayConfig {
     database: &'static str,
     chain: GatewayChain,
     app: GatewayApp,
+    rewards: GatewayRewards,
     programmes: [Programme; 1],
     api_keys: [ApiKey; 1],
 }
@@ -46,6 +47,15 @@ struct GatewayChain {
 struct GatewayApp {
     ethereum_rpc_url: Url,
     ethereum_public_rpc_url: Url,
+}
+
+#[derive(Serialize)]
+struct GatewayRewards {
+    ethereum_rpc_url: Url,
+    ethereum_chain_id: u64,
+    keystore: PathBuf,
+    password_file: PathBuf,
+    custodial: [Address; 1],
 }
 
 #[derive(Serialize)]
@@ -124,14 +134,32 @@ pub fn airline(layout: &Layout, settings: &Settings) -> Result<Recipe, Error> {
     )
 }
 
+/// The chains that the gateway is connected to, and whose keys it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Sides<'a> {
+    /// A validator.
+    pub native: &'a Url,
+    /// Ethereum.
+    pub ethereum: &'a Url,
+    /// What is there.
+    pub contracts: &'a Contracts,
+    /// The sample accounts.
+    pub keys: &'a Keys,
+}
+
 /// The gateway, and the key that may call it.
 pub fn gateway(
     layout: &Layout,
     settings: &Settings,
-    native: &Url,
-    ethereum: &Url,
+    sides: Sides<'_>,
     members: &Members,
 ) -> Result<(Recipe, String), Error> {
+    let Sides {
+        native,
+        ethereum,
+        contracts,
+        keys,
+    } = sides;
     let directory = layout.gateway();
     let secret = "airline.secret";
     files::write(&directory.join(secret), &members.client_secret)?;
@@ -147,6 +175,14 @@ pub fn gateway(
         app: GatewayApp {
             ethereum_rpc_url: ethereum.clone(),
             ethereum_public_rpc_url: ethereum.clone(),
+        },
+        rewards: GatewayRewards {
+            ethereum_rpc_url: ethereum.clone(),
+            ethereum_chain_id: contracts.chain_id,
+            keystore: layout.keystore(REWARDS),
+            password_file: layout.password(),
+            // Paid there without asking, as whoever keeps coin for others would have it.
+            custodial: [keys.member.address()],
         },
         programmes: [Programme {
             name: PROGRAMME,

@@ -130,8 +130,13 @@ impl System {
             .first()
             .ok_or_else(|| Error::Broken("there is no validator".into()))?;
         let members = sample().map_err(|error| Error::refused("the sample members", error))?;
-        let (gateway, api_key) =
-            services::gateway(&layout, &settings, native, &ethereum.url, &members)?;
+        let sides = services::Sides {
+            native,
+            ethereum: &ethereum.url,
+            contracts: &contracts,
+            keys: &keys,
+        };
+        let (gateway, api_key) = services::gateway(&layout, &settings, sides, &members)?;
         // One after another: the gateway asks the airline.
         fleet
             .launch(vec![services::airline(&layout, &settings)?])

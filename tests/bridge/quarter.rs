@@ -46,11 +46,35 @@ fn units(amount: &Value) -> U256 {
 
 /// Runs a verb of `mileverse rewards` with the payer's key.
 fn rewards(net: &Net, arguments: &[&str]) -> Value {
+    verb(net, "rewards", arguments)
+}
+
+/// The rewards in an account's history on a chain: what was paid, for which quarter. Nothing else tells the
+/// same coin.
+fn history(net: &Net, chain: &str, account: &str) -> Vec<(String, U256)> {
+    let asked = ["history", "--chain", chain, "--account", account];
+    let told = verb(net, "wallet", &asked);
+    let entries = told["history"]["entries"].as_array().unwrap().clone();
+    let paid = entries.iter().filter(|entry| entry["kind"] == "rewarded");
+    let paid: Vec<_> = paid
+        .map(|entry| {
+            let same = entries
+                .iter()
+                .filter(|other| other["transaction"] == entry["transaction"]);
+            assert_eq!(same.count(), 1, "{told}");
+            let quarter = entry["quarter"].as_str().unwrap();
+            (quarter.to_owned(), units(&entry["in"][0]))
+        })
+        .collect();
+    paid
+}
+
+fn verb(net: &Net, command: &str, arguments: &[&str]) -> Value {
     let root = net.config.parent().unwrap();
     let [native, ethereum] = &net.urls;
     let output = told(
         mileverse()
-            .arg("rewards")
+            .arg(command)
             .args(arguments)
             .args(["--json", "--native-rpc", native, "--ethereum-rpc", ethereum])
             .arg("--keystore")
@@ -174,6 +198,11 @@ async fn a_coin_earns_the_same_on_both_chains_and_once() {
         assert_eq!(claimed[0]["quarter"], json!(name));
         let again = rewards(&net, &["claim", "--all", "--account", &account]);
         assert_eq!(again, json!([]));
+        // Its history shows what either chain paid, as what it is.
+        let paid = |amount| vec![(name.clone(), amount)];
+        assert_eq!(history(&net, "ethereum", &account), paid(earned));
+        let here = pot_here * mvc(EACH) / genesis;
+        assert_eq!(history(&net, "native", &account), paid(here));
         let after = coin.balanceOf(*member).call().await.unwrap();
         assert!(after >= before + earned);
         paid_there += earned;

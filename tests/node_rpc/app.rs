@@ -212,6 +212,12 @@ async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
     assert_eq!(balances["points"]["amount"], "0.15");
 }
 
+/// The gas that a step is sent with.
+fn gas(step: &Value) -> u64 {
+    let gas = step["transaction"]["gas"].as_str().unwrap();
+    u64::from_str_radix(gas.trim_start_matches("0x"), 16).unwrap()
+}
+
 /// What `eth_signTypedData_v4` of a wallet answers; here cast's.
 fn signed(key: &str, asked: &Value) -> Value {
     let data = asked["typedData"].to_string();
@@ -262,6 +268,10 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
     assert_eq!(steps.len(), 2, "{plan}");
     assert_eq!(steps[0]["gasPaidBy"], "nobody");
     assert_eq!(steps[1]["gasPaidBy"], "operator");
+    // What cannot be tried yet asks for about as much room under the limits as the swap with a permit.
+    let untried = gas(&steps[1]);
+    let who = plan["permit"]["lines"].to_string();
+    assert!(who.contains("the pool of MVP and MVC"), "{who}");
 
     // A signature and one transaction for the others.
     let permit = signed(&key, &plan["permit"]);
@@ -275,11 +285,18 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
     assert_eq!(steps[0]["gasPaidBy"], "operator");
     assert_eq!(steps[0]["transaction"]["gasPrice"], "0x0");
     assert!(plan["permit"].is_null());
+    let needed = gas(&steps[0]);
+    assert!(needed <= untried && untried <= needed + needed / 10);
     let before = operator.run(&["fees", "show", "--contract", &pool]);
     let sent = member.send_transaction(request(&steps[0])).await.unwrap();
     let receipt = sent.get_receipt().await.unwrap();
     assert!(receipt.status());
     assert_eq!(receipt.effective_gas_price, 0);
+    // As docs/swap.md says.
+    assert!(
+        (180_000..220_000).contains(&receipt.gas_used),
+        "{receipt:?}"
+    );
     assert_eq!(balance(&issuer, account).await, U256::from(199_999));
     let coin = member.get_balance(account).await.unwrap();
     let least: U256 = plan["quote"]["least"]["units"]
@@ -308,7 +325,9 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
     let asked = server.prepare(&order).await["permit"].clone();
     let other = signed(&stranger, &asked);
     let response = server.post(&with(order.clone(), other)).await;
-    problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let kind: Value = response.json().await.unwrap();
+    assert_eq!(kind["type"], "urn:mileverse:problem:permit-refused");
     let mut late = signed(&key, &asked);
     late["deadline"] = json!(1);
     let response = server.post(&with(order.clone(), late)).await;

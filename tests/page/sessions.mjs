@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { AbiCoder, Wallet, dataSlice, getAddress, id, parseEther, parseUnits } from "ethers";
 import { DESKTOP, PHONE, findChromium, launch, open } from "./browser.mjs";
 import { fuzz } from "./fuzz.mjs";
-import { FOREVER, attach, sent, start, until } from "./system.mjs";
+import { FOREVER, POOL, attach, sent, start, until } from "./system.mjs";
 import { BrowserWallet } from "./wallet.mjs";
 
 const [program, ...running] = process.argv.slice(2);
@@ -49,7 +49,7 @@ let browser;
 let here;
 try {
   const member = await system.member();
-  await system.openPool(member);
+  await system.fillPool(member);
   const { chainId: native, ethereum: far } = system.facts;
   const networks = { [native]: system.native, [far.chainId]: system.ethereum };
   // A wallet that knows Ethereum alone, as wallets do.
@@ -85,24 +85,135 @@ try {
     assert.deepEqual(await here.axe(), []);
   });
 
-  await session("wrong network: the network is added, then points become coin in two steps", async () => {
+  const isOpen = () => here.page.$eval("#dialog", (dialog) => dialog.open);
+  const sections = () => here.page.$$eval("#steps section", (parts) => parts.length);
+  const timesAsked = (method) => wallet.asked.filter((asked) => asked === method).length;
+
+  await session("wrong network: the network is added, then points become coin by a permit and one transaction", async () => {
     assert.equal(wallet.chainId, far.chainId);
     await here.ask("mvp@native", "mvc@native", "100");
     await here.picture("quote");
     await here.review();
     assert.match(await here.text("#steps"), /up to 100 MVP/);
-    assert.equal(await here.page.$$eval("#steps section", (parts) => parts.length), 2);
+    // The pool, the network, and that it costs nothing, are said before anything is asked of the wallet.
+    assert.match(await here.text("#steps"), /Sign a permit.*the pool of MVP and MVC, 0x4d56.*moves nothing by itself.*Swap.*Shown again/is);
+    assert.ok((await here.text("#steps")).includes(String(BigInt(native))));
+    assert.equal(await sections(), 2);
     assert.deepEqual(await here.axe(), []);
     await here.picture("review");
     await here.confirm();
-    await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
+    await until("the swap itself", isOpen);
     assert.equal(wallet.chainId, native);
-    await here.reads("#steps", /Receive at least/);
-    assert.equal(await here.page.$$eval("#steps section", (parts) => parts.length), 1);
+    await here.reads("#steps", /with a permit.*Receive at least.*MileVerse pays the gas.*it would succeed/s);
+    assert.equal(await sections(), 1);
+    assert.equal(await here.isShown("#warning"), false);
+    assert.deepEqual(await here.axe(), []);
+    await here.picture("review-permitted");
     await here.confirm();
     await here.reads("#progress li .badge", /final/i);
-    await here.reads("#points", /^1,89\d\.9/);
+    // No allowance was paid for with points.
+    await here.reads("#points", /^1,900$/);
     await here.reads("#history li", /Swapped/);
+    assert.deepEqual([timesAsked("eth_signTypedData_v4"), timesAsked("eth_sendTransaction")], [1, 1]);
+  });
+
+  await session("a permit declined in the wallet: nothing happens, and nothing else is asked", async () => {
+    const sentBefore = timesAsked("eth_sendTransaction");
+    await here.ask("mvp@native", "mvc@native", "100");
+    await here.review();
+    wallet.answer = "no";
+    await here.confirm();
+    await here.reads("#notice", /declined/);
+    wallet.answer = "yes";
+    assert.equal(await isOpen(), false);
+    assert.equal(timesAsked("eth_sendTransaction"), sentBefore);
+    assert.equal(await here.text("#points"), "1,900");
+  });
+
+  await session("a wallet that signs no typed data: two transactions, the first of them paid with points", async () => {
+    wallet.typedData = 4200;
+    await here.ask("mvp@native", "mvc@native", "100");
+    await here.review();
+    await here.confirm();
+    await here.reads("#warning", /two transactions/);
+    assert.match(await here.text("#steps"), /Step 1: Allow.*up to 100 MVP.*Step 2: Swap/s);
+    assert.equal(await sections(), 2);
+    assert.deepEqual(await here.axe(), []);
+    await here.confirm();
+    await until("the second step", isOpen);
+    await here.reads("#steps", /Receive at least/);
+    assert.equal(await sections(), 1);
+    assert.equal(await here.isShown("#warning"), false);
+    await here.confirm();
+    await here.reads("#points", /^1,799\.9/);
+  });
+
+  await session("a signature that is not the account's own is noticed before anything is sent", async () => {
+    const sentBefore = timesAsked("eth_sendTransaction");
+    wallet.typedData = "other";
+    await here.ask("mvp@native", "mvc@native", "100");
+    await here.review();
+    await here.confirm();
+    await here.reads("#warning", /two transactions/);
+    await here.reads("#steps", /Step 1: Allow/);
+    await here.click("#cancel");
+    wallet.typedData = "own";
+    await until("the button", () => here.page.$eval("#review", (button) => !button.disabled));
+    assert.equal(timesAsked("eth_sendTransaction"), sentBefore);
+  });
+
+  /** Somebody else, with points and no coin, in a browser of their own. */
+  const newcomer = async () => {
+    const own = new BrowserWallet(networks, [far.chainId]);
+    await system.give(member, own.account, "100");
+    const private_ = await browser.createBrowserContext();
+    const at = await open(private_, system.url, own);
+    await at.connect();
+    return { own, at, leave: () => at.close().then(() => private_.close()) };
+  };
+
+  await session("points and no coin: the first swap, whose gas is paid for", async () => {
+    const { own, at, leave } = await newcomer();
+    assert.equal(await at.text("#coin"), "0");
+    await at.ask("mvp@native", "mvc@native", "40");
+    await at.review();
+    assert.match(await at.text("#steps"), /Sign a permit.*MileVerse pays the gas/s);
+    await at.confirm();
+    await at.reads("#steps", /with a permit.*MileVerse pays the gas.*it would succeed/s);
+    await at.picture("newcomer");
+    await at.confirm();
+    await at.reads("#progress li .badge", /final/i);
+    await at.reads("#points", /^60$/);
+    // What came of it, all of it, is the coin that there is now.
+    const { entries } = await system.api(`/accounts/${own.account}/history`);
+    const swapped = entries.find(({ kind }) => kind === "swapped");
+    assert.equal(await system.native.getBalance(own.account), BigInt(swapped.in[0].units));
+    await leave();
+  });
+
+  await session("the operator's limit of a day is reached: it is said, before anything is signed", async () => {
+    const { own, at, leave } = await newcomer();
+    // Calls of nothing, which are paid for as well: as many as the limit bears.
+    const junk = { to: POOL, data: `0x${"ff".repeat(24_000)}`, gasLimit: 990_000n, gasPrice: 0n, type: 0 };
+    const signer = own.signer.connect(system.native);
+    for (let count = 0; ; ++count) {
+      assert.ok(count < 20, "no limit was met");
+      try {
+        const call = await signer.sendTransaction(junk);
+        await call.wait().catch(() => {});
+      } catch {
+        break;
+      }
+    }
+    await at.ask("mvp@native", "mvc@native", "40");
+    await at.click("#review");
+    await at.reads("#notice", /pays for such calls|midnight/);
+    assert.equal(own.asked.includes("eth_signTypedData_v4"), false);
+    await at.page.select("#language", "ko");
+    await at.click("#review");
+    await at.reads("#notice", /가스비를 모두 썼습니다/);
+    await at.picture("limit");
+    await leave();
   });
 
   await session("and coin becomes points in one", async () => {
@@ -110,7 +221,7 @@ try {
     await here.review();
     assert.equal(await here.page.$$eval("#steps section", (parts) => parts.length), 1);
     await here.confirm();
-    await here.reads("#points", /^2,\d/);
+    await here.reads("#points", /^1,9\d\d\./);
   });
 
   await session("refused in the wallet: nothing happens, and it can be tried again", async () => {
@@ -184,8 +295,11 @@ try {
   });
 
   await session("reload between the two steps of a swap: it goes on with the second", async () => {
+    wallet.typedData = -32601;
     await here.ask("mvp@native", "mvc@native", "200");
     await here.review();
+    await here.confirm();
+    await here.reads("#warning", /two transactions/);
     await here.confirm();
     await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
     await here.page.reload({ waitUntil: "load" });
@@ -195,6 +309,7 @@ try {
     assert.equal(await here.page.$$eval("#steps section", (parts) => parts.length), 1);
     await here.confirm();
     await until("the swap", async () => (await here.text("#history li")).includes("−200 MVP"));
+    wallet.typedData = "own";
   });
 
   await session("two tabs: one signs at a time, both see what became of it", async () => {
@@ -469,10 +584,13 @@ try {
   await session("in one action: points on the chain become coin on Ethereum", async () => {
     await here.ask("mvp@native", "mvc@ethereum", "150");
     await here.review();
+    assert.match(await here.text("#steps"), /Sign a permit.*the router of swaps/s);
     await here.confirm();
-    await until("the second step", () => here.page.$eval("#dialog", (dialog) => dialog.open));
+    await until("the swap itself", isOpen);
+    assert.match(await here.text("#steps"), /send to Ethereum, with a permit.*it would succeed/s);
+    assert.equal(await sections(), 1);
     await here.confirm();
-    await here.reads("#far-coin", /^58\./, 120_000);
+    await here.reads("#far-coin", /^59\./, 120_000);
     await here.reads("#progress li:first-child .badge", /Received/);
     assert.deepEqual(await here.axe(), []);
   });

@@ -9,6 +9,8 @@ import { createInterface } from "node:readline";
 import { Contract, JsonRpcProvider, Wallet, parseEther, parseUnits } from "ethers";
 
 const START_MS = 300_000;
+/** What a gas costs on the native chain, so that it matters who pays for it. */
+const BASE_PRICE = "1000000000";
 const STOP_MS = 30_000;
 
 /** Waits until `look` answers something; says what it waited for if it never does. */
@@ -31,7 +33,7 @@ export async function until(what, look, limit = 60_000) {
 /** Starts `program up` and waits for its journey, which leaves a member with points and coin on both chains. */
 export async function start(program) {
   const directory = await mkdtemp(join(tmpdir(), "mileverse-page-"));
-  const child = spawn(program, ["up", "--data-dir", directory, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, ["up", "--data-dir", directory, "--base-price", BASE_PRICE, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
   const said = [];
   createInterface({ input: child.stderr }).on("line", (line) => {
     said.push(line);
@@ -73,7 +75,7 @@ export async function attach(directory, url) {
   return new System({ urls }, directory, async () => {});
 }
 
-const POOL = "0x4d56000000000000000000000000000000000102";
+export const POOL = "0x4d56000000000000000000000000000000000102";
 const ERC20 = [
   "function balanceOf(address) view returns (uint256)",
   "function transfer(address,uint256) returns (bool)",
@@ -113,24 +115,29 @@ class System {
     return body;
   }
 
-  /** A pool of 50,000 MVP and 100 MVC, if it is empty. */
-  async openPool(member) {
+  /** 60 MVC more in the pool than the journey put there, and as many points as belong to them. */
+  async fillPool(member) {
     const { points } = (this.facts = await this.api("/chain"));
     this.pool = new Contract(POOL, POOL_ABI, member);
-    const [held] = await this.pool.reserves();
-    if (held > 0n) return;
+    const [, coins] = await this.pool.reserves();
+    if (coins > parseEther("60")) return;
     const token = new Contract(points, ERC20, member);
     await sent(token.approve(POOL, parseUnits("1000000", 6), { gasPrice: 0n, gasLimit: 60_000n, type: 0 }));
-    const value = parseEther("100");
+    const value = parseEther("60");
     await sent(this.pool.provide(parseUnits("50000", 6), value, 0n, member.address, FOREVER, { value, gasLimit: 400_000n }));
+  }
+
+  /** Points alone. */
+  async give(member, account, points) {
+    const free = { gasPrice: 0n, gasLimit: 100_000n, type: 0 };
+    await sent(new Contract(this.facts.points, ERC20, member).transfer(account, parseUnits(points, 6), free));
   }
 
   /** Points and coin on the native chain, coin and ether on Ethereum. */
   async fund(member, account) {
-    const { points, coin, ethereum } = this.facts;
+    const { coin, ethereum } = this.facts;
     const far = member.connect(this.ethereum);
-    const free = { gasPrice: 0n, gasLimit: 100_000n, type: 0 };
-    await sent(new Contract(points, ERC20, member).transfer(account, parseUnits("2000", 6), free));
+    await this.give(member, account, "2000");
     await sent(new Contract(coin, ERC20, member).transfer(account, parseEther("10")));
     const nonce = await far.getNonce();
     const pending = [

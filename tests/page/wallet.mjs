@@ -1,7 +1,7 @@
 // A wallet in the browser: EIP-1193, announced by EIP-6963. The keys stay with ethers, outside; the
 // page sees what it would see of any wallet. What the person does in it is set by the session.
 
-import { Wallet } from "ethers";
+import { TypedDataEncoder, Wallet } from "ethers";
 
 const ICON = "data:image/svg+xml," + encodeURIComponent('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="#345"/></svg>');
 
@@ -15,6 +15,9 @@ export class BrowserWallet {
     this.connected = false;
     /** What the person answers to the next question: `yes`, `no`, or a promise of it. */
     this.answer = "yes";
+    /** What it does with typed data: it signs it (`own`), with another key as a wallet that is a program might
+     * (`other`), or knows no such thing and says so by this code. */
+    this.typedData = "own";
     this.asked = [];
     this.pages = new Set();
     this.last = Promise.resolve();
@@ -99,11 +102,29 @@ export class BrowserWallet {
         this.known.add(chainId);
         return null;
       }
+      case "eth_signTypedData_v4":
+        return this.signTyped(params);
       case "eth_sendTransaction":
         return this.send(params[0]);
       default:
         throw Object.assign(new Error(`${method} is not supported`), { code: 4200 });
     }
+  }
+
+  async signTyped([account, text]) {
+    const fault = (code, message) => Object.assign(new Error(message), { code });
+    if (typeof this.typedData === "number") throw fault(this.typedData, "eth_signTypedData_v4 is not supported");
+    if (account.toLowerCase() !== this.account) throw fault(4100, "Unknown account.");
+    const { domain, message, primaryType, types: all } = JSON.parse(text);
+    const { EIP712Domain, ...types } = all;
+    // Wallets hash the domain by its declared fields, and refuse another network's.
+    const declared = EIP712Domain.map(({ name }) => name).join();
+    if (declared !== Object.keys(TypedDataEncoder.getPayload(domain, types, message).domain).join()) throw fault(-32602, "Invalid domain.");
+    if (TypedDataEncoder.from(types).primaryType !== primaryType) throw fault(-32602, "Invalid type.");
+    if (BigInt(domain.chainId) !== BigInt(this.chainId)) throw fault(-32602, "Another network is active.");
+    await this.person();
+    const signer = this.typedData === "own" ? this.signer : Wallet.createRandom();
+    return signer.signTypedData(domain, types, message);
   }
 
   async send({ chainId, from, to, value, data, gas, gasPrice, maxFeePerGas, maxPriorityFeePerGas }) {

@@ -4,6 +4,7 @@
 //! known is shown as its bytes, with a warning; nothing is guessed.
 
 use crate::{
+    permit::Permit,
     rpc::Chain,
     transaction::Unsigned,
     units::{Amount, Token},
@@ -18,7 +19,7 @@ use mileverse_primitives::{
         IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPeers::IPeersCalls, IPoints::IPointsCalls,
     },
     address::{PEERS, POINTS, peer_points},
-    exchange::{self, Pool, Pool::PoolCalls, SwapRouter::SwapRouterCalls},
+    exchange::{self, Pool, Pool::PoolCalls, SwapRouter, SwapRouter::SwapRouterCalls},
     fees::Carried,
     packet::Packet,
 };
@@ -38,6 +39,35 @@ pub struct Places {
     pub coin: Address,
     /// The bridge.
     pub bridge: Address,
+}
+
+impl Places {
+    /// What an owner of points is about to sign beside a transaction, in the same words and order.
+    pub fn permit(&self, permit: &Permit) -> Vec<(&'static str, String)> {
+        let most = Amount::from_units(Token::Mvp, permit.value);
+        vec![
+            (
+                "network",
+                format!("{}, chain id {}", self.chain, permit.chain_id),
+            ),
+            ("account", permit.owner.to_string()),
+            ("action", format!("allow somebody to take up to {most}")),
+            ("who", self.name(permit.spender)),
+            ("good until", second(U256::from(permit.deadline))),
+        ]
+    }
+
+    fn name(&self, address: Address) -> String {
+        if address == self.bridge {
+            format!("the bridge, {address}")
+        } else if address == exchange::POOL && self.chain == Chain::Native {
+            format!("the pool of MVP and MVC, {address}")
+        } else if address == exchange::ROUTER && self.chain == Chain::Native {
+            format!("the router of swaps, {address}")
+        } else {
+            format!("{address}, which this wallet does not know")
+        }
+    }
 }
 
 /// What is about to be signed.
@@ -175,7 +205,7 @@ impl Review<'_> {
                 };
                 Some(vec![
                     ("action", format!("allow somebody to take {what}")),
-                    ("who", self.name(call.spender)),
+                    ("who", self.places.name(call.spender)),
                 ])
             }
             _ => None,
@@ -276,14 +306,35 @@ impl Review<'_> {
         if let Some(lines) = self.delivery() {
             return Some(lines);
         }
-        let SwapRouterCalls::swapAndSend(call) =
-            canonical::<SwapRouterCalls>(&self.transaction.input).ok()?
-        else {
-            return None;
+        let points = self.places.points;
+        let (call, how) = match canonical::<SwapRouterCalls>(&self.transaction.input).ok()? {
+            SwapRouterCalls::swapAndSend(call) => (call, ""),
+            SwapRouterCalls::swapAndSendWithPermit(SwapRouter::swapAndSendWithPermitCall {
+                amountIn,
+                leastOut,
+                swapDeadline,
+                receiver,
+                packetDeadline,
+                ..
+            }) => (
+                SwapRouter::swapAndSendCall {
+                    tokenIn: points,
+                    amountIn,
+                    leastOut,
+                    swapDeadline,
+                    receiver,
+                    packetDeadline,
+                },
+                ", with a permit to take what is given",
+            ),
+            _ => return None,
         };
         let (give, get) = self.pair(call.tokenIn)?;
         Some(vec![
-            ("action", format!("swap, and send to {}", Chain::Ethereum)),
+            (
+                "action",
+                format!("swap, and send to {}{how}", Chain::Ethereum),
+            ),
             ("give", Amount::from_units(give, call.amountIn).to_string()),
             (
                 "receive at least",
@@ -402,18 +453,6 @@ impl Review<'_> {
             _ => (Token::Mvc, Token::Mvp),
         })
     }
-
-    fn name(&self, address: Address) -> String {
-        if address == self.places.bridge {
-            format!("the bridge, {address}")
-        } else if address == exchange::POOL && self.places.chain == Chain::Native {
-            format!("the pool of MVP and MVC, {address}")
-        } else if address == exchange::ROUTER && self.places.chain == Chain::Native {
-            format!("the router of swaps, {address}")
-        } else {
-            format!("{address}, which this wallet does not know")
-        }
-    }
 }
 
 /// A delivery's number of packets, and the first of them.
@@ -473,11 +512,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::transaction::Fees;
+    use alloy::primitives::B256;
     use mileverse_bindings::Bridge;
     use mileverse_primitives::{
         abi::{IBridge, ICoin, IPeers, IPoints},
         address::{BRIDGE, COIN},
-        exchange::SwapRouter,
     };
 
     const SHOP: Address = Address::repeat_byte(0x55);
@@ -598,6 +637,26 @@ mod tests {
         assert!(text.contains("give: 5 MVP"), "{text}");
         assert!(text.contains("receive at least: 0.04 MVC"), "{text}");
         assert!(text.contains("as MVC, here, after second 99"), "{text}");
+        let across = SwapRouter::swapAndSendWithPermitCall {
+            amountIn: U256::from(5_000_000),
+            leastOut: U256::from(40_000_000_000_000_000_u64),
+            swapDeadline: 7,
+            receiver: SHOP,
+            packetDeadline: 99,
+            v: 27,
+            r: B256::ZERO,
+            s: B256::ZERO,
+        };
+        let text = shown(exchange::ROUTER, 0, across.abi_encode());
+        for line in [
+            "action: swap, and send to Ethereum, with a permit to take what is given",
+            "give: 5 MVP",
+            "receive at least: 0.04 MVC",
+            "good until: second 7",
+            "as MVC, here, after second 99",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
         let across = Bridge::sendSwapCall {
             token: COIN,
             receiver: SHOP,
@@ -613,6 +672,41 @@ mod tests {
             text.contains("if less would arrive, or after second 99"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_permit_says_who_may_take_how_much_until_when() {
+        let places = Places {
+            chain: Chain::Native,
+            points: POINTS,
+            coin: COIN,
+            bridge: BRIDGE,
+        };
+        let permit = Permit {
+            chain_id: 77_771,
+            owner: SHOP,
+            spender: exchange::ROUTER,
+            value: U256::from(12_500_000),
+            nonce: U256::ZERO,
+            deadline: 9,
+        };
+        let lines = places.permit(&permit);
+        let has = |name, value: &str| {
+            assert!(
+                lines
+                    .iter()
+                    .any(|line| line.0 == name && line.1.contains(value)),
+                "{name}: {value} in {lines:?}"
+            );
+        };
+        has("network", "chain id 77771");
+        has("account", &SHOP.to_string());
+        has("action", "up to 12.5 MVP");
+        has("who", "the router of swaps");
+        has("good until", "second 9 ");
+        let spender = Address::repeat_byte(9);
+        let lines = places.permit(&Permit { spender, ..permit });
+        assert!(lines.iter().any(|line| line.1.contains("does not know")));
     }
 
     #[test]

@@ -23,7 +23,19 @@ pub const TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_MESSAGE: usize = 300;
 
 /// Which of the two chains.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Deserialize,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+    Serialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Chain {
     /// The project's own chain.

@@ -93,7 +93,10 @@ impl Default for Rules {
             replace: Duration::from_secs(600),
             close: Duration::from_secs(600),
             open: Duration::from_secs(2 * HOUR),
-            forward: Duration::from_secs(6 * HOUR),
+            // Longer than a hold: a share is large, and a bridge may have large transfers wait, for six hours
+            // as Ethereum's side does by default. It leaves when the quarter is open, which may take two
+            // hours; the ninth is for finality and the relayer.
+            forward: Duration::from_secs(9 * HOUR),
             claim: Duration::from_secs(24 * HOUR),
             pay: Duration::from_secs(12 * HOUR),
         }

@@ -3,7 +3,8 @@
 //! ```txt
 //! Ethereum to native   one packet, which says the least that must arrive: swapped over there and
 //!                      received, or refunded on Ethereum
-//! native to Ethereum   one call of the router: swapped here, and sent in the same transaction
+//! native to Ethereum   one call of the router: swapped here, and sent in the same transaction; of points,
+//!                      with a permit in it where the router may not take them yet
 //! ```
 //!
 //! The pool is on the native chain, so its quote is asked either way. On the way to it the price may
@@ -14,11 +15,13 @@ use super::{
     Step, Wish,
 };
 use crate::{
+    permit::{self, Permit},
     rpc::{Chain, RpcError},
+    transaction::SignError,
     units::{Amount, Token},
 };
 use alloy::{
-    primitives::{Address, U256},
+    primitives::{Address, Signature, U256},
     sol_types::SolCall as _,
 };
 use mileverse_bindings::Bridge;
@@ -47,9 +50,8 @@ impl Chains {
         lifetime: u64,
     ) -> Result<BridgeSent, ClientError> {
         let client = self.on(chain);
-        let account = client.signer()?.address();
         let steps = client
-            .plan_across(account, receiver, quote, deadline, lifetime)
+            .own_across(receiver, quote, deadline, lifetime)
             .await?;
         client.bridge_sent(&client.execute_all(steps).await?, quote.give)
     }
@@ -98,13 +100,7 @@ impl Client {
         lifetime: u64,
     ) -> Result<Vec<Step>, ClientError> {
         let give = quote.give;
-        if receiver.is_zero() {
-            return Err(ClientError::ZeroReceiver);
-        }
-        if give.is_zero() {
-            return Err(ClientError::ZeroAmount);
-        }
-        self.check_balance(account, give).await?;
+        self.check_across(account, receiver, give).await?;
         let token = self.token_address(give.token())?;
         let (units, least) = (give.units(), quote.least.units());
         let mut steps = Vec::new();
@@ -147,5 +143,89 @@ impl Client {
             input: input.into(),
         });
         Ok(steps)
+    }
+
+    /// The permit with which `account` does it in one transaction, until `deadline` (seconds since 1970). None
+    /// where there is nothing to allow, and on Ethereum, where no call takes one.
+    pub async fn across_permit(
+        &self,
+        account: Address,
+        quote: &Quote,
+        deadline: u64,
+    ) -> Result<Option<Permit>, ClientError> {
+        self.permit(account, ROUTER, quote.give, deadline).await
+    }
+
+    /// The one transaction of it with a signed permit; the swap is good as long as the permit.
+    pub async fn plan_across_with_permit(
+        &self,
+        receiver: Address,
+        quote: &Quote,
+        deadline: u64,
+        permit: &Permit,
+        signature: &Signature,
+    ) -> Result<Step, ClientError> {
+        if !permit.is_signed_by_owner(signature) {
+            return Err(ClientError::Permit);
+        }
+        self.check_across(permit.owner, receiver, quote.give)
+            .await?;
+        let (v, r, s) = permit::parts(signature);
+        let call = SwapRouter::swapAndSendWithPermitCall {
+            amountIn: permit.value,
+            leastOut: quote.least.units(),
+            swapDeadline: permit.deadline,
+            receiver,
+            packetDeadline: deadline,
+            v,
+            r,
+            s,
+        };
+        Ok(Step {
+            kind: "cross",
+            to: ROUTER,
+            value: U256::ZERO,
+            input: call.abi_encode().into(),
+        })
+    }
+
+    /// The steps of it for whoever has the key here: points go with a permit, in one transaction.
+    async fn own_across(
+        &self,
+        receiver: Address,
+        quote: &Quote,
+        deadline: u64,
+        lifetime: u64,
+    ) -> Result<Vec<Step>, ClientError> {
+        let signer = self.signer()?;
+        let account = signer.address();
+        let last = self.second_in(lifetime).await?;
+        match self.across_permit(account, quote, last).await? {
+            Some(permit) => {
+                let signature = permit.sign(signer).map_err(SignError::from)?;
+                let step =
+                    self.plan_across_with_permit(receiver, quote, deadline, &permit, &signature);
+                Ok(vec![step.await?])
+            }
+            None => {
+                self.plan_across(account, receiver, quote, deadline, lifetime)
+                    .await
+            }
+        }
+    }
+
+    async fn check_across(
+        &self,
+        account: Address,
+        receiver: Address,
+        give: Amount,
+    ) -> Result<(), ClientError> {
+        if receiver.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if give.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        self.check_balance(account, give).await
     }
 }

@@ -1,6 +1,6 @@
 //! What an account did and what happened to it on a chain, from the chain's own events: transfers of
-//! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions. A swap
-//! across chains has the bridge on its other side.
+//! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions, quarterly
+//! rewards. A swap across chains has the bridge on its other side.
 //!
 //! Read backwards from the newest block, [`HISTORY_RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
@@ -19,12 +19,14 @@ use alloy::{
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
 };
+use mileverse_bindings::QuarterlyRewards;
 use mileverse_primitives::{
-    abi::ICoin,
+    abi::{ICoin, IRewards},
     address::{BRIDGE, POINTS},
     exchange::{POOL, Pool, ROUTER, SwapRouter},
+    quarter::Quarter,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Blocks of one question.
@@ -54,6 +56,8 @@ pub enum Kind {
     Provided,
     /// Taken back from the pool.
     Withdrawn,
+    /// Paid for holding coin at a quarter's end: by the native chain itself, or on Ethereum on claim.
+    Rewarded,
 }
 
 /// One event of an account.
@@ -71,6 +75,9 @@ pub struct Entry {
     /// The other side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub with: Option<Address>,
+    /// The quarter of a reward; as text, `2026Q4`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "named")]
+    pub quarter: Option<Quarter>,
     /// The block.
     pub block: u64,
     /// Its time, seconds since 1970.
@@ -79,6 +86,11 @@ pub struct Entry {
     pub index: u64,
     /// The transaction.
     pub transaction: B256,
+}
+
+#[allow(clippy::ref_option, reason = "serde's signature")]
+fn named<S: Serializer>(quarter: &Option<Quarter>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&quarter.unwrap_or_default())
 }
 
 /// Entries, newest first.
@@ -149,6 +161,7 @@ impl Client {
         if self.chain() == Chain::Native {
             places.extend([POOL, ROUTER]);
         }
+        places.extend(self.rewards);
         let all = Filter::new().address(places).from_block(from).to_block(to);
         let word = account.into_word();
         let mut logs: BTreeMap<(u64, u64), Log> = BTreeMap::new();
@@ -171,24 +184,32 @@ impl Client {
                 times.insert(*block, self.time(*block).await?);
             }
         }
-        // What a swap or a provision moved is told by its own event.
-        let told: BTreeSet<B256> = logs
+        // What a swap, a provision or a reward moved is told by its own event.
+        let told: BTreeSet<(B256, Address)> = logs
             .values()
-            .filter(|log| {
-                [POOL, ROUTER].contains(&log.address())
-                    && log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH)
-            })
-            .filter_map(|log| log.transaction_hash)
+            .filter(|log| log.topic0() != Some(&ICoin::Transfer::SIGNATURE_HASH))
+            .filter_map(|log| Some((log.transaction_hash?, self.teller(log.address())?)))
             .collect();
         let entries = logs.iter().rev().filter_map(|((block, index), log)| {
             let transaction = log.transaction_hash?;
-            let (kind, out, r#in, with) =
-                read(&self.places(), account, log, told.contains(&transaction))?;
+            let is_told = |other| {
+                self.teller(other)
+                    .is_some_and(|teller| told.contains(&(transaction, teller)))
+            };
+            let mut quarter = None;
+            let (kind, out, r#in, with) = if Some(log.address()) == self.rewards {
+                let (amount, of) = read_reward(self.chain(), account, log)?;
+                quarter = Some(of);
+                (Kind::Rewarded, Vec::new(), vec![amount], self.rewards)
+            } else {
+                read(&self.places(), account, log, is_told)?
+            };
             Some(Entry {
                 kind,
                 out,
                 r#in,
                 with,
+                quarter,
                 block: *block,
                 time: times.get(block).copied().unwrap_or_default(),
                 index: *index,
@@ -196,6 +217,14 @@ impl Client {
             })
         });
         Ok(entries.collect())
+    }
+
+    /// Whose events tell what somebody else's transfers moved: the rewards, or the exchange, which is one.
+    fn teller(&self, address: Address) -> Option<Address> {
+        match address {
+            POOL | ROUTER => Some(POOL),
+            other => self.rewards.filter(|rewards| *rewards == other),
+        }
     }
 
     /// When a block was made, seconds since 1970.
@@ -214,7 +243,12 @@ impl Client {
 type Read = (Kind, Vec<Amount>, Vec<Amount>, Option<Address>);
 
 /// One event as `account` sees it; nothing if it is not one of these, or told by another.
-fn read(places: &Places, account: Address, log: &Log, is_told: bool) -> Option<Read> {
+fn read(
+    places: &Places,
+    account: Address,
+    log: &Log,
+    is_told: impl Fn(Address) -> bool,
+) -> Option<Read> {
     let token = match log.address() {
         token if token == places.points => Token::Mvp,
         token if token == places.coin => Token::Mvc,
@@ -229,7 +263,7 @@ fn read(places: &Places, account: Address, log: &Log, is_told: bool) -> Option<R
     } else {
         (false, event.from)
     };
-    if is_told && [POOL, ROUTER].contains(&other) {
+    if is_told(other) {
         return None;
     }
     let kind = match (is_out, other.is_zero() || other == places.bridge) {
@@ -284,6 +318,22 @@ fn read_pool(account: Address, log: &Log) -> Option<Read> {
         return is_own.then_some((Kind::Withdrawn, Vec::new(), r#in, None));
     }
     None
+}
+
+/// What was paid to `account`, for which quarter.
+fn read_reward(chain: Chain, account: Address, log: &Log) -> Option<(Amount, Quarter)> {
+    let (whose, quarter, amount) = match chain {
+        Chain::Native => {
+            let event = IRewards::RewardPaid::decode_log(&log.inner).ok()?;
+            (event.account, event.quarter, event.amount)
+        }
+        Chain::Ethereum => {
+            let event = QuarterlyRewards::Claimed::decode_log(&log.inner).ok()?;
+            (event.account, event.quarter, event.amount)
+        }
+    };
+    let amount = Amount::from_units(Token::Mvc, amount);
+    (whose == account).then_some((amount, Quarter::new(quarter)))
 }
 
 /// What left over the bridge, swapped first. What came is told by the pool.

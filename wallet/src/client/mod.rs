@@ -43,7 +43,10 @@ use alloy::{
     providers::Provider,
     signers::local::PrivateKeySigner,
 };
-use mileverse_primitives::{abi::ICoin, address, rpc};
+use mileverse_primitives::{
+    abi::{ICoin, IRewards},
+    address, rpc,
+};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::Mutex;
@@ -278,6 +281,8 @@ pub struct Client {
     bridge: Address,
     points: Address,
     coin: Address,
+    /// What pays quarterly rewards here.
+    rewards: Option<Address>,
     signer: Option<PrivateKeySigner>,
     patience: Patience,
     /// Asked before anything is signed; without it nobody is.
@@ -300,6 +305,7 @@ impl Client {
             bridge: address::BRIDGE,
             points: address::POINTS,
             coin: address::COIN,
+            rewards: Some(address::REWARDS),
             signer,
             patience: Patience::NATIVE,
             consent: None,
@@ -334,6 +340,7 @@ impl Client {
             bridge: side.bridge,
             points: side.points,
             coin: side.coin,
+            rewards: None,
             signer,
             patience: Patience::ETHEREUM,
             consent: None,
@@ -355,6 +362,21 @@ impl Client {
     pub fn with_consent(mut self, consent: Option<Arc<dyn Consent>>) -> Self {
         self.consent = consent;
         self
+    }
+
+    /// The same client of Ethereum, to which what this contract pays is a quarterly reward.
+    #[must_use]
+    pub fn with_rewards(mut self, contract: Option<Address>) -> Self {
+        self.rewards = contract;
+        self
+    }
+
+    /// The contract on Ethereum that the native chain's quarterly rewards come from, asked of the native chain;
+    /// none if it pays out of its own pool.
+    pub async fn rewards_source(&self) -> Result<Option<Address>, ClientError> {
+        let rules = IRewards::rulesCall {};
+        let rules = self.endpoint.view(address::REWARDS, &rules).await?;
+        Ok(Some(rules.source).filter(|source| !source.is_zero()))
     }
 
     /// By which addresses its calls are read.
@@ -468,7 +490,9 @@ impl Chains {
         signer: Option<PrivateKeySigner>,
     ) -> Result<Self, ClientError> {
         let (native, facts) = Client::native(native_url, signer.clone()).await?;
+        let source = native.rewards_source().await?;
         let ethereum = Client::ethereum(ethereum_url, &facts, signer).await?;
+        let ethereum = ethereum.with_rewards(source);
         Ok(Self {
             facts,
             native,

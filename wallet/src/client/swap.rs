@@ -71,8 +71,14 @@ pub struct Step {
 }
 
 impl Step {
-    /// Gas that suffices for any step, where it cannot be tried yet.
-    pub const GAS: u64 = 400_000;
+    /// Gas that suffices for it where it cannot be tried yet. A sponsor's limits are checked against it, so for
+    /// a swap, which is mostly what is sponsored, it is no more than one with a permit is sent with.
+    pub fn untried_gas(&self) -> u64 {
+        match self.kind {
+            "swap" => 300_000,
+            _ => 400_000,
+        }
+    }
 }
 
 /// A swap that happened.
@@ -208,23 +214,35 @@ impl Client {
         quote: &Quote,
         deadline: u64,
     ) -> Result<Option<Permit>, ClientError> {
-        if quote.give.token() != Token::Mvp || quote.is_receive_fixed {
+        if quote.is_receive_fixed {
+            return Ok(None);
+        }
+        self.permit(account, POOL, quote.give, deadline).await
+    }
+
+    /// The permit that lets `spender` take `give` until `deadline`. None where there is nothing to allow: it is
+    /// not points, is not here, or may be taken already.
+    pub(super) async fn permit(
+        &self,
+        owner: Address,
+        spender: Address,
+        give: Amount,
+        deadline: u64,
+    ) -> Result<Option<Permit>, ClientError> {
+        if self.chain() != Chain::Native || give.token() != Token::Mvp {
             return Ok(None);
         }
         let points = self.token_address(Token::Mvp)?;
-        let value = quote.give.units();
-        let allowance = ICoin::allowanceCall {
-            owner: account,
-            spender: POOL,
-        };
+        let value = give.units();
+        let allowance = ICoin::allowanceCall { owner, spender };
         if self.endpoint.view(points, &allowance).await? >= value {
             return Ok(None);
         }
-        let nonce = IPoints::noncesCall { owner: account };
+        let nonce = IPoints::noncesCall { owner };
         Ok(Some(Permit {
             chain_id: self.chain_id,
-            owner: account,
-            spender: POOL,
+            owner,
+            spender,
             value,
             nonce: self.endpoint.view(points, &nonce).await?,
             deadline,

@@ -3,6 +3,7 @@
 use super::{Answer, Error, Options, parse_address};
 use crate::{
     client::{Client, Entry, MAX_ENTRIES},
+    rpc::Chain,
     units::Amount,
 };
 use alloy::primitives::Address;
@@ -27,6 +28,9 @@ pub(super) struct Arguments {
     /// How many entries, at most 1,000.
     #[arg(long, default_value_t = 25, value_name = "N")]
     limit: usize,
+    /// Which chain's.
+    #[arg(long, default_value = "native")]
+    chain: Chain,
 }
 
 #[derive(Args, Debug)]
@@ -41,11 +45,19 @@ pub(super) struct Watch {
 
 pub(super) async fn list(options: &Options, arguments: Arguments) -> Result<Answer, Error> {
     let account = options.key.account(arguments.account)?;
-    let (client, _) = Client::native(options.native.url()?, None).await?;
+    let (native, facts) = Client::native(options.native.url()?, None).await?;
+    let client = match arguments.chain {
+        Chain::Native => native,
+        Chain::Ethereum => {
+            let source = native.rewards_source().await?;
+            let client = Client::ethereum(options.ethereum.url()?, &facts, None).await?;
+            client.with_rewards(source)
+        }
+    };
     let limit = arguments.limit.min(MAX_ENTRIES);
     let history = client.history(account, limit).await?;
     let rows = history.entries.iter().map(row).collect();
-    let json = json!({ "account": account, "history": history });
+    let json = json!({ "account": account, "chain": client.chain(), "history": history });
     let header = vec!["time (UTC)", "what", "out", "in", "with", "transaction"];
     Ok(Answer::table(header, rows, json))
 }
@@ -109,7 +121,10 @@ fn row(entry: &Entry) -> Vec<String> {
     };
     vec![
         utc(entry.time),
-        format!("{:?}", entry.kind).to_lowercase(),
+        match entry.quarter {
+            Some(quarter) => format!("reward {quarter}"),
+            None => format!("{:?}", entry.kind).to_lowercase(),
+        },
         amounts("-", &entry.out),
         amounts("+", &entry.r#in),
         entry.with.map_or_else(String::new, |with| with.to_string()),

@@ -39,10 +39,10 @@ pub(super) struct Arguments {
     quote: bool,
     /// Chain on which it is given.
     #[arg(long, default_value = "native")]
-    from: Place,
+    from: Chain,
     /// Chain on which it is received. If that is another one, it is swapped and carried in one action.
     #[arg(long, default_value = "native")]
-    to: Place,
+    to: Chain,
     /// Who receives it on the other chain; the own account if left out.
     #[arg(long, value_parser = parse_address, value_name = "ADDRESS")]
     receiver: Option<Address>,
@@ -52,24 +52,6 @@ pub(super) struct Arguments {
     /// Do not wait until it is received or refunded on the other chain.
     #[arg(long)]
     no_wait: bool,
-}
-
-/// A chain, as an argument.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Place {
-    /// The native chain.
-    Native,
-    /// Ethereum.
-    Ethereum,
-}
-
-impl From<Place> for Chain {
-    fn from(place: Place) -> Self {
-        match place {
-            Place::Native => Self::Native,
-            Place::Ethereum => Self::Ethereum,
-        }
-    }
 }
 
 /// What the pool holds.
@@ -107,7 +89,7 @@ pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<Answe
     if arguments.from != arguments.to {
         return across(options, &arguments, wish).await;
     }
-    if arguments.from == Place::Ethereum {
+    if arguments.from == Chain::Ethereum {
         return Err(ClientError::NoPool.into());
     }
     if arguments.receiver.is_some() {
@@ -152,7 +134,7 @@ async fn across(options: &Options, arguments: &Arguments, wish: Wish) -> Result<
             "across chains it is fixed what is given, and the least that arrives; use --give",
         ));
     };
-    let (from, to) = (Chain::from(arguments.from), Chain::from(arguments.to));
+    let (from, to) = (arguments.from, arguments.to);
     if arguments.quote {
         let (client, _) = Client::native(options.native.url()?, None).await?;
         let quote = client.quote(wish, arguments.slippage_bp).await?;

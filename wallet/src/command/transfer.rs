@@ -7,7 +7,7 @@ use crate::{
     units::{Amount, Token},
 };
 use alloy::primitives::Address;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -23,21 +23,15 @@ pub(super) struct Arguments {
     amount: String,
     /// On which chain; ether is on Ethereum, the rest on the native chain if nothing is said.
     #[arg(long)]
-    chain: Option<ChainName>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ChainName {
-    Native,
-    Ethereum,
+    chain: Option<Chain>,
 }
 
 pub(super) async fn send(options: &Options, arguments: Arguments) -> Result<Answer, Error> {
     let token = Token::from(arguments.token);
     let amount = Amount::parse_positive(token, &arguments.amount)?;
     let chain = match (arguments.chain, token) {
-        (Some(ChainName::Native), _) => Chain::Native,
-        (Some(ChainName::Ethereum), _) | (None, Token::Eth) => Chain::Ethereum,
+        (Some(chain), _) => chain,
+        (None, Token::Eth) => Chain::Ethereum,
         (None, _) => Chain::Native,
     };
     let signer = options.key.signer()?;

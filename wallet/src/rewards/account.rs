@@ -1,7 +1,7 @@
 //! One account: what it would earn, and what it earned.
 
-use super::{Error, Listing, Rewards, Side, mvc};
-use crate::command::parse_address;
+use super::{Error, Listing, Rewards, mvc};
+use crate::{command::parse_address, rpc::Chain};
 use alloy::primitives::Address;
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
@@ -17,7 +17,7 @@ pub(super) struct Whose {
     pub(super) account: Option<Address>,
     /// Where it is paid: by the native chain itself, or on Ethereum on claim.
     #[arg(long, default_value = "native")]
-    pub(super) chain: Side,
+    pub(super) chain: Chain,
 }
 
 pub(super) async fn preview(rewards: &Rewards, account: Address) -> Result<Listing, Error> {

@@ -24,11 +24,11 @@ use crate::{
     client::{Client, ClientError},
     keystore::KeystoreError,
     module::{Module, mvc},
-    rpc::RpcError,
+    rpc::{Chain, RpcError},
     units::AmountError,
 };
 use alloy::{signers::local::PrivateKeySigner, sol_types::SolCall};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use mileverse_primitives::{
     abi::IRewards,
     address::REWARDS,
@@ -80,16 +80,6 @@ enum Verb {
     Show,
     /// Puts coin of yours into the pool.
     Fund(fund::Fund),
-}
-
-/// Which chain is asked.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-enum Side {
-    /// The native chain.
-    #[default]
-    Native,
-    /// Ethereum.
-    Ethereum,
 }
 
 /// Any failure of these verbs.
@@ -154,8 +144,8 @@ pub fn run(command: Command) -> Result<(), Error> {
 async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
     match verb {
         Verb::Report(arguments) => match arguments.chain {
-            Side::Native => report::report(&options.module(None).await?, &arguments).await,
-            Side::Ethereum => {
+            Chain::Native => report::report(&options.module(None).await?, &arguments).await,
+            Chain::Ethereum => {
                 let contract = options.contract(None).await?;
                 ethereum::report(&contract, arguments.quarter, arguments.last()).await
             }
@@ -163,15 +153,15 @@ async fn act(options: &Options, verb: Verb) -> Result<Listing, Error> {
         Verb::Preview(whose) => {
             let account = options.key.account(whose.account)?;
             match whose.chain {
-                Side::Native => account::preview(&options.module(None).await?, account).await,
-                Side::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
+                Chain::Native => account::preview(&options.module(None).await?, account).await,
+                Chain::Ethereum => ethereum::preview(&options.contract(None).await?, account).await,
             }
         }
         Verb::Earned(whose) => {
             let account = options.key.account(whose.account)?;
             match whose.chain {
-                Side::Native => account::earned(&options.module(None).await?, account).await,
-                Side::Ethereum => {
+                Chain::Native => account::earned(&options.module(None).await?, account).await,
+                Chain::Ethereum => {
                     let contract = options.contract(None).await?;
                     ethereum::earned(&contract, account, account::KNOWN).await
                 }
@@ -218,11 +208,7 @@ impl Options {
     /// The contract on Ethereum that the native chain names.
     async fn contract(&self, signer: Option<PrivateKeySigner>) -> Result<Module, Error> {
         let (client, facts) = Client::native(self.native.url()?, None).await?;
-        let native = Rewards(Module::at(REWARDS, client));
-        let source = native.view(&IRewards::rulesCall {}).await?.source;
-        if source.is_zero() {
-            return Err(Error::NoSource);
-        }
+        let source = client.rewards_source().await?.ok_or(Error::NoSource)?;
         let client = Client::ethereum(self.ethereum.url()?, &facts, signer).await?;
         Ok(Module::at(source, client))
     }

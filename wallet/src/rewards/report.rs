@@ -1,6 +1,7 @@
 //! Closed quarters.
 
-use super::{Error, Listing, Rewards, Side, mvc};
+use super::{Error, Listing, Rewards, mvc};
+use crate::rpc::Chain;
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, quarter::Quarter};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ pub(super) struct Report {
     last: Option<u64>,
     /// Whose report: the native chain's, or that of the contract on Ethereum.
     #[arg(long, default_value = "native")]
-    pub(super) chain: Side,
+    pub(super) chain: Chain,
 }
 
 impl Report {
