@@ -60,7 +60,7 @@
 //!
 //! [[peers]]                       # any number: other native chains; the governor may add some later
 //! chainId = 8218
-//! groupKey = "0x…"                # 256 bytes, as that chain's `mileverse genesis show --json` says
+//! groupKey = "0x…"                # 256 bytes, as `mileverse_groupKeys` says, or that chain's dealing.json
 //! points = { sendPerHour = "1000000000" }          # limits of this chain's points, if any
 //! peerPoints = { receivePerDay = "1000000000" }    # and of the peer's
 //! ```
@@ -489,6 +489,32 @@ mod tests {
         assert_eq!(given.rewards.source, Some(source));
         let other = genesis(&with("bridge")).unwrap_err();
         assert!(other.contains("source"), "{other}");
+    }
+
+    #[test]
+    fn peers_are_described_and_their_keys_checked() {
+        let vector = include_str!("../../../../../fixtures/vectors/certificate.json");
+        let vector: Value = serde_json::from_str(vector).unwrap();
+        let key = vector["groupKey"].as_str().unwrap();
+        let with = |key: &str| {
+            let peer = format!(
+                "\n[[peers]]\nchainId = 77771\ngroupKey = \"{key}\"\npoints = {{ sendPerHour = \"7\" }}\n"
+            );
+            genesis(&(text() + &peer)).unwrap()
+        };
+        let good = with(key);
+        assert_eq!(
+            (good.check(), crate::config::check_peers(&good)),
+            (Ok(()), Ok(()))
+        );
+        assert_eq!(good.peers[0].chain_id, 77_771);
+        assert_eq!(good.peers[0].points.send_per_hour.to::<u64>(), 7);
+        // Padding that is none: no point of the group.
+        let bad = with(&format!("0x{}", "01".repeat(256)));
+        assert_eq!(
+            crate::config::check_peers(&bad),
+            Err(mileverse_primitives::genesis::GenesisError::Peer(77_771))
+        );
     }
 
     #[test]
