@@ -1,13 +1,18 @@
 //! What comes over the bridge: swapped and received, or at home again, whole.
 
-use super::{COIN_UNIT, HOUR, SOMEBODY, check, find, place, quote, route, swap, went_home, world};
+use super::{
+    COIN_UNIT, HOUR, SOMEBODY, calls, check, find, place, quote, route, swap, went_home, world,
+};
 use crate::{
     bridge::{check_books, deliver, receipt, totals},
     ethereum::{Ethereum, coin_token, points_token},
     exchange::{PROVIDER, chain_with, points},
     support::{Chain, Send, TREASURY},
 };
-use alloy::primitives::{Address, U256};
+use alloy::{
+    primitives::{Address, U256},
+    sol_types::{SolCall, SolError},
+};
 use mileverse_primitives::{
     abi::{IBridge, IPoints},
     address::{BRIDGE, COIN, POINTS, REWARDS, STAKING},

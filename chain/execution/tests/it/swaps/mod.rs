@@ -16,7 +16,7 @@ mod random;
 mod router;
 
 use crate::{
-    bridge::{check_books, receipt},
+    bridge::check_books,
     ethereum::{Ethereum, Snapshot},
     exchange::{PROVIDER, open_with, points},
     support::{Chain, Send},
@@ -151,4 +151,30 @@ fn place(chain: &mut Chain, address: Address, code: Vec<u8>) {
     let values = &mut chain.state.values;
     values.insert(state::code_key(account.code_hash), code);
     values.insert(state::account_key(address), account.encode());
+}
+
+/// Code that makes these calls, one after another, and stores at slot n whether the n-th succeeded.
+fn calls(calls: &[(Address, Vec<u8>)]) -> Vec<u8> {
+    let head_length = 45 * calls.len() + 1;
+    let mut head = Vec::new();
+    let mut data = Vec::new();
+    for (at, (to, input)) in calls.iter().enumerate() {
+        let offset = u16::try_from(head_length + data.len())
+            .unwrap()
+            .to_be_bytes();
+        let length = u16::try_from(input.len()).unwrap().to_be_bytes();
+        // CODECOPY(0, offset, length)
+        head.extend([0x61, length[0], length[1], 0x61, offset[0], offset[1]]);
+        head.extend([0x60, 0x00, 0x39]);
+        // CALL(gas, to, 0, 0, length, 0, 0)
+        head.extend([0x5f, 0x5f, 0x61, length[0], length[1], 0x5f, 0x5f, 0x73]);
+        head.extend(to.as_slice());
+        head.extend([0x62, 0x02, 0x00, 0x00, 0xf1]);
+        // SSTORE(at, success)
+        head.extend([0x60, u8::try_from(at).unwrap(), 0x55]);
+        data.extend(input);
+    }
+    assert_eq!(head.len() + 1, head_length);
+    head.push(0x00);
+    [head, data].concat()
 }

@@ -1,6 +1,6 @@
 //! Random swaps both ways, deliveries and trades in between: received xor refunded, and the books agree.
 
-use super::{COIN_UNIT, HOUR, SENDER, SOMEBODY, check, quote, route, swap, world};
+use super::{COIN_UNIT, HOUR, SENDER, SOMEBODY, check, quote, route, swap};
 use crate::{
     bridge::{outbound, receipt},
     ethereum::{Ethereum, coin_token, points_token},

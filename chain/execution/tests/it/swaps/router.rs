@@ -1,17 +1,20 @@
 //! What the router may do, what it may not, and what it costs.
 
 use super::{
-    COIN_UNIT, HOUR, RELAYER, SOMEBODY, check, place, route, sentence, swap, through_router, typed,
-    went_home, world, world_with,
+    COIN_UNIT, HOUR, RELAYER, SOMEBODY, calls, check, place, route, sentence, swap, through_router,
+    typed, went_home, world, world_with,
 };
 use crate::{
-    bridge::{check_books, deliver, receipt},
+    bridge::{check_books, receipt},
     contracts::{batch, batcher},
     ethereum::{Ethereum, coin_token, points_token},
     exchange::{PROVIDER, points},
     support::{Chain, Send},
 };
-use alloy::primitives::{Address, U256, keccak256};
+use alloy::{
+    primitives::{Address, U256, keccak256},
+    sol_types::{SolCall, SolValue},
+};
 use futures::executor::block_on;
 use mileverse_execution::Executor;
 use mileverse_primitives::{
@@ -114,32 +117,6 @@ fn too_little_gas_decides_nothing() {
     }
     assert!(decided);
     check(&chain);
-}
-
-/// Code that makes these calls, one after another, and stores at slot n whether the n-th succeeded.
-fn calls(calls: &[(Address, Vec<u8>)]) -> Vec<u8> {
-    let head_length = 45 * calls.len() + 1;
-    let mut head = Vec::new();
-    let mut data = Vec::new();
-    for (at, (to, input)) in calls.iter().enumerate() {
-        let offset = u16::try_from(head_length + data.len())
-            .unwrap()
-            .to_be_bytes();
-        let length = u16::try_from(input.len()).unwrap().to_be_bytes();
-        // CODECOPY(0, offset, length)
-        head.extend([0x61, length[0], length[1], 0x61, offset[0], offset[1]]);
-        head.extend([0x60, 0x00, 0x39]);
-        // CALL(gas, to, 0, 0, length, 0, 0)
-        head.extend([0x5f, 0x5f, 0x61, length[0], length[1], 0x5f, 0x5f, 0x73]);
-        head.extend(to.as_slice());
-        head.extend([0x62, 0x02, 0x00, 0x00, 0xf1]);
-        // SSTORE(at, success)
-        head.extend([0x60, u8::try_from(at).unwrap(), 0x55]);
-        data.extend(input);
-    }
-    assert_eq!(head.len() + 1, head_length);
-    head.push(0x00);
-    [head, data].concat()
 }
 
 /// A chain whose router does what its calldata says.
