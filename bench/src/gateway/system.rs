@@ -94,6 +94,7 @@ impl System {
                 retry: Retry::default(),
                 master_key: None,
                 previous_master_keys: Vec::new(),
+                sandbox: false,
                 app: AppConfig::default(),
                 float: None,
                 webhooks: Rules::default(),

@@ -1,5 +1,5 @@
 //! What the gateway and its callers say to each other. The gateway answers with these types and
-//! [`mileverse-gateway-client`](https://docs.rs/mileverse-gateway-client) reads them, so the two
+//! `mileverse-gateway-client` reads them, so the two
 //! cannot come to differ; the OpenAPI document is made from them too.
 //!
 //! ```txt

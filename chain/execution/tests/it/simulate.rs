@@ -21,6 +21,9 @@ use proptest::prelude::*;
 const TRANSFERS: Address = address!("eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee");
 const GAS: u64 = 50_000_000;
 
+/// Spoils a call, given its sender's nonce and the base fee.
+type Change = fn(&mut SimulatedCall, u64, u64);
+
 /// A simulation on top of a chain.
 struct Simulation<'c> {
     chain: &'c Chain,
@@ -215,7 +218,7 @@ fn what_cannot_stand_in_a_block_is_told_by_its_kind() {
         simulation.try_block(calls).err().map(|unfit| unfit.cause)
     };
     let plain = call(me, nobody, 0, []);
-    let with = |change: fn(&mut SimulatedCall, u64, u64)| {
+    let with = |change: Change| {
         let mut one = plain.clone();
         one.request.gas_price = base.into();
         one.request.gas = Some(100_000);
@@ -223,7 +226,7 @@ fn what_cannot_stand_in_a_block_is_told_by_its_kind() {
         vec![one]
     };
     assert_eq!(cause(&strict, &with(|_, _, _| ())), None);
-    let cases: [(&str, Cause, fn(&mut SimulatedCall, u64, u64)); 6] = [
+    let cases: [(&str, Cause, Change); 6] = [
         ("used", Cause::NonceTooLow, |one, nonce, _| {
             one.nonce = nonce.checked_sub(1)
         }),
