@@ -78,7 +78,6 @@ impl System {
             let rpc_url = chain.url.parse::<Url>().map_err(|why| failed(&why))?;
             let config = Config {
                 listen: ([127, 0, 0, 1], 0).into(),
-                sandbox: false,
                 database: location.clone(),
                 replica_timeout: Duration::from_secs(10),
                 quote_lifetime: Duration::from_secs(300),
