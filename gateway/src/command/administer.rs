@@ -554,7 +554,8 @@ pub async fn jobs(verb: Jobs) -> Result<Vec<Value>, Error> {
         }
         Jobs::Hasten { config, kind, name } => {
             let kind = Kind::parse(&kind).ok_or_else(|| {
-                wrong("--kind must be conversion, top_up, webhook or reconciliation")
+                let kinds = Kind::ALL.map(Kind::name).join(", ");
+                wrong(format!("--kind must be one of {kinds}"))
             })?;
             let (_, store) = open(&config).await?;
             let hastened = store.hasten_job(kind, &name, store.now()).await?;

@@ -403,3 +403,59 @@ pub fn to_sql(amount: u64) -> Result<i64, sqlx::Error> {
 pub fn from_sql(amount: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(amount).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use sqlx::Connection as _;
+
+    /// The last version before a database said what it is for.
+    const NO_PURPOSE: i64 = 16;
+
+    /// What the tables and their rules are, by name.
+    async fn schema(store: &Store) -> Vec<(String, Option<String>)> {
+        sqlx::query_as("SELECT name, sql FROM sqlite_master ORDER BY name")
+            .fetch_all(store.read())
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_database_of_any_earlier_version_becomes_what_a_new_one_is() {
+        install_default_drivers();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |version: i64| folder.path().join(format!("{version}.sqlite"));
+        let newest = SQLITE.iter().map(|step| step.version).max().unwrap();
+        let fresh = Location::Sqlite(at(newest));
+        let fresh = schema(&Store::open(&fresh, Purpose::Serve).await.unwrap()).await;
+        for version in 1..newest {
+            let options = sqlite_options(&at(version), "rwc").unwrap();
+            let mut early = AnyConnection::connect_with(&options).await.unwrap();
+            early.execute(SQLITE_WRITER).await.unwrap();
+            SQLITE
+                .run_direct(Some(version), &mut early, false)
+                .await
+                .unwrap();
+            // What a gateway writes when it first begins.
+            early
+                .execute("INSERT INTO meta (name, value) VALUES ('chain_id', '7')")
+                .await
+                .unwrap();
+            early.close().await.unwrap();
+            let store = Store::open(&Location::Sqlite(at(version)), Purpose::Serve)
+                .await
+                .unwrap();
+            assert_eq!(schema(&store).await, fresh, "from version {version}");
+            let purpose: Option<String> =
+                sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
+                    .bind(PURPOSE)
+                    .fetch_optional(store.read())
+                    .await
+                    .unwrap();
+            let expected = (version <= NO_PURPOSE).then(|| "production".to_owned());
+            assert_eq!(purpose, expected, "from version {version}");
+            store.close().await;
+        }
+    }
+}
