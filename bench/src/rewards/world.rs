@@ -43,6 +43,8 @@ const SENDERS: usize = 500;
 const BATCH: usize = 50_000;
 /// Gas of a plain transfer.
 const GAS: u64 = 21_000;
+/// MVC of all holders, about, at most: of the 3,000,000,000 that there are.
+const MOST_HELD: u64 = 2_500_000_000;
 
 /// What was found at the end.
 #[derive(Clone, Copy, Debug)]
@@ -80,9 +82,10 @@ fn holder(number: u64) -> Address {
     Address::from_word(keccak256(number.to_be_bytes()))
 }
 
-/// From 10 to 1,009 MVC and some.
-fn holding(number: u64) -> U256 {
-    coins(10 + number * 7_919 % 1_000) + U256::from(number)
+/// From 10 to 1,009 MVC and some; less where so many holders would have more than there is.
+fn holding(number: u64, holders: u64) -> U256 {
+    let spread = (2 * MOST_HELD / holders.max(1)).saturating_sub(20);
+    coins(10 + number * 7_919 % spread.clamp(1, 1_000)) + U256::from(number)
 }
 
 fn senders() -> Result<Vec<PrivateKeySigner>, Error> {
@@ -97,7 +100,7 @@ fn senders() -> Result<Vec<PrivateKeySigner>, Error> {
 fn genesis(command: &Command, senders: &[PrivateKeySigner]) -> Genesis {
     let holders = (0..command.holders).map(|number| Allocation {
         address: holder(number),
-        amount: holding(number),
+        amount: holding(number, command.holders),
     });
     let senders = senders.iter().map(|sender| Allocation {
         address: sender.address(),
@@ -148,6 +151,7 @@ impl World {
         let senders = senders()?;
         let genesis = genesis(command, &senders);
         // More coin than there is would have no outcome.
+        genesis.coins().map_err(fault)?;
         let executor = Executor::new(&genesis);
         let genesis_hash = genesis.hash().map_err(fault)?;
         let config = state::config("bench", pages::cache(command.cache_mib));
@@ -323,7 +327,7 @@ impl World {
         for number in 0..self.holders {
             let found = account(&reader, holder(number)).await.map_err(fault)?;
             let found = found.unwrap_or_default().balance;
-            let had = holding(number);
+            let had = holding(number, self.holders);
             let earned = report.pot * had / report.eligible;
             let paid = if earned < self.genesis.rewards.least_payment {
                 U256::ZERO
