@@ -133,6 +133,10 @@ impl Watch {
     }
 }
 
+/// Blocks whose events are asked for at once: full ones have a thousand each, and a node tells no more
+/// than ten thousand.
+const BLOCKS: u64 = 8;
+
 impl Reader {
     async fn begin((endpoint, bridge): (Endpoint, Address)) -> Result<Self, Error> {
         let newest = endpoint.provider().get_block_number().await;
@@ -147,18 +151,20 @@ impl Reader {
     async fn read(&mut self, topic: B256) -> Result<Vec<(B256, u64)>, Error> {
         let newest = self.endpoint.provider().get_block_number().await;
         let newest = newest.map_err(setup)?;
-        if newest < self.next {
-            return Ok(Vec::new());
+        let mut found = Vec::new();
+        while self.next <= newest {
+            let last = newest.min(self.next.saturating_add(BLOCKS - 1));
+            let filter = Filter::new()
+                .address(self.bridge)
+                .event_signature(topic)
+                .from_block(BlockNumberOrTag::Number(self.next))
+                .to_block(BlockNumberOrTag::Number(last));
+            let logs = self.endpoint.provider().get_logs(&filter).await;
+            let logs = logs.map_err(setup)?;
+            self.next = last.saturating_add(1);
+            found.extend(logs.iter().filter_map(named));
         }
-        let filter = Filter::new()
-            .address(self.bridge)
-            .event_signature(topic)
-            .from_block(BlockNumberOrTag::Number(self.next))
-            .to_block(BlockNumberOrTag::Number(newest));
-        let logs = self.endpoint.provider().get_logs(&filter).await;
-        let logs = logs.map_err(setup)?;
-        self.next = newest.saturating_add(1);
-        Ok(logs.iter().filter_map(named).collect())
+        Ok(found)
     }
 }
 
