@@ -1,12 +1,9 @@
 //! The client for partners, against a real gateway over a real socket.
 
-use crate::support::{Databases, Gateway, KEY, READER, RECEIVER, World};
+use crate::support::{Databases, Gateway, KEY, READER, RECEIVER, World, until};
 use crate::webhooks::{self, Endpoint};
 use futures::TryStreamExt;
 use mileverse_gateway::clock::now_ms;
-use mileverse_gateway::ids;
-use mileverse_gateway::keys::{Scope, digest, hex};
-use mileverse_gateway::store::partners::{self, KeyRow};
 use mileverse_gateway_client::conversions::{ConversionRequest, PageQuery, QuoteRequest, State};
 use mileverse_gateway_client::members::{LinkRequest, MemberInput};
 use mileverse_gateway_client::message::{self, Secret};
@@ -17,7 +14,6 @@ use mileverse_gateway_client::{Client, IdempotencyKey, Retry};
 use secrecy::ExposeSecret;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{self, Instant};
 
 crate::on_both! {
     miles_become_points_through_the_client,
@@ -136,23 +132,7 @@ async fn miles_become_points_through_the_client(on: &Databases) {
 async fn a_client_that_signs_is_let_in_and_one_that_does_not_is_not(on: &Databases) {
     let world = World::new(on).await;
     world.partner("shop", |_| {}).await;
-    let store = world.store().await;
-    let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
-    let row = KeyRow {
-        id: ids::key(),
-        partner: "shop".to_owned(),
-        scopes: all.join(" "),
-        created_at: now_ms(),
-        expires_at: None,
-        last_used_at: None,
-        signed_only: false,
-    };
-    let mut write = store.write().await.unwrap();
-    partners::insert_key(&mut write, &row, &hex(&digest(TOKEN)))
-        .await
-        .unwrap();
-    write.commit().await.unwrap();
-    store.close().await;
+    world.full_key("shop", TOKEN).await;
     let gateway = world.gateway().await;
     let plain = client(&gateway, TOKEN);
     let key = |seed| SigningKey::from_seed("till-7", &[seed; 32]).unwrap();
@@ -164,11 +144,13 @@ async fn a_client_that_signs_is_let_in_and_one_that_does_not_is_not(on: &Databas
     };
     let signed = signing(1);
     assert!(signed.require_signatures(true).await.unwrap().required);
-    let until = Instant::now() + PATIENCE;
-    while plain.programmes().await.is_ok() {
-        assert!(Instant::now() < until, "unsigned requests are let in");
-        time::sleep(Duration::from_millis(50)).await;
-    }
+    until("unsigned requests are let in", async || {
+        match plain.programmes().await {
+            Ok(_) => Err(()),
+            Err(_) => Ok(()),
+        }
+    })
+    .await;
     let refused = plain.programmes().await.unwrap_err();
     assert_eq!(refused.kind(), Some(Kind::SignatureRequired), "{refused}");
     let forged = signing(2).programmes().await.unwrap_err();

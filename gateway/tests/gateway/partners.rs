@@ -1,13 +1,11 @@
 //! Partners and their keys: who may call, from where, how often, and how much on a day.
 
-use crate::support::{Databases, Gateway, KEY, Settings, World};
+use crate::support::{self, Databases, Gateway, KEY, Settings, World};
 use mileverse_gateway::clock::now_ms;
-use mileverse_gateway::ids;
 use mileverse_gateway::keys::{digest, hex};
-use mileverse_gateway::store::partners::{self, KeyRow};
+use mileverse_gateway::store::partners;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
 
 crate::on_both! {
     a_key_of_the_database_works_until_it_ends,
@@ -18,27 +16,6 @@ crate::on_both! {
 
 const FRESH: &str = "mvk_a-key-that-is-only-in-the-database";
 
-/// Stores a key of a partner. Gives its id.
-async fn key(world: &World, partner: &str, key: &str, scopes: &str) -> String {
-    let row = KeyRow {
-        id: ids::key(),
-        partner: partner.to_owned(),
-        scopes: scopes.to_owned(),
-        created_at: now_ms(),
-        expires_at: None,
-        last_used_at: None,
-        signed_only: false,
-    };
-    let store = world.store().await;
-    let mut write = store.write().await.unwrap();
-    partners::insert_key(&mut write, &row, &hex(&digest(key)))
-        .await
-        .unwrap();
-    write.commit().await.unwrap();
-    store.close().await;
-    row.id
-}
-
 async fn list(world: &World, gateway: &Gateway, key: &str) -> StatusCode {
     let url = format!("{}/v1/conversions", gateway.url);
     let answer = world.client.get(url).bearer_auth(key).send().await.unwrap();
@@ -47,15 +24,11 @@ async fn list(world: &World, gateway: &Gateway, key: &str) -> StatusCode {
 
 /// Asks until the answer is this one: changes are in force within a second or so.
 async fn until(world: &World, gateway: &Gateway, key: &str, status: StatusCode) {
-    let deadline = Instant::now() + crate::support::PATIENCE;
-    loop {
+    support::until("what a key may do", async || {
         let got = list(world, gateway, key).await;
-        if got == status {
-            return;
-        }
-        assert!(Instant::now() < deadline, "still {got}, not {status}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        if got == status { Ok(()) } else { Err(got) }
+    })
+    .await;
 }
 
 async fn a_key_of_the_database_works_until_it_ends(on: &Databases) {
@@ -66,7 +39,7 @@ async fn a_key_of_the_database_works_until_it_ends(on: &Databases) {
         list(&world, &gateway, FRESH).await,
         StatusCode::UNAUTHORIZED
     );
-    let id = key(&world, "shop", FRESH, "conversions:read").await;
+    let id = world.key("shop", FRESH, "conversions:read").await;
     assert_eq!(list(&world, &gateway, FRESH).await, StatusCode::OK);
     let books = world.client.get(format!("{}/v1/books", gateway.url));
     let books = books.bearer_auth(FRESH).send().await.unwrap();
@@ -99,7 +72,9 @@ async fn a_key_of_the_database_works_until_it_ends(on: &Databases) {
 async fn a_client_gets_tokens_for_its_key(on: &Databases) {
     let world = World::new(on).await;
     world.partner("shop", |_| {}).await;
-    let id = key(&world, "shop", FRESH, "conversions:read books:read").await;
+    let id = world
+        .key("shop", FRESH, "conversions:read books:read")
+        .await;
     let gateway = world.gateway().await;
     let url = format!("{}/v1/oauth/token", gateway.url);
     let ask = |form: Vec<(&'static str, String)>| {

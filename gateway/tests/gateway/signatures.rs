@@ -1,19 +1,14 @@
 //! Signed requests over HTTP: registered by the partner, required or not, refused when they are
 //! changed, repeated or somebody else's.
 
-use crate::support::{Databases, Gateway, PATIENCE, World};
+use crate::support::{self, Databases, Gateway, World};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mileverse_gateway::clock::now_ms;
-use mileverse_gateway::ids;
-use mileverse_gateway::keys::{Scope, digest, hex};
-use mileverse_gateway::store::partners::{self, KeyRow};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::time::Duration;
-use tokio::time::{self, Instant};
 
 crate::on_both! {
     a_partner_registers_keys_and_requires_signatures,
@@ -125,30 +120,12 @@ fn public(pair: &Ed25519KeyPair) -> Value {
     json!({ "public_key": STANDARD.encode(pair.public_key()) })
 }
 
-async fn keys(world: &World) -> Vec<String> {
+async fn keys(world: &World) -> [String; 2] {
     world.partner("shop", |_| {}).await;
-    let store = world.store().await;
-    let mut ids = Vec::new();
-    let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
-    for token in [TOKEN, OTHER] {
-        let row = KeyRow {
-            id: ids::key(),
-            partner: "shop".to_owned(),
-            scopes: all.join(" "),
-            created_at: now_ms(),
-            expires_at: None,
-            last_used_at: None,
-            signed_only: false,
-        };
-        let mut write = store.write().await.unwrap();
-        partners::insert_key(&mut write, &row, &hex(&digest(token)))
-            .await
-            .unwrap();
-        write.commit().await.unwrap();
-        ids.push(row.id);
-    }
-    store.close().await;
-    ids
+    [
+        world.full_key("shop", TOKEN).await,
+        world.full_key("shop", OTHER).await,
+    ]
 }
 
 fn problem(kind: &str) -> Value {
@@ -157,18 +134,15 @@ fn problem(kind: &str) -> Value {
 
 /// Sends until the answer is this one: a changed rule is in force within a second.
 async fn until(call: impl AsyncFn() -> (StatusCode, Value), status: StatusCode) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    support::until("what a rule says", async || {
         let (got, body) = call().await;
         if got == status {
-            return body;
+            Ok(body)
+        } else {
+            Err((got, body))
         }
-        assert!(
-            Instant::now() < deadline,
-            "still {got} {body}, not {status}"
-        );
-        time::sleep(Duration::from_millis(50)).await;
-    }
+    })
+    .await
 }
 
 async fn a_partner_registers_keys_and_requires_signatures(on: &Databases) {

@@ -90,6 +90,7 @@ impl Verifier for Native {
 
     fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
         IPeers::deliverCall {
+            // Whoever asks for a delivery has asked for the key first, which only a peer has.
             peer: self.peer().unwrap_or_default(),
             header: IPeers::HeaderProof {
                 epoch: certificate.epoch,

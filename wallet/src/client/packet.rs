@@ -163,6 +163,15 @@ impl PacketState {
     }
 }
 
+/// What a packet that expired waits for; `home` is where it came from.
+pub(super) fn news_home(packet: &Packet, home: impl fmt::Display) -> String {
+    let whom = packet.transfer().map_or_else(
+        || "its sender".to_owned(),
+        |transfer| transfer.sender.to_string(),
+    );
+    format!("a relayer to carry the news home to {home}, which then refunds {whom}")
+}
+
 /// What a packet is called for people: its kind in one word.
 pub(super) const fn kind(packet: &Packet) -> &'static str {
     match packet {
@@ -280,15 +289,7 @@ impl Chains {
         let transfer = packet.transfer();
         let waits_for = match state {
             PacketState::Received | PacketState::Refunded => None,
-            PacketState::Expired => {
-                let whom = transfer.map_or_else(
-                    || "its sender".to_owned(),
-                    |transfer| transfer.sender.to_string(),
-                );
-                Some(format!(
-                    "a relayer to carry the news home to {chain}, which then refunds {whom}"
-                ))
-            }
+            PacketState::Expired => Some(news_home(&packet, chain)),
             PacketState::Sent => {
                 let late = match &packet {
                     Packet::Transfer(transfer) => {

@@ -245,14 +245,8 @@ impl Peers {
         let waits_for = match state {
             PacketState::Received | PacketState::Refunded => None,
             PacketState::Expired => {
-                let whom = transfer.map_or_else(
-                    || "its sender".to_owned(),
-                    |transfer| transfer.sender.to_string(),
-                );
-                Some(format!(
-                    "a relayer to carry the news home to chain {}, which then refunds {whom}",
-                    id.source
-                ))
+                let home = format!("chain {}", id.source);
+                Some(super::packet::news_home(&packet, home))
             }
             PacketState::Sent => Some(self.waiting_for(destination, id, &packet).await?),
         };

@@ -4,14 +4,16 @@ use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
     client::{
         Client, PacketName, PacketReference, PacketState, PacketStatus, Peers, Points,
-        ReferenceError, SwapStatus,
+        ReferenceError, Sent, SwapStatus,
     },
     rpc::Chain,
     units::{Amount, Token},
 };
 use alloy::primitives::{Address, B256};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Display;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -226,24 +228,10 @@ async fn deliver_to_peer(
     let chain = to.chain_id();
     let sent = to.deliver_by_hand(step).await?;
     let status = peers.packet_status(id).await?;
-    let json = json!({
-        "packet": packet.to_string(),
-        "delivered": delivered.to_string(),
-        "kind": kind,
-        "chain": chain,
-        "transaction": sent,
-        "state": status.state,
-    });
-    let mut facts = vec![
-        ("packet", packet.to_string()),
-        ("sent", format!("{kind}, on chain {chain}")),
-        ("transaction", sent.hash.to_string()),
-        ("state", status.state.to_string()),
-    ];
-    if !matches!(status.state, PacketState::Received | PacketState::Refunded) {
-        facts.push(("next", format!("mileverse wallet bridge deliver {packet}")));
-    }
-    Ok(Answer::facts(facts, json))
+    Ok(Answer::facts(
+        delivered_facts(&status, kind, &format!("chain {chain}"), &sent),
+        delivered_json(&status, &delivered, kind, &chain, &sent),
+    ))
 }
 
 async fn deliver(options: &Options, reference: PacketReference) -> Result<Answer, Error> {
@@ -253,27 +241,49 @@ async fn deliver(options: &Options, reference: PacketReference) -> Result<Answer
     let (kind, chain) = (delivery.step.kind, delivery.chain);
     let sent = chains.on(chain).deliver_by_hand(delivery.step).await?;
     let status = chains.packet_status(reference).await?;
-    let json = json!({
-        "packet": reference.to_string(),
-        "delivered": delivery.packet.to_string(),
+    Ok(Answer::facts(
+        delivered_facts(&status, kind, &chain.to_string(), &sent),
+        delivered_json(&status, &delivery.packet, kind, &chain, &sent),
+    ))
+}
+
+/// What a delivery by hand came to; `delivered` is the packet that it carried, which brings news of the
+/// other one where that has expired.
+fn delivered_json(
+    status: &PacketStatus,
+    delivered: &impl Display,
+    kind: &str,
+    chain: &impl Serialize,
+    sent: &Sent,
+) -> Value {
+    json!({
+        "packet": status.packet.to_string(),
+        "delivered": delivered.to_string(),
         "kind": kind,
         "chain": chain,
         "transaction": sent,
         "state": status.state,
-    });
+    })
+}
+
+/// The same for people.
+fn delivered_facts(
+    status: &PacketStatus,
+    kind: &str,
+    chain: &str,
+    sent: &Sent,
+) -> Vec<(&'static str, String)> {
+    let packet = status.packet;
     let mut facts = vec![
-        ("packet", reference.to_string()),
+        ("packet", packet.to_string()),
         ("sent", format!("{kind}, on {chain}")),
         ("transaction", sent.hash.to_string()),
         ("state", status.state.to_string()),
     ];
     if !matches!(status.state, PacketState::Received | PacketState::Refunded) {
-        facts.push((
-            "next",
-            format!("mileverse wallet bridge deliver {reference}"),
-        ));
+        facts.push(("next", format!("mileverse wallet bridge deliver {packet}")));
     }
-    Ok(Answer::facts(facts, json))
+    facts
 }
 
 async fn status(options: &Options, packet: &str, peer: &Peer) -> Result<Answer, Error> {

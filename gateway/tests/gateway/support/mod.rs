@@ -21,10 +21,11 @@ use mileverse_gateway::config::{
     RewardsConfig,
 };
 use mileverse_gateway::conversion::Machine;
-use mileverse_gateway::keys::{ApiKey, Scope};
+use mileverse_gateway::ids;
+use mileverse_gateway::keys::{ApiKey, Scope, digest, hex};
 use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
-use mileverse_gateway::store::partners::{Funding, Partner};
+use mileverse_gateway::store::partners::{self, Funding, KeyRow, Partner};
 use mileverse_gateway::store::{Location, Purpose, Store};
 use mileverse_gateway::units::{FeeRule, parse_rate};
 use mileverse_gateway::webhook::deliver::Rules;
@@ -33,6 +34,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -48,6 +50,18 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Long enough for a busy machine, short enough for tests that wait for it.
 pub const REPLICA_TIMEOUT: Duration = Duration::from_millis(600);
+
+/// Looks until it is there; what was seen instead is told if it never is.
+pub async fn until<T, S: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, S>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) => assert!(Instant::now() < deadline, "{what}: still {seen:?}"),
+        }
+        time::sleep(Duration::from_millis(20)).await;
+    }
+}
 
 pub struct World {
     pub directory: TempDir,
@@ -370,17 +384,41 @@ impl World {
         view["miles_taken"].as_u64().unwrap()
     }
 
+    /// Stores a key of a partner. Gives its id.
+    pub async fn key(&self, partner: &str, key: &str, scopes: &str) -> String {
+        let row = KeyRow {
+            id: ids::key(),
+            partner: partner.to_owned(),
+            scopes: scopes.to_owned(),
+            created_at: now_ms(),
+            expires_at: None,
+            last_used_at: None,
+            signed_only: false,
+        };
+        let store = self.store().await;
+        let mut write = store.write().await.unwrap();
+        partners::insert_key(&mut write, &row, &hex(&digest(key)))
+            .await
+            .unwrap();
+        write.commit().await.unwrap();
+        store.close().await;
+        row.id
+    }
+
+    /// The same with every scope.
+    pub async fn full_key(&self, partner: &str, key: &str) -> String {
+        let all: Vec<_> = Scope::ALL.iter().map(|scope| scope.name()).collect();
+        self.key(partner, key, &all.join(" ")).await
+    }
+
     /// Waits until a conversion is in one of these states.
     pub async fn until(&self, gateway: &Gateway, id: &str, states: &[&str]) -> Value {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        until("the conversion", async || {
             let view = self.get(gateway, &format!("/v1/conversions/{id}")).await;
-            if states.contains(&view["state"].as_str().unwrap()) {
-                return view;
-            }
-            assert!(Instant::now() < deadline, "still {view}");
-            time::sleep(Duration::from_millis(20)).await;
-        }
+            let is_there = states.contains(&view["state"].as_str().unwrap());
+            if is_there { Ok(view) } else { Err(view) }
+        })
+        .await
     }
 
     /// The books hold: miles taken at the airline, journal and chain say the same.
