@@ -16,7 +16,7 @@ enum Verb {
     Consensus(consensus::Command),
     /// Transactions per second through public JSON-RPC.
     Tps(tps::Command),
-    /// A quarter's close and its paying, on one node's execution and state database.
+    /// A quarter's close and its paying, in a net or on one node's execution and state database.
     Rewards(rewards::Command),
     /// Packets a minute and latency of the relayer, both ways.
     Relay(relay::Command),

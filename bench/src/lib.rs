@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `bench consensus` | blocks per second, finality and CPU, of real processes over TCP or simulated |
 //! | `bench tps` | final transactions per second, handed in over public JSON-RPC |
-//! | `bench rewards` | a quarter's close and its paying, on the node's execution and state database |
+//! | `bench rewards` | a quarter's close and its paying, in a net or on one node's execution and state database |
 //! | `bench relay` | packets a minute, and how long each takes, through the whole system |
 //! | `bench gateway` | conversions a second, and the time the gateway adds to each |
 //! | `bench simulate` | seeded nights of trouble, from `mileverse-simulation` |
@@ -16,6 +16,7 @@ mod consensus;
 mod error;
 mod figures;
 mod gateway;
+mod load;
 mod machine;
 mod net;
 mod output;

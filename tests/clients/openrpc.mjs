@@ -94,7 +94,7 @@ const ASKED = {
         [{ blockStateCalls: [{ calls: [add, { ...add, data: contract.interface.encodeFunctionData("fail") }] }], returnFullTransactions: true }],
     ],
     eth_fillTransaction: [[add], [{ from: me, to: me, value: "0x1", gasPrice: "0x0" }]],
-    eth_capabilities: [[]], eth_coinbase: [[]],
+    eth_capabilities: [[]], eth_config: [[]], eth_coinbase: [[]],
     eth_estimateGas: [[add], [add, "latest"]], eth_createAccessList: [[add], [add, "latest"]],
     eth_getBlockByNumber: tags.flatMap((tag) => [[tag, false], [tag, true]]).concat([["0xffffffff", false], ["0x1", false], ["0x1", true]]),
     eth_getBlockByHash: [[blockHash, false], [blockHash, true], [nowhere, false]],

@@ -4,7 +4,7 @@
 use alloy::{
     network::{EthereumWallet, TransactionBuilder as _},
     primitives::{Address, U256, hex, keccak256},
-    providers::{DynProvider, Provider as _, ProviderBuilder},
+    providers::{DynProvider, Provider as _, ProviderBuilder, WsConnect},
     rpc::types::TransactionRequest,
     signers::local::PrivateKeySigner,
     sol_types::SolCall as _,
@@ -155,6 +155,17 @@ impl Node {
         ProviderBuilder::new()
             .wallet(EthereumWallet::from(self.issuer.clone()))
             .connect_http(self.url.parse().unwrap())
+            .erased()
+    }
+
+    /// The same over WebSocket, with subscriptions.
+    pub async fn socket(&self) -> DynProvider {
+        let url = self.url.replacen("http", "ws", 1);
+        ProviderBuilder::new()
+            .wallet(EthereumWallet::from(self.issuer.clone()))
+            .connect_ws(WsConnect::new(url))
+            .await
+            .unwrap()
             .erased()
     }
 

@@ -6,7 +6,7 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256, hex, keccak256},
     providers::Provider as _,
     rpc::types::{Filter, TransactionRequest},
-    sol_types::SolEvent as _,
+    sol_types::{SolCall as _, SolEvent as _},
 };
 use mileverse_primitives::{
     abi::IPoints,
@@ -87,6 +87,83 @@ async fn alloy_sends_calls_and_reads_receipts_and_logs() {
         .await
         .unwrap();
     assert_eq!(again.unwrap().block_hash, receipt.block_hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alloy_subscribes_replaces_and_fails() {
+    let node = Node::start().await;
+    let socket = node.socket().await;
+    let me = node.issuer.address();
+    let member = Address::repeat_byte(0x79);
+    let mut heads = socket.subscribe_blocks().await.unwrap();
+    let issued = Filter::new()
+        .address(POINTS)
+        .event_signature(IPoints::Issued::SIGNATURE_HASH);
+    let mut logs = socket.subscribe_logs(&issued).await.unwrap();
+    let mut waiting = socket.subscribe_pending_transactions().await.unwrap();
+
+    // Subscribe: the transaction is told while it waits, its event and its block when it is final.
+    let sent = socket
+        .send_transaction(issue(member, 7, "subscribed"))
+        .await
+        .unwrap();
+    let hash = *sent.tx_hash();
+    while waiting.recv().await.unwrap() != hash {}
+    let receipt = sent.get_receipt().await.unwrap();
+    let log = logs.recv().await.unwrap();
+    assert_eq!(log.transaction_hash, Some(hash));
+    assert_eq!(IPoints::Issued::decode_log(&log.inner).unwrap().to, member);
+    loop {
+        let head = heads.recv().await.unwrap();
+        assert!(head.number <= receipt.block_number.unwrap());
+        if Some(head.hash) == receipt.block_hash {
+            break;
+        }
+    }
+
+    // Replace: a tenth more, while the one before it is missing.
+    let nonce = socket.get_transaction_count(me).pending().await.unwrap();
+    let priced = |price: u128, value: u64| {
+        TransactionRequest::default()
+            .with_to(me)
+            .with_value(U256::from(value))
+            .with_nonce(nonce + 1)
+            .with_gas_limit(21_000)
+            .with_gas_price(price)
+    };
+    let _held = socket.send_transaction(priced(100, 0)).await.unwrap();
+    let cheap = socket.send_transaction(priced(105, 1)).await.unwrap_err();
+    assert!(
+        cheap
+            .to_string()
+            .contains("replacement transaction underpriced"),
+        "{cheap}"
+    );
+    let better = socket.send_transaction(priced(110, 1)).await.unwrap();
+    let gap = free(TransactionRequest::default().with_to(me)).with_nonce(nonce);
+    let gap = socket.send_transaction(gap).await.unwrap();
+    assert!(gap.get_receipt().await.unwrap().status());
+    let replaced = better.get_receipt().await.unwrap();
+    assert_eq!(replaced.effective_gas_price, 110);
+
+    // Fail: in a call with the reason, in a block with a receipt that says so.
+    let burn = IPoints::burnCall {
+        amount: U256::from(1),
+    };
+    let burn = free(
+        TransactionRequest::default()
+            .with_to(POINTS)
+            .with_input(burn.abi_encode()),
+    );
+    let refused = socket
+        .call(burn.clone().with_from(Address::repeat_byte(0x7a)))
+        .await
+        .unwrap_err();
+    let reason = refused.as_error_resp().unwrap();
+    assert_eq!(reason.code, 3, "{reason:?}");
+    assert!(reason.as_revert_data().is_some());
+    let failed = socket.send_transaction(burn).await.unwrap();
+    assert!(!failed.get_receipt().await.unwrap().status());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,10 +5,11 @@ use super::{
     node::Node,
 };
 use alloy::{
-    primitives::{Address, B256, U256},
+    primitives::{Address, B256, U64, U256, address},
     providers::Provider as _,
     rpc::types::TransactionRequest,
 };
+use mileverse_primitives::address::POINTS;
 use serde_json::{Value, json};
 
 /// Adds one to slot 0 and returns it.
@@ -181,6 +182,21 @@ async fn blocks_of_calls_are_simulated_as_the_specification_wants_them() {
     assert_eq!(known["state"]["deleteStrategy"]["retentionBlocks"], "0x100");
     assert_eq!(known["stateproofs"], json!({ "disabled": true }));
     has(&known["head"], "quantity", &["number"]);
+    // And by which rules it goes (EIP-7910).
+    let rules = result(&node, "eth_config", json!([])).await;
+    let first = result(&node, "eth_getBlockByNumber", json!(["0x0", false])).await;
+    let chain_id = result(&node, "eth_chainId", json!([])).await;
+    let now = &rules["current"];
+    assert_eq!(now["chainId"], chain_id);
+    let begun = first["timestamp"].as_str().unwrap().parse::<U64>().unwrap();
+    assert_eq!(now["activationTime"], begun.to::<u64>());
+    let ecrecover = address!("0000000000000000000000000000000000000001");
+    assert_eq!(now["precompiles"]["ECREC"], json!(ecrecover));
+    assert_eq!(now["precompiles"].as_object().unwrap().len(), 18);
+    assert_eq!(now["systemContracts"]["POINTS_ADDRESS"], json!(POINTS));
+    assert_eq!(now["forkId"].as_str().unwrap().len(), 10);
+    assert!(rules["next"].is_null() && rules["last"].is_null());
+
     let fees = result(&node, "eth_coinbase", json!([])).await;
     let newest = result(&node, "eth_getBlockByNumber", json!(["latest", false])).await;
     assert_eq!(fees, newest["miner"]);

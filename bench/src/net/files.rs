@@ -17,6 +17,7 @@ use serde::Serialize;
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -37,6 +38,7 @@ pub struct Seat {
     pub listen: SocketAddr,
     /// Its directory.
     pub directory: PathBuf,
+    cache_mib: Option<NonZeroU32>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +51,8 @@ struct Config {
     rpc: &'static str,
     metrics: &'static str,
     ethereum_rpc: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_mib: Option<NonZeroU32>,
     peers: Vec<Peer>,
 }
 
@@ -98,6 +102,8 @@ pub struct Pace {
 pub struct Plan {
     /// The genesis file.
     pub genesis: Genesis,
+    /// Memory of each for pages of the state, if it is not the default.
+    pub cache_mib: Option<NonZeroU32>,
     dealing: Dealing,
     listens: Vec<SocketAddr>,
 }
@@ -156,6 +162,7 @@ impl Plan {
         };
         Ok(Self {
             genesis,
+            cache_mib: None,
             dealing,
             listens,
         })
@@ -166,6 +173,7 @@ impl Plan {
         let failed = |error: &dyn std::fmt::Display| Error::Setup(error.to_string());
         let Self {
             genesis,
+            cache_mib,
             dealing,
             listens,
         } = self;
@@ -185,6 +193,7 @@ impl Plan {
                 key: keys.consensus_key(),
                 listen,
                 directory,
+                cache_mib,
             });
         }
         Ok(seats)
@@ -218,6 +227,7 @@ impl Seat {
             rpc: "127.0.0.1:0",
             metrics: "127.0.0.1:0",
             ethereum_rpc: ethereum_rpc.to_owned(),
+            cache_mib: self.cache_mib,
             peers,
         };
         let text = toml::to_string(&config).map_err(|error| Error::Setup(error.to_string()))?;

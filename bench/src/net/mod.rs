@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `files` | keys, genesis, a directory for each validator |
 //! | `process` | one validator |
+//! | `clock` | a clock for them that is ahead of the machine's |
 //! | `rpc` | its JSON-RPC |
 //! | `ethereum` | the Ethereum that they look at |
 //! | `proxy` | makes their lines slow |
 
+mod clock;
 mod ethereum;
 mod files;
 mod process;
@@ -16,12 +18,17 @@ mod proxy;
 mod rpc;
 
 pub use self::{
+    clock::Clock,
     files::{CHAIN_ID, Pace, Plan},
     process::Process,
     rpc::Rpc,
 };
 
-use self::{ethereum::Ethereum, files::Peer, proxy::Proxy};
+use self::{
+    ethereum::Ethereum,
+    files::{Peer, Seat},
+    proxy::Proxy,
+};
 use crate::{error::Error, progress::Progress};
 use mileverse_primitives::rpc::Status;
 use std::{
@@ -41,6 +48,7 @@ pub struct Net {
     pub processes: Vec<Process>,
     /// Their JSON-RPC.
     pub clients: Vec<Rpc>,
+    seats: Vec<Seat>,
     _proxies: Vec<Proxy>,
     _ethereum: Ethereum,
 }
@@ -68,23 +76,33 @@ impl Net {
             }
             seat.configure(&ethereum.url, peers)?;
         }
-        let starting = seats
-            .iter()
-            .enumerate()
-            .map(|(number, seat)| Process::start(number, seat));
-        let mut processes = Vec::new();
-        let mut clients = Vec::new();
-        for started in starting {
-            let (process, url) = started.await?;
-            processes.push(process);
-            clients.push(Rpc::new(url)?);
-        }
-        Ok(Self {
-            processes,
-            clients,
+        let mut net = Self {
+            processes: Vec::new(),
+            clients: Vec::new(),
+            seats,
             _proxies: proxies,
             _ethereum: ethereum,
-        })
+        };
+        net.run(None).await?;
+        Ok(net)
+    }
+
+    async fn run(&mut self, clock: Option<&Clock>) -> Result<(), Error> {
+        for (number, seat) in self.seats.iter().enumerate() {
+            let (process, url) = Process::start(number, seat, clock).await?;
+            self.processes.push(process);
+            self.clients.push(Rpc::new(url)?);
+        }
+        Ok(())
+    }
+
+    /// Stops all of them, and starts them again where they were, with another clock.
+    pub async fn restart(&mut self, clock: &Clock) -> Result<(), Error> {
+        self.clients.clear();
+        for process in self.processes.drain(..) {
+            process.stop().await;
+        }
+        self.run(Some(clock)).await
     }
 
     /// Stops all of them in order.

@@ -1,7 +1,7 @@
 //! A validator as a process of its own; it is stopped when its handle is dropped, and by itself
 //! when this program dies.
 
-use super::files::Seat;
+use super::{clock::Clock, files::Seat};
 use crate::{
     error::Error,
     machine::{cpu_seconds, rss_mib},
@@ -45,8 +45,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a validator and returns it with the URL of its JSON-RPC.
-    pub async fn start(number: usize, seat: &Seat) -> Result<(Self, String), Error> {
+    /// Starts a validator, with a clock of its own if one is given, and returns it with the URL of
+    /// its JSON-RPC.
+    pub async fn start(
+        number: usize,
+        seat: &Seat,
+        clock: Option<&Clock>,
+    ) -> Result<(Self, String), Error> {
         let program = std::env::current_exe().map_err(|source| Error::System {
             what: "the path of this program",
             source,
@@ -60,6 +65,7 @@ impl Process {
             .args(["--exit-with-stdin", "node", "run", "--config"])
             .arg(seat.config())
             .current_dir(&seat.directory)
+            .envs(clock.into_iter().flat_map(Clock::environment))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).map_err(failed)?)

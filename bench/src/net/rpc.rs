@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 use alloy::{
-    primitives::{B256, U64},
+    primitives::{B256, U64, U256},
     rpc::types::TransactionReceipt,
+    sol_types::SolCall,
 };
 use mileverse_primitives::{Address, Bytes, rpc::Status};
 use reqwest::Client;
@@ -22,6 +23,14 @@ pub struct Rpc {
 
 #[derive(Deserialize)]
 struct Answer<T> {
+    result: Option<T>,
+    error: Option<Value>,
+}
+
+/// One answer of many.
+#[derive(Deserialize)]
+struct Numbered<T> {
+    id: usize,
     result: Option<T>,
     error: Option<Value>,
 }
@@ -102,32 +111,75 @@ impl Rpc {
             .await
     }
 
+    /// What a view of a contract answers.
+    pub async fn view<C: SolCall>(&self, to: Address, call: &C) -> Result<C::Return, Error> {
+        let data = Bytes::from(call.abi_encode());
+        let answer: Bytes = self
+            .ask("eth_call", json!([{ "to": to, "data": data }, "latest"]))
+            .await?;
+        C::abi_decode_returns(&answer).map_err(|error| Error::Rpc {
+            url: self.url.clone(),
+            method: "eth_call",
+            reason: error.to_string(),
+        })
+    }
+
+    /// What accounts hold of the coin, at most a thousand of them.
+    pub async fn balances(&self, accounts: &[Address]) -> Result<Vec<U256>, Error> {
+        const METHOD: &str = "eth_getBalance";
+        let answers: Vec<Numbered<U256>> = self
+            .many(
+                METHOD,
+                accounts.iter().map(|account| json!([account, "latest"])),
+            )
+            .await?;
+        let mut found = vec![None; accounts.len()];
+        for answer in answers {
+            if let Some(found) = found.get_mut(answer.id) {
+                *found = answer.result;
+            }
+        }
+        found
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Error::Rpc {
+                url: self.url.clone(),
+                method: METHOD,
+                reason: "a balance is missing".into(),
+            })
+    }
+
+    /// Many calls of one method in one request.
+    async fn many<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: impl Iterator<Item = Value>,
+    ) -> Result<Vec<Numbered<T>>, Error> {
+        let calls: Vec<Value> = params
+            .enumerate()
+            .map(|(id, params)| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
+            .collect();
+        let answers = async {
+            let response = self.client.post(&self.url).json(&calls).send().await?;
+            response.json().await
+        };
+        answers.await.map_err(|error: reqwest::Error| Error::Rpc {
+            url: self.url.clone(),
+            method,
+            reason: error.to_string(),
+        })
+    }
+
     /// Hands in transactions in one request; for each, why it was refused if it was.
     pub async fn submit_many(
         &self,
         raw: impl Iterator<Item = &Bytes>,
     ) -> Result<Vec<Result<(), String>>, Error> {
-        const METHOD: &str = "eth_sendRawTransaction";
-        #[derive(Deserialize)]
-        struct Numbered {
-            id: usize,
-            error: Option<Value>,
-        }
-        let calls: Vec<Value> = raw
-            .enumerate()
-            .map(|(id, raw)| json!({ "jsonrpc": "2.0", "id": id, "method": METHOD, "params": [raw] }))
-            .collect();
-        let answers: Vec<Numbered> = async {
-            let response = self.client.post(&self.url).json(&calls).send().await?;
-            response.json().await
-        }
-        .await
-        .map_err(|error: reqwest::Error| Error::Rpc {
-            url: self.url.clone(),
-            method: METHOD,
-            reason: error.to_string(),
-        })?;
+        let calls: Vec<Value> = raw.map(|raw| json!([raw])).collect();
         let mut taken = vec![Err("no answer".to_owned()); calls.len()];
+        let answers: Vec<Numbered<B256>> = self
+            .many("eth_sendRawTransaction", calls.into_iter())
+            .await?;
         for answer in answers {
             if let Some(taken) = taken.get_mut(answer.id) {
                 *taken = answer.error.map_or(Ok(()), |error| {

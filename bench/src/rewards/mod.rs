@@ -1,37 +1,28 @@
-//! `mileverse bench rewards`: a quarter's close and its paying, on the node's own execution and state
-//! database.
+//! `mileverse bench rewards`: a quarter's close and its paying.
 //!
-//! One state in QMDB on this machine's disk, with as many holders as asked for. Blocks of signed coin
-//! transfers are executed, sealed and made durable, one after the other, as a node does with a final
-//! block: first without rewards, then from the quarter's end on until everybody is paid. Signing is
-//! not in the times.
+//! ```txt
+//! executor   one node's execution and state database, without consensus: what rewards add
+//! net        a committee as processes, with traffic over JSON-RPC, across a quarter's end
+//! ```
 //!
-//! Not measured: consensus, the network, several validators on one machine, and building a block
-//! before executing it. So a block's time here is what rewards add to, not what a net needs. The
-//! pace of a net is a given (`--pace-ms`): a block begins when the one before is done, and not
-//! earlier than that after it began.
-//!
-//! At the end every holder is read back and compared with its own computation of what it should have.
+//! At the end of both every holder is read back and compared with what it should have.
 
-mod report;
-mod world;
+mod executor;
+mod net;
 
-use crate::{
-    error::{Error, within},
-    figures::{Percentiles, float, tenth},
-    machine::Machine,
-    output,
-    progress::Progress,
-};
+use crate::error::{Error, within};
+use alloy::primitives::{Address, U256, keccak256};
 use clap::Args;
-use commonware_runtime::{Runner as _, tokio as runtime};
 use mileverse_node::config::{CACHE_MIB, MAX_CACHE_MIB};
-use report::{BlockTimes, Report};
+use mileverse_primitives::staking::coins;
 use std::num::NonZeroU32;
-use world::{Checked, World};
 
 /// Most holders: each is some hundred bytes of the machine's memory before the state is on disk.
 const MOST_HOLDERS: u64 = 10_000_000;
+/// Most holders of a net: each is given its coin by a transaction.
+const MOST_IN_A_NET: u64 = 2_000_000;
+/// MVC of all holders, about, at most: of the 3,000,000,000 that there are.
+const MOST_HELD: u64 = 2_500_000_000;
 
 /// A quarter's close and its paying: time, what becomes of transfers meanwhile, and every sum.
 #[derive(Args, Clone, Debug)]
@@ -42,44 +33,31 @@ pub struct Command {
     /// Holders that a block visits.
     #[arg(long, default_value_t = 1_000)]
     per_block: u64,
-    /// Coin transfers of each block.
-    #[arg(long, default_value_t = 200)]
-    transfers: u64,
-    /// Blocks before the close.
-    #[arg(long, default_value_t = 100)]
-    before: u64,
-    /// The pace of blocks that is assumed for times and rates, milliseconds.
-    #[arg(long, default_value_t = 200)]
-    pace_ms: u64,
     /// Memory for pages of the state, MiB, as `cache_mib` of a node's configuration.
     #[arg(long, default_value_t = CACHE_MIB)]
     cache_mib: NonZeroU32,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    executor: executor::Options,
+    #[command(flatten)]
+    net: net::Options,
 }
 
 /// Runs the verb.
 pub fn run(command: &Command) -> Result<(), Error> {
     within("holders", command.holders, (1, MOST_HOLDERS), "")?;
     within("per-block", command.per_block, (1, 10_000), "")?;
-    within("transfers", command.transfers, (0, 10_000), "")?;
-    within("before", command.before, (10, 10_000), "")?;
-    within("pace-ms", command.pace_ms, (10, 60_000), " ms")?;
     let cache = command.cache_mib.get().into();
     within("cache-mib", cache, (1, MAX_CACHE_MIB.into()), " MiB")?;
-    let directory = tempfile::tempdir().map_err(|source| Error::System {
-        what: "a directory for the state",
-        source,
-    })?;
-    let config = runtime::Config::new()
-        .with_worker_threads(2)
-        .with_storage_directory(directory.path());
-    let asked = command.clone();
-    let report = runtime::Runner::new(config).start(|context| measure(context, asked))?;
-    let rows = report.rows();
-    output::print(command.json, &report, rows)?;
-    if report.conserved {
+    let conserved = if command.net.asked() {
+        within("holders", command.holders, (1, MOST_IN_A_NET), " in a net")?;
+        net::run(command)?
+    } else {
+        executor::run(command)?
+    };
+    if conserved {
         Ok(())
     } else {
         Err(Error::Setup(
@@ -88,103 +66,18 @@ pub fn run(command: &Command) -> Result<(), Error> {
     }
 }
 
-async fn measure(context: runtime::Context, command: Command) -> Result<Report, Error> {
-    let progress = Progress::begin("making the state");
-    let mut world = World::new(&context, &command).await?;
-    let mut before = Vec::new();
-    for block in 0..command.before {
-        progress.say(format!("block {} of {} before", block + 1, command.before));
-        before.push(world.block().await?);
-    }
-    world.end_quarter();
-    let mut during = Vec::new();
-    loop {
-        during.push(world.block().await?);
-        let standing = world.standing().await?;
-        progress.say(format!("{} of {} paid", standing.visited, standing.holders));
-        if standing.paying == standing.quarter {
-            break;
-        }
-    }
-    progress.say("reading everybody back".into());
-    let checked = world.check().await?;
-    Ok(sum_up(&command, before, during, checked))
+fn holder(number: u64) -> Address {
+    Address::from_word(keccak256(number.to_be_bytes()))
 }
 
-fn sum_up(command: &Command, before: Vec<f64>, during: Vec<f64>, checked: Checked) -> Report {
-    let pace = float(command.pace_ms);
-    let at_pace = |times: &[f64]| -> Vec<f64> { times.iter().map(|time| time.max(pace)).collect() };
-    let paced = |times: &[f64]| at_pace(times).iter().sum::<f64>() / 1_000.0;
-    let count = |times: &[f64]| float(times.len() as u64);
-    let rate = |times: &[f64], seconds: f64| count(times) * float(command.transfers) / seconds;
-    let work = |times: &[f64]| times.iter().sum::<f64>() / 1_000.0;
-    let (slow, fast) = (paced(&during), paced(&before));
-    let mean = |times: &[f64]| work(times) * 1_000.0 / count(times);
-    let extra = (mean(&during) - mean(&before)) * count(&during) * 1_000.0;
-    Report {
-        holders: checked.holders,
-        per_block: command.per_block,
-        transfers_per_block: command.transfers,
-        pace_ms: command.pace_ms,
-        cache_mib: command.cache_mib,
-        blocks_to_pay_all: during.len() as u64,
-        seconds_to_pay_all: tenth(slow),
-        work_seconds_to_pay_all: tenth(work(&during)),
-        tps_before: tenth(rate(&before, fast)),
-        tps_during: tenth(rate(&during, slow)),
-        tps_ratio: ratio(rate(&during, slow), rate(&before, fast)),
-        unpaced_tps_ratio: ratio(rate(&during, work(&during)), rate(&before, work(&before))),
-        us_per_holder: tenth(extra / float(checked.holders)),
-        block_time_ms: block_times(at_pace(&before), at_pace(&during)),
-        work_ms: block_times(before, during),
-        conserved: checked.conserved,
-        paid: checked.paid.to_string(),
-        remainder: checked.remainder.to_string(),
-        machine: Machine::this(),
-    }
+/// From 10 to 1,009 MVC and some; less where so many holders would have more than there is.
+fn holding(number: u64, holders: u64) -> U256 {
+    let spread = (2 * MOST_HELD / holders.max(1)).saturating_sub(20);
+    coins(10 + number * 7_919 % spread.clamp(1, 1_000)) + U256::from(number)
 }
 
-fn block_times(before: Vec<f64>, during: Vec<f64>) -> BlockTimes {
-    BlockTimes {
-        before: Percentiles::over(before),
-        closing: tenth(during.first().copied().unwrap_or_default()),
-        during: Percentiles::over(during),
-    }
-}
-
-/// Without transfers there is nothing to compare.
-fn ratio(now: f64, then: f64) -> f64 {
-    if then > 0.0 {
-        (now / then * 1_000.0).round() / 1_000.0
-    } else {
-        1.0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_small_quarter_is_paid_and_every_sum_is_right() {
-        let command = Command {
-            holders: 300,
-            per_block: 50,
-            transfers: 3,
-            before: 10,
-            pace_ms: 200,
-            cache_mib: NonZeroU32::MIN,
-            json: true,
-        };
-        let directory = tempfile::tempdir().unwrap();
-        let config = runtime::Config::new().with_storage_directory(directory.path());
-        let report = runtime::Runner::new(config)
-            .start(|context| measure(context, command))
-            .unwrap();
-        assert!(report.conserved, "{report:?}");
-        // The owner of the only delegate holds stake, and 500 senders hold coin.
-        assert_eq!(report.holders, 801);
-        assert_eq!(report.blocks_to_pay_all, 801u64.div_ceil(50));
-    }
+/// What a holder with `had` should have been paid; what is below `least` is carried.
+fn share(had: U256, pot: U256, eligible: U256, least: U256) -> U256 {
+    let earned = (pot * had).checked_div(eligible).unwrap_or_default();
+    if earned < least { U256::ZERO } else { earned }
 }

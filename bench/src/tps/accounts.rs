@@ -7,14 +7,14 @@
 use super::{Command, Mode};
 use crate::{
     error::Error,
-    net::{CHAIN_ID, Net},
+    load::{sign, signer},
+    net::Net,
     progress::Progress,
 };
 use alloy::{
-    consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
-    eips::eip2718::Encodable2718 as _,
-    primitives::{B256, TxKind},
-    signers::{SignerSync as _, local::PrivateKeySigner},
+    consensus::TxEip1559,
+    primitives::TxKind,
+    signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolConstructor as _},
 };
 use mileverse_bindings::MileVerseCoin;
@@ -49,11 +49,6 @@ pub struct Accounts {
     pub senders: Vec<PrivateKeySigner>,
     issuer: PrivateKeySigner,
     mode: Mode,
-}
-
-fn signer(what: &str, number: u64) -> Result<PrivateKeySigner, Error> {
-    let seed = [what.as_bytes(), &number.to_be_bytes()].concat();
-    PrivateKeySigner::from_bytes(&keccak256(seed)).map_err(|error| Error::Setup(error.to_string()))
 }
 
 impl Accounts {
@@ -202,7 +197,7 @@ impl Funder<'_> {
         gas_limit: u64,
         max_fee_per_gas: u128,
     ) -> Result<(), Error> {
-        let raw = sign(
+        let signed = sign(
             self.signer,
             TxEip1559 {
                 nonce: self.nonce,
@@ -214,7 +209,7 @@ impl Funder<'_> {
             },
         )?;
         // All to one validator: it keeps the order, and the others hear of it.
-        self.net.first()?.submit(&raw).await?;
+        self.net.first()?.submit(&signed.raw).await?;
         self.nonce = self.nonce.saturating_add(1);
         self.settle(UNDER_WAY).await
     }
@@ -229,29 +224,4 @@ impl Funder<'_> {
         }
         Ok(())
     }
-}
-
-/// A transaction of the measured chain, signed and encoded.
-pub fn sign(signer: &PrivateKeySigner, transaction: TxEip1559) -> Result<Bytes, Error> {
-    Ok(envelope(signer, transaction)?.encoded_2718().into())
-}
-
-/// The same, with its hash.
-pub fn sign_hashed(
-    signer: &PrivateKeySigner,
-    transaction: TxEip1559,
-) -> Result<(B256, Bytes), Error> {
-    let envelope = envelope(signer, transaction)?;
-    Ok((*envelope.tx_hash(), envelope.encoded_2718().into()))
-}
-
-fn envelope(signer: &PrivateKeySigner, transaction: TxEip1559) -> Result<TxEnvelope, Error> {
-    let transaction = TxEip1559 {
-        chain_id: CHAIN_ID,
-        ..transaction
-    };
-    let signature = signer
-        .sign_hash_sync(&transaction.signature_hash())
-        .map_err(|error| Error::Setup(error.to_string()))?;
-    Ok(transaction.into_signed(signature).into())
 }

@@ -4,26 +4,25 @@
 //! ```txt
 //! accounts   keys, and what they hold before the measurement begins
 //! traffic    what is sent: points, batches of points, coin, an ERC-20 token, or a mixture
-//! drive      hands it in, as fast as it becomes final or at a given rate
-//! watch      follows final blocks; only a transaction with a good final receipt counts
 //! stages     where the validators' processor time went
 //! report     the figures
 //! ```
+//!
+//! `load` hands it in and follows it.
 //!
 //! Everything shares this machine: the validators, the clients, and whatever else runs on it. A
 //! transaction counts at the moment at which the first validator shows its block as final.
 
 mod accounts;
-mod drive;
 mod report;
 mod stages;
 mod traffic;
-mod watch;
 
-use self::{accounts::Accounts, report::Report, stages::Stages, traffic::Traffic, watch::Watch};
+use self::{accounts::Accounts, report::Report, stages::Stages};
 use crate::{
     error::{Error, within},
     figures::{float, tenth},
+    load::{self, Watch},
     machine::Machine,
     net::{Net, Pace, Plan},
     output,
@@ -159,12 +158,12 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         .saturating_mul(window.as_secs().saturating_add(1))
         .max(1);
     progress.say(format!("signing {wanted} transactions"));
-    let traffic = Traffic::sign(&accounts, command, token, wanted).await?;
+    let traffic = traffic::sign(&accounts, command, token, wanted)?;
 
     let stored = net.stored_bytes();
     let mut watch = Watch::start(&net).await?;
     let begun = Instant::now();
-    let clients = drive::start(&net, traffic, command.rate, window, watch.ledger());
+    let clients = load::start(&net, traffic, command.rate, window, watch.ledger());
     let mut opened = None;
     let mut closed = None;
     loop {

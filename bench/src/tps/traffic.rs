@@ -5,9 +5,12 @@
 
 use super::{
     Command, Mode,
-    accounts::{Accounts, GAS_PRICE, sign_hashed},
+    accounts::{Accounts, GAS_PRICE},
 };
-use crate::error::Error;
+use crate::{
+    error::Error,
+    load::{self, Lists, Signed},
+};
 use alloy::{
     consensus::TxEip1559,
     primitives::{B256, TxKind},
@@ -15,21 +18,6 @@ use alloy::{
 };
 use mileverse_bindings::MileVerseCoin;
 use mileverse_primitives::{Address, Bytes, U256, abi::IPoints, address::POINTS};
-use std::{sync::Arc, thread::available_parallelism};
-
-/// A signed transaction.
-pub struct Signed {
-    /// Its hash.
-    pub hash: B256,
-    /// Its bytes.
-    pub raw: Bytes,
-}
-
-/// Signed transactions, for each validator in the order in which it gets them.
-pub struct Traffic {
-    /// One list for each validator.
-    pub lists: Vec<Vec<Signed>>,
-}
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -55,69 +43,24 @@ const fn scattered(number: u64, count: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count
 }
 
-impl Traffic {
-    /// Signs `wanted` transactions, on all processors.
-    pub async fn sign(
-        accounts: &Accounts,
-        command: &Command,
-        token: Option<Address>,
-        wanted: u64,
-    ) -> Result<Self, Error> {
-        let senders = accounts.senders.len();
-        let threads = available_parallelism().map_or(1, std::num::NonZero::get);
-        let rounds = wanted.div_ceil(senders.max(1) as u64);
-        let maker = Maker {
-            accounts,
-            mode: command.mode,
-            entries: command.entries,
-            token,
-            rounds,
-        };
-        // Each thread signs for some senders; round by round is put together afterwards.
-        let signed: Vec<Result<Vec<Vec<Signed>>, Error>> = std::thread::scope(|scope| {
-            let maker = Arc::new(maker);
-            let running: Vec<_> = (0..threads)
-                .map(|thread| {
-                    let maker = Arc::clone(&maker);
-                    scope.spawn(move || {
-                        (thread..senders)
-                            .step_by(threads)
-                            .map(|sender| maker.all_of(sender))
-                            .collect()
-                    })
-                })
-                .collect();
-            running
-                .into_iter()
-                .map(|thread| {
-                    thread
-                        .join()
-                        .unwrap_or_else(|_| Err(Error::Setup("a signing thread ended".into())))
-                })
-                .collect()
-        });
-        let mut per_sender: Vec<std::vec::IntoIter<Signed>> = Vec::with_capacity(senders);
-        let mut lists: Vec<_> = signed
-            .into_iter()
-            .map(|list| list.map(Vec::into_iter))
-            .collect::<Result<_, _>>()?;
-        for sender in 0..senders {
-            let list = lists.get_mut(sender % threads).and_then(Iterator::next);
-            per_sender.push(list.unwrap_or_default().into_iter());
-        }
-        let mut lists: Vec<Vec<Signed>> = (0..command.validators).map(|_| Vec::new()).collect();
-        let mut left = wanted;
-        for _ in 0..rounds {
-            for (sender, list) in per_sender.iter_mut().enumerate() {
-                let target = lists.get_mut(sender % command.validators);
-                if let (Some(target), Some(next), true) = (target, list.next(), left > 0) {
-                    target.push(next);
-                    left = left.saturating_sub(1);
-                }
-            }
-        }
-        Ok(Self { lists })
-    }
+/// Signs `wanted` transactions.
+pub fn sign(
+    accounts: &Accounts,
+    command: &Command,
+    token: Option<Address>,
+    wanted: u64,
+) -> Result<Lists, Error> {
+    let senders = accounts.senders.len();
+    let maker = Maker {
+        accounts,
+        mode: command.mode,
+        entries: command.entries,
+        token,
+        rounds: wanted.div_ceil(senders.max(1) as u64),
+    };
+    let signed = load::sign_all(senders, |sender| maker.all_of(sender))?;
+    let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+    Ok(load::lists(signed, command.validators, wanted))
 }
 
 struct Maker<'a> {
@@ -197,13 +140,12 @@ impl Maker<'_> {
                 }
             }
         };
-        let (hash, raw) = sign_hashed(
+        load::sign(
             signer,
             TxEip1559 {
                 nonce,
                 ..transaction
             },
-        )?;
-        Ok(Signed { hash, raw })
+        )
     }
 }

@@ -161,6 +161,11 @@ impl Duties {
         }
     }
 
+    /// Who signs and leads which epoch, as far as it is known here.
+    pub fn committees(&self) -> Committees {
+        self.committees.clone()
+    }
+
     /// Tells of a final block that this node has executed and written to its index.
     pub fn on_final(&self, block: &Block) {
         self.enter(block);

@@ -39,7 +39,7 @@ use crate::{
     payer::{Ask, Bill, Helpers, Moment, Payer},
     price::{self, Terms},
     refusal::Refusal,
-    session::{Executed, Session},
+    session::{Executed, SPEC, Session},
     state::{self, Changes, ReadError, StateReader},
     transaction::Transaction,
 };
@@ -56,7 +56,11 @@ use mileverse_primitives::{
     outbox::{Frontier, root},
     vote::Attestation,
 };
-use revm::{context::TxEnv, primitives::hardfork::SpecId};
+use revm::{
+    context::TxEnv,
+    precompile::{PrecompileSpecId, Precompiles},
+    primitives::hardfork::SpecId,
+};
 
 mod quote;
 mod simulate;
@@ -181,6 +185,13 @@ impl Executor {
     /// The state of block 0: the modules' accounts and what they start with.
     pub fn genesis_changes(&self) -> Changes {
         modules::genesis_changes(&self.config)
+    }
+
+    /// Ethereum's precompiles that contracts can call, by the names of EIP-7910.
+    pub fn precompiles() -> Vec<(&'static str, Address)> {
+        let known = Precompiles::new(PrecompileSpecId::from_spec_id(SPEC));
+        let named = |address: &Address| known.get(address).map(|one| (one.id().name(), *address));
+        known.addresses().filter_map(named).collect()
     }
 
     /// The outbox root of block 0: an empty outbox.

@@ -31,6 +31,18 @@ pub const ALL: [Address; 8] = [
     POINTS, COIN, BRIDGE, STAKING, ROTATION, REWARDS, FEES, PEERS,
 ];
 
+/// The modules' names, as `eth_config` (EIP-7910) has those of system contracts; in the order of [`ALL`].
+pub const NAMES: [&str; ALL.len()] = [
+    "POINTS_ADDRESS",
+    "COIN_ADDRESS",
+    "BRIDGE_ADDRESS",
+    "STAKING_ADDRESS",
+    "ROTATION_ADDRESS",
+    "REWARDS_ADDRESS",
+    "FEES_ADDRESS",
+    "PEERS_ADDRESS",
+];
+
 /// How the addresses of peers' points begin: `0x4d57`, then zeros up to the chain id.
 const PEER_POINTS_PREFIX: [u8; 12] = [0x4d, 0x57, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 

@@ -33,6 +33,7 @@ pub const METHODS: &[(&str, u32)] = &[
     ("eth_capabilities", READ),
     ("eth_chainId", LOOK),
     ("eth_coinbase", LOOK),
+    ("eth_config", LOOK),
     ("eth_createAccessList", RUN),
     ("eth_estimateGas", RUN),
     ("eth_feeHistory", SEARCH),

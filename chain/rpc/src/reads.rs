@@ -313,8 +313,8 @@ pub struct Admission {
     pub mempool: Mempool,
     /// EIP-155 chain id.
     pub chain_id: u64,
-    /// To the other validators.
-    pub gossip: mpsc::Sender<Bytes>,
+    /// To the validators whose turn comes.
+    pub gossip: mpsc::Sender<(B256, Bytes)>,
     /// Keeps what came in here over a restart.
     pub journal: Journal,
 }
@@ -328,7 +328,7 @@ impl Admission {
             .add_local(transaction, sender)
             .map_err(failure::pool)?;
         self.write_down(&raw);
-        if self.gossip.try_send(raw).is_err() {
+        if self.gossip.try_send((hash, raw)).is_err() {
             tracing::warn!(%hash, "gossip is full; this validator keeps the transaction for its own turn");
         }
         Ok(hash)
@@ -344,8 +344,8 @@ impl Admission {
     pub async fn resume(&self, journal: Vec<mileverse_primitives::Bytes>) {
         for raw in journal {
             if let Ok((transaction, sender)) = self.read(&raw).await
-                && self.mempool.add_local(transaction, sender).is_ok()
-                && self.gossip.try_send(raw.0).is_err()
+                && let Ok(hash) = self.mempool.add_local(transaction, sender)
+                && self.gossip.try_send((hash, raw.0)).is_err()
             {
                 tracing::debug!("gossip is full; a transaction from before the restart waits here");
             }

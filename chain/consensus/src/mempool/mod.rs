@@ -21,7 +21,7 @@
 //! |---|---|
 //! | `pool` | the orders in which they wait |
 //! | `refusal` | why one is not taken |
-//! | `gossip` | to and from the other validators |
+//! | `gossip` | to the coming leaders, and from other validators |
 //! | `journal` | what came in here, kept over a restart |
 //! | `recover` | a block's transactions, each sender recovered once |
 
@@ -192,6 +192,13 @@ impl Mempool {
     /// A waiting transaction by its hash.
     pub fn get(&self, hash: B256) -> Option<Transaction> {
         self.lock().get(hash).cloned()
+    }
+
+    /// Those of some transactions that still wait, with their bytes.
+    pub fn still_waiting(&self, hashes: &[B256]) -> Vec<(B256, Bytes)> {
+        let pool = self.lock();
+        let found = |hash: &B256| Some((*hash, pool.get(*hash)?.raw().clone()));
+        hashes.iter().filter_map(found).collect()
     }
 
     /// Waiting transactions by their hashes, in that order.

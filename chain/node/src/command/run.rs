@@ -371,6 +371,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         metrics::now_ms(),
         instruments.clone(),
     );
+    let course = gossip::Course::new(duties.committees(), tips.clone(), genesis.epoch_blocks);
     let sweeping = tokio::spawn(leftovers::run(
         config.storage(),
         genesis.epoch_blocks,
@@ -414,8 +415,12 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         journal,
     };
     admission.resume(waited).await;
-    let from_peers = admission.clone();
-    let gossiping = gossip::run(joined.gossip, outgoing, move |raw| {
+    let (pool, from_peers) = (admission.mempool.clone(), admission.clone());
+    let waiting = move |hashes: &[B256]| {
+        let found = pool.still_waiting(hashes).into_iter();
+        found.map(|(hash, raw)| (hash, raw.0)).collect()
+    };
+    let gossiping = gossip::run(joined.gossip, outgoing, course, waiting, move |raw| {
         let admission = from_peers.clone();
         async move {
             if let Err(refusal) = admission.admit(&raw).await {

@@ -6,11 +6,16 @@ use crate::{
     failure,
     register::{Answer, disk, quick},
 };
-use alloy::primitives::U64;
+use alloy::{eips::eip2124::ForkHash, primitives::U64};
 use jsonrpsee::{RpcModule, core::RegisterMethodError};
 use mileverse_consensus::index::Retention;
-use mileverse_primitives::{Address, address::STAKING};
+use mileverse_execution::Executor;
+use mileverse_primitives::{
+    Address, Bytes,
+    address::{ALL, NAMES, STAKING},
+};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodError> {
     quick(module, "eth_chainId", |context, _| {
@@ -24,6 +29,7 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMe
     // Who receives the fees of every block, as COINBASE says.
     quick(module, "eth_coinbase", |_, _| Ok(STAKING))?;
     disk(module, "eth_capabilities", capabilities)?;
+    quick(module, "eth_config", config)?;
     quick(module, "eth_accounts", |_, _| Ok(Vec::<Address>::new()))?;
     quick(module, "eth_blobBaseFee", |_, _| no_blobs())?;
     quick(module, "eth_getProof", |_, _| no_proof())?;
@@ -36,6 +42,23 @@ pub(super) fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMe
         quick(module, method, no_keys)?;
     }
     Ok(())
+}
+
+/// The rules in force (EIP-7910). All there are began with block 0, so there is no other configuration,
+/// and the fork's hash (EIP-6122) is that of block 0 alone. There are no blobs.
+fn config(context: &Context, _: Arguments) -> Answer<Value> {
+    let genesis = &context.genesis_block;
+    let system: BTreeMap<_, _> = NAMES.into_iter().zip(ALL).collect();
+    let precompiles: BTreeMap<_, _> = Executor::precompiles().into_iter().collect();
+    let current = json!({
+        "activationTime": genesis.header.timestamp_ms / 1_000,
+        "blobSchedule": { "target": 0, "max": 0, "baseFeeUpdateFraction": 0 },
+        "chainId": U64::from(context.genesis.chain_id),
+        "forkId": Bytes::from(ForkHash::from(genesis.header.digest()).0),
+        "precompiles": precompiles,
+        "systemContracts": system,
+    });
+    Ok(json!({ "current": current, "next": null, "last": null }))
 }
 
 /// What this node can tell of the past.

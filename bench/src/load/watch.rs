@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -30,6 +30,7 @@ struct Shared {
     since: Mutex<HashMap<B256, Instant>>,
     handed_in: AtomicU64,
     done: AtomicU64,
+    closed: AtomicBool,
     refusal: Mutex<Option<String>>,
 }
 
@@ -81,6 +82,16 @@ impl Ledger {
         Some(since)
     }
 
+    /// Nothing more is to be handed in.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing more is to be handed in.
+    pub fn closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
+    }
+
     /// How many are under way.
     pub fn waiting(&self) -> u64 {
         self.since().len() as u64
@@ -97,9 +108,12 @@ impl Ledger {
     }
 }
 
-struct Block {
-    height: u64,
-    seen: Instant,
+/// A final block.
+pub struct Block {
+    /// Its height.
+    pub height: u64,
+    /// When the first validator showed it.
+    pub seen: Instant,
     /// How long its transactions took, milliseconds.
     took: Vec<f64>,
 }
@@ -144,6 +158,11 @@ impl Watch {
     /// What is under way.
     pub fn ledger(&self) -> Ledger {
         self.ledger.clone()
+    }
+
+    /// The final blocks so far.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
     }
 
     /// Looks for new final blocks, after a pause.

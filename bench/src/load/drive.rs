@@ -3,10 +3,7 @@
 //! Without a rate, what is under way is bounded by [`UNDER_WAY`], so that the net is always busy and
 //! its pools never overflow. With a rate the load is open: it does not wait for the net.
 
-use super::{
-    traffic::{Signed, Traffic},
-    watch::Ledger,
-};
+use super::{Lists, Signed, watch::Ledger};
 use crate::{
     error::Error,
     net::{Net, Rpc},
@@ -37,7 +34,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// Starts the clients; the number of refused transactions comes back when they end.
 pub fn start(
     net: &Net,
-    traffic: Traffic,
+    lists: Lists,
     rate: u64,
     window: Duration,
     ledger: Ledger,
@@ -47,7 +44,7 @@ pub fn start(
     tokio::spawn(async move {
         let refused = Arc::new(AtomicU64::new(0));
         let mut running = JoinSet::new();
-        for (client, list) in clients.into_iter().zip(traffic.lists) {
+        for (client, list) in clients.into_iter().zip(lists) {
             let queue = Arc::new(Mutex::new(list.into_iter()));
             // An open load is handed in one by one, in order, by one connection.
             let connections = if rate == 0 { CONNECTIONS } else { 1 };
@@ -78,7 +75,7 @@ async fn hand_in(
     end: Instant,
 ) -> Result<(), Error> {
     let mut due = Instant::now();
-    while Instant::now() < end {
+    while Instant::now() < end && !ledger.closed() {
         if every.is_none() && ledger.waiting() >= UNDER_WAY {
             sleep(PACE).await;
             continue;

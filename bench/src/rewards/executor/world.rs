@@ -1,7 +1,9 @@
 //! The state, its blocks, and what must be true of it afterwards.
 
-use super::Command;
-use crate::error::Error;
+use crate::{
+    error::Error,
+    rewards::{Command, holder, holding, share},
+};
 use alloy::{
     consensus::{SignableTransaction as _, TxEip1559, TxEnvelope},
     eips::eip2718::Encodable2718 as _,
@@ -43,9 +45,6 @@ const SENDERS: usize = 500;
 const BATCH: usize = 50_000;
 /// Gas of a plain transfer.
 const GAS: u64 = 21_000;
-/// MVC of all holders, about, at most: of the 3,000,000,000 that there are.
-const MOST_HELD: u64 = 2_500_000_000;
-
 /// What was found at the end.
 #[derive(Clone, Copy, Debug)]
 pub struct Checked {
@@ -76,16 +75,6 @@ pub struct World {
 
 fn fault(what: impl std::fmt::Display) -> Error {
     Error::Setup(what.to_string())
-}
-
-fn holder(number: u64) -> Address {
-    Address::from_word(keccak256(number.to_be_bytes()))
-}
-
-/// From 10 to 1,009 MVC and some; less where so many holders would have more than there is.
-fn holding(number: u64, holders: u64) -> U256 {
-    let spread = (2 * MOST_HELD / holders.max(1)).saturating_sub(20);
-    coins(10 + number * 7_919 % spread.clamp(1, 1_000)) + U256::from(number)
 }
 
 fn senders() -> Result<Vec<PrivateKeySigner>, Error> {
@@ -165,7 +154,7 @@ impl World {
             databases: Shared::new("state", db),
             nonces: vec![0; senders.len()],
             senders,
-            transfers: command.transfers,
+            transfers: command.executor.transfers,
             next_sender: 0,
             height: 0,
             now_ms: START_MS,
@@ -328,12 +317,8 @@ impl World {
             let found = account(&reader, holder(number)).await.map_err(fault)?;
             let found = found.unwrap_or_default().balance;
             let had = holding(number, self.holders);
-            let earned = report.pot * had / report.eligible;
-            let paid = if earned < self.genesis.rewards.least_payment {
-                U256::ZERO
-            } else {
-                earned
-            };
+            let least = self.genesis.rewards.least_payment;
+            let paid = share(had, report.pot, report.eligible, least);
             conserved &= found == had + paid;
             there += found;
         }
