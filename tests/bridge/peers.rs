@@ -452,8 +452,11 @@ async fn points_go_to_another_native_chain_and_come_home() {
     }
     let first_sent = format!("{NEAR}:{FAR}:1");
     wait("the first packet's acknowledgement", async || {
-        let arguments = ["bridge", "status", &first_sent, "--peer-rpc", &far.url];
-        let status = wallet(root, &near, &arguments);
+        let status = wallet(
+            root,
+            &near,
+            &["bridge", "status", &first_sent, "--peer-rpc", &far.url],
+        );
         (status["state"] == "acknowledged").then_some(())
     })
     .await;

@@ -29,7 +29,7 @@ fn a_swap_whose_sender_asked_is_acknowledged() {
     let deadline = chain.now + HOUR;
     let mut asked = Vec::new();
     for least in [U256::ONE, U256::MAX] {
-        while ethereum.packets.len() % 2 == 0 {
+        while ethereum.packets.len().is_multiple_of(2) {
             ethereum.send(coin_token(), SOMEBODY, 1, deadline);
         }
         let sequence = swap(
