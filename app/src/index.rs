@@ -106,7 +106,7 @@ impl Listed {
             sequence: posted.packet.sequence,
             sender: match &posted.content {
                 Packet::Transfer(transfer) => Some(transfer.sender),
-                Packet::Expiry(_) | Packet::Rotation(_) => None,
+                Packet::Expiry(_) | Packet::Rotation(_) | Packet::Acknowledgement(_) => None,
             },
             block: posted.at.block,
             time: posted.at.time,
@@ -319,6 +319,7 @@ mod tests {
             receiver: Address::repeat_byte(5),
             amount: U256::from(6),
             action: None,
+            acknowledge: false,
         };
         let chain = Chain::Ethereum;
         Posted {

@@ -86,7 +86,8 @@ pub(crate) struct SwapFacts {
 pub(crate) struct PacketFacts {
     /// Its name: `native:7`, `ethereum:3`.
     packet: String,
-    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry` or `rotation`.
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry`, `acknowledgement` or
+    /// `rotation`.
     kind: &'static str,
     from: Place,
     to: Place,
@@ -132,6 +133,7 @@ impl From<Trace> for PacketFacts {
                 Packet::Transfer(_) => "transfer",
                 Packet::Expiry(_) => "expiry",
                 Packet::Rotation(_) => "rotation",
+                Packet::Acknowledgement(_) => "acknowledgement",
             },
             from: source.into(),
             to: source.other().into(),
@@ -146,7 +148,7 @@ impl From<Trace> for PacketFacts {
             receiver: transfer.map(|transfer| transfer.receiver),
             deadline: match content {
                 Packet::Transfer(transfer) => Some(transfer.deadline),
-                Packet::Expiry(_) | Packet::Rotation(_) => None,
+                Packet::Expiry(_) | Packet::Rotation(_) | Packet::Acknowledgement(_) => None,
             },
             late,
             held_until: trace.held_until,

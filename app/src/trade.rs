@@ -421,7 +421,7 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             let chains = app.chains().await?;
             let client = chains.on(route.from);
             let deadline = arrival(chains, order.minutes).await?;
-            let steps = client.plan_bridge(from, receiver, *amount, deadline);
+            let steps = client.plan_bridge(from, receiver, *amount, deadline, false);
             (client, steps.await?)
         }
     };

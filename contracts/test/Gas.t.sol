@@ -25,20 +25,26 @@ contract GasTest is World {
     uint256 private constant REAL_HEIGHT = 6;
     uint256 private constant HEIGHT = 20;
 
-    string[7] private names = [
+    string[10] private names = [
         "certificate",
         "receive_one",
         "receive_batch50_each",
         "send",
         "refund_batch50_each",
         "send_swap",
-        "refund_swap_batch50_each"
+        "refund_swap_batch50_each",
+        "send_acknowledged",
+        "receive_acknowledged_batch50_each",
+        "acknowledge_batch50_each"
     ];
     /// @dev Packets from here that expired there: transfers, and transfers that were to be swapped.
     bytes[50] private expired;
     bytes[50] private unswapped;
+    /// @dev Transfers from here that were received there, and whose senders asked.
+    bytes[50] private asked;
 
-    uint256[7] private aims = [uint256(120_000), 230_000, 50_000, 90_000, 50_000, 90_000, 50_000];
+    uint256[10] private aims =
+        [uint256(120_000), 230_000, 50_000, 90_000, 50_000, 90_000, 50_000, 90_000, 80_000, 50_000];
 
     function setUp() public override {
         super.setUp();
@@ -73,13 +79,16 @@ contract GasTest is World {
         for (uint256 i = 0; i < 50; ++i) {
             (, expired[i]) = sendAway(_person(i), address(coin), 1 ether, SOON);
             (, unswapped[i]) = sendAwayToSwap(_person(i), address(coin), 1 ether, SOON, 90e6);
+            asking = true;
+            (, asked[i]) = sendAway(_person(i), address(coin), 1 ether, SOON);
+            asking = false;
         }
         // The next sequence from there is far on, in a word of receipts that is in use.
         deliver(sendPointsHere(ALICE, 1, SOON));
     }
 
     function test_gasIsWithinTheAimsAndAsCommitted() public {
-        uint256[7] memory found;
+        uint256[10] memory found;
         uint256 snapshot = vm.snapshotState();
         found[0] = _certificate();
         assert(vm.revertToState(snapshot));
@@ -93,12 +102,19 @@ contract GasTest is World {
             assert(vm.revertToState(snapshot));
             found[5] = _max(found[5], _sendSwap(tokens[i]));
             assert(vm.revertToState(snapshot));
+            found[7] = _max(found[7], _sendAcknowledged(tokens[i]));
+            assert(vm.revertToState(snapshot));
         }
-        found[4] = (_refund(expired) + 49) / 50;
+        found[4] = (_news(2, expired) + 49) / 50;
         assert(vm.revertToState(snapshot));
-        found[6] = (_refund(unswapped) + 49) / 50;
+        found[6] = (_news(2, unswapped) + 49) / 50;
+        assert(vm.revertToState(snapshot));
+        asking = true;
+        found[8] = (_receive(50) + 49) / 50;
+        assert(vm.revertToState(snapshot));
+        found[9] = (_news(5, asked) + 49) / 50;
         string memory json = "{";
-        for (uint256 i = 0; i < 7; ++i) {
+        for (uint256 i = 0; i < 10; ++i) {
             vm.assertLe(found[i], aims[i], string.concat(names[i], " ", vm.toString(found[i])));
             json = string.concat(json, i == 0 ? "\n" : ",\n", "  \"", names[i], "\": ", vm.toString(found[i]));
         }
@@ -111,7 +127,7 @@ contract GasTest is World {
 
     /// @dev EIP-170 allows 24,576 bytes; the bridge keeps room for what is to come.
     function test_theBridgeHasRoom() public {
-        vm.assertLe(address(bridge).code.length, 24_576 - 2_000, "bytes of the bridge's code");
+        vm.assertLe(address(bridge).code.length, 24_576 - 1_500, "bytes of the bridge's code");
     }
 
     function _certificate() private returns (uint256) {
@@ -124,10 +140,11 @@ contract GasTest is World {
         return _delivery(_transfers(count));
     }
 
-    function _refund(bytes[50] storage sent) private returns (uint256) {
+    /// @dev Expiries, or acknowledgements.
+    function _news(uint8 kind, bytes[50] storage sent) private returns (uint256) {
         bytes[] memory packets = new bytes[](50);
         for (uint256 i = 0; i < 50; ++i) {
-            packets[i] = abi.encodePacked(uint8(1), uint8(2), NATIVE, ETHEREUM, nativeSequence, sent[i]);
+            packets[i] = abi.encodePacked(uint8(1), kind, NATIVE, ETHEREUM, nativeSequence, sent[i]);
             ++nativeSequence;
         }
         return _delivery(packets);
@@ -139,6 +156,10 @@ contract GasTest is World {
 
     function _sendSwap(address token) private returns (uint256) {
         return _fromAlice(abi.encodeCall(bridge.sendSwap, (token, BOB, 123_456_789, SOON, 123_456)));
+    }
+
+    function _sendAcknowledged(address token) private returns (uint256) {
+        return _fromAlice(abi.encodeCall(bridge.sendAcknowledged, (token, BOB, 123_456_789, SOON)));
     }
 
     function _fromAlice(bytes memory call) private returns (uint256) {

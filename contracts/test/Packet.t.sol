@@ -88,11 +88,11 @@ contract PacketTest is Test {
         // A transfer's kind over an action's length, and the other way.
         bytes memory long = SWAP_EXPIRY;
         long[27] = 0x01;
-        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        vm.expectRevert(PacketErrors.PacketInsideForm.selector);
         this.expired(long);
         bytes memory short = EXPIRY;
         short[27] = 0x04;
-        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        vm.expectRevert(PacketErrors.PacketInsideForm.selector);
         this.expired(short);
         for (uint256 length = 0; length < 200; ++length) {
             if (length == 160 || length == 193) continue;
@@ -100,12 +100,58 @@ contract PacketTest is Test {
             this.expired(_resized(SWAP_EXPIRY, length));
         }
         for (uint256 kind = 0; kind < 256; ++kind) {
-            if (kind == 4) continue;
+            if (kind == 4 || kind == 0x84) continue;
             long = SWAP_EXPIRY;
             long[27] = bytes1(uint8(kind));
-            vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+            if (kind < 0x80 || kind == 0x81) vm.expectRevert(PacketErrors.PacketInsideForm.selector);
+            else vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, kind));
             this.expired(long);
         }
+    }
+
+    /// @dev Of both kinds of transfers, as drawn, and only of those whose senders asked.
+    function test_readsAnAcknowledgementAsDrawn() public {
+        bytes[2] memory sent = [TRANSFER, WITH_SWAP];
+        for (uint256 i = 0; i < 2; ++i) {
+            bytes memory front = hex"010502020202020202020101010101010101000000000000000a";
+            vm.expectRevert(PacketErrors.PacketNotAsked.selector);
+            this.expired(bytes.concat(front, sent[i]));
+            bytes memory asked = sent[i];
+            asked[1] |= 0x80;
+            bytes memory news = bytes.concat(front, asked);
+            (Packet.Transfer memory t, bytes memory inner) = this.expired(news);
+            vm.assertEq(inner, asked, "the packet inside");
+            vm.assertTrue(t.acknowledge, "who asked");
+            vm.assertEq(
+                this.encodeNews(5, 0x0202020202020202, 0x0101010101010101, 10, asked), news, "writes the same"
+            );
+            // It may as well expire; and neither is asked about itself.
+            news[1] = 0x02;
+            this.expired(news);
+            for (uint256 kind = 2; kind < 6; ++kind) {
+                if (kind == 4) continue;
+                news[1] = bytes1(uint8(0x80 | kind));
+                vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, 0x80 | kind));
+                this.header(news);
+            }
+        }
+    }
+
+    /// @dev Made by the chain's own code: see fixtures/vectors.
+    function test_readsTheAcknowledgementOfTheVector() public {
+        string memory json = vm.readFile("../fixtures/vectors/acknowledgement.json");
+        bytes memory packet = vm.parseJsonBytes(json, ".packet");
+        bytes memory news = vm.parseJsonBytes(json, ".acknowledgement");
+        vm.assertEq(keccak256(packet), vm.parseJsonBytes32(json, ".commitment"), "commitment");
+        vm.assertEq(keccak256(news), vm.parseJsonBytes32(json, ".acknowledgementCommitment"), "its news'");
+        Packet.Transfer memory t = this.transfer(packet);
+        vm.assertTrue(t.acknowledge, "asks");
+        vm.assertEq(t.amount, vm.parseJsonUint(json, ".amount"), "amount");
+        vm.assertEq(Packet.encode(t), packet, "writes the same bytes");
+        (, bytes memory inner) = this.expired(news);
+        vm.assertEq(inner, packet, "the packet inside");
+        uint64 sequence = uint64(vm.parseJsonUint(json, ".acknowledgementSequence"));
+        vm.assertEq(this.encodeNews(5, t.destination, t.source, sequence, packet), news, "writes the news");
     }
 
     function testFuzz_oneEncodingOfASwap(Packet.Transfer memory t, uint256 least) public {
@@ -115,7 +161,9 @@ contract PacketTest is Test {
         bytes memory packet = Packet.encodeSwap(t, least);
         vm.assertEq(
             packet,
-            abi.encodePacked(uint8(1), uint8(4), cutFront(Packet.encode(t), 2), uint8(1), least),
+            abi.encodePacked(
+                uint8(1), uint8(t.acknowledge ? 0x84 : 4), cutFront(Packet.encode(t), 2), uint8(1), least
+            ),
             "a transfer of another kind, and its action"
         );
         (Packet.Transfer memory back, bytes memory inner) =
@@ -141,9 +189,9 @@ contract PacketTest is Test {
         // Now and then of a good length, with a good beginning.
         if (shape % 4 != 0) {
             packet = _resized(packet, [uint256(134), 160, 193, 298][(shape >> 8) % 4]);
-            (packet[0], packet[1]) = (0x01, bytes1(uint8(1 + (shape >> 16) % 4)));
+            (packet[0], packet[1]) = (0x01, bytes1(_kind(shape >> 16)));
             if (packet.length < 200 && packet.length > 134 && shape % 4 == 3) {
-                (packet[26], packet[27]) = (0x01, bytes1(uint8(1 + (shape >> 24) % 4)));
+                (packet[26], packet[27]) = (0x01, bytes1(_kind(shape >> 24)));
                 for (uint256 i = 0; i < 8; ++i) {
                     (packet[28 + i], packet[36 + i]) = (packet[10 + i], packet[2 + i]);
                 }
@@ -236,7 +284,7 @@ contract PacketTest is Test {
 
     function test_unknownKindsAreRefused() public {
         for (uint256 kind = 0; kind < 256; ++kind) {
-            if (kind >= 1 && kind <= 3) continue;
+            if (kind >= 1 && kind <= 3 || kind == 5 || kind == 0x81) continue;
             bytes memory packet = TRANSFER;
             packet[1] = bytes1(uint8(kind));
             vm.expectRevert(abi.encodeWithSelector(PacketErrors.PacketKind.selector, kind));
@@ -332,10 +380,10 @@ contract PacketTest is Test {
 
     function test_anExpiryMustTurnItsPacketAround() public {
         // Source of the expiry is not the destination of what it holds.
-        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        vm.expectRevert(PacketErrors.PacketInsideForm.selector);
         this.expired(flipped(EXPIRY, 9));
         // Destination of the expiry is not the source of what it holds.
-        vm.expectRevert(PacketErrors.PacketExpiredForm.selector);
+        vm.expectRevert(PacketErrors.PacketInsideForm.selector);
         this.expired(flipped(EXPIRY, 17));
     }
 
@@ -366,7 +414,7 @@ contract PacketTest is Test {
     }
 
     function expired(bytes calldata packet) external pure returns (Packet.Transfer memory, bytes memory) {
-        (Packet.Transfer memory t, bytes calldata inner) = Packet.expired(packet, Packet.header(packet));
+        (Packet.Transfer memory t, bytes calldata inner) = Packet.inside(packet, Packet.header(packet));
         return (t, inner);
     }
 
@@ -384,7 +432,20 @@ contract PacketTest is Test {
         pure
         returns (bytes memory)
     {
-        return Packet.encodeExpiry(source, destination, sequence, inner);
+        return Packet.encodeNews(Packet.EXPIRY, source, destination, sequence, inner);
+    }
+
+    function encodeNews(uint8 kind, uint64 source, uint64 destination, uint64 sequence, bytes calldata inner)
+        external
+        pure
+        returns (bytes memory)
+    {
+        return Packet.encodeNews(kind, source, destination, sequence, inner);
+    }
+
+    /// @dev One of the kinds, now and then one that asks.
+    function _kind(uint256 shape) private pure returns (uint8) {
+        return uint8(1 + shape % 5 | (shape >> 4 & 1) << 7);
     }
 
     function _lastWord(bytes memory value) private pure returns (uint256) {

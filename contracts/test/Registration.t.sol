@@ -213,7 +213,8 @@ contract RegistrationTest is World {
                 token: address(token),
                 sender: ALICE,
                 receiver: BOB,
-                amount: units
+                amount: units,
+                acknowledge: false
             })
         );
     }

@@ -399,7 +399,8 @@ contract RewardsTest is RewardsWorld {
                 token: address(coin),
                 sender: address(rewards),
                 receiver: rewards.receiverOf(quarter, locked),
-                amount: share
+                amount: share,
+                acknowledge: false
             })
         );
     }

@@ -121,7 +121,7 @@ impl Default for Metrics {
             };
         }
         register! {
-            packets, "packets", "Packets by what became of them: found, received, expired, set_aside, held, taken_back";
+            packets, "packets", "Packets by what became of them: found, received, expired, acknowledged, set_aside, held, taken_back";
             latency, "latency_seconds", "From finding a packet to its receipt (landed) and to its finality (final)";
             transactions, "transactions", "Transactions: signed, replaced, included, reverted, gone, given_up, dear";
             gas, "gas_used", "Gas that our transactions used";

@@ -1,8 +1,8 @@
 //! Which packets this relayer carries: allow and deny lists by sender, receiver, token and amount.
 //!
 //! A packet that the rules pass over stays where it is, for any other relayer to carry; this one only
-//! watches for its receipt. An expiry is judged by the transfer inside it, so whoever was carried
-//! one way is refunded by the same rules. A rotation of the delegates' key is always carried.
+//! watches for its receipt. An expiry or an acknowledgement is judged by the transfer inside it, so whoever
+//! was carried one way is refunded or told by the same rules. A rotation of the delegates' key is always carried.
 
 use mileverse_primitives::{
     Address, U256,
@@ -102,7 +102,9 @@ impl Rules {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use mileverse_primitives::packet::{Expiry, GroupKey, PacketId, Rotation, Token};
+    use mileverse_primitives::packet::{
+        Acknowledgement, Expiry, GroupKey, PacketId, Rotation, Token,
+    };
 
     fn account(byte: u8) -> Address {
         Address::repeat_byte(byte)
@@ -128,6 +130,7 @@ mod tests {
             receiver: account(3),
             amount: U256::from(50),
             action: None,
+            acknowledge: false,
         }
     }
 
@@ -139,6 +142,11 @@ mod tests {
         });
         let refused = rules.pass_over(&there).is_some();
         assert_eq!(rules.pass_over(&home).is_some(), refused, "{rules:?}");
+        let told = Packet::Acknowledgement(Acknowledgement {
+            id: id(2, 1),
+            received: transfer(),
+        });
+        assert_eq!(rules.pass_over(&told).is_some(), refused, "{rules:?}");
         refused
     }
 

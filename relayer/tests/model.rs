@@ -9,13 +9,16 @@
 //! ```
 //!
 //! Transfers to the native chain may carry a swap: it is received if it is in time and its price
-//! stands, and expires otherwise. The price moves at any moment, once.
+//! stands, and expires otherwise. The price moves at any moment, once. Senders may want an
+//! acknowledgement: what is received then sends one home, where it shuts the refund out.
 //!
-//! **Bounds.** Each test names its transfers each way, whether those to the native chain are swaps, and its relayers; a clock has three values, of
+//! **Bounds.** Each test names its transfers each way, whether those to the native chain are swaps, whether
+//! senders want acknowledgements, and its relayers; a clock has three values, of
 //! which the deadline allows the first two. One message may be lost, one relayer may lose its
 //! memory, Ethereum may be reorganised once. Within these bounds the search is exhaustive.
 //!
-//! **Properties.** No packet is both received and refunded. What is held at home is what was made
+//! **Properties.** No packet is both received and refunded, none both acknowledged and refunded, and none
+//! acknowledged that was not received. What is held at home is what was made
 //! away and what is in flight. And from every state, without any more trouble, the relayers that
 //! are left bring every packet to its end: none is lost. [`Fault`]s are planted to see that the
 //! search would find them.
@@ -51,6 +54,10 @@ enum Fault {
     KeepsFailedSwap,
     /// A swap is decided anew by every delivery, as long as its price has moved.
     SwapsAgain,
+    /// The destination acknowledges what expired there, beside its expiry.
+    AcknowledgesExpired,
+    /// The same, and the source takes one piece of news after the other.
+    TakesBothNews,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -84,6 +91,8 @@ enum Kind {
     Swap,
     /// Of the transfer of this number that went the other way.
     Expiry(usize),
+    /// Of the same, which was received.
+    Acknowledgement(usize),
 }
 
 impl Kind {
@@ -104,6 +113,7 @@ struct Side {
     time: u8,
     sent: Vec<Kind>,
     refunded: BTreeSet<usize>,
+    acknowledged: BTreeSet<usize>,
     receipts: Vec<Option<Receipt>>,
     /// Held here (native chain) or made here (Ethereum).
     stock: i8,
@@ -159,6 +169,8 @@ struct Protocol {
     transfers: [u8; 2],
     /// Whether those to the native chain are swaps.
     swaps: bool,
+    /// Whether senders want acknowledgements.
+    asks: bool,
     relayers: usize,
     fault: Fault,
 }
@@ -212,6 +224,13 @@ impl Side {
         self.receipts.get(packet).copied().flatten()
     }
 
+    /// News goes home, once.
+    fn tell(&mut self, news: Kind) {
+        if !self.sent.contains(&news) {
+            self.sent.push(news);
+        }
+    }
+
     fn keep(&mut self, packet: usize, receipt: Receipt) {
         if self.receipts.len() <= packet {
             self.receipts.resize(packet + 1, None);
@@ -242,10 +261,16 @@ impl Protocol {
             Kind::Transfer if side.time <= DEADLINE => {
                 side.keep(packet, Receipt::Received);
                 side.stock -= leaving;
+                if self.asks {
+                    side.tell(Kind::Acknowledgement(packet));
+                }
             }
             Kind::Swap if side.time <= DEADLINE && !moved => {
                 side.keep(packet, Receipt::Received);
                 side.stock -= leaving;
+                if self.asks {
+                    side.tell(Kind::Acknowledgement(packet));
+                }
             }
             Kind::Transfer | Kind::Swap => {
                 if fault == Fault::KeepsFailedSwap && side.time <= DEADLINE {
@@ -254,16 +279,25 @@ impl Protocol {
                 if fault != Fault::ForgetsExpiry {
                     side.keep(packet, Receipt::Expired);
                 }
-                let news = Kind::Expiry(packet);
-                if !side.sent.contains(&news) {
-                    side.sent.push(news);
+                if matches!(fault, Fault::AcknowledgesExpired | Fault::TakesBothNews) {
+                    side.tell(Kind::Acknowledgement(packet));
                 }
+                side.tell(Kind::Expiry(packet));
             }
+            // One piece of news for each packet: what contradicts it is refused.
+            Kind::Expiry(transfer)
+                if side.acknowledged.contains(&transfer) && fault != Fault::TakesBothNews => {}
+            Kind::Acknowledgement(transfer)
+                if side.refunded.contains(&transfer) && fault != Fault::TakesBothNews => {}
             Kind::Expiry(transfer) => {
                 side.keep(packet, Receipt::Received);
                 if side.refunded.insert(transfer) {
                     side.stock -= leaving;
                 }
+            }
+            Kind::Acknowledgement(transfer) => {
+                side.keep(packet, Receipt::Received);
+                side.acknowledged.insert(transfer);
             }
         }
     }
@@ -492,6 +526,19 @@ impl Model for Protocol {
                     })
                 })
             }),
+            Property::always("not both acknowledged and refunded", |_, world: &World| {
+                WAYS.iter().all(|way| {
+                    let source = world.source(*way);
+                    source.acknowledged.is_disjoint(&source.refunded)
+                })
+            }),
+            Property::always("acknowledged is received for ever", |_, world: &World| {
+                WAYS.iter().all(|way| {
+                    world.source(*way).acknowledged.iter().all(|packet| {
+                        world.forever(*way).receipt(*packet) == Some(Receipt::Received)
+                    })
+                })
+            }),
             Property::always("held == made + in flight", |_, world: &World| {
                 let in_flight: usize = WAYS
                     .iter()
@@ -516,6 +563,9 @@ impl Model for Protocol {
                     let (source, destination) = (calm.source(*way), calm.destination(*way));
                     (0..source.sent.len()).all(|packet| {
                         match (source.sent[packet], destination.receipt(packet)) {
+                            (Kind::Transfer | Kind::Swap, Some(Receipt::Received)) => {
+                                !protocol.asks || source.acknowledged.contains(&packet)
+                            }
                             (_, Some(Receipt::Received)) => true,
                             (Kind::Transfer | Kind::Swap, Some(Receipt::Expired)) => {
                                 source.refunded.contains(&packet)
@@ -533,15 +583,22 @@ impl Model for Protocol {
                 WAYS.iter()
                     .any(|way| world.source(*way).refunded.contains(&0))
             }),
+            Property::sometimes("who asks is told", |protocol: &Self, world: &World| {
+                !protocol.asks
+                    || WAYS
+                        .iter()
+                        .any(|way| world.source(*way).acknowledged.contains(&0))
+            }),
         ]
     }
 }
 
 /// Looks at every state; answers how many there are.
-fn exhaust(transfers: [u8; 2], swaps: bool, relayers: usize) -> usize {
+fn exhaust(transfers: [u8; 2], swaps: bool, asks: bool, relayers: usize) -> usize {
     let protocol = Protocol {
         transfers,
         swaps,
+        asks,
         relayers,
         fault: Fault::None,
     };
@@ -554,10 +611,16 @@ fn exhaust(transfers: [u8; 2], swaps: bool, relayers: usize) -> usize {
 /// Which property a fault breaks.
 fn found(fault: Fault, property: &'static str) {
     // Each fault shows with the smallest of these that has what it needs.
-    for (transfers, swaps) in [([1, 0], false), ([0, 1], false), ([0, 1], true)] {
+    for (transfers, swaps, asks) in [
+        ([1, 0], false, false),
+        ([0, 1], false, false),
+        ([0, 1], true, false),
+        ([1, 0], false, true),
+    ] {
         let protocol = Protocol {
             transfers,
             swaps,
+            asks,
             relayers: 1,
             fault,
         };
@@ -578,31 +641,46 @@ fn found(fault: Fault, property: &'static str) {
 
 #[test]
 fn two_relayers_bring_a_transfer_to_ethereum_to_its_end() {
-    assert!(exhaust([1, 0], false, 2) > 10_000);
+    assert!(exhaust([1, 0], false, false, 2) > 10_000);
 }
 
 #[test]
 fn two_relayers_bring_a_transfer_to_the_native_chain_to_its_end() {
-    assert!(exhaust([0, 1], false, 2) > 20_000);
+    assert!(exhaust([0, 1], false, false, 2) > 20_000);
 }
 
 #[test]
 fn two_transfers_one_way_end_each_for_itself() {
-    assert!(exhaust([2, 0], false, 1) > 100_000);
+    assert!(exhaust([2, 0], false, false, 1) > 100_000);
 }
 
 #[test]
 fn transfers_both_ways_end_each_for_itself() {
-    assert!(exhaust([1, 1], false, 1) > 50_000);
+    assert!(exhaust([1, 1], false, false, 1) > 50_000);
 }
 
 #[test]
 fn a_swap_is_received_or_refunded_whatever_its_price_does() {
-    assert!(exhaust([0, 1], true, 2) > 40_000);
+    assert!(exhaust([0, 1], true, false, 2) > 40_000);
+}
+
+#[test]
+fn who_asks_about_a_transfer_to_ethereum_is_told() {
+    assert!(exhaust([1, 0], false, true, 2) > 20_000);
+}
+
+#[test]
+fn who_asks_about_a_swap_is_told_or_refunded() {
+    assert!(exhaust([0, 1], true, true, 2) > 40_000);
 }
 
 #[test]
 fn planted_faults_are_found() {
+    found(
+        Fault::AcknowledgesExpired,
+        "acknowledged is received for ever",
+    );
+    found(Fault::TakesBothNews, "not both acknowledged and refunded");
     found(Fault::DoneBeforeFinal, "none is lost");
     found(Fault::SkipsGaps, "none is lost");
     found(Fault::RefundsByItself, "not both received and refunded");

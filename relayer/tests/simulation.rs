@@ -15,7 +15,7 @@ mod world;
 use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::{
     Address, B256,
-    packet::{Packet, REFUNDED},
+    packet::{ACKNOWLEDGED, Packet, REFUNDED},
 };
 use mileverse_relayer::{
     Error,
@@ -296,7 +296,8 @@ impl Run {
                 let sequence = packet.id().sequence;
                 let outcome = destination.receipts.get(&sequence).copied();
                 let effects = destination.effects.get(&sequence).copied().unwrap_or(0);
-                let refunded = source.outbound.get(&sequence) == Some(&REFUNDED);
+                let stored = source.outbound.get(&sequence);
+                let refunded = stored == Some(&REFUNDED);
                 let seed = self.seed;
                 match (packet, outcome) {
                     (Packet::Transfer(_), Some(2)) => {
@@ -309,6 +310,11 @@ impl Run {
                             "seed {seed}: {sequence} took effect {effects} times"
                         );
                         assert!(!refunded, "seed {seed}: received and refunded");
+                        assert_eq!(
+                            stored == Some(&ACKNOWLEDGED),
+                            packet.asks(),
+                            "seed {seed}: {sequence} is acknowledged if its sender asked"
+                        );
                     }
                     other => panic!("seed {seed}: {other:?}"),
                 }
@@ -383,6 +389,7 @@ const TROUBLE: Trouble = Trouble {
     take_back: 60,
     wrong_number: 15,
     delays: true,
+    asks: true,
 };
 
 fn block_on(future: impl Future<Output = ()>) {
@@ -440,6 +447,38 @@ fn a_quiet_world_takes_few_transactions_and_no_repeats() {
         let world = run.shared.lock();
         assert_eq!(world.ethereum.batches, [128, 128, 44]);
         assert_eq!(world.native.batches, [128, 128, 44]);
+    });
+}
+
+#[test]
+fn who_asks_is_told_and_nobody_else() {
+    block_on(async {
+        let trouble = Trouble {
+            asks: true,
+            ..Trouble::default()
+        };
+        let mut run = Run::new(13, trouble, Setup::of(128));
+        {
+            let mut world = run.shared.lock();
+            let deadline = world.now_s() + 1_000_000;
+            for _ in 0..9 {
+                world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
+                let head = world.ethereum.head_mut();
+                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
+            }
+        }
+        run.finish().await;
+        run.check();
+        let rows = &run.relayer.as_ref().unwrap().rows;
+        for direction in NETWORK.directions() {
+            let packets = rows.newest(direction, u64::MAX, 100).await.unwrap();
+            let kinds = |kind: &str| packets.iter().filter(|row| row.kind == kind).count();
+            let asked = packets.iter().filter(|row| row.acknowledge).count();
+            assert_eq!((kinds("transfer"), asked), (9, 3));
+            // Those of the transfers that went the other way.
+            assert_eq!(kinds("acknowledgement"), 3);
+            assert_eq!(rows.counts(direction).await.unwrap().acknowledgements, 0);
+        }
     });
 }
 

@@ -51,11 +51,17 @@ fn sqlite() -> Fresh {
 }
 
 fn packet(sequence: u64, length: usize) -> NewPacket {
+    packet_of(sequence, length, 1)
+}
+
+fn packet_of(sequence: u64, length: usize, kind: u8) -> NewPacket {
+    let mut bytes = vec![5; length];
+    bytes[1] = kind;
     NewPacket {
         sequence,
         place: sequence + 10,
         commitment: B256::repeat_byte(u8::try_from(sequence % 251).unwrap()),
-        bytes: vec![5; length].into(),
+        bytes: bytes.into(),
     }
 }
 
@@ -177,24 +183,34 @@ async fn packets_go_from_found_to_done_and_never_back(database: &Database) {
     let newest: Vec<_> = newest.iter().map(|row| row.sequence).collect();
     assert_eq!(newest, [3, 2]);
 
-    // A packet's kind is known for good, by its length.
-    let kinds: [(usize, &str); 5] = [
-        (134, "transfer"),
-        (167, "swap"),
-        (160, "expiry"),
-        (193, "swapExpiry"),
-        (298, "rotation"),
+    // A packet's kind is known for good, and whether its sender asked.
+    let kinds: [(usize, u8, &str, bool); 9] = [
+        (134, 1, "transfer", false),
+        (167, 4, "swap", false),
+        (160, 2, "expiry", false),
+        (193, 2, "swapExpiry", false),
+        (298, 3, "rotation", false),
+        (134, 0x81, "transfer", true),
+        (167, 0x84, "swap", true),
+        (160, 5, "acknowledgement", false),
+        (193, 5, "acknowledgement", false),
     ];
     let found: Vec<_> = (1..)
         .zip(kinds)
-        .map(|(at, (length, _))| packet(at, length))
+        .map(|(at, (length, kind, ..))| packet_of(at, length, kind))
         .collect();
-    rows.advance(BACK, position(6), &found, 1).await.unwrap();
-    rows.note_done(BACK, &[(2, 1)], 2).await.unwrap();
+    rows.advance(BACK, position(10), &found, 1).await.unwrap();
+    assert_eq!(rows.counts(BACK).await.unwrap().acknowledgements, 2);
+    let done = rows.note_done(BACK, &[(2, 1), (8, 1)], 2).await.unwrap();
+    assert_eq!(done[1].kind, "acknowledgement");
+    assert_eq!(rows.counts(BACK).await.unwrap().acknowledgements, 1);
     let mut newest = rows.newest(BACK, u64::MAX, 10).await.unwrap();
     newest.reverse();
-    let named: Vec<_> = newest.iter().map(|row| row.kind).collect();
-    assert_eq!(named, kinds.map(|(_, kind)| kind));
+    let named: Vec<_> = newest
+        .iter()
+        .map(|row| (row.kind, row.acknowledge))
+        .collect();
+    assert_eq!(named, kinds.map(|(_, _, kind, asks)| (kind, asks)));
     store.close().await;
 }
 
@@ -384,6 +400,7 @@ async fn an_older_database_goes_on(database: &Database) {
         (signed[0].nonce, signed[0].packets.as_slice()),
         (4, &[7][..])
     );
+    assert_eq!(rows.packet(TO, 7).await.unwrap().unwrap().kind, "transfer");
     assert_eq!(rows.packet_name(TO, 7), "native:7");
     assert_eq!(rows.packet_name(BACK, 7), "ethereum:7");
 

@@ -200,6 +200,20 @@ impl Pooled {
     }
 }
 
+/// A plain transfer over the bridge, whether its sender wants an acknowledgement or not.
+fn sends(input: &[u8]) -> Option<IBridge::sendCall> {
+    let asking = || {
+        let call = IBridge::sendAcknowledgedCall::abi_decode(input).ok()?;
+        Some(IBridge::sendCall {
+            token: call.token,
+            receiver: call.receiver,
+            amount: call.amount,
+            deadline: call.deadline,
+        })
+    };
+    IBridge::sendCall::abi_decode(input).ok().or_else(asking)
+}
+
 /// Which reserve grows with a trade, and which one shrinks.
 fn sides(token_in: Address) -> (usize, usize) {
     if token_in == POINTS { (0, 1) } else { (1, 0) }
@@ -268,7 +282,7 @@ impl Book<'_> {
         })
         .await;
         let input = &signed.input;
-        let sends = IBridge::sendCall::abi_decode(input).ok();
+        let sends = sends(input);
         let swaps = Bridge::sendSwapCall::abi_decode(input).ok();
         let crosses = SwapRouter::swapAndSendCall::abi_decode(input).ok();
         let trades = Pool::exactInCall::abi_decode(input).ok();
@@ -393,6 +407,7 @@ impl Book<'_> {
             received,
             swapped,
             refunded,
+            acknowledged: _,
         } = self.outcomes;
         let mut ended = BTreeSet::new();
         let received_at = blocks::<IBridge::PacketReceived>(self.net).await;

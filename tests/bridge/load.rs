@@ -16,7 +16,7 @@ use alloy::{
 use mileverse_primitives::{
     abi::{IBridge, ICoin, IPoints},
     address,
-    packet::{Action, Packet, REFUNDED, Transfer},
+    packet::{ACKNOWLEDGED, Action, Packet, REFUNDED, Transfer},
     rpc::OutboxPacket,
 };
 use mileverse_wallet::{
@@ -158,6 +158,8 @@ pub struct Load<'a> {
     pub trades: usize,
     /// Some of the points go to the sender's own account on Ethereum, so that they can come back.
     pub feeds: bool,
+    /// Whether every fourth sender wants an acknowledgement.
+    pub asks: bool,
 }
 
 /// What is sent: from where, and which token.
@@ -194,6 +196,7 @@ impl<'a> Load<'a> {
             swaps: 0,
             trades: 0,
             feeds: true,
+            asks: false,
         };
         let mut issuer = Account::new(Chain::Native, net.issuer.clone());
         let mut last = B256::ZERO;
@@ -270,15 +273,27 @@ impl<'a> Load<'a> {
             false => kind.receiver(),
         };
         let now = self.now().await;
-        let call = IBridge::sendCall {
-            token,
-            receiver,
-            amount,
-            deadline: now + seconds,
+        let deadline = now + seconds;
+        let call = if self.asks && self.sent.is_multiple_of(4) {
+            IBridge::sendAcknowledgedCall {
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
+        } else {
+            IBridge::sendCall {
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
         };
         let (endpoint, bridge) = self.net.side(kind.from);
         let hash = self.accounts[place]
-            .submit(endpoint, bridge, value, call.abi_encode())
+            .submit(endpoint, bridge, value, call)
             .await;
         self.sent += 1;
         hash
@@ -392,6 +407,8 @@ pub struct Outcomes {
     pub swapped: Vec<Transfer>,
     /// Transfers that expired and were refunded, with a swap or without.
     pub refunded: Vec<Transfer>,
+    /// How many of those received are acknowledged at their source.
+    pub acknowledged: usize,
 }
 
 /// Waits until every packet of both chains has its end, for ever.
@@ -433,6 +450,7 @@ pub async fn audit(net: &Net) -> Outcomes {
         let received = events(destination, other, IBridge::PacketReceived::SIGNATURE_HASH).await;
         let expired = events(destination, other, IBridge::PacketExpired::SIGNATURE_HASH).await;
         let refunded = events(source, bridge, IBridge::PacketRefunded::SIGNATURE_HASH).await;
+        let told = events(source, bridge, IBridge::PacketAcknowledged::SIGNATURE_HASH).await;
         let times = |events: &BTreeMap<u64, usize>, sequence: u64| {
             events.get(&sequence).copied().unwrap_or(0)
         };
@@ -451,7 +469,14 @@ pub async fn audit(net: &Net) -> Outcomes {
             match (&packet, receipt) {
                 (Packet::Transfer(transfer), 1) => {
                     assert_eq!(ends, (1, 0, 0), "{what}");
-                    assert_eq!(stored, packet.commitment(), "{what}");
+                    let asks = usize::from(packet.asks());
+                    assert_eq!(times(&told, sequence), asks, "{what}");
+                    outcomes.acknowledged += asks;
+                    let expected = match asks {
+                        0 => packet.commitment(),
+                        _ => ACKNOWLEDGED,
+                    };
+                    assert_eq!(stored, expected, "{what}");
                     match transfer.action {
                         Some(Action::Swap { .. }) => outcomes.swapped.push(transfer.clone()),
                         None => outcomes
@@ -463,6 +488,7 @@ pub async fn audit(net: &Net) -> Outcomes {
                 }
                 (Packet::Transfer(transfer), 2) => {
                     assert_eq!(ends, (0, 1, 1), "{what}");
+                    assert_eq!(times(&told, sequence), 0, "{what}");
                     assert_eq!(stored, REFUNDED, "{what}");
                     outcomes.refunded.push(transfer.clone());
                 }

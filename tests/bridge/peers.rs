@@ -15,10 +15,10 @@ use mileverse_fixtures::ports;
 use mileverse_primitives::{
     abi::{ICoin, IPeers, IPoints},
     address::{PEERS, POINTS, peer_points},
-    packet::{PacketId, REFUNDED},
+    packet::{ACKNOWLEDGED, PacketId, REFUNDED},
 };
 use mileverse_wallet::{
-    client::{Client, ClientError, Points},
+    client::{Client, ClientError, PeerSend, Points},
     keystore,
     units::{Amount, Token},
 };
@@ -50,6 +50,8 @@ struct Chain {
     member: Client,
     /// What the member paid for gas so far, in micro-MVP.
     fees: U256,
+    /// Whether the member wants acknowledgements.
+    asks: bool,
 }
 
 impl Chain {
@@ -58,7 +60,14 @@ impl Chain {
         let amount = Amount::from_units(Token::Mvp, U256::from(amount));
         let sent = self
             .member
-            .peer_send(self.other, points, to, amount, deadline)
+            .peer_send(PeerSend {
+                peer: self.other,
+                points,
+                receiver: to,
+                amount,
+                deadline,
+                acknowledge: self.asks,
+            })
             .await
             .unwrap();
         self.fees += sent.fee.units();
@@ -72,7 +81,14 @@ impl Chain {
             let deadline = self.time().await.max(other.time().await) + 5;
             let sent = self
                 .member
-                .peer_send(self.other, Points::Own, to, amount, deadline)
+                .peer_send(PeerSend {
+                    peer: self.other,
+                    points: Points::Own,
+                    receiver: to,
+                    amount,
+                    deadline,
+                    acknowledge: self.asks,
+                })
                 .await;
             match sent {
                 Ok(sent) => Some((sent, deadline)),
@@ -106,12 +122,17 @@ impl Chain {
         self.view(PEERS, &call).await
     }
 
-    async fn is_refunded(&self, id: PacketId) -> bool {
+    /// What it stores of a packet that its member sent.
+    async fn outbound(&self, id: PacketId) -> B256 {
         let call = IPeers::outboundCall {
             peer: id.destination,
             sequence: id.sequence,
         };
-        self.view(PEERS, &call).await == REFUNDED
+        self.view(PEERS, &call).await
+    }
+
+    async fn is_refunded(&self, id: PacketId) -> bool {
+        self.outbound(id).await == REFUNDED
     }
 
     async fn has(&self, token: Address, account: Address) -> U256 {
@@ -237,6 +258,7 @@ async fn chain(
         validators,
         member: client,
         fees: U256::ZERO,
+        asks: false,
     }
 }
 
@@ -384,6 +406,7 @@ async fn points_go_to_another_native_chain_and_come_home() {
             &bob.to_string(),
             "--peer-rpc",
             &far.url,
+            "--acknowledge",
         ],
     );
     assert_eq!(sent["packet"], format!("{NEAR}:{FAR}:1"), "{sent}");
@@ -396,8 +419,10 @@ async fn points_go_to_another_native_chain_and_come_home() {
     let hour = near.time().await.max(far.time().await) + 3_600;
     let mut backlog = Vec::new();
     for amount in 1..=BACKLOG {
+        near.asks = amount.is_multiple_of(3);
         backlog.push(near.send(Points::Own, amount, bob, hour).await);
     }
+    near.asks = false;
 
     // The relayer dies with some of them delivered and others not, and goes on where it was.
     first.start();
@@ -414,6 +439,30 @@ async fn points_go_to_another_native_chain_and_come_home() {
         })
         .await;
     }
+    // Who asked is told, and nobody else.
+    for (id, amount) in backlog.iter().zip(1u64..) {
+        if amount.is_multiple_of(3) {
+            wait("an acknowledgement", async || {
+                (near.outbound(*id).await == ACKNOWLEDGED).then_some(())
+            })
+            .await;
+        } else {
+            assert_ne!(near.outbound(*id).await, ACKNOWLEDGED, "{amount}");
+        }
+    }
+    let first_sent = format!("{NEAR}:{FAR}:1");
+    wait("the first packet's acknowledgement", async || {
+        let status = wallet(
+            root,
+            &near,
+            &["bridge", "status", &first_sent, "--peer-rpc", &far.url],
+        );
+        (status["state"] == "acknowledged").then_some(())
+    })
+    .await;
+    let why = first.told(&["why", &first_sent]);
+    let paragraph = why["paragraph"].as_str().unwrap();
+    assert!(paragraph.contains("can never be refunded"), "{why}");
     wait("the refund", async || {
         near.is_refunded(late).await.then_some(())
     })
@@ -494,7 +543,9 @@ async fn points_go_to_another_native_chain_and_come_home() {
     first.process.kill();
     second.process.kill();
     let late = near.send_late(3_000_000, &far, bob).await;
+    near.asks = true;
     let good = near.send(Points::Own, 2_000_000, bob, hour).await;
+    near.asks = false;
     let refunded = first.told(&["refund", &name(late)]);
     assert_eq!(refunded["outcome"], "refunded", "{refunded}");
     assert!(near.is_refunded(late).await);
@@ -504,6 +555,13 @@ async fn points_go_to_another_native_chain_and_come_home() {
         &["bridge", "deliver", &name(good), "--peer-rpc", &near.url],
     );
     assert_eq!(delivered["state"], "received", "{delivered}");
+    let told = wallet(
+        root,
+        &near,
+        &["bridge", "deliver", &name(good), "--peer-rpc", &far.url],
+    );
+    assert_eq!(told["kind"], "acknowledge", "{told}");
+    assert_eq!(told["state"], "acknowledged", "{told}");
     let status = first.told(&["status"]);
     assert_eq!(
         status["routes"][0]["directions"][0]["direction"], "to_peer",

@@ -13,10 +13,14 @@ use alloy::{
     primitives::{Address, U256, hex},
     sol_types::{SolCall as _, SolInterface},
 };
-use mileverse_bindings::Bridge::BridgeCalls;
+use mileverse_bindings::Bridge::{self, BridgeCalls};
 use mileverse_primitives::{
     abi::{
-        IBridge::IBridgeCalls, ICoin, ICoin::ICoinCalls, IPeers::IPeersCalls, IPoints::IPointsCalls,
+        IBridge::{self, IBridgeCalls},
+        ICoin,
+        ICoin::ICoinCalls,
+        IPeers::{self, IPeersCalls},
+        IPoints::IPointsCalls,
     },
     address::{PEERS, POINTS, peer_points},
     exchange::{self, Pool, Pool::PoolCalls, SwapRouter, SwapRouter::SwapRouterCalls},
@@ -227,30 +231,40 @@ impl Review<'_> {
             return Some(lines);
         }
         let input = &self.transaction.input;
-        if self.places.chain == Chain::Ethereum
-            && let Ok(BridgeCalls::sendSwap(call)) = canonical::<BridgeCalls>(input)
-        {
-            let (give, get) = self.pair(call.token)?;
-            return Some(vec![
-                ("action", "swap, on the native chain".to_owned()),
-                ("give", Amount::from_units(give, call.amount).to_string()),
-                (
-                    "receive at least",
-                    Amount::from_units(get, call.least).to_string(),
-                ),
-                ("to", format!("{} there", call.receiver)),
-                (
-                    "refunded",
-                    format!(
-                        "if less would arrive, or after {}",
-                        second(U256::from(call.deadline))
-                    ),
-                ),
-            ]);
-        }
-        let IBridgeCalls::send(call) = canonical::<IBridgeCalls>(input).ok()? else {
-            return None;
-        };
+        Some(match canonical::<IBridgeCalls>(input) {
+            Ok(IBridgeCalls::send(call)) => self.bridge_send(&call)?,
+            Ok(IBridgeCalls::sendAcknowledged(call)) => {
+                let mut lines = self.bridge_send(&IBridge::sendCall {
+                    token: call.token,
+                    receiver: call.receiver,
+                    amount: call.amount,
+                    deadline: call.deadline,
+                })?;
+                lines.push(wants_news());
+                lines
+            }
+            _ if self.places.chain == Chain::Ethereum => {
+                match canonical::<BridgeCalls>(input).ok()? {
+                    BridgeCalls::sendSwap(call) => self.bridge_swap(&call)?,
+                    BridgeCalls::sendSwapAcknowledged(call) => {
+                        let mut lines = self.bridge_swap(&Bridge::sendSwapCall {
+                            token: call.token,
+                            receiver: call.receiver,
+                            amount: call.amount,
+                            deadline: call.deadline,
+                            least: call.least,
+                        })?;
+                        lines.push(wants_news());
+                        lines
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    fn bridge_send(&self, call: &IBridge::sendCall) -> Option<Vec<(&'static str, String)>> {
         let token = self.token_of(call.token)?;
         Some(vec![
             (
@@ -266,24 +280,40 @@ impl Review<'_> {
         ])
     }
 
+    fn bridge_swap(&self, call: &Bridge::sendSwapCall) -> Option<Vec<(&'static str, String)>> {
+        let (give, get) = self.pair(call.token)?;
+        Some(vec![
+            ("action", "swap, on the native chain".to_owned()),
+            ("give", Amount::from_units(give, call.amount).to_string()),
+            (
+                "receive at least",
+                Amount::from_units(get, call.least).to_string(),
+            ),
+            ("to", format!("{} there", call.receiver)),
+            (
+                "refunded",
+                format!(
+                    "if less would arrive, or after {}",
+                    second(U256::from(call.deadline))
+                ),
+            ),
+        ])
+    }
+
     /// Points to another native chain, or a packet from there.
     fn peers(&self) -> Option<Vec<(&'static str, String)>> {
         match canonical::<IPeersCalls>(&self.transaction.input).ok()? {
-            IPeersCalls::send(call) => {
-                let whose = if call.token == POINTS {
-                    "this chain's points".to_owned()
-                } else if call.token == peer_points(call.peer) {
-                    format!("points of chain {}, which go home", call.peer)
-                } else {
-                    return None;
-                };
-                let amount = Amount::from_units(Token::Mvp, call.amount);
-                Some(vec![
-                    ("action", format!("send {amount} to chain {}", call.peer)),
-                    ("token", whose),
-                    ("to", format!("{} there", call.receiver)),
-                    ("refunded after", second(U256::from(call.deadline))),
-                ])
+            IPeersCalls::send(call) => peer_send(&call),
+            IPeersCalls::sendAcknowledged(call) => {
+                let mut lines = peer_send(&IPeers::sendCall {
+                    peer: call.peer,
+                    token: call.token,
+                    receiver: call.receiver,
+                    amount: call.amount,
+                    deadline: call.deadline,
+                })?;
+                lines.push(wants_news());
+                Some(lines)
             }
             IPeersCalls::deliver(call) => {
                 let packets = call.items.iter().map(|item| Packet::decode(&item.packet));
@@ -455,6 +485,32 @@ impl Review<'_> {
     }
 }
 
+/// Points to another native chain.
+fn peer_send(call: &IPeers::sendCall) -> Option<Vec<(&'static str, String)>> {
+    let whose = if call.token == POINTS {
+        "this chain's points".to_owned()
+    } else if call.token == peer_points(call.peer) {
+        format!("points of chain {}, which go home", call.peer)
+    } else {
+        return None;
+    };
+    let amount = Amount::from_units(Token::Mvp, call.amount);
+    Some(vec![
+        ("action", format!("send {amount} to chain {}", call.peer)),
+        ("token", whose),
+        ("to", format!("{} there", call.receiver)),
+        ("refunded after", second(U256::from(call.deadline))),
+    ])
+}
+
+/// What a sender asked for beside.
+fn wants_news() -> (&'static str, String) {
+    (
+        "acknowledgement",
+        "this chain is told once it was received".to_owned(),
+    )
+}
+
 /// A delivery's number of packets, and the first of them.
 fn delivered(chain: Chain, input: &[u8]) -> Option<(usize, Packet)> {
     let (count, first) = match chain {
@@ -504,6 +560,10 @@ fn delivers(packet: &Packet) -> String {
         }
         Packet::Transfer(transfer) => format!("deliver a transfer to {}", transfer.receiver),
         Packet::Rotation(_) => "deliver the delegates' new key".to_owned(),
+        Packet::Acknowledgement(news) => format!(
+            "bring home the news that a transfer was received, for its sender {}",
+            news.received.sender
+        ),
     }
 }
 
@@ -513,9 +573,8 @@ mod tests {
     use super::*;
     use crate::transaction::Fees;
     use alloy::primitives::B256;
-    use mileverse_bindings::Bridge;
     use mileverse_primitives::{
-        abi::{IBridge, ICoin, IPeers, IPoints},
+        abi::IPoints,
         address::{BRIDGE, COIN},
     };
 
@@ -572,6 +631,22 @@ mod tests {
             text.contains("points of chain 7002, which go home"),
             "{text}"
         );
+        let asked = IPeers::sendAcknowledgedCall {
+            peer: 7002,
+            token: POINTS,
+            receiver: SHOP,
+            amount: U256::from(1_500_000),
+            deadline: 99,
+        };
+        let text = shown(PEERS, 0, asked.abi_encode());
+        assert!(
+            text.contains("action: send 1.5 MVP to chain 7002"),
+            "{text}"
+        );
+        assert!(
+            text.contains("acknowledgement: this chain is told"),
+            "{text}"
+        );
         // A token that does not cross there, or a chain without this module: nothing is guessed.
         let text = shown(PEERS, 0, send(COIN).abi_encode());
         assert!(text.contains("cannot read"), "{text}");
@@ -610,6 +685,19 @@ mod tests {
         };
         let text = shown(BRIDGE, 0, send.abi_encode());
         assert!(text.contains("send 0.000001 MVP to"), "{text}");
+        assert!(!text.contains("acknowledgement"), "{text}");
+        let asked = IBridge::sendAcknowledgedCall {
+            token: POINTS,
+            receiver: SHOP,
+            amount: U256::from(1),
+            deadline: 99,
+        };
+        let text = shown(BRIDGE, 0, asked.abi_encode());
+        assert!(text.contains("send 0.000001 MVP to"), "{text}");
+        assert!(
+            text.contains("acknowledgement: this chain is told"),
+            "{text}"
+        );
         let swap = Pool::exactInCall {
             tokenIn: COIN,
             amountIn: U256::from(2_000_000_000_000_000_000_u64),

@@ -53,6 +53,7 @@ alloy::sol! {
         event PacketReceived(uint64 indexed sequence, bytes32 indexed commitment);
         event PacketExpired(uint64 indexed sequence, bytes32 indexed commitment);
         event PacketRefunded(uint64 indexed sequence, bytes32 indexed commitment);
+        event PacketAcknowledged(uint64 indexed sequence, bytes32 indexed commitment);
 
         struct Totals { uint256 sent; uint256 received; uint256 refunded; }
         struct StorageItem { bytes packet; bytes[] storageProof; }
@@ -63,6 +64,8 @@ alloy::sol! {
         error RouterNeeded(uint64 sequence);
 
         function send(address token, address receiver, uint256 amount, uint64 deadline) external payable returns (uint64 sequence);
+        /// As `send`; `outbound(sequence)` is 2 once the transfer was received over there.
+        function sendAcknowledged(address token, address receiver, uint256 amount, uint64 deadline) external payable returns (uint64 sequence);
         /// As `send`, and `sender` is who is refunded.
         function sendFor(address token, address receiver, uint256 amount, uint64 deadline, address sender) external payable returns (uint64 sequence);
         function deliver(uint64 ethereumBlock, bytes[] calldata accountProof, StorageItem[] calldata items) external;

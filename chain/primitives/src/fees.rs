@@ -44,7 +44,9 @@ impl Carried {
                 IPeers::deliverCall::SELECTOR | IPeers::releaseCall::SELECTOR => {
                     Some(Self::Delivery)
                 }
-                IPeers::sendCall::SELECTOR => Some(Self::Send),
+                IPeers::sendCall::SELECTOR | IPeers::sendAcknowledgedCall::SELECTOR => {
+                    Some(Self::Send)
+                }
                 _ => None,
             },
             // The router has the same two functions.
@@ -53,7 +55,7 @@ impl Carried {
                     Some(Self::Delivery)
                 }
                 _ if to == ROUTER => None,
-                (&IBridge::sendCall::SELECTOR, rest) => {
+                (&IBridge::sendCall::SELECTOR | &IBridge::sendAcknowledgedCall::SELECTOR, rest) => {
                     let (token, _) = rest.split_first_chunk::<32>()?;
                     (*token == POINTS.into_word().0).then_some(Self::Send)
                 }

@@ -3,15 +3,16 @@
 //! ```txt
 //! offset  size
 //! 0       1     version = 1
-//! 1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action
+//! 1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action,
+//!               5 = acknowledgement; 0x80 beside 1 or 4: the sender wants an acknowledgement
 //! 2       8     source chain id
 //! 10      8     destination chain id
 //! 18      8     sequence, from 1
 //! 26      ...   body
 //!
-//! transfer (134 bytes in all)          expiry (160 or 193 bytes in all)
-//! 26      8     deadline, seconds      26   134   the transfer packet that expired,
-//! 34      8     token's home chain id       or 167   with its action
+//! transfer (134 bytes in all)          expiry, acknowledgement (160 or 193 bytes in all)
+//! 26      8     deadline, seconds      26   134   the transfer packet that expired, or was
+//! 34      8     token's home chain id       or 167   received, with its action
 //! 42      20    token at home
 //! 62      20    sender
 //! 82      20    receiver
@@ -28,6 +29,7 @@
 //! 42      256   the new group key: G2, uncompressed (EIP-2537)
 //! ```
 //!
+//! Only a transfer can want an acknowledgement, so news is never answered with news.
 //! Integers are big-endian. A decoder consumes every byte or refuses, so that one packet has one
 //! encoding and one [`commitment`](Packet::commitment). `docs/protocol.md` is the specification.
 
@@ -41,8 +43,8 @@ pub const VERSION: u8 = 1;
 pub const TRANSFER_LENGTH: usize = HEADER_LENGTH + 108;
 /// Bytes of an encoded transfer with an action.
 pub const ACTION_LENGTH: usize = TRANSFER_LENGTH + 33;
-/// Bytes of an encoded expiry: of a transfer without an action, and of one with.
-pub const EXPIRY_LENGTHS: [usize; 2] = [
+/// Bytes of an encoded expiry or acknowledgement: of a transfer without an action, and of one with.
+pub const NEWS_LENGTHS: [usize; 2] = [
     HEADER_LENGTH + TRANSFER_LENGTH,
     HEADER_LENGTH + ACTION_LENGTH,
 ];
@@ -51,17 +53,18 @@ pub const ROTATION_LENGTH: usize = HEADER_LENGTH + 16 + G2_LENGTH;
 /// How far ahead of the source's clock a deadline may lie, in seconds: 30 days.
 pub const MAX_LIFETIME_SECONDS: u64 = 30 * 24 * 60 * 60;
 /// The mark that replaces a stored commitment once its packet is refunded.
-pub const REFUNDED: B256 = {
-    let mut mark = [0u8; 32];
-    mark[31] = 1;
-    B256::new(mark)
-};
+pub const REFUNDED: B256 = mark(1);
+/// The same once its packet is acknowledged: it can never be refunded.
+pub const ACKNOWLEDGED: B256 = mark(2);
 
 const HEADER_LENGTH: usize = 26;
 const KIND_TRANSFER: u8 = 1;
 const KIND_EXPIRY: u8 = 2;
 const KIND_ROTATION: u8 = 3;
 const KIND_ACTION: u8 = 4;
+const KIND_ACKNOWLEDGEMENT: u8 = 5;
+/// Beside a transfer's kind: its sender wants an acknowledgement.
+const ACKNOWLEDGE: u8 = 0x80;
 const ACTION_SWAP: u8 = 1;
 
 /// Why bytes are not a packet.
@@ -93,9 +96,14 @@ pub enum DecodeError {
     /// An action that is not on the list.
     #[error("packet action {0} is unknown")]
     Action(u8),
-    /// What expired is not a transfer that went the other way.
-    #[error("an expiry must hold a transfer that was sent to the chain it comes from")]
-    Expired,
+    /// What expired or was received is not a transfer that went the other way.
+    #[error(
+        "an expiry or an acknowledgement must hold a transfer that was sent to the chain it comes from"
+    )]
+    Inside,
+    /// The sender of what was received wanted no acknowledgement.
+    #[error("the sender of this transfer wanted no acknowledgement")]
+    NotAsked,
 }
 
 /// What names a packet: no two packets share it.
@@ -147,6 +155,8 @@ pub struct Transfer {
     pub amount: U256,
     /// What is done with it there; nothing but receiving it, if there is none.
     pub action: Option<Action>,
+    /// Whether its source is told once it has taken effect.
+    pub acknowledge: bool,
 }
 
 /// News that a transfer was not received in time and never will be.
@@ -156,6 +166,15 @@ pub struct Expiry {
     pub id: PacketId,
     /// The transfer that expired, whole.
     pub expired: Transfer,
+}
+
+/// News that a transfer took effect, for a sender who wanted it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Acknowledgement {
+    /// Its own name, as a packet on the way home.
+    pub id: PacketId,
+    /// The transfer that was received, whole.
+    pub received: Transfer,
 }
 
 /// A group key: a G2 point, uncompressed, as EIP-2537 has it. Not necessarily a good one.
@@ -183,6 +202,8 @@ pub enum Packet {
     Expiry(Expiry),
     /// A new key of the chain that it comes from.
     Rotation(Rotation),
+    /// What a sender wanted to know.
+    Acknowledgement(Acknowledgement),
 }
 
 impl Packet {
@@ -192,29 +213,40 @@ impl Packet {
             Self::Transfer(transfer) => transfer.id,
             Self::Expiry(expiry) => expiry.id,
             Self::Rotation(rotation) => rotation.id,
+            Self::Acknowledgement(news) => news.id,
         }
     }
 
-    /// The transfer that this is, or that it reports as expired.
+    /// The transfer that this is, or that it reports as expired or received.
     pub const fn transfer(&self) -> Option<&Transfer> {
         match self {
             Self::Transfer(transfer) => Some(transfer),
             Self::Expiry(expiry) => Some(&expiry.expired),
+            Self::Acknowledgement(news) => Some(&news.received),
             Self::Rotation(_) => None,
         }
+    }
+
+    /// The transfer of which this is news.
+    pub const fn inside(&self) -> Option<&Transfer> {
+        match self {
+            Self::Expiry(expiry) => Some(&expiry.expired),
+            Self::Acknowledgement(news) => Some(&news.received),
+            Self::Transfer(_) | Self::Rotation(_) => None,
+        }
+    }
+
+    /// Whether its sender wants an acknowledgement.
+    pub const fn asks(&self) -> bool {
+        matches!(self, Self::Transfer(transfer) if transfer.acknowledge)
     }
 
     /// The canonical bytes.
     pub fn encode(&self) -> Bytes {
         match self {
             Self::Transfer(transfer) => transfer.encode().into(),
-            Self::Expiry(expiry) => {
-                let expired = expiry.expired.encode();
-                let mut out = Vec::with_capacity(HEADER_LENGTH.saturating_add(expired.len()));
-                header(&mut out, KIND_EXPIRY, expiry.id);
-                out.extend_from_slice(&expired);
-                out.into()
-            }
+            Self::Expiry(expiry) => news(KIND_EXPIRY, expiry.id, &expiry.expired),
+            Self::Acknowledgement(told) => news(KIND_ACKNOWLEDGEMENT, told.id, &told.received),
             Self::Rotation(rotation) => {
                 let mut out = Vec::with_capacity(ROTATION_LENGTH);
                 header(&mut out, KIND_ROTATION, rotation.id);
@@ -236,24 +268,19 @@ impl Packet {
         let mut reader = Reader::new(bytes);
         let (kind, id) = reader.header(TRANSFER_LENGTH)?;
         match kind {
-            KIND_TRANSFER | KIND_ACTION => {
+            kind if Transfer::is_kind(kind) => {
                 Ok(Self::Transfer(Transfer::read_body(reader, kind, id)?))
             }
             KIND_EXPIRY => {
-                let [plain, with_action] = EXPIRY_LENGTHS;
-                if reader.total != with_action {
-                    reader.exactly(plain)?;
-                }
-                let mut inner = Reader::new(reader.rest);
-                let (inner_kind, inner_id) = inner.header(TRANSFER_LENGTH)?;
-                if !matches!(inner_kind, KIND_TRANSFER | KIND_ACTION)
-                    || inner_id.source != id.destination
-                    || inner_id.destination != id.source
-                {
-                    return Err(DecodeError::Expired);
-                }
-                let expired = Transfer::read_body(inner, inner_kind, inner_id)?;
+                let expired = reader.inside(id)?;
                 Ok(Self::Expiry(Expiry { id, expired }))
+            }
+            KIND_ACKNOWLEDGEMENT => {
+                let received = reader.inside(id)?;
+                if !received.acknowledge {
+                    return Err(DecodeError::NotAsked);
+                }
+                Ok(Self::Acknowledgement(Acknowledgement { id, received }))
             }
             KIND_ROTATION => {
                 reader.exactly(ROTATION_LENGTH)?;
@@ -270,11 +297,19 @@ impl Packet {
 }
 
 impl Transfer {
+    /// Whether a kind byte is a transfer's, of those who want an acknowledgement or of those who do not.
+    const fn is_kind(kind: u8) -> bool {
+        matches!(kind & !ACKNOWLEDGE, KIND_TRANSFER | KIND_ACTION)
+    }
+
     fn encode(&self) -> Vec<u8> {
-        let kind = match self.action {
+        let mut kind = match self.action {
             None => KIND_TRANSFER,
             Some(_) => KIND_ACTION,
         };
+        if self.acknowledge {
+            kind |= ACKNOWLEDGE;
+        }
         let mut out = Vec::with_capacity(ACTION_LENGTH);
         header(&mut out, kind, self.id);
         out.extend_from_slice(&self.deadline.to_be_bytes());
@@ -291,7 +326,7 @@ impl Transfer {
     }
 
     fn read_body(mut reader: Reader<'_>, kind: u8, id: PacketId) -> Result<Self, DecodeError> {
-        let has_action = kind == KIND_ACTION;
+        let has_action = kind & !ACKNOWLEDGE == KIND_ACTION;
         reader.exactly(if has_action {
             ACTION_LENGTH
         } else {
@@ -308,6 +343,7 @@ impl Transfer {
             receiver: Address::new(reader.take()?),
             amount: U256::from_be_bytes(reader.take::<32>()?),
             action: None,
+            acknowledge: kind & ACKNOWLEDGE != 0,
         };
         if transfer.amount.is_zero() {
             return Err(DecodeError::ZeroAmount);
@@ -322,6 +358,21 @@ impl Transfer {
         }
         Ok(transfer)
     }
+}
+
+const fn mark(number: u8) -> B256 {
+    let mut mark = [0u8; 32];
+    mark[31] = number;
+    B256::new(mark)
+}
+
+/// What became of a transfer, with its own bytes.
+fn news(kind: u8, id: PacketId, inside: &Transfer) -> Bytes {
+    let inside = inside.encode();
+    let mut out = Vec::with_capacity(HEADER_LENGTH.saturating_add(inside.len()));
+    header(&mut out, kind, id);
+    out.extend_from_slice(&inside);
+    out.into()
 }
 
 fn header(out: &mut Vec<u8>, kind: u8, id: PacketId) {
@@ -354,6 +405,23 @@ impl<'a> Reader<'a> {
                 actual: self.total,
             })
         }
+    }
+
+    /// The transfer inside of news with this name, which goes back to where that came from.
+    fn inside(self, id: PacketId) -> Result<Transfer, DecodeError> {
+        let [plain, with_action] = NEWS_LENGTHS;
+        if self.total != with_action {
+            self.exactly(plain)?;
+        }
+        let mut inner = Self::new(self.rest);
+        let (kind, inner_id) = inner.header(TRANSFER_LENGTH)?;
+        if !Transfer::is_kind(kind)
+            || inner_id.source != id.destination
+            || inner_id.destination != id.source
+        {
+            return Err(DecodeError::Inside);
+        }
+        Transfer::read_body(inner, kind, inner_id)
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
@@ -415,12 +483,13 @@ mod tests {
                 proptest::option::of(any::<u128>().prop_map(|least| Action::Swap {
                     least: U256::from(least) << 7,
                 })),
+                any::<bool>(),
             ),
         )
             .prop_filter("two chains", |((_, a, b), ..)| a != b)
             .prop_map(
                 |((sequence, source, destination), deadline, token, sender, receiver, what)| {
-                    let (amount, action) = what;
+                    let (amount, action, acknowledge) = what;
                     Transfer {
                         id: PacketId {
                             source,
@@ -436,6 +505,7 @@ mod tests {
                         receiver: receiver.into(),
                         amount: U256::from(amount),
                         action,
+                        acknowledge,
                     }
                 },
             )
@@ -452,6 +522,20 @@ mod tests {
         })
     }
 
+    fn acknowledgement_of(received: Transfer, sequence: u64) -> Packet {
+        Packet::Acknowledgement(Acknowledgement {
+            id: PacketId {
+                source: received.id.destination,
+                destination: received.id.source,
+                sequence,
+            },
+            received: Transfer {
+                acknowledge: true,
+                ..received
+            },
+        })
+    }
+
     fn rotation_beside(transfer: &Transfer) -> Packet {
         Packet::Rotation(Rotation {
             id: transfer.id,
@@ -465,7 +549,8 @@ mod tests {
         #[test]
         fn encoding_is_one_to_one(transfer in transfers(), sequence in 1u64..) {
             let rotation = rotation_beside(&transfer);
-            for packet in [Packet::Transfer(transfer.clone()), expiry_of(transfer, sequence), rotation] {
+            let told = acknowledgement_of(transfer.clone(), sequence);
+            for packet in [Packet::Transfer(transfer.clone()), expiry_of(transfer, sequence), told, rotation] {
                 let bytes = packet.encode();
                 prop_assert_eq!(Packet::decode(&bytes), Ok(packet.clone()));
                 // One byte less or more is never a packet.
@@ -477,8 +562,12 @@ mod tests {
         }
 
         #[test]
-        fn any_changed_byte_changes_the_commitment_or_is_refused(transfer in transfers(), late in any::<bool>(), at in any::<prop::sample::Index>(), flip in 1u8..) {
-            let packet = if late { expiry_of(transfer, 1) } else { Packet::Transfer(transfer) };
+        fn any_changed_byte_changes_the_commitment_or_is_refused(transfer in transfers(), news in 0..3u8, at in any::<prop::sample::Index>(), flip in 1u8..) {
+            let packet = match news {
+                0 => Packet::Transfer(transfer),
+                1 => expiry_of(transfer, 1),
+                _ => acknowledgement_of(transfer, 1),
+            };
             let mut bytes = packet.encode().to_vec();
             *at.get_mut(&mut bytes) ^= flip;
             if let Ok(other) = Packet::decode(&bytes) {
@@ -509,10 +598,54 @@ mod tests {
             receiver: Address::repeat_byte(5),
             amount: U256::from(6),
             action: None,
+            acknowledge: false,
         };
-        let mut bytes = expiry_of(transfer, 1).encode().to_vec();
-        bytes[9] = 7; // source chain of the expiry
-        assert_eq!(Packet::decode(&bytes), Err(DecodeError::Expired));
+        for news in [
+            expiry_of(transfer.clone(), 1),
+            acknowledgement_of(transfer.clone(), 1),
+        ] {
+            let mut bytes = news.encode().to_vec();
+            bytes[9] = 7; // source chain of the news
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Inside));
+        }
+    }
+
+    #[test]
+    fn only_transfers_ask_and_only_who_asked_is_told() {
+        let transfer = Transfer {
+            id: PacketId {
+                source: 1,
+                destination: 2,
+                sequence: 9,
+            },
+            deadline: 5,
+            token: Token {
+                home: 1,
+                contract: Address::repeat_byte(3),
+            },
+            sender: Address::repeat_byte(4),
+            receiver: Address::repeat_byte(5),
+            amount: U256::from(6),
+            action: None,
+            acknowledge: true,
+        };
+        let told = acknowledgement_of(transfer.clone(), 1);
+        let mut silent = told.encode().to_vec();
+        silent[27] &= !ACKNOWLEDGE;
+        assert_eq!(Packet::decode(&silent), Err(DecodeError::NotAsked));
+        // News of news, and news that wants news.
+        let mut nested = told.encode().to_vec();
+        nested[27] = KIND_ACKNOWLEDGEMENT;
+        assert_eq!(Packet::decode(&nested), Err(DecodeError::Inside));
+        for packet in [
+            told,
+            expiry_of(transfer.clone(), 1),
+            rotation_beside(&transfer),
+        ] {
+            let mut bytes = packet.encode().to_vec();
+            bytes[1] |= ACKNOWLEDGE;
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Kind(bytes[1])));
+        }
     }
 
     #[test]
@@ -534,6 +667,7 @@ mod tests {
             action: Some(Action::Swap {
                 least: U256::from(7),
             }),
+            acknowledge: false,
         };
         let plain = Transfer {
             action: None,

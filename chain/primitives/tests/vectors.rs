@@ -1,12 +1,16 @@
-//! `fixtures/vectors/{rotation,transfer,swap}.json` are what this code makes; the contracts' tests read them
-//! too.
+//! `fixtures/vectors/{rotation,transfer,swap,acknowledgement}.json` are what this code makes; the contracts'
+//! tests read them too. `MILEVERSE_WRITE_VECTORS=1` writes the last one anew.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Action, Expiry, GroupKey, Packet, PacketId, Rotation, Token, Transfer},
+    packet::{
+        Acknowledgement, Action, Expiry, GroupKey, Packet, PacketId, Rotation, Token, Transfer,
+    },
 };
 use serde::Deserialize;
+use serde_json::json;
+use std::path::Path;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -94,6 +98,7 @@ fn check(text: &str, lengths: [usize; 2]) {
         receiver: vector.receiver,
         amount: vector.amount,
         action: vector.least.map(|least| Action::Swap { least }),
+        acknowledge: false,
     };
     let expiry = Packet::Expiry(Expiry {
         id: PacketId {
@@ -112,4 +117,65 @@ fn check(text: &str, lengths: [usize; 2]) {
         assert_eq!(packet.commitment(), commitment);
         assert_eq!(Packet::decode(&bytes), Ok(packet));
     }
+}
+
+#[test]
+fn a_transfer_that_asks_and_its_acknowledgement_are_as_the_vector_has_them() {
+    let transfer = Transfer {
+        id: PacketId {
+            source: 46_226,
+            destination: 31_337,
+            sequence: 10,
+        },
+        deadline: 1_800_003_600,
+        token: Token {
+            home: 46_226,
+            contract: mileverse_primitives::address::POINTS,
+        },
+        sender: Address::left_padding_from(&[0x0a, 0x11, 0xce]),
+        receiver: Address::left_padding_from(&[0x0b, 0x0b]),
+        amount: U256::from(12_500_000),
+        action: None,
+        acknowledge: true,
+    };
+    let packet = Packet::Transfer(transfer.clone());
+    let news = Packet::Acknowledgement(Acknowledgement {
+        id: PacketId {
+            source: 31_337,
+            destination: 46_226,
+            sequence: 5,
+        },
+        received: transfer.clone(),
+    });
+    assert_eq!((packet.encode().len(), news.encode().len()), (134, 160));
+    for one in [&packet, &news] {
+        assert_eq!(Packet::decode(&one.encode()).as_ref(), Ok(one));
+    }
+    let made = json!({
+        "source": transfer.id.source,
+        "destination": transfer.id.destination,
+        "sequence": transfer.id.sequence,
+        "deadline": transfer.deadline,
+        "home": transfer.token.home,
+        "token": transfer.token.contract,
+        "sender": transfer.sender,
+        "receiver": transfer.receiver,
+        "amount": transfer.amount.to_string(),
+        "packet": packet.encode(),
+        "commitment": packet.commitment(),
+        "acknowledgementSequence": news.id().sequence,
+        "acknowledgement": news.encode(),
+        "acknowledgementCommitment": news.commitment(),
+    });
+    let made = serde_json::to_string_pretty(&made).unwrap() + "\n";
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/vectors/acknowledgement.json");
+    if std::env::var_os("MILEVERSE_WRITE_VECTORS").is_some() {
+        std::fs::write(&path, &made).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        made,
+        "write the vector anew"
+    );
 }

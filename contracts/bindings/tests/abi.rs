@@ -21,6 +21,7 @@ mod protocol {
         event PacketReceived(uint64 indexed sequence, bytes32 indexed commitment);
         event PacketExpired(uint64 indexed sequence, bytes32 indexed commitment);
         event PacketRefunded(uint64 indexed sequence, bytes32 indexed commitment);
+        event PacketAcknowledged(uint64 indexed sequence, bytes32 indexed commitment);
 
         struct Totals { uint256 sent; uint256 received; uint256 refunded; }
         struct HeaderProof {
@@ -35,6 +36,7 @@ mod protocol {
         struct OutboxItem { bytes packet; uint64 index; bytes32[] path; }
 
         function send(address token, address receiver, uint256 amount, uint64 deadline) external payable returns (uint64 sequence);
+        function sendAcknowledged(address token, address receiver, uint256 amount, uint64 deadline) external returns (uint64 sequence);
         function chainId() external view returns (uint64);
         function peerChainId() external view returns (uint64);
         function nextSequence() external view returns (uint64);
@@ -47,11 +49,16 @@ mod protocol {
 
 #[test]
 fn the_bridge_speaks_the_protocol() {
-    let pairs: [(&str, Selector, Selector); 8] = [
+    let pairs: [(&str, Selector, Selector); 9] = [
         (
             "send",
             Bridge::sendCall::SELECTOR.into(),
             protocol::sendCall::SELECTOR.into(),
+        ),
+        (
+            "sendAcknowledged",
+            Bridge::sendAcknowledgedCall::SELECTOR.into(),
+            protocol::sendAcknowledgedCall::SELECTOR.into(),
         ),
         (
             "chainId",
@@ -108,6 +115,10 @@ fn the_bridge_speaks_the_protocol() {
         Bridge::PacketRefunded::SIGNATURE_HASH,
         protocol::PacketRefunded::SIGNATURE_HASH
     );
+    assert_eq!(
+        Bridge::PacketAcknowledged::SIGNATURE_HASH,
+        protocol::PacketAcknowledged::SIGNATURE_HASH
+    );
 }
 
 #[test]
@@ -141,6 +152,7 @@ fn returns_and_mutability_are_the_protocols() {
         "PacketReceived",
         "PacketExpired",
         "PacketRefunded",
+        "PacketAcknowledged",
     ] {
         let inputs = &abi.events.get(name).unwrap().first().unwrap().inputs;
         assert_eq!(

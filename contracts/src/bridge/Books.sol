@@ -17,6 +17,8 @@ import {ILightClient} from "../interfaces/ILightClient.sol";
 abstract contract Books is IBridge {
     /// @dev The mark that replaces a stored commitment once its packet is refunded.
     bytes32 internal constant REFUNDED = bytes32(uint256(1));
+    /// @dev The same once it is acknowledged: it can never be refunded.
+    bytes32 internal constant ACKNOWLEDGED = bytes32(uint256(2));
     uint256 internal constant RECEIVED = 1;
     uint256 internal constant EXPIRED = 2;
     uint256 internal constant HELD = 3;

@@ -108,7 +108,16 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         if (msg.value != 0) {
             revert BridgeErrors.ValueRefused(msg.value);
         }
-        return _send(token, receiver, amount, deadline, 0);
+        return _send(token, receiver, amount, deadline, 0, false);
+    }
+
+    /// @inheritdoc IBridge
+    function sendAcknowledged(address token, address receiver, uint256 amount, uint64 deadline)
+        external
+        nonReentrant
+        returns (uint64 sequence)
+    {
+        return _send(token, receiver, amount, deadline, 0, true);
     }
 
     /// @inheritdoc IBridge
@@ -117,13 +126,18 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         nonReentrant
         returns (uint64 sequence)
     {
-        if (token != address(coin) && token != address(points)) {
-            revert BridgeErrors.NotSwappable(token);
-        }
-        if (least == 0) {
-            revert BridgeErrors.LeastZero();
-        }
-        return _send(token, receiver, amount, deadline, least);
+        return _sendSwap(token, receiver, amount, deadline, least, false);
+    }
+
+    /// @inheritdoc IBridge
+    function sendSwapAcknowledged(
+        address token,
+        address receiver,
+        uint256 amount,
+        uint64 deadline,
+        uint256 least
+    ) external nonReentrant returns (uint64 sequence) {
+        return _sendSwap(token, receiver, amount, deadline, least, true);
     }
 
     /// @inheritdoc IBridge
@@ -219,11 +233,32 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         return IERC20(token).balanceOf(address(this)) >= locked(token) * unit(token);
     }
 
+    function _sendSwap(
+        address token,
+        address receiver,
+        uint256 amount,
+        uint64 deadline,
+        uint256 least,
+        bool acknowledge
+    ) private returns (uint64) {
+        if (token != address(coin) && token != address(points)) {
+            revert BridgeErrors.NotSwappable(token);
+        }
+        if (least == 0) {
+            revert BridgeErrors.LeastZero();
+        }
+        return _send(token, receiver, amount, deadline, least, acknowledge);
+    }
+
     /// @dev What leaves: a transfer, or, with a `least`, one that is to be swapped where it arrives.
-    function _send(address token, address receiver, uint256 amount, uint64 deadline, uint256 least)
-        private
-        returns (uint64 sequence)
-    {
+    function _send(
+        address token,
+        address receiver,
+        uint256 amount,
+        uint64 deadline,
+        uint256 least,
+        bool acknowledge
+    ) private returns (uint64 sequence) {
         if (receiver == address(0)) {
             revert BridgeErrors.ReceiverZero();
         }
@@ -259,7 +294,8 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
             token: contract_,
             sender: msg.sender,
             receiver: receiver,
-            amount: units
+            amount: units,
+            acknowledge: acknowledge
         });
         _commit(sequence, least == 0 ? Packet.encode(transfer) : Packet.encodeSwap(transfer, least));
     }
@@ -292,6 +328,11 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         }
         if (start.kind == Packet.EXPIRY) {
             _refund(packet, start, commitment);
+            return;
+        }
+        if (start.kind == Packet.ACKNOWLEDGEMENT) {
+            (Packet.Transfer memory sent, bytes32 inner) = _end(packet, start, commitment, ACKNOWLEDGED);
+            emit PacketAcknowledged(sent.sequence, inner);
             return;
         }
         if (start.kind == Packet.ROTATION) {
@@ -346,6 +387,9 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
         _totals[token].received += transfer.amount;
         if (_release(token, transfer.receiver, transfer.amount * unit_)) {
             emit PacketReceived(transfer.sequence, commitment);
+            if (transfer.acknowledge) {
+                _sendNews(Packet.ACKNOWLEDGEMENT, packet);
+            }
         } else {
             _totals[token].received -= transfer.amount;
             _expire(packet, transfer.sequence, commitment);
@@ -356,19 +400,35 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
     function _expire(bytes calldata packet, uint64 sequence, bytes32 commitment) private {
         _setOutcome(sequence, EXPIRED);
         emit PacketExpired(sequence, commitment);
-        uint64 next = nextSequence;
-        _commit(next, Packet.encodeExpiry(chainId, peerChainId, next, packet));
+        _sendNews(Packet.EXPIRY, packet);
     }
 
-    /// @dev News that a packet from here expired: its tokens return to its sender, once.
-    function _refund(bytes calldata packet, Packet.Header memory start, bytes32 commitment) private {
-        (Packet.Transfer memory transfer, bytes calldata inner) = Packet.expired(packet, start);
-        bytes32 innerCommitment = keccak256(inner);
+    /// @dev What became of a packet, told to the side that it came from.
+    function _sendNews(uint8 kind, bytes calldata packet) private {
+        uint64 next = nextSequence;
+        _commit(next, Packet.encodeNews(kind, chainId, peerChainId, next, packet));
+    }
+
+    /// @dev News of a packet from here, which has had none: its commitment makes room for a mark, so that there
+    /// can be no other. Should the native chain ever report both, what comes second is refused for ever.
+    function _end(bytes calldata packet, Packet.Header memory start, bytes32 commitment, bytes32 mark)
+        private
+        returns (Packet.Transfer memory transfer, bytes32 innerCommitment)
+    {
+        bytes calldata inner;
+        (transfer, inner) = Packet.inside(packet, start);
+        innerCommitment = keccak256(inner);
         if (outbound[transfer.sequence] != innerCommitment) {
             revert BridgeErrors.NotOutstanding(transfer.sequence);
         }
         _setOutcome(start.sequence, RECEIVED);
-        outbound[transfer.sequence] = REFUNDED;
+        outbound[transfer.sequence] = mark;
+        emit PacketReceived(start.sequence, commitment);
+    }
+
+    /// @dev News that a packet from here expired: its tokens return to its sender, once.
+    function _refund(bytes calldata packet, Packet.Header memory start, bytes32 commitment) private {
+        (Packet.Transfer memory transfer, bytes32 innerCommitment) = _end(packet, start, commitment, REFUNDED);
         // What was sent from here is of a token of this bridge.
         address token = _tokenOf(transfer);
         uint256 unit_ = _requireUnpaused(token);
@@ -376,7 +436,6 @@ contract Bridge is Books, Valves, ReentrancyGuardTransient {
             revert BridgeErrors.LockedTooLittle(token, transfer.amount, locked(token));
         }
         _totals[token].refunded += transfer.amount;
-        emit PacketReceived(start.sequence, commitment);
         emit PacketRefunded(transfer.sequence, innerCommitment);
         if (!_release(token, transfer.sender, transfer.amount * unit_)) {
             revert SafeERC20.SafeERC20FailedOperation(token);

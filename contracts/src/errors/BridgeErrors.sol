@@ -34,7 +34,8 @@ interface BridgeErrors {
     error PathInvalid(uint64 index);
     /// @notice A refund of more than is locked: the native chain has made coin from nothing.
     error LockedTooLittle(address token, uint256 amount, uint256 locked);
-    /// @notice The expired packet was never sent from here, or is refunded already.
+    /// @notice The packet that expired or was received over there was never sent from here, or is refunded or
+    /// acknowledged already.
     error NotOutstanding(uint64 sequence);
     /// @notice The rotation is older than the key in force, or is it.
     error RotationStale(uint64 keyVersion, uint64 inForce);

@@ -17,6 +17,8 @@ interface PacketErrors {
     error PacketToItself(uint64 chainId);
     /// @notice An action that no receiver knows: there is only the swap.
     error PacketAction(uint8 action);
-    /// @notice What an expiry holds is not a transfer sent to the chain the expiry comes from.
-    error PacketExpiredForm();
+    /// @notice What an expiry or an acknowledgement holds is not a transfer sent to the chain it comes from.
+    error PacketInsideForm();
+    /// @notice An acknowledgement of a transfer whose sender wanted none.
+    error PacketNotAsked();
 }

@@ -28,6 +28,8 @@ interface IBridge {
     event PacketExpired(uint64 indexed sequence, bytes32 indexed commitment);
     /// @notice An outbound transfer's tokens went back to their sender.
     event PacketRefunded(uint64 indexed sequence, bytes32 indexed commitment);
+    /// @notice An outbound transfer took effect on the other side, and can never be refunded.
+    event PacketAcknowledged(uint64 indexed sequence, bytes32 indexed commitment);
 
     /// @notice From here on only the new key's certificates count.
     event KeyRotated(uint64 indexed keyVersion, uint64 firstEpoch, ILightClient client);
@@ -41,6 +43,12 @@ interface IBridge {
         payable
         returns (uint64 sequence);
 
+    /// @notice As `send`, and once the transfer has taken effect over there, this side comes to know:
+    /// `outbound(sequence)` is then 2, and `PacketAcknowledged` tells.
+    function sendAcknowledged(address token, address receiver, uint256 amount, uint64 deadline)
+        external
+        returns (uint64 sequence);
+
     /// @notice Locks MVC or MVP here; over there they are swapped at the chain's own pool, and `receiver` gets
     /// what the pool gives. If that were less than `least`, or the deadline is over, nothing is swapped and
     /// the tokens are refunded here.
@@ -48,6 +56,15 @@ interface IBridge {
     function sendSwap(address token, address receiver, uint256 amount, uint64 deadline, uint256 least)
         external
         returns (uint64 sequence);
+
+    /// @notice As `sendSwap`, with an acknowledgement as of `sendAcknowledged` once it was swapped.
+    function sendSwapAcknowledged(
+        address token,
+        address receiver,
+        uint256 amount,
+        uint64 deadline,
+        uint256 least
+    ) external returns (uint64 sequence);
 
     /// @notice Settles packets that a final block of the native chain holds. Anybody may call it.
     function deliver(ILightClient.HeaderProof calldata header, OutboxItem[] calldata items) external;
@@ -70,7 +87,7 @@ interface IBridge {
     function peerChainId() external view returns (uint64);
     /// @notice What the next packet sent from here gets; starts at 1.
     function nextSequence() external view returns (uint64);
-    /// @notice Commitment of a packet sent from here; 0 = never sent, 1 = refunded.
+    /// @notice Commitment of a packet sent from here; 0 = never sent, 1 = refunded, 2 = acknowledged.
     function outbound(uint64 sequence) external view returns (bytes32);
     /// @notice Outcome of an inbound packet: 0 none, 1 received, 2 expired.
     function receipt(uint64 sequence) external view returns (uint8);

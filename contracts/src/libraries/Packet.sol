@@ -7,15 +7,16 @@ import {PacketErrors} from "../errors/PacketErrors.sol";
 ///
 ///     offset  size
 ///     0       1     version = 1
-///     1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action
+///     1       1     kind: 1 = transfer, 2 = expiry, 3 = rotation, 4 = transfer with an action,
+///                   5 = acknowledgement; 0x80 beside 1 or 4: the sender wants an acknowledgement
 ///     2       8     source chain id
 ///     10      8     destination chain id
 ///     18      8     sequence, from 1
 ///     26      ...   body
 ///
-///     transfer (134 bytes in all)          expiry (160 or 193 bytes in all)
-///     26      8     deadline, seconds      26   134 or 167   the packet that expired: a transfer, or
-///     34      8     token's home chain id                    one with an action
+///     transfer (134 bytes in all)          expiry, acknowledgement (160 or 193 bytes in all)
+///     26      8     deadline, seconds      26   134 or 167   the packet that expired or was received:
+///     34      8     token's home chain id                    a transfer, or one with an action
 ///     42      20    token at home
 ///     62      20    sender
 ///     82      20    receiver
@@ -32,13 +33,17 @@ import {PacketErrors} from "../errors/PacketErrors.sol";
 ///     42      256   the new group key: G2, uncompressed
 ///
 /// @notice Integers are big-endian. A decoder consumes every byte or refuses. What comes in is a transfer,
-/// an expiry or a rotation; only an expiry may hold a transfer with an action, which left from here.
+/// an expiry, an acknowledgement or a rotation; only what reports a packet from here may hold a transfer with
+/// an action. Nothing but a transfer can want an acknowledgement, so none is ever acknowledged itself.
 library Packet {
     uint8 internal constant VERSION = 1;
     uint8 internal constant TRANSFER = 1;
     uint8 internal constant EXPIRY = 2;
     uint8 internal constant ROTATION = 3;
     uint8 internal constant TRANSFER_WITH_ACTION = 4;
+    uint8 internal constant ACKNOWLEDGEMENT = 5;
+    /// @dev Beside a transfer's kind: its sender wants an acknowledgement.
+    uint8 internal constant ACKNOWLEDGE = 0x80;
     uint8 internal constant SWAP = 1;
     uint256 internal constant TRANSFER_LENGTH = 134;
     uint256 internal constant EXPIRY_LENGTH = 160;
@@ -50,6 +55,7 @@ library Packet {
     /// @notice What every packet begins with.
     struct Header {
         uint8 kind;
+        bool acknowledge;
         uint64 source;
         uint64 destination;
         uint64 sequence;
@@ -66,6 +72,7 @@ library Packet {
         address sender;
         address receiver;
         uint256 amount;
+        bool acknowledge;
     }
 
     /// @notice Reads the header of a packet that comes in, and checks that its length is its kind's.
@@ -74,12 +81,12 @@ library Packet {
         uint256 length;
         if (out.kind == TRANSFER) {
             length = TRANSFER_LENGTH;
-        } else if (out.kind == EXPIRY) {
+        } else if (out.kind == EXPIRY || out.kind == ACKNOWLEDGEMENT) {
             length = packet.length == ACTION_EXPIRY_LENGTH ? ACTION_EXPIRY_LENGTH : EXPIRY_LENGTH;
         } else if (out.kind == ROTATION) {
             length = ROTATION_LENGTH;
         } else {
-            revert PacketErrors.PacketKind(out.kind);
+            revert PacketErrors.PacketKind(uint8(packet[1]));
         }
         if (packet.length != length) {
             revert PacketErrors.PacketLength(length, packet.length);
@@ -94,13 +101,14 @@ library Packet {
         return _body(packet, start);
     }
 
-    /// @notice The transfer inside an expiry, with an action or without, and its own bytes.
-    function expired(bytes calldata packet, Header memory start)
+    /// @notice The transfer inside an expiry or an acknowledgement, with an action or without, and its own
+    /// bytes.
+    function inside(bytes calldata packet, Header memory start)
         internal
         pure
         returns (Transfer memory out, bytes calldata inner)
     {
-        if (start.kind != EXPIRY) {
+        if (start.kind != EXPIRY && start.kind != ACKNOWLEDGEMENT) {
             revert PacketErrors.PacketKind(start.kind);
         }
         inner = packet[HEADER_LENGTH:];
@@ -111,7 +119,10 @@ library Packet {
             innerStart.kind != kind || innerStart.source != start.destination
                 || innerStart.destination != start.source
         ) {
-            revert PacketErrors.PacketExpiredForm();
+            revert PacketErrors.PacketInsideForm();
+        }
+        if (start.kind == ACKNOWLEDGEMENT && !innerStart.acknowledge) {
+            revert PacketErrors.PacketNotAsked();
         }
         if (kind == TRANSFER_WITH_ACTION) {
             uint8 action = uint8(inner[TRANSFER_LENGTH]);
@@ -151,13 +162,13 @@ library Packet {
         }
     }
 
-    /// @notice The canonical bytes of the expiry of the packet `inner`.
-    function encodeExpiry(uint64 source, uint64 destination, uint64 sequence, bytes calldata inner)
+    /// @notice The canonical bytes of the news, an expiry or an acknowledgement, of the packet `inner`.
+    function encodeNews(uint8 kind, uint64 source, uint64 destination, uint64 sequence, bytes calldata inner)
         internal
         pure
         returns (bytes memory)
     {
-        return abi.encodePacked(VERSION, EXPIRY, source, destination, sequence, inner);
+        return abi.encodePacked(VERSION, kind, source, destination, sequence, inner);
     }
 
     /// @dev What every packet begins with; says nothing of its length yet.
@@ -169,7 +180,16 @@ library Packet {
         if (version != VERSION) {
             revert PacketErrors.PacketVersion(version);
         }
-        out.kind = uint8(packet[1]);
+        uint8 kind = uint8(packet[1]);
+        if (kind & ACKNOWLEDGE != 0) {
+            out.acknowledge = true;
+            out.kind = kind ^ ACKNOWLEDGE;
+            if (out.kind != TRANSFER && out.kind != TRANSFER_WITH_ACTION) {
+                revert PacketErrors.PacketKind(kind);
+            }
+        } else {
+            out.kind = kind;
+        }
         out.source = _uint64(packet, 2);
         out.destination = _uint64(packet, 10);
         out.sequence = _uint64(packet, 18);
@@ -192,6 +212,7 @@ library Packet {
         out.sender = address(bytes20(_word(packet, 62)));
         out.receiver = address(bytes20(_word(packet, 82)));
         out.amount = uint256(_word(packet, 102));
+        out.acknowledge = start.acknowledge;
         if (out.amount == 0) {
             revert PacketErrors.PacketAmountZero();
         }
@@ -209,6 +230,9 @@ library Packet {
         (uint256 deadline, uint256 home) = (value.deadline, value.home);
         (address token, address sender, address receiver) = (value.token, value.sender, value.receiver);
         uint256 amount = value.amount;
+        if (value.acknowledge) {
+            head |= uint256(ACKNOWLEDGE) << 240;
+        }
         out = new bytes(length);
         assembly ("memory-safe") {
             let start := add(out, 32)

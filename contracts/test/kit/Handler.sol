@@ -45,6 +45,7 @@ contract Handler is World {
     /// @dev A packet that the native chain never sent: what every attack tries to bring in.
     uint256 private constant LOOT = 1e15;
     address private constant THIEF = address(0x7417ef);
+    bytes32 private constant ACKNOWLEDGED = bytes32(uint256(2));
 
     function setUp() public override {
         super.setUp();
@@ -114,6 +115,7 @@ contract Handler is World {
         amount = bound(amount, 1, 1e12);
         uint64 deadline = _deadline(lifetime);
         nativeLocked += amount;
+        asking = lifetime % 2 == 0;
         _record(address(points), amount, deadline, sendPointsHere(_receiver(who), amount, deadline));
     }
 
@@ -151,7 +153,11 @@ contract Handler is World {
         IBridge.OutboxItem[] memory items = new IBridge.OutboxItem[](1);
         items[0] = IBridge.OutboxItem(loot, header.outboxSize, new bytes32[](0));
         uint256 signer = secret + 1;
-        how %= 6;
+        how %= 7;
+        if (how == 6) {
+            _attackWithBoth(pick);
+            return;
+        }
         if (how == 5) {
             // Signed for by everybody, and yet no packet of this way.
             uint64 place = append(
@@ -224,6 +230,7 @@ contract Handler is World {
             sent.received = true;
             if (sent.token == address(points)) nativeLocked -= sent.amount;
             else nativeMinted[sent.token] += sent.amount;
+            if (_asks(sent.packet)) acknowledgeThere(sent.packet);
         } else {
             sent.expired = true;
             expireThere(sent.packet);
@@ -299,7 +306,7 @@ contract Handler is World {
     function inFlight(address token) public view returns (uint256 sum) {
         for (uint256 i = 0; i < away.length; ++i) {
             Sent storage sent = away[i];
-            bool settled = sent.received || bridge.outbound(sent.sequence) == bytes32(uint256(1));
+            bool settled = sent.received || _isRefunded(sent.sequence);
             if (sent.token == token && !settled) sum += sent.amount;
         }
         for (uint256 i = 0; i < here.length; ++i) {
@@ -328,13 +335,22 @@ contract Handler is World {
             "points: locked == minted + in flight"
         );
         for (uint256 i = 0; i < away.length; ++i) {
-            bool refunded = bridge.outbound(away[i].sequence) == bytes32(uint256(1));
+            bool refunded = _isRefunded(away[i].sequence);
             vm.assertFalse(away[i].received && refunded, "never received and refunded");
+            bool acknowledged = bridge.outbound(away[i].sequence) == ACKNOWLEDGED;
+            vm.assertTrue(
+                !acknowledged || away[i].received && _asks(away[i].packet),
+                "only what was received, to who asked"
+            );
             vm.assertTrue(!refunded || away[i].expired, "no refund without an expiry");
         }
         for (uint256 i = 0; i < here.length; ++i) {
             vm.assertFalse(
                 here[i].refunded && bridge.receipt(here[i].sequence) != 2, "no refund without an expiry"
+            );
+            bool due = _asks(here[i].packet) && bridge.receipt(here[i].sequence) == 1;
+            vm.assertEq(
+                _acknowledgements(here[i].packet), due ? 1 : 0, "one for each that asked and was received"
             );
         }
     }
@@ -357,9 +373,45 @@ contract Handler is World {
         }
         (uint256 waiting,) = bridge.heldSequences(0, 0);
         vm.assertEq(waiting, 0, "nothing waits");
+        for (uint256 i = 0; i < away.length; ++i) {
+            bool due = _asks(away[i].packet) && away[i].received;
+            vm.assertEq(bridge.outbound(away[i].sequence) == ACKNOWLEDGED, due, "who asked knows");
+        }
         vm.assertEq(inFlight(address(coin)), 0, "no coin is lost on the way");
         vm.assertEq(inFlight(address(other)), 0, "nor a registered token");
         vm.assertEq(inFlight(address(points)), 0, "no point is lost on the way");
+    }
+
+    /// @dev The native chain's own delegates sign for the other end of what has one already, or for an
+    /// acknowledgement that nobody asked for.
+    function _attackWithBoth(uint256 pick) private {
+        if (away.length == 0) return;
+        Sent storage sent = away[pick % away.length];
+        bytes32 mark = bridge.outbound(sent.sequence);
+        bool isOpen = mark == keccak256(sent.packet);
+        if (isOpen && _asks(sent.packet)) return;
+        uint64 place = isOpen || pick % 2 == 0 ? acknowledgeThere(sent.packet) : expireThere(sent.packet);
+        (bool good,) = address(bridge).call(abi.encodeCall(bridge.deliver, (certified(), one(place))));
+        vm.assertFalse(good, "one end for each packet");
+        vm.assertEq(bridge.outbound(sent.sequence), mark, "the first stands");
+        native.pop();
+        --nativeSequence;
+    }
+
+    function _asks(bytes memory packet) private pure returns (bool) {
+        return packet[1] & 0x80 != 0;
+    }
+
+    function _isRefunded(uint64 sequence) private view returns (bool) {
+        return bridge.outbound(sequence) == bytes32(uint256(1));
+    }
+
+    /// @dev How many acknowledgements of a packet left for the native chain.
+    function _acknowledgements(bytes memory packet) private view returns (uint256 count) {
+        uint64 next = bridge.nextSequence();
+        for (uint64 i = 1; i < next; ++i) {
+            if (bridge.outbound(i) == keccak256(acknowledgementHere(i, packet))) ++count;
+        }
     }
 
     function _token(uint256 how) private view returns (address) {
@@ -435,12 +487,13 @@ contract Handler is World {
                 .call(
                     least == 0
                         ? abi.encodeCall(bridge.send, (token, BOB, amount, deadline))
-                        : abi.encodeCall(bridge.sendSwap, (token, BOB, amount, deadline, least))
+                        : abi.encodeCall(bridge.sendSwapAcknowledged, (token, BOB, amount, deadline, least))
                 );
             vm.assertFalse(good, "a valve is shut");
             _assertValve(why);
             return;
         }
+        asking = lifetime % 2 == 0;
         (uint64 sequence, bytes memory packet) = least == 0
             ? sendAway(sender, token, amount, deadline)
             : sendAwayToSwap(sender, token, amount, deadline, least);
@@ -452,6 +505,7 @@ contract Handler is World {
         units = bound(units, 1, nativeMinted[token]);
         uint64 deadline = _deadline(lifetime);
         nativeMinted[token] -= units;
+        asking = lifetime % 2 == 0;
         _record(token, units, deadline, sendTokenHere(token, _receiver(who), units, deadline));
     }
 

@@ -179,7 +179,8 @@ contract RewardsHandler is RewardsWorld {
                         token: address(coin),
                         sender: address(rewards),
                         receiver: rewards.receiverOf(quarter, copies[quarter].balances[BRIDGER]),
-                        amount: share[quarter]
+                        amount: share[quarter],
+                        acknowledge: false
                     })
                 ),
                 quarter,

@@ -105,7 +105,8 @@ abstract contract RouterWorld is ExchangeWorld {
             token: isCoin ? ETHEREUM_COIN : Native.POINTS,
             sender: ALICE,
             receiver: receiver,
-            amount: amount
+            amount: amount,
+            acknowledge: false
         });
     }
 }

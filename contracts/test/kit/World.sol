@@ -39,6 +39,8 @@ abstract contract World is Test {
     uint64 internal nativeSequence = 1;
     uint64 internal height = 1;
     uint64 internal epoch = 1;
+    /// @dev Whether the senders of both sides want acknowledgements.
+    bool internal asking;
     /// @dev What the delegates sign with now.
     uint256 internal secret = SECRET;
 
@@ -104,7 +106,8 @@ abstract contract World is Test {
             token: token,
             sender: BOB,
             receiver: receiver,
-            amount: amount
+            amount: amount,
+            acknowledge: asking
         });
     }
 
@@ -139,8 +142,22 @@ abstract contract World is Test {
 
     /// @dev The native chain reports that a packet from here expired there.
     function expireThere(bytes memory packet) internal returns (uint64 index) {
-        index = append(abi.encodePacked(uint8(1), uint8(2), NATIVE, ETHEREUM, nativeSequence, packet));
+        return _report(2, packet);
+    }
+
+    /// @dev The native chain reports that a packet from here was received there.
+    function acknowledgeThere(bytes memory packet) internal returns (uint64 index) {
+        return _report(5, packet);
+    }
+
+    function _report(uint8 kind, bytes memory packet) private returns (uint64 index) {
+        index = append(abi.encodePacked(uint8(1), kind, NATIVE, ETHEREUM, nativeSequence, packet));
         ++nativeSequence;
+    }
+
+    /// @dev What goes home when a packet from there was received here.
+    function acknowledgementHere(uint64 sequence, bytes memory packet) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(1), uint8(5), ETHEREUM, NATIVE, sequence, packet);
     }
 
     /// @dev The native chain announces a key, which signs from `firstEpoch` on.
@@ -208,7 +225,9 @@ abstract contract World is Test {
         returns (uint64 sequence, bytes memory packet)
     {
         vm.prank(account);
-        sequence = bridge.send(token, BOB, amount, deadline);
+        sequence = asking
+            ? bridge.sendAcknowledged(token, BOB, amount, deadline)
+            : bridge.send(token, BOB, amount, deadline);
         packet = Packet.encode(_left(account, token, sequence, amount, deadline));
         vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
     }
@@ -219,7 +238,9 @@ abstract contract World is Test {
         returns (uint64 sequence, bytes memory packet)
     {
         vm.prank(account);
-        sequence = bridge.sendSwap(token, BOB, amount, deadline, least);
+        sequence = asking
+            ? bridge.sendSwapAcknowledged(token, BOB, amount, deadline, least)
+            : bridge.sendSwap(token, BOB, amount, deadline, least);
         packet = Packet.encodeSwap(_left(account, token, sequence, amount, deadline), least);
         vm.assertEq(bridge.outbound(sequence), keccak256(packet), "what was sent is what is stored");
     }
@@ -240,7 +261,8 @@ abstract contract World is Test {
             token: isPoints ? POINTS_HOME : token,
             sender: account,
             receiver: BOB,
-            amount: amount / bridge.unit(token)
+            amount: amount / bridge.unit(token),
+            acknowledge: asking
         });
     }
 

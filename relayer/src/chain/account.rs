@@ -10,7 +10,10 @@ use alloy::{
         json_rpc::{RpcRecv, RpcSend},
     },
 };
-use mileverse_primitives::{exchange::ROUTER, packet::REFUNDED};
+use mileverse_primitives::{
+    exchange::ROUTER,
+    packet::{ACKNOWLEDGED, REFUNDED},
+};
 use mileverse_wallet::{
     client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
@@ -69,9 +72,10 @@ impl Account {
         self.pool.endpoint()
     }
 
-    /// Whether a packet that was sent from here is refunded.
-    pub async fn is_refunded(&self, sequence: u64) -> Result<bool, RpcError> {
-        Ok(self.door.outbound(self.endpoint(), sequence).await? == REFUNDED)
+    /// Whether a packet that was sent from here is refunded or acknowledged.
+    pub async fn is_ended(&self, sequence: u64) -> Result<bool, RpcError> {
+        let stored = self.door.outbound(self.endpoint(), sequence).await?;
+        Ok([REFUNDED, ACKNOWLEDGED].contains(&stored))
     }
 
     /// What an account has, in wei.

@@ -15,7 +15,7 @@ use crate::{
     worker::Worker,
 };
 use clap::Args;
-use mileverse_primitives::packet::{EXPIRY_LENGTHS, Packet};
+use mileverse_primitives::packet::{NEWS_LENGTHS, Packet};
 use mileverse_wallet::client::PacketName;
 use serde::Serialize;
 use std::{path::PathBuf, time::Duration};
@@ -46,6 +46,8 @@ struct Ended {
     outcome: &'static str,
     /// The packet that brought the refund home.
     refunded_by: Option<PacketName>,
+    /// The packet that told the sender who asked.
+    acknowledged_by: Option<PacketName>,
 }
 
 /// One route, held for one packet.
@@ -62,14 +64,25 @@ pub(super) async fn relay(order: &Order) -> Result<(), Error> {
     let mut trip = Trip::open(order).await?;
     let (direction, sequence) = trip.route.way_of(order.packet)?;
     let outcome = trip.carry(direction, sequence).await?;
+    let acknowledged_by = match outcome {
+        1 if trip.asks(direction, sequence).await? => {
+            Some(trip.bring_home(direction, sequence).await?)
+        }
+        _ => None,
+    };
     trip.store.close().await;
     let ended = Ended {
         packet: order.packet,
-        outcome: word(outcome),
+        outcome: match acknowledged_by {
+            Some(_) => "acknowledged",
+            None => word(outcome),
+        },
         refunded_by: None,
+        acknowledged_by,
     };
-    say(order.json, &ended, || {
-        format!("packet {} is {}", ended.packet, ended.outcome)
+    say(order.json, &ended, || match ended.acknowledged_by {
+        Some(by) => format!("packet {} is acknowledged, by packet {by}", ended.packet),
+        None => format!("packet {} is {}", ended.packet, ended.outcome),
     })
 }
 
@@ -89,6 +102,7 @@ pub(super) async fn refund(order: &Order) -> Result<(), Error> {
             None => word(outcome),
         },
         refunded_by,
+        acknowledged_by: None,
     };
     say(order.json, &ended, || match ended.refunded_by {
         Some(by) => format!("packet {} is refunded, by packet {by}", ended.packet),
@@ -155,7 +169,19 @@ impl Trip {
         }
     }
 
-    /// Finds the expiry of an expired packet, and carries it; its name.
+    /// Whether a packet's sender wants an acknowledgement.
+    async fn asks(&mut self, direction: Direction, sequence: u64) -> Result<bool, Error> {
+        loop {
+            if let Some(row) = self.rows.packet(direction, sequence).await? {
+                return Ok(row.acknowledge);
+            }
+            // Only finds; there is no packet 0.
+            self.tick(direction, 0).await?;
+            self.wait(direction, sequence).await?;
+        }
+    }
+
+    /// Finds the news of a packet, which expired or was received, and carries it; its name.
     async fn bring_home(
         &mut self,
         direction: Direction,
@@ -163,15 +189,15 @@ impl Trip {
     ) -> Result<PacketName, Error> {
         let back = self.route.back(direction);
         loop {
-            if let Some(news) = self.expiry_of(back, sequence).await? {
+            if let Some(news) = self.news_of(back, sequence).await? {
                 self.carry(back, news).await?;
                 return Ok(self.route.packet(back, news));
             }
             let source = self.route.source(direction);
-            if source.is_refunded(sequence).await.unwrap_or_default() {
+            if source.is_ended(sequence).await.unwrap_or_default() {
                 let packet = self.route.packet(direction, sequence);
                 return Err(Error::Unfinished(format!(
-                    "packet {packet} is refunded already"
+                    "the news of packet {packet} is home already"
                 )));
             }
             // Only finds; there is no packet 0.
@@ -180,20 +206,19 @@ impl Trip {
         }
     }
 
-    /// The expiry, among those that are not done, of the packet that went the other way.
-    async fn expiry_of(&self, back: Direction, sequence: u64) -> Result<Option<u64>, Error> {
-        for length in EXPIRY_LENGTHS {
+    /// The news, if it is not done, of the packet that went the other way.
+    async fn news_of(&self, back: Direction, sequence: u64) -> Result<Option<u64>, Error> {
+        for length in NEWS_LENGTHS {
             let rows = self.rows.of_length(back, length).await?;
-            let found = rows
-                .into_iter()
-                .find_map(|row| match Packet::decode(&row.bytes) {
-                    Ok(Packet::Expiry(expiry)) if expiry.expired.id.sequence == sequence => {
-                        Some(row.sequence)
-                    }
-                    _ => None,
-                });
-            if found.is_some() {
-                return Ok(found);
+            let found = rows.into_iter().find(|row| {
+                Packet::decode(&row.bytes).is_ok_and(|packet| {
+                    packet
+                        .inside()
+                        .is_some_and(|inside| inside.id.sequence == sequence)
+                })
+            });
+            if let Some(row) = found {
+                return Ok(Some(row.sequence));
             }
         }
         Ok(None)

@@ -136,12 +136,16 @@ fn table(status: &Status, now_ms: u64) -> String {
             landed,
             received,
             expired,
+            acknowledgements,
         } = one.counts;
         overview.add_row([
             route.to_owned(),
             one.direction.word().to_owned(),
             one.found.to_string(),
-            waiting.to_string(),
+            match acknowledgements {
+                0 => waiting.to_string(),
+                some => format!("{waiting}, {some} of them acknowledgements"),
+            },
             landed.to_string(),
             received.to_string(),
             expired.to_string(),

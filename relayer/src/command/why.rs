@@ -133,14 +133,16 @@ fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
         status.packet, status.state, status.kind
     )];
     match (status.state, &status.waits_for) {
-        (PacketState::Received, _) => {
-            said.push(match status.swap.as_ref().and_then(|swap| swap.received) {
-                Some(amount) => {
-                    format!("It was swapped, and its receiver has {amount}; nothing is left to do.")
-                }
-                None => "It took effect; nothing is left to do.".into(),
-            });
+        (PacketState::Received, None) => {
+            said.push(format!("{}; nothing is left to do.", took_effect(status)));
         }
+        (PacketState::Received, Some(what)) => {
+            said.push(format!("{}. It waits for {what}.", took_effect(status)));
+        }
+        (PacketState::Acknowledged, _) => said.push(format!(
+            "{}, and the chain that sent it knows, so it can never be refunded; nothing is left to do.",
+            took_effect(status)
+        )),
         (PacketState::Refunded, _) => {
             let why = why_not(status);
             said.push(format!("{why}, and its tokens are back with the sender."));
@@ -160,6 +162,12 @@ fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
             status.packet
         ));
     }
+    if status.state == PacketState::Received && status.waits_for.is_some() {
+        said.push(format!(
+            "`mileverse relayer relay {}` carries it home now.",
+            status.packet
+        ));
+    }
     if status.state == PacketState::Expired {
         said.push(format!(
             "`mileverse relayer refund {}` carries the news home now.",
@@ -167,6 +175,14 @@ fn paragraph(status: &PacketStatus, known: &Known, now_ms: u64) -> String {
         ));
     }
     said.join(" ")
+}
+
+/// What a packet that was received did.
+fn took_effect(status: &PacketStatus) -> String {
+    match status.swap.as_ref().and_then(|swap| swap.received) {
+        Some(amount) => format!("It was swapped, and its receiver has {amount}"),
+        None => "It took effect".to_owned(),
+    }
 }
 
 /// Why a packet that expired did.
@@ -228,6 +244,7 @@ mod tests {
             state,
             waits_for: Some("a relayer to carry it to Ethereum".into()),
             kind: "transfer",
+            acknowledge: false,
             amount: None,
             points_of: None,
             sender: None,
@@ -243,6 +260,7 @@ mod tests {
             sequence: 7,
             place: 6,
             kind: "transfer",
+            acknowledge: false,
             commitment: B256::ZERO,
             state: RowState::Waiting,
             outcome: 0,
@@ -285,9 +303,20 @@ mod tests {
             assert!(said.starts_with("Packet native:7 is sent (transfer). It waits for a relayer"));
             assert!(said.contains("mileverse relayer relay native:7"), "{said}");
         }
-        let said = paragraph(&status(PacketState::Received), &known(None, None), 0);
+        let mut ended = status(PacketState::Received);
+        ended.waits_for = Some("a relayer to carry the acknowledgement home to native".into());
+        let said = paragraph(&ended, &known(None, None), 0);
+        assert!(said.contains("carry the acknowledgement home"), "{said}");
+        assert!(said.contains("mileverse relayer relay native:7"), "{said}");
+        ended.waits_for = None;
+        let said = paragraph(&ended, &known(None, None), 0);
         assert!(said.ends_with("nothing is left to do."), "{said}");
+        ended.state = PacketState::Acknowledged;
+        let said = paragraph(&ended, &known(None, None), 0);
+        assert!(said.contains("is acknowledged (transfer)"), "{said}");
+        assert!(said.contains("can never be refunded"), "{said}");
         let mut swapped = status(PacketState::Received);
+        swapped.waits_for = None;
         swapped.kind = "swap";
         let amount = Amount::whole(Token::Mvp, 12);
         swapped.swap = Some(SwapStatus {

@@ -195,6 +195,7 @@ fn card(out: &mut String, title: &str, view: &DirectionView, now_ms: u64) -> fmt
         (view.counts.landed, "landed"),
         (view.counts.received, "received"),
         (view.counts.expired, "expired"),
+        (view.counts.acknowledgements, "acknowledgements waiting"),
     ] {
         write!(out, "<span><b>{number}</b>{word}</span>")?;
     }
@@ -223,6 +224,14 @@ fn card(out: &mut String, title: &str, view: &DirectionView, now_ms: u64) -> fmt
     out.write_str("</div>")
 }
 
+/// A transfer whose sender wants to know.
+fn asked(kind: &'static str) -> &'static str {
+    match kind {
+        "swap" => "swap, to be acknowledged",
+        _ => "transfer, to be acknowledged",
+    }
+}
+
 fn packets(out: &mut String, latest: &Latest, now_ms: u64) -> fmt::Result {
     write!(
         out,
@@ -242,6 +251,7 @@ fn packets(out: &mut String, latest: &Latest, now_ms: u64) -> fmt::Result {
             "<tr><td class=n><code>{name}</code><td>{}<td class={class}>{word}<td class=n>{} ago<td class=n>",
             match row.kind {
                 "swapExpiry" => "expiry of a swap",
+                kind if row.acknowledge => asked(kind),
                 kind => kind,
             },
             Span(now_ms.saturating_sub(row.found_ms))

@@ -5,10 +5,7 @@
 
 use super::{Direction, RouteStore, from_sql, hash_from_sql, limit_to_sql, to_sql};
 use crate::Error;
-use mileverse_primitives::{
-    B256, Bytes,
-    packet::{ACTION_LENGTH, EXPIRY_LENGTHS, ROTATION_LENGTH, TRANSFER_LENGTH},
-};
+use mileverse_primitives::{B256, Bytes, packet::NEWS_LENGTHS};
 use serde::Serialize;
 use sqlx::{Row as _, any::AnyRow};
 use std::collections::HashSet;
@@ -84,9 +81,11 @@ pub struct PacketRow {
     pub sequence: u64,
     /// Outbox index, or Ethereum block.
     pub place: u64,
-    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry`, `swapExpiry` or
-    /// `rotation`.
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry`, `swapExpiry`,
+    /// `acknowledgement` or `rotation`.
     pub kind: &'static str,
+    /// Whether its sender wants an acknowledgement.
+    pub acknowledge: bool,
     /// Its hash.
     pub commitment: B256,
     /// Where it is.
@@ -114,6 +113,8 @@ pub struct Done {
     pub sequence: u64,
     /// 1 received, 2 expired.
     pub outcome: u8,
+    /// As of a packet.
+    pub kind: &'static str,
     /// When it was found, milliseconds since 1970.
     pub found_ms: u64,
     /// When its receipt was first seen.
@@ -132,6 +133,8 @@ pub struct Counts {
     pub received: u64,
     /// Expired, finally.
     pub expired: u64,
+    /// Acknowledgements among those that wait.
+    pub acknowledgements: u64,
 }
 
 /// A packet that was refused and waits for another attempt.
@@ -152,7 +155,7 @@ pub struct SetAside {
 
 const ROW: &str = "sequence, place, commitment, bytes, attempts, found_ms";
 const PACKET_ROW: &str = "sequence, place, commitment, state, outcome, attempts, not_before_ms, \
-                          reason, found_ms, landed_ms, done_ms, size";
+                          reason, found_ms, landed_ms, done_ms, size, kind";
 
 impl RouteStore {
     /// How far a direction has looked; `first` if it never has.
@@ -185,8 +188,8 @@ impl RouteStore {
         for packet in found {
             sqlx::query(
                 "INSERT INTO packet
-                     (route, direction, sequence, place, commitment, bytes, size, found_ms)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     (route, direction, sequence, place, commitment, bytes, size, found_ms, kind)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                  ON CONFLICT (route, direction, sequence) DO NOTHING",
             )
             .bind(self.id)
@@ -197,6 +200,7 @@ impl RouteStore {
             .bind(packet.bytes.to_vec())
             .bind(limit_to_sql(packet.bytes.len()))
             .bind(to_sql(now_ms)?)
+            .bind(i64::from(packet.bytes.get(1).copied().unwrap_or(0)))
             .execute(&mut *transaction)
             .await?;
         }
@@ -417,7 +421,7 @@ impl RouteStore {
                 "UPDATE packet SET state = 'done', outcome = $1, bytes = NULL, reason = NULL,
                      landed_ms = CASE landed_ms WHEN 0 THEN $2 ELSE landed_ms END, done_ms = $2
                  WHERE route = $3 AND direction = $4 AND sequence = $5 AND state != 'done'
-                 RETURNING found_ms, landed_ms",
+                 RETURNING found_ms, landed_ms, kind, size",
             )
             .bind(i64::from(*outcome))
             .bind(to_sql(now_ms)?)
@@ -432,6 +436,7 @@ impl RouteStore {
                     outcome: *outcome,
                     found_ms: from_sql(row.try_get(0)?)?,
                     landed_ms: from_sql(row.try_get(1)?)?,
+                    kind: kind(row.try_get(2)?, row.try_get(3)?),
                 });
             }
         }
@@ -492,7 +497,7 @@ impl RouteStore {
     /// Packets by state.
     pub async fn counts(&self, direction: Direction) -> Result<Counts, Error> {
         let rows = sqlx::query(
-            "SELECT state, COUNT(*) FROM packet
+            "SELECT state, COUNT(*), COUNT(CASE kind WHEN 5 THEN 1 END) FROM packet
              WHERE route = $1 AND direction = $2 AND state != 'done' GROUP BY state",
         )
         .bind(self.id)
@@ -503,7 +508,10 @@ impl RouteStore {
         for row in rows {
             let number = from_sql(row.try_get(1)?)?;
             match RowState::from_word(row.try_get::<&str, _>(0)?) {
-                RowState::Waiting => counts.waiting = number,
+                RowState::Waiting => {
+                    counts.waiting = number;
+                    counts.acknowledgements = from_sql(row.try_get(2)?)?;
+                }
                 RowState::Landed => counts.landed = number,
                 RowState::Done => {}
             }
@@ -574,7 +582,7 @@ impl RouteStore {
         limit: usize,
     ) -> Result<Vec<SetAside>, Error> {
         let rows = sqlx::query(
-            "SELECT sequence, attempts, not_before_ms, reason, size FROM packet
+            "SELECT sequence, attempts, not_before_ms, reason, size, kind FROM packet
              WHERE route = $1 AND direction = $2 AND state = 'waiting' AND reason IS NOT NULL
              ORDER BY sequence LIMIT $3",
         )
@@ -590,7 +598,7 @@ impl RouteStore {
                     attempts: from_sql(row.try_get(1)?)?,
                     not_before_ms: from_sql(row.try_get(2)?)?,
                     reason: row.try_get(3)?,
-                    kind: kind(row.try_get(4)?),
+                    kind: kind(row.try_get(5)?, row.try_get(4)?),
                 })
             })
             .collect()
@@ -657,19 +665,24 @@ fn packet_row(row: &AnyRow) -> Result<PacketRow, Error> {
         found_ms: from_sql(row.try_get(8)?)?,
         landed_ms: from_sql(row.try_get(9)?)?,
         done_ms: from_sql(row.try_get(10)?)?,
-        kind: kind(row.try_get(11)?),
+        kind: kind(row.try_get(12)?, row.try_get(11)?),
+        acknowledge: row.try_get::<i64, _>(12)? & ACKNOWLEDGE != 0,
     })
 }
 
-/// A packet's kind by its length, which is what is left of its bytes once it is done.
-fn kind(size: i64) -> &'static str {
-    let [expiry, swap_expiry] = EXPIRY_LENGTHS;
-    match usize::try_from(size) {
-        Ok(TRANSFER_LENGTH) => "transfer",
-        Ok(ACTION_LENGTH) => "swap",
-        Ok(ROTATION_LENGTH) => "rotation",
-        Ok(length) if length == expiry => "expiry",
-        Ok(length) if length == swap_expiry => "swapExpiry",
+/// Beside the kind of a transfer whose sender wants an acknowledgement.
+const ACKNOWLEDGE: i64 = 0x80;
+
+/// A packet's kind by its kind byte; an expiry's length tells what expired.
+fn kind(byte: i64, size: i64) -> &'static str {
+    let [_, with_action] = NEWS_LENGTHS;
+    match byte & !ACKNOWLEDGE {
+        1 => "transfer",
+        2 if usize::try_from(size) == Ok(with_action) => "swapExpiry",
+        2 => "expiry",
+        3 => "rotation",
+        4 => "swap",
+        5 => "acknowledgement",
         _ => "unknown",
     }
 }

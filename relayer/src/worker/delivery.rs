@@ -475,6 +475,9 @@ impl Delivery {
                 sequence = done.sequence, became, "packet done"
             );
             self.metrics.packets(&self.way, became, 1);
+            if done.kind == "acknowledgement" {
+                self.metrics.packets(&self.way, "acknowledged", 1);
+            }
             let landed = done.landed_ms.saturating_sub(done.found_ms);
             self.metrics.latency(&self.way, "landed", landed);
             let done = now.saturating_sub(done.found_ms);

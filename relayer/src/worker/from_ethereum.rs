@@ -20,9 +20,9 @@ use crate::{
 };
 use alloy::sol_types::SolCall;
 use mileverse_primitives::{
-    Bytes, U256,
+    B256, Bytes, U256,
     abi::IBridge,
-    packet::{Packet, REFUNDED},
+    packet::{ACKNOWLEDGED, Packet, REFUNDED},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 
@@ -179,11 +179,12 @@ impl<N: NativeChain, E: EthereumChain> FromEthereum<N, E> {
                 self.ethereum.ledger().doubt();
                 let reason = format!("Ethereum's block {checkpoint} does not hold it");
                 self.delivery.set_aside(row.sequence, &reason).await?;
-            } else if value != U256::from_be_bytes(REFUNDED.0) {
+            } else if ![REFUNDED, ACKNOWLEDGED].contains(&B256::from(value)) {
                 // The state holds another packet than the log said. The state is right.
                 return Err(self.rewind(row.sequence).await?);
             }
-            // Refunded means expired on the native chain, whose receipt will be seen next.
+            // Refunded means expired on the native chain, acknowledged received there; the receipt will be
+            // seen next.
         }
         Ok((proof.account, items))
     }

@@ -1,7 +1,7 @@
 //! Ethereum of the test world: blocks are final after a while, and may be taken back before.
 
 use super::{
-    Bridge, ETHEREUM, Shared, World,
+    Bridge, ETHEREUM, Shared, Trouble, World,
     ledger::{Accounts, Ledgers, Waiting},
     native::{is_for_ethereum, signature},
     storage_proof,
@@ -37,9 +37,10 @@ pub struct EthereumWorld {
 }
 
 impl EthereumWorld {
-    pub fn new(delays: bool) -> Self {
+    pub fn new(trouble: Trouble) -> Self {
         let mut first = State::default();
-        first.bridge.delays = delays;
+        first.bridge.delays = trouble.delays;
+        first.bridge.asks = trouble.asks;
         Self {
             states: vec![first; FINAL_AFTER + 1],
             pool: Vec::new(),

@@ -13,7 +13,9 @@ use ethereum::EthereumWorld;
 use ledger::Ledgers;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
-    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{
+        ACKNOWLEDGED, Acknowledgement, Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer,
+    },
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 use native::NativeWorld;
@@ -40,6 +42,8 @@ pub struct Trouble {
     pub wrong_number: u32,
     /// Every seventh transfer is large, and waits for its delay.
     pub delays: bool,
+    /// Every third sender wants an acknowledgement.
+    pub asks: bool,
 }
 
 /// How long a large transfer waits, in seconds.
@@ -55,6 +59,8 @@ pub struct Bridge {
     pub effects: BTreeMap<u64, u32>,
     /// Whether every seventh transfer waits.
     pub delays: bool,
+    /// Whether every third sender wants an acknowledgement.
+    pub asks: bool,
     /// Large transfers that wait, and from when on they may be released, in seconds.
     pub held: BTreeMap<u64, u64>,
     /// Which key of the other side is believed.
@@ -106,6 +112,8 @@ impl Bridge {
             receiver: Address::repeat_byte(3),
             amount: U256::from(id.sequence),
             action,
+            // Every third sender wants to know.
+            acknowledge: self.asks && id.sequence.is_multiple_of(3),
         }));
     }
 
@@ -145,6 +153,13 @@ impl Bridge {
                 } else if in_time && Self::takes_effect(transfer, now_s) {
                     self.receipts.insert(id.sequence, 1);
                     *self.effects.entry(id.sequence).or_default() += 1;
+                    if transfer.acknowledge {
+                        let id = self.id(id.destination, id.source);
+                        self.commit(Packet::Acknowledgement(Acknowledgement {
+                            id,
+                            received: transfer.clone(),
+                        }));
+                    }
                 } else {
                     self.receipts.insert(id.sequence, 2);
                     let id = self.id(id.destination, id.source);
@@ -154,16 +169,24 @@ impl Bridge {
                     }));
                 }
             }
-            Packet::Expiry(expiry) => {
-                let home = Packet::Transfer(expiry.expired.clone());
+            Packet::Expiry(Expiry {
+                expired: inside, ..
+            })
+            | Packet::Acknowledgement(Acknowledgement {
+                received: inside, ..
+            }) => {
+                let home = Packet::Transfer(inside.clone());
                 let slot = self
                     .outbound
                     .get_mut(&home.id().sequence)
-                    .ok_or("refund of nothing")?;
+                    .ok_or("news of nothing")?;
                 if *slot != home.commitment() {
-                    return Err("refund twice".into());
+                    return Err("news twice".into());
                 }
-                *slot = REFUNDED;
+                *slot = match packet {
+                    Packet::Expiry(_) => REFUNDED,
+                    _ => ACKNOWLEDGED,
+                };
                 self.receipts.insert(id.sequence, 1);
                 *self.effects.entry(id.sequence).or_default() += 1;
             }
@@ -319,11 +342,12 @@ impl Shared {
             native: NativeWorld {
                 bridge: Bridge {
                     delays: trouble.delays,
+                    asks: trouble.asks,
                     ..Bridge::default()
                 },
                 ..NativeWorld::default()
             },
-            ethereum: EthereumWorld::new(trouble.delays),
+            ethereum: EthereumWorld::new(trouble),
             poisoned: BTreeSet::new(),
             crashed: false,
             lies: 0,

@@ -33,7 +33,7 @@ pub async fn cross(system: &System, from: Chain, amount: Amount) -> Result<Value
         .await
         .map_err(asked("the clocks"))?;
     let sent = source
-        .bridge_send(member, amount, deadline)
+        .bridge_send(member, amount, deadline, false)
         .await
         .map_err(asked("sending over the bridge"))?;
     let sequence = sent.id.sequence;

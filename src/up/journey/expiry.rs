@@ -108,7 +108,7 @@ async fn send(system: &System, from: Chain, amount: Amount) -> Result<Late, Erro
     let sent = system
         .chains
         .on(from)
-        .bridge_send(system.keys.member.address(), amount, deadline)
+        .bridge_send(system.keys.member.address(), amount, deadline, false)
         .await
         .map_err(asked("sending over the bridge"))?;
     Ok(Late {

@@ -72,7 +72,10 @@ impl Chains {
                     if last.as_ref() != Some(&status) {
                         tell(&status);
                     }
-                    if matches!(status.state, PacketState::Received | PacketState::Refunded) {
+                    if matches!(
+                        status.state,
+                        PacketState::Received | PacketState::Acknowledged | PacketState::Refunded
+                    ) {
                         return Ok(status);
                     }
                     last = Some(status);

@@ -47,16 +47,17 @@ pub struct Totals {
 impl Client {
     /// Sends tokens to `receiver` on the other chain, to be received there until `deadline`
     /// (seconds since 1970, in the other chain's block time). Grants the bridge its allowance
-    /// first where one is needed.
+    /// first where one is needed. With `acknowledge` this chain comes to know once they were received.
     pub async fn bridge_send(
         &self,
         receiver: Address,
         amount: Amount,
         deadline: u64,
+        acknowledge: bool,
     ) -> Result<BridgeSent, ClientError> {
         let account = self.signer()?.address();
         let steps = self
-            .plan_bridge(account, receiver, amount, deadline)
+            .plan_bridge(account, receiver, amount, deadline, acknowledge)
             .await?;
         self.bridge_sent(&self.execute_all(steps).await?, amount)
     }
@@ -127,6 +128,7 @@ impl Client {
         receiver: Address,
         amount: Amount,
         deadline: u64,
+        acknowledge: bool,
     ) -> Result<Vec<Step>, ClientError> {
         if receiver.is_zero() {
             return Err(ClientError::ZeroReceiver);
@@ -147,17 +149,29 @@ impl Client {
             (Chain::Native, Token::Mvc) => amount.units(),
             _ => U256::ZERO,
         };
-        let send = IBridge::sendCall {
-            token,
-            receiver,
-            amount: amount.units(),
-            deadline,
+        let amount = amount.units();
+        let input = if acknowledge {
+            IBridge::sendAcknowledgedCall {
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
+        } else {
+            IBridge::sendCall {
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
         };
         steps.push(Step {
             kind: "send",
             to: self.bridge,
             value,
-            input: send.abi_encode().into(),
+            input: input.into(),
         });
         Ok(steps)
     }
@@ -240,7 +254,7 @@ impl Client {
         Ok(self.endpoint.view(self.bridge, &call).await?)
     }
 
-    /// Commitment of a packet sent from here: zero = never sent, one = refunded.
+    /// Commitment of a packet sent from here: zero = never sent, one = refunded, two = acknowledged.
     pub async fn outbound(&self, sequence: u64) -> Result<B256, ClientError> {
         let call = IBridge::outboundCall { sequence };
         Ok(self.endpoint.view(self.bridge, &call).await?)

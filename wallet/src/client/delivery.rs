@@ -5,11 +5,12 @@
 //! |---|---|
 //! | on its way | its delivery at the destination, which receives it, or expires it after its deadline |
 //! | expired | the delivery of the news at the source, which refunds it |
-//! | received, refunded | nothing: [`ClientError::Settled`] |
+//! | received, and its sender wants to know | the delivery of the acknowledgement at the source |
+//! | received otherwise, acknowledged, refunded | nothing: [`ClientError::Settled`] |
 
 use super::{
     Chains, Client, ClientError, Fare, PacketName, PacketReference, PacketState, Posted, Sent,
-    Stage, Step, send::sent,
+    Stage, Step, Trace, send::sent,
 };
 use crate::rpc::Chain;
 use alloy::{
@@ -23,18 +24,18 @@ use mileverse_primitives::{
     abi::IBridge,
     exchange::ROUTER,
     outbox,
-    packet::Packet,
+    packet::{ACKNOWLEDGED, Packet},
     rpc::{Certificate, OutboxProof},
 };
 
 /// What has to be delivered so that a transfer goes on.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The packet that is delivered: the transfer, or the expiry that refunds it.
+    /// The packet that is delivered: the transfer, or the news of it.
     pub packet: PacketReference,
     /// Where the transaction goes.
     pub chain: Chain,
-    /// The transaction: `deliver` or `refund`.
+    /// The transaction: `deliver`, `refund` or `acknowledge`.
     pub step: Step,
 }
 
@@ -44,37 +45,50 @@ impl Chains {
         let posted = self.posted(reference).await?;
         let trace = self.trace_to_the_end(posted).await?;
         match trace.stage {
-            Stage::Received => Err(ClientError::Settled(
-                PacketName::Bridge(reference),
-                PacketState::Received,
-            )),
+            Stage::Received => {
+                let settled = |state| ClientError::Settled(PacketName::Bridge(reference), state);
+                let source = self.on(reference.chain);
+                if !trace.posted.content.asks() {
+                    Err(settled(PacketState::Received))
+                } else if source.outbound(reference.sequence).await? == ACKNOWLEDGED {
+                    Err(settled(PacketState::Acknowledged))
+                } else {
+                    self.bring_home(&trace, "acknowledge").await
+                }
+            }
             Stage::Refunded => Err(ClientError::Settled(
                 PacketName::Bridge(reference),
                 PacketState::Refunded,
             )),
-            Stage::Expired => {
-                let nonsense = || {
-                    let endpoint = &self.on(reference.chain.other()).endpoint;
-                    endpoint.nonsense("an expired packet without its expiry")
-                };
-                let outcome = trace.outcome.ok_or_else(nonsense)?;
-                let posted = self
-                    .on(outcome.chain)
-                    .posted_by(outcome.transaction)
-                    .await?;
-                let id = trace.posted.content.id();
-                let expiry = posted
-                    .into_iter()
-                    .find(|posted| {
-                        matches!(&posted.content, Packet::Expiry(expiry) if expiry.expired.id == id)
-                    })
-                    .ok_or_else(nonsense)?;
-                self.deliver(&expiry, "refund").await
-            }
+            Stage::Expired => self.bring_home(&trace, "refund").await,
             Stage::Locked | Stage::Final | Stage::Proven | Stage::Held => {
                 self.deliver(&trace.posted, "deliver").await
             }
         }
+    }
+
+    /// The delivery of what the destination reports of a packet.
+    async fn bring_home(&self, trace: &Trace, kind: &'static str) -> Result<Delivery, ClientError> {
+        let nonsense = || {
+            let endpoint = &self.on(trace.posted.packet.chain.other()).endpoint;
+            endpoint.nonsense("a packet at its end without the news of it")
+        };
+        let outcome = trace.outcome.ok_or_else(nonsense)?;
+        let posted = self
+            .on(outcome.chain)
+            .posted_by(outcome.transaction)
+            .await?;
+        let id = trace.posted.content.id();
+        let news = posted
+            .into_iter()
+            .find(|posted| {
+                posted
+                    .content
+                    .inside()
+                    .is_some_and(|inside| inside.id == id)
+            })
+            .ok_or_else(nonsense)?;
+        self.deliver(&news, kind).await
     }
 
     async fn deliver(&self, posted: &Posted, kind: &'static str) -> Result<Delivery, ClientError> {

@@ -26,7 +26,7 @@ pub use packet::{
     PacketName, PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus,
 };
 pub use pay::{MemoError, Paid, Payment, PaymentPlan, parse_memo};
-pub use peers::{PeerSent, Peers, Points};
+pub use peers::{PeerSend, PeerSent, Peers, Points};
 pub use send::{Fare, PaidBy, Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
 pub use trace::{Posted, Seen, Stage, Trace};

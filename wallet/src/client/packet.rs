@@ -16,7 +16,7 @@ use mileverse_primitives::{
     abi::IBridge,
     address,
     exchange::{Pool, ROUTER, SwapRouter},
-    packet::{Action, Packet, PacketId, REFUNDED, Transfer},
+    packet::{ACKNOWLEDGED, Action, Packet, PacketId, REFUNDED, Transfer},
     rpc::{MAX_PACKETS, OutboxPacket},
 };
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -143,8 +143,10 @@ impl fmt::Display for PacketReference {
 pub enum PacketState {
     /// On its way.
     Sent,
-    /// Took effect at its destination. Final.
+    /// Took effect at its destination. Final; who wanted an acknowledgement waits for it.
     Received,
+    /// Took effect at its destination, and its source knows. Final.
+    Acknowledged,
     /// Came too late or was refused; the refund is on its way.
     Expired,
     /// Came too late or was refused, and its tokens are back with the sender. Final.
@@ -154,13 +156,26 @@ pub enum PacketState {
 impl PacketState {
     /// Out of the destination's receipt and, read after it, what the source stores.
     pub(super) fn of(receipt: u8, stored: B256) -> Self {
-        match (receipt, stored == REFUNDED) {
-            (_, true) => Self::Refunded,
+        match (receipt, stored) {
+            (_, REFUNDED) => Self::Refunded,
+            (_, ACKNOWLEDGED) => Self::Acknowledged,
             (0, _) => Self::Sent,
             (1, _) => Self::Received,
             (_, _) => Self::Expired,
         }
     }
+}
+
+/// Whether a source stores that a packet came to its end.
+pub(super) fn is_ended(stored: B256) -> bool {
+    matches!(stored, REFUNDED | ACKNOWLEDGED)
+}
+
+/// What a packet that was received waits for; `home` is where it came from.
+pub(super) fn acknowledgement_home(packet: &Packet, home: impl fmt::Display) -> Option<String> {
+    packet
+        .asks()
+        .then(|| format!("a relayer to carry the acknowledgement home to {home}"))
 }
 
 /// What a packet that expired waits for; `home` is where it came from.
@@ -179,6 +194,7 @@ pub(super) const fn kind(packet: &Packet) -> &'static str {
         Packet::Transfer(_) => "transfer",
         Packet::Expiry(_) => "expiry",
         Packet::Rotation(_) => "rotation",
+        Packet::Acknowledgement(_) => "acknowledgement",
     }
 }
 
@@ -187,6 +203,7 @@ impl fmt::Display for PacketState {
         f.write_str(match self {
             Self::Sent => "sent",
             Self::Received => "received",
+            Self::Acknowledged => "acknowledged",
             Self::Expired => "expired",
             Self::Refunded => "refunded",
         })
@@ -201,11 +218,13 @@ pub struct PacketStatus {
     pub packet: PacketName,
     /// What became of it.
     pub state: PacketState,
-    /// What it waits for; nothing when its state is final.
+    /// What it waits for; nothing once it is at its end.
     pub waits_for: Option<String>,
-    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry` or `rotation` (of the
-    /// delegates' key; no tokens move).
+    /// `transfer`, `swap` (a transfer that is swapped where it arrives), `expiry`, `acknowledgement`, or
+    /// `rotation` (of the delegates' key). In the last two no tokens move.
     pub kind: &'static str,
+    /// Whether its sender wants an acknowledgement.
+    pub acknowledge: bool,
     /// What moves, or what is refunded.
     pub amount: Option<Amount>,
     /// Between native chains: the chain whose points they are.
@@ -279,7 +298,7 @@ impl Chains {
         }
         let (packet, block) = source.packet(sequence).await?;
         let commitment = packet.commitment();
-        if stored != REFUNDED && stored != commitment {
+        if !is_ended(stored) && stored != commitment {
             return Err(source
                 .endpoint
                 .nonsense("packet bytes of another packet")
@@ -288,7 +307,8 @@ impl Chains {
         let state = PacketState::of(receipt, stored);
         let transfer = packet.transfer();
         let waits_for = match state {
-            PacketState::Received | PacketState::Refunded => None,
+            PacketState::Received => acknowledgement_home(&packet, chain),
+            PacketState::Acknowledged | PacketState::Refunded => None,
             PacketState::Expired => Some(news_home(&packet, chain)),
             PacketState::Sent => {
                 let late = match &packet {
@@ -312,6 +332,7 @@ impl Chains {
             state,
             waits_for,
             kind: kind(&packet),
+            acknowledge: packet.asks(),
             amount: transfer.and_then(|transfer| self.amount_of(transfer.token, transfer.amount)),
             points_of: None,
             sender: transfer.map(|transfer| transfer.sender),

@@ -3,7 +3,7 @@
 //!
 //! A packet is named by its source, its destination and its number there: `7001:7002:3`.
 //!
-//! Limits: an expiry is searched in at most [`MAX_PAGES`] pages of the outbox, from its newest on.
+//! Limits: the news of a packet is searched in at most [`MAX_PAGES`] pages of the outbox, from its newest on.
 
 use super::{Client, ClientError, PacketName, PacketState, PacketStatus, Sent, Step, send::sent};
 use crate::units::{Amount, Token};
@@ -17,12 +17,12 @@ use mileverse_primitives::{
     abi::{IBridge, ICoin, IPeers},
     address::{PEERS, POINTS, peer_points},
     outbox,
-    packet::{Packet, PacketId, REFUNDED},
+    packet::{Packet, PacketId},
     rpc::{Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
 use std::sync::Arc;
 
-/// Most pages of an outbox that are read for one expiry.
+/// Most pages of an outbox that are read for the news of one packet.
 const MAX_PAGES: u64 = 64;
 
 /// Whose points, of the two chains.
@@ -32,6 +32,23 @@ pub enum Points {
     Own,
     /// Of the chain that receives them: they go home.
     Theirs,
+}
+
+/// What is sent to a peer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PeerSend {
+    /// Which.
+    pub peer: u64,
+    /// Whose points.
+    pub points: Points,
+    /// Who receives them there.
+    pub receiver: Address,
+    /// How many.
+    pub amount: Amount,
+    /// Last second at which they are received, since 1970 and in the peer's block time.
+    pub deadline: u64,
+    /// Whether this chain comes to know once they were received.
+    pub acknowledge: bool,
 }
 
 /// Points on their way to a peer.
@@ -70,17 +87,16 @@ impl Client {
         Ok(Amount::from_units(Token::Mvp, units))
     }
 
-    /// The transaction with which `account` sends points to `receiver` on a peer, to be received there
-    /// until `deadline` (seconds since 1970, in that chain's block time).
-    pub async fn plan_peer(
-        &self,
-        account: Address,
-        peer: u64,
-        points: Points,
-        receiver: Address,
-        amount: Amount,
-        deadline: u64,
-    ) -> Result<Step, ClientError> {
+    /// The transaction with which `account` sends points to a peer.
+    pub async fn plan_peer(&self, account: Address, send: PeerSend) -> Result<Step, ClientError> {
+        let PeerSend {
+            peer,
+            points,
+            receiver,
+            amount,
+            deadline,
+            acknowledge,
+        } = send;
         if receiver.is_zero() {
             return Err(ClientError::ZeroReceiver);
         }
@@ -107,34 +123,38 @@ impl Client {
                 needed: amount,
             });
         }
-        let send = IPeers::sendCall {
-            peer,
-            token,
-            receiver,
-            amount: amount.units(),
-            deadline,
+        let amount = amount.units();
+        let input = if acknowledge {
+            IPeers::sendAcknowledgedCall {
+                peer,
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
+        } else {
+            IPeers::sendCall {
+                peer,
+                token,
+                receiver,
+                amount,
+                deadline,
+            }
+            .abi_encode()
         };
         Ok(Step {
             kind: "send",
             to: PEERS,
             value: U256::ZERO,
-            input: send.abi_encode().into(),
+            input: input.into(),
         })
     }
 
     /// Sends points to a peer.
-    pub async fn peer_send(
-        &self,
-        peer: u64,
-        points: Points,
-        receiver: Address,
-        amount: Amount,
-        deadline: u64,
-    ) -> Result<PeerSent, ClientError> {
+    pub async fn peer_send(&self, send: PeerSend) -> Result<PeerSent, ClientError> {
         let account = self.signer()?.address();
-        let step = self
-            .plan_peer(account, peer, points, receiver, amount, deadline)
-            .await?;
+        let step = self.plan_peer(account, send).await?;
         let receipt = self.execute(step.to, step.value, step.input).await?;
         let (packet, commitment) =
             peer_packet_in(&receipt).ok_or_else(|| ClientError::NoPacket {
@@ -142,8 +162,8 @@ impl Client {
                 hash: receipt.transaction_hash,
             })?;
         // A peer's points are none of this chain's, so all of its own that moved was for gas.
-        let own = match points {
-            Points::Own => amount,
+        let own = match send.points {
+            Points::Own => send.amount,
             Points::Theirs => Amount::from_units(Token::Mvp, U256::ZERO),
         };
         Ok(PeerSent {
@@ -236,18 +256,17 @@ impl Peers {
         let packet = Packet::decode(&leaf.packet)
             .map_err(|error| source.endpoint.nonsense(&error.to_string()))?;
         let commitment = packet.commitment();
-        if stored != REFUNDED && stored != commitment {
+        if !super::packet::is_ended(stored) && stored != commitment {
             let what = "packet bytes of another packet";
             return Err(source.endpoint.nonsense(what).into());
         }
         let state = PacketState::of(receipt, stored);
         let transfer = packet.transfer();
+        let home = format!("chain {}", id.source);
         let waits_for = match state {
-            PacketState::Received | PacketState::Refunded => None,
-            PacketState::Expired => {
-                let home = format!("chain {}", id.source);
-                Some(super::packet::news_home(&packet, home))
-            }
+            PacketState::Received => super::packet::acknowledgement_home(&packet, home),
+            PacketState::Acknowledged | PacketState::Refunded => None,
+            PacketState::Expired => Some(super::packet::news_home(&packet, home)),
             PacketState::Sent => Some(self.waiting_for(destination, id, &packet).await?),
         };
         Ok(PacketStatus {
@@ -255,6 +274,7 @@ impl Peers {
             state,
             waits_for,
             kind: super::packet::kind(&packet),
+            acknowledge: packet.asks(),
             amount: transfer.map(|transfer| Amount::from_units(Token::Mvp, transfer.amount)),
             points_of: transfer.map(|transfer| transfer.token.home),
             sender: transfer.map(|transfer| transfer.sender),
@@ -312,7 +332,11 @@ impl Peers {
         let (source, destination) = self.ends(id)?;
         let status = self.packet_status(id).await?;
         let (name, leaf, from, to, kind) = match status.state {
-            PacketState::Received | PacketState::Refunded => {
+            PacketState::Received if status.waits_for.is_some() => {
+                let (name, leaf) = destination.news_of(id).await?;
+                (name, leaf, destination, source, "acknowledge")
+            }
+            PacketState::Received | PacketState::Acknowledged | PacketState::Refunded => {
                 return Err(ClientError::Settled(PacketName::Peers(id), status.state));
             }
             PacketState::Sent => {
@@ -320,7 +344,7 @@ impl Peers {
                 (id, leaf, source, destination, "deliver")
             }
             PacketState::Expired => {
-                let (name, leaf) = destination.expiry_of(id).await?;
+                let (name, leaf) = destination.news_of(id).await?;
                 (name, leaf, destination, source, "refund")
             }
         };
@@ -381,7 +405,7 @@ impl Client {
         Ok(self.endpoint.view(PEERS, &call).await?)
     }
 
-    /// Commitment of a packet that was sent: zero = never sent, one = refunded.
+    /// Commitment of a packet that was sent: zero = never sent, one = refunded, two = acknowledged.
     async fn peer_outbound(&self, id: PacketId) -> Result<B256, ClientError> {
         let call = IPeers::outboundCall {
             peer: id.destination,
@@ -390,8 +414,8 @@ impl Client {
         Ok(self.endpoint.view(PEERS, &call).await?)
     }
 
-    /// The news that a packet expired here, out of this chain's outbox.
-    async fn expiry_of(&self, expired: PacketId) -> Result<(PacketId, OutboxPacket), ClientError> {
+    /// The news of a packet that expired or was received here, out of this chain's outbox.
+    async fn news_of(&self, ended: PacketId) -> Result<(PacketId, OutboxPacket), ClientError> {
         let mut end = self
             .endpoint
             .view(self.bridge, &IBridge::outboxSizeCall {})
@@ -407,12 +431,8 @@ impl Client {
                 .await?;
             let found = page.into_iter().find_map(|leaf| {
                 let packet = Packet::decode(&leaf.packet).ok()?;
-                match &packet {
-                    Packet::Expiry(expiry) if expiry.expired.id == expired => {
-                        Some((expiry.id, leaf))
-                    }
-                    _ => None,
-                }
+                let is_it = packet.inside().is_some_and(|inside| inside.id == ended);
+                is_it.then(|| (packet.id(), leaf))
             });
             if let Some(found) = found {
                 return Ok(found);
@@ -421,7 +441,7 @@ impl Client {
         }
         Err(self
             .endpoint
-            .nonsense("an expired packet without its expiry")
+            .nonsense("a packet at its end without the news of it")
             .into())
     }
 }

@@ -108,10 +108,10 @@ pub struct Trace {
 impl Trace {
     /// Whether the deadline is over at the destination, and nothing was decided yet.
     pub fn is_late(&self) -> bool {
-        // The news of an expiry has no deadline of its own.
+        // News has no deadline of its own.
         let deadline = match &self.posted.content {
             Packet::Transfer(transfer) => Some(transfer.deadline),
-            Packet::Expiry(_) | Packet::Rotation(_) => None,
+            Packet::Expiry(_) | Packet::Rotation(_) | Packet::Acknowledgement(_) => None,
         };
         matches!((self.clock, deadline), (Some(clock), Some(deadline)) if clock > deadline)
             && self.held_until.is_none()
@@ -370,7 +370,8 @@ impl Chains {
         let mut clock = None;
         let mut held_until = None;
         let stage = match state {
-            PacketState::Received => Stage::Received,
+            // Whether its source knows of it already is no matter of its own way.
+            PacketState::Received | PacketState::Acknowledged => Stage::Received,
             PacketState::Expired => Stage::Expired,
             PacketState::Refunded => Stage::Refunded,
             PacketState::Sent => {

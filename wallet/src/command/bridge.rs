@@ -3,8 +3,8 @@
 use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
     client::{
-        Client, PacketName, PacketReference, PacketState, PacketStatus, Peers, Points,
-        ReferenceError, Sent, SwapStatus,
+        Client, PacketName, PacketReference, PacketStatus, PeerSend, Peers, Points, ReferenceError,
+        Sent, SwapStatus,
     },
     rpc::Chain,
     units::{Amount, Token},
@@ -28,7 +28,7 @@ pub(super) enum Verb {
         peer: Peer,
     },
     /// Brings a packet one stage further by your own transaction, as a relayer would: received or expired
-    /// where it is going, or refunded where it came from. Anybody may; tokens go to its receiver or sender.
+    /// where it is going, or refunded or acknowledged where it came from. Anybody may; tokens go to its receiver or sender.
     Deliver {
         /// native:NUMBER or ethereum:NUMBER; between two native chains SOURCE:DESTINATION:NUMBER.
         packet: PacketName,
@@ -82,6 +82,9 @@ pub(super) struct Send {
     /// Minutes in which it must arrive; afterwards it is refunded. At most 30 days.
     #[arg(long, default_value_t = 60, value_name = "MINUTES")]
     deadline: u64,
+    /// Asks for an acknowledgement: once it was received over there, the chain that it was sent on knows.
+    #[arg(long)]
+    acknowledge: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -122,7 +125,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
     let deadline = chains.deadline(arguments.deadline).await?;
     let sent = chains
         .on(chain)
-        .bridge_send(receiver, amount, deadline)
+        .bridge_send(receiver, amount, deadline, arguments.acknowledge)
         .await?;
     let packet = PacketReference {
         chain,
@@ -134,6 +137,7 @@ async fn send(options: &Options, arguments: Send) -> Result<Answer, Error> {
         "fee": sent.fee,
         "receiver": receiver,
         "deadline": deadline,
+        "acknowledge": arguments.acknowledge,
         "commitment": sent.commitment,
         "transaction": sent.sent,
     });
@@ -184,7 +188,14 @@ async fn send_to_peer(
         Points::Theirs => peer,
     };
     let sent = native
-        .peer_send(peer, points, receiver, amount, deadline)
+        .peer_send(PeerSend {
+            peer,
+            points,
+            receiver,
+            amount,
+            deadline,
+            acknowledge: arguments.acknowledge,
+        })
         .await?;
     let packet = PacketName::Peers(sent.id);
     let json = json!({
@@ -194,6 +205,7 @@ async fn send_to_peer(
         "fee": sent.fee,
         "receiver": receiver,
         "deadline": deadline,
+        "acknowledge": arguments.acknowledge,
         "commitment": sent.commitment,
         "transaction": sent.sent,
     });
@@ -280,7 +292,7 @@ fn delivered_facts(
         ("transaction", sent.hash.to_string()),
         ("state", status.state.to_string()),
     ];
-    if !matches!(status.state, PacketState::Received | PacketState::Refunded) {
+    if status.waits_for.is_some() {
         facts.push(("next", format!("mileverse wallet bridge deliver {packet}")));
     }
     facts
@@ -346,6 +358,9 @@ fn told(status: PacketStatus) -> Answer {
         ),
         ("commitment", status.commitment.to_string()),
     ];
+    if status.acknowledge {
+        facts.push(("acknowledgement", "wanted by its sender".to_owned()));
+    }
     facts.extend(swap);
     Answer::facts(facts, json)
 }

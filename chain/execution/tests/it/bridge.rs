@@ -80,6 +80,7 @@ fn points_leave_as_a_packet_in_the_outbox() {
         receiver,
         amount: U256::from(400),
         action: None,
+        acknowledge: false,
     });
     let [sent] = output.packets.as_slice() else {
         panic!()
@@ -320,7 +321,7 @@ fn an_expiry_from_ethereum_refunds_its_sender_once() {
         };
         chain.block_with(&[], Some(again.checkpoint()));
         let reason = chain.refuse(Send::call(3, BRIDGE, &again.deliver(&[news + 1])));
-        assert!(reason.contains("refunded already"));
+        assert!(reason.contains("refunded or acknowledged already"));
         check_books(&chain);
     }
 }

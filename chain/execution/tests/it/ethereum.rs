@@ -12,7 +12,9 @@ use mileverse_primitives::{
     abi::IBridge,
     address::POINTS,
     checkpoint::Checkpoint,
-    packet::{Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{
+        ACKNOWLEDGED, Acknowledgement, Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer,
+    },
 };
 use std::collections::BTreeMap;
 
@@ -50,6 +52,8 @@ pub struct Ethereum {
     pub now: u64,
     pub points: Sums,
     pub coin: Sums,
+    /// Whether every second sender wants an acknowledgement.
+    pub asks: bool,
 }
 
 impl Ethereum {
@@ -62,6 +66,7 @@ impl Ethereum {
             now: START_SECONDS,
             points: Sums::default(),
             coin: Sums::default(),
+            asks: false,
         }
     }
 
@@ -98,6 +103,7 @@ impl Ethereum {
         action: Option<Action>,
     ) -> u64 {
         self.sums(token).sent += amount;
+        let asks = self.asks;
         self.commit(|id| {
             Packet::Transfer(Transfer {
                 id,
@@ -107,6 +113,7 @@ impl Ethereum {
                 receiver,
                 amount: U256::from(amount),
                 action,
+                acknowledge: asks && id.sequence.is_multiple_of(2),
             })
         })
     }
@@ -122,6 +129,14 @@ impl Ethereum {
             Packet::Transfer(transfer) if self.now <= transfer.deadline => {
                 self.receipts.insert(sent.sequence, 1);
                 self.sums(transfer.token).received += transfer.amount.to::<u64>();
+                if transfer.acknowledge {
+                    self.commit(|id| {
+                        Packet::Acknowledgement(Acknowledgement {
+                            id,
+                            received: transfer,
+                        })
+                    });
+                }
             }
             Packet::Transfer(expired) => {
                 self.receipts.insert(sent.sequence, 2);
@@ -133,6 +148,12 @@ impl Ethereum {
                 assert_eq!(*stored, Packet::Transfer(expired.clone()).commitment());
                 *stored = REFUNDED;
                 self.sums(expired.token).refunded += expired.amount.to::<u64>();
+            }
+            Packet::Acknowledgement(Acknowledgement { received, .. }) => {
+                self.receipts.insert(sent.sequence, 1);
+                let stored = self.outbound.get_mut(&received.id.sequence).unwrap();
+                assert_eq!(*stored, Packet::Transfer(received).commitment());
+                *stored = ACKNOWLEDGED;
             }
             Packet::Rotation(_) => {
                 self.receipts.insert(sent.sequence, 1);

@@ -16,7 +16,7 @@ use mileverse_primitives::{
     abi::IBridge,
     address::BRIDGE,
     checkpoint::Checkpoint,
-    packet::{Packet, REFUNDED},
+    packet::{ACKNOWLEDGED, Packet, REFUNDED},
 };
 use proptest::prelude::*;
 
@@ -293,12 +293,15 @@ fn zero_and_marks_are_no_commitments() {
         mut ethereum,
         ..
     } = scene();
-    // Refunded on Ethereum: the slot holds 1, and a delivery must prove the commitment.
-    ethereum.outbound.insert(2, REFUNDED);
-    let snapshot = ethereum.snapshot();
-    chain.block_with(&[], Some(snapshot.checkpoint()));
-    let call = Send::call(4, BRIDGE, &snapshot.deliver(&[2]));
-    assert!(chain.refuse(call).contains("storage proof"));
+    // Refunded or acknowledged on Ethereum: the slot holds a mark, and a delivery must prove the
+    // commitment.
+    for mark in [REFUNDED, ACKNOWLEDGED] {
+        ethereum.outbound.insert(2, mark);
+        let snapshot = ethereum.snapshot();
+        chain.block_with(&[], Some(snapshot.checkpoint()));
+        let call = Send::call(4, BRIDGE, &snapshot.deliver(&[2]));
+        assert!(chain.refuse(call).contains("storage proof"));
+    }
     // Never sent: nothing in the slot, a proof of absence.
     ethereum.outbound.remove(&2);
     let snapshot = ethereum.snapshot();

@@ -1,6 +1,7 @@
 //! The execution layer through its public interface.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod acknowledged;
 mod announce;
 mod batch;
 mod blocks;

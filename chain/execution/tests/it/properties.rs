@@ -208,7 +208,10 @@ impl World {
         }
         Self {
             chain,
-            ethereum: Ethereum::new(),
+            ethereum: Ethereum {
+                asks: true,
+                ..Ethereum::new()
+            },
             outbox: Vec::new(),
             to_ethereum: 0,
             to_native: 1,
@@ -234,9 +237,13 @@ impl World {
                 let sender = self.chain.user(user);
                 // A transaction that cannot pay its value is not even valid.
                 if self.chain.account(sender).balance >= value {
-                    let output = self
-                        .chain
-                        .block(&[Send::call(user, BRIDGE, &call).value(value)]);
+                    // Every third wants to know.
+                    let call = if amount.is_multiple_of(3) {
+                        Send::call(user, BRIDGE, &super::acknowledged::asking(&call))
+                    } else {
+                        Send::call(user, BRIDGE, &call)
+                    };
+                    let output = self.chain.block(&[call.value(value)]);
                     self.outbox.extend(output.packets);
                 }
             }
@@ -345,5 +352,6 @@ proptest! {
             points + U256::from(away.received + away.refunded - away.sent),
             U256::from(2000)
         );
+        super::acknowledged::check_ends(&world.chain, &world.ethereum, &world.outbox);
     }
 }

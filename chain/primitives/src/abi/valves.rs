@@ -77,6 +77,7 @@ alloy::sol! {
         event PacketReceived(uint64 indexed peer, uint64 indexed sequence, bytes32 indexed commitment);
         event PacketExpired(uint64 indexed peer, uint64 indexed sequence, bytes32 indexed commitment);
         event PacketRefunded(uint64 indexed peer, uint64 indexed sequence, bytes32 indexed commitment);
+        event PacketAcknowledged(uint64 indexed peer, uint64 indexed sequence, bytes32 indexed commitment);
         event PacketHeld(uint64 indexed peer, uint64 indexed sequence, bytes32 indexed commitment, uint64 until);
         event PeerRegistered(uint64 indexed peer, address token, uint64 keyVersion, uint64 firstEpoch);
         event KeyRotated(uint64 indexed peer, uint64 indexed keyVersion, uint64 firstEpoch);
@@ -101,6 +102,8 @@ alloy::sol! {
         struct OutboxItem { bytes packet; uint64 index; bytes32[] path; }
 
         function send(uint64 peer, address token, address receiver, uint256 amount, uint64 deadline) external returns (uint64 sequence);
+        /// As `send`; `outbound(peer, sequence)` is 2 once the transfer was received over there.
+        function sendAcknowledged(uint64 peer, address token, address receiver, uint256 amount, uint64 deadline) external returns (uint64 sequence);
         function deliver(uint64 peer, HeaderProof calldata header, OutboxItem[] calldata items) external;
         /// Anybody, once the delay of a large transfer is over.
         function release(uint64 peer, bytes calldata packet) external;

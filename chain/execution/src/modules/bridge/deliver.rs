@@ -4,7 +4,8 @@
 //! For each packet, in the protocol's order: if it has a receipt, nothing happens; a transfer in
 //! time is received, or waits first if it is large; a late one, and one that cannot take effect,
 //! expires, and an expiry packet goes home; an expiry releases the refund of the packet inside. A
-//! transfer with an action is not received but opened, by the router alone. One packet that breaks a
+//! transfer whose sender asked sends an acknowledgement home as it is received; at home it shuts the
+//! refund out. A transfer with an action is not received but opened, by the router alone. One packet that breaks a
 //! rule, or meets a pause, refuses the whole delivery.
 
 use super::{
@@ -24,7 +25,7 @@ use mileverse_primitives::{
     abi::{IBridge, IValves::Direction},
     address::REWARDS,
     exchange::ROUTER,
-    packet::{Action, Expiry, Packet, REFUNDED, Transfer},
+    packet::{ACKNOWLEDGED, Acknowledgement, Action, Expiry, Packet, REFUNDED, Transfer},
     rewards::QuarterAccount,
 };
 
@@ -86,16 +87,16 @@ pub(crate) fn read(host: &mut Host<'_>, bytes: &[u8]) -> Result<(Packet, B256), 
     Ok((packet, commitment))
 }
 
-/// Appends the expiries of a delivery to the outbox.
-pub(crate) fn go_home(host: &mut Host<'_>, expiries: &[B256]) -> Result<(), Fault> {
-    if expiries.is_empty() {
+/// Appends the news of a delivery to the outbox.
+pub(crate) fn go_home(host: &mut Host<'_>, news: &[B256]) -> Result<(), Fault> {
+    if news.is_empty() {
         return Ok(());
     }
-    outbox::append(host, expiries)
+    outbox::append(host, news)
 }
 
-/// Gives a proven packet that came over `link` its outcome, if it has none. Answers the expiry that
-/// goes home, if one does.
+/// Gives a proven packet that came over `link` its outcome, if it has none. Answers the news that
+/// goes home, if any does: an expiry, or an acknowledgement.
 pub(crate) fn settle(
     host: &mut Host<'_>,
     link: Link,
@@ -109,7 +110,8 @@ pub(crate) fn settle(
     match packet {
         Packet::Transfer(transfer) if settled == HELD => end_hold(host, link, transfer, commitment),
         Packet::Transfer(transfer) => admit(host, link, transfer, commitment),
-        Packet::Expiry(expiry) => refund(host, link, expiry, commitment).map(|()| None),
+        Packet::Expiry(expiry) => refund(host, link, &expiry, commitment).map(|()| None),
+        Packet::Acknowledgement(news) => acknowledge(host, link, &news, commitment).map(|()| None),
         Packet::Rotation(_) => Err(Fault::revert(
             "Ethereum has no group key to rotate; such a packet only goes there",
         )),
@@ -140,7 +142,7 @@ pub(crate) fn stop(host: &mut Host<'_>, link: Link, packet: &[u8]) -> Result<(),
     outbox::append(host, &[home])
 }
 
-/// A transfer without an outcome, proven. Answers the expiry that goes home, if one does.
+/// A transfer without an outcome, proven. Answers the news that goes home, if any does.
 fn admit(
     host: &mut Host<'_>,
     link: Link,
@@ -156,7 +158,7 @@ fn admit(
     }
     valves::require_unpaused(host, token)?;
     match valves::admit_in(host, token, transfer.amount)? {
-        Admission::Now => take_effect(host, token, &transfer, commitment, false).map(|()| None),
+        Admission::Now => take_effect(host, token, transfer, commitment, false),
         Admission::After(seconds) => {
             valves::hold(host, link, transfer.id.sequence, commitment, seconds).map(|()| None)
         }
@@ -183,7 +185,7 @@ fn end_hold(
     valves::require_unpaused(host, token)?;
     valves::unhold(host, link, transfer.id.sequence)?;
     if can_receive(host, token, &transfer)? {
-        take_effect(host, token, &transfer, commitment, true).map(|()| None)
+        take_effect(host, token, transfer, commitment, true)
     } else {
         expire(host, link, transfer, commitment).map(Some)
     }
@@ -240,17 +242,37 @@ fn not_held() -> Fault {
 }
 
 /// A transfer that can: its tokens are the receiver's, or the router's to do with them what it says.
+/// Answers the acknowledgement that goes home, if one does.
 fn take_effect(
     host: &mut Host<'_>,
     token: Token,
-    transfer: &Transfer,
+    transfer: Transfer,
     commitment: B256,
     was_held: bool,
-) -> Result<(), Fault> {
+) -> Result<Option<B256>, Fault> {
     match transfer.action {
-        None => receive(host, token, transfer, commitment),
-        Some(Action::Swap { least }) => opened::open(host, token, transfer, least, was_held),
+        None => {
+            receive(host, token, &transfer, commitment)?;
+            tell_home(host, token.link, transfer)
+        }
+        Some(Action::Swap { least }) => {
+            opened::open(host, token, &transfer, least, was_held).map(|()| None)
+        }
     }
+}
+
+/// Tells a sender who asked that the transfer was received; answers the commitment of that packet.
+pub(super) fn tell_home(
+    host: &mut Host<'_>,
+    link: Link,
+    received: Transfer,
+) -> Result<Option<B256>, Fault> {
+    if !received.acknowledge {
+        return Ok(None);
+    }
+    let id = send::next_id(host, link)?;
+    let news = Packet::Acknowledgement(Acknowledgement { id, received });
+    send::commit(host, link, &news).map(Some)
 }
 
 fn receive(
@@ -291,24 +313,49 @@ pub(super) fn expire(
 }
 
 /// Returns the tokens of a packet from here that expired over there, once.
-fn refund(host: &mut Host<'_>, link: Link, expiry: Expiry, commitment: B256) -> Result<(), Fault> {
+fn refund(host: &mut Host<'_>, link: Link, expiry: &Expiry, commitment: B256) -> Result<(), Fault> {
     let Expiry { id, expired } = expiry;
     let token = link
         .token_of_packet(host, expired.token)
         .ok_or_else(not_outstanding)?;
     valves::require_unpaused(host, token)?;
-    let inner = Packet::Transfer(expired.clone()).commitment();
-    let slot = link.outbound(expired.id.sequence);
-    if host.load(slot)? != U256::from_be_bytes(inner.0) {
-        return Err(not_outstanding());
-    }
-    host.store(slot, REFUNDED.into())?;
+    let inner = end(host, link, expired, REFUNDED)?;
     set_outcome(host, link, id.sequence, RECEIVED)?;
     link.tell(host, Told::Received, id.sequence, commitment)?;
     link.tell(host, Told::Refunded, expired.id.sequence, inner)?;
     token.give(host, expired.sender, expired.amount, Sum::Refunded)
 }
 
+/// A packet from here was received over there, and its sender wanted to know. No token moves, so a
+/// token's pause does not matter.
+fn acknowledge(
+    host: &mut Host<'_>,
+    link: Link,
+    news: &Acknowledgement,
+    commitment: B256,
+) -> Result<(), Fault> {
+    let Acknowledgement { id, received } = news;
+    let inner = end(host, link, received, ACKNOWLEDGED)?;
+    set_outcome(host, link, id.sequence, RECEIVED)?;
+    link.tell(host, Told::Received, id.sequence, commitment)?;
+    link.tell(host, Told::Acknowledged, received.id.sequence, inner)
+}
+
+/// What became of a packet from here, of which there was no news yet: its commitment makes room for a
+/// mark, so that there can be no other. Should the other side ever report both ends, the second is
+/// refused for ever. Answers the commitment.
+fn end(host: &mut Host<'_>, link: Link, sent: &Transfer, mark: B256) -> Result<B256, Fault> {
+    let inner = Packet::Transfer(sent.clone()).commitment();
+    let slot = link.outbound(sent.id.sequence);
+    if host.load(slot)? != U256::from_be_bytes(inner.0) {
+        return Err(not_outstanding());
+    }
+    host.store(slot, mark.into())?;
+    Ok(inner)
+}
+
 fn not_outstanding() -> Fault {
-    Fault::revert("the expired packet was never sent from here, or is refunded already")
+    Fault::revert(
+        "the packet that expired or was received was never sent from here, or is refunded or acknowledged already",
+    )
 }

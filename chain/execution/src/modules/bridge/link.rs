@@ -42,6 +42,7 @@ pub(super) enum Told {
     Received,
     Expired,
     Refunded,
+    Acknowledged,
 }
 
 impl Link {
@@ -179,6 +180,7 @@ impl Link {
             Told::Received => event!(PacketReceived),
             Told::Expired => event!(PacketExpired),
             Told::Refunded => event!(PacketRefunded),
+            Told::Acknowledged => event!(PacketAcknowledged),
         }
     }
 

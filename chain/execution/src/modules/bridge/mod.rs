@@ -3,7 +3,8 @@
 //!
 //! ```txt
 //! slot
-//! 0   mapping(uint64 => bytes32)      outbound: commitment by sequence; 0 never sent, 1 refunded
+//! 0   mapping(uint64 => bytes32)      outbound: commitment by sequence; 0 never sent, 1 refunded,
+//!                                     2 acknowledged
 //! 1   mapping(uint64 => uint8)        outcomes by inbound sequence: 0 none, 1 received, 2 expired,
 //!                                     3 held, 4 open (to everybody else, none yet)
 //! 2   mapping(address => Totals)      sent, received, refunded (three words), by token here
@@ -146,7 +147,10 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
         return governance::call(host, data);
     }
     let call = decode::<Call>(data)?;
-    if !matches!(call, Call::send(_) | Call::sendFor(_)) {
+    if !matches!(
+        call,
+        Call::send(_) | Call::sendAcknowledged(_) | Call::sendFor(_)
+    ) {
         host.not_payable()?;
     }
     Ok(match call {
@@ -159,12 +163,24 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
                 deadline: call.deadline,
                 sender: host.caller(),
             };
-            let sequence = send::send(host, Link::Ethereum, &call)?;
+            let sequence = send::send(host, Link::Ethereum, &call, false)?;
             IBridge::sendCall::abi_encode_returns(&sequence)
+        }
+        Call::sendAcknowledged(call) => {
+            host.may_change()?;
+            let call = IBridge::sendForCall {
+                token: call.token,
+                receiver: call.receiver,
+                amount: call.amount,
+                deadline: call.deadline,
+                sender: host.caller(),
+            };
+            let sequence = send::send(host, Link::Ethereum, &call, true)?;
+            IBridge::sendAcknowledgedCall::abi_encode_returns(&sequence)
         }
         Call::sendFor(call) => {
             host.may_change()?;
-            let sequence = send::send(host, Link::Ethereum, &call)?;
+            let sequence = send::send(host, Link::Ethereum, &call, false)?;
             IBridge::sendForCall::abi_encode_returns(&sequence)
         }
         Call::settle(call) => {
@@ -229,7 +245,8 @@ pub(crate) fn next_sequence(host: &mut Host<'_>, link: Link) -> Result<u64, Faul
     host.load_u64(link.slot(NEXT_SEQUENCE))
 }
 
-/// The commitment of a packet that was sent over a link; 0 if none was, 1 once it is refunded.
+/// The commitment of a packet that was sent over a link; 0 if none was, 1 once it is refunded, 2 once it
+/// is acknowledged.
 pub(crate) fn outbound(host: &mut Host<'_>, link: Link, sequence: u64) -> Result<B256, Fault> {
     Ok(host.load(link.outbound(sequence))?.into())
 }

@@ -13,6 +13,7 @@
 //! 2    mapping(uint64 => Entry)      by place, from 0; all zero once settled:
 //!                                      +0  sequence (64 bits) | deadline (64) << 64 | coin (1) << 128
 //!                                          | counted by the limits before, since it was held (1) << 192
+//!                                          | its sender wants an acknowledgement (1) << 193
 //!                                      +1  sender
 //!                                      +2  receiver
 //!                                      +3  amount
@@ -88,7 +89,12 @@ pub(super) fn open(
     let is_coin = u64::from(token.kind == Kind::Coin);
     let entry = ENTRIES.entry(place);
     let words = [
-        U256::from_limbs([sequence, transfer.deadline, is_coin, was_held.into()]),
+        U256::from_limbs([
+            sequence,
+            transfer.deadline,
+            is_coin,
+            u64::from(was_held) | u64::from(transfer.acknowledge) << 1,
+        ]),
         transfer.sender.into_word().into(),
         transfer.receiver.into_word().into(),
         transfer.amount,
@@ -164,7 +170,11 @@ pub(super) fn settle(host: &mut Host<'_>, call: &IBridge::settleCall) -> Result<
             ));
         }
         set_outcome(host, Link::Ethereum, call.sequence, RECEIVED)?;
-        return Link::Ethereum.tell(host, Told::Received, call.sequence, commitment);
+        Link::Ethereum.tell(host, Told::Received, call.sequence, commitment)?;
+        return match deliver::tell_home(host, Link::Ethereum, transfer)? {
+            Some(home) => outbox::append(host, &[home]),
+            None => Ok(()),
+        };
     }
     token.take_back(host, ROUTER, amount)?;
     if !was_held {
@@ -202,7 +212,7 @@ pub(super) fn list(host: &mut Host<'_>) -> Result<Vec<IBridge::Opened>, Fault> {
 /// The packet at a place, and whether it was held before; `None` once it is settled.
 fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer, bool)>, Fault> {
     let entry = ENTRIES.entry(place);
-    let [sequence, deadline, is_coin, was_held] = host.load_transient(entry)?.into_limbs();
+    let [sequence, deadline, is_coin, marks] = host.load_transient(entry)?.into_limbs();
     if sequence == 0 {
         return Ok(None);
     }
@@ -226,6 +236,7 @@ fn read(host: &mut Host<'_>, place: u64) -> Result<Option<(Token, Transfer, bool
         action: Some(Action::Swap {
             least: host.load_transient(entry.field(4))?,
         }),
+        acknowledge: marks & 2 != 0,
     };
-    Ok(Some((token, transfer, was_held == 1)))
+    Ok(Some((token, transfer, marks & 1 != 0)))
 }

@@ -19,11 +19,13 @@ use mileverse_primitives::{
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId, Transfer},
 };
 
-/// Sends the caller's tokens in the name of `call.sender`, who has them if they are refunded.
+/// Sends the caller's tokens in the name of `call.sender`, who has them if they are refunded. With
+/// `acknowledge` this chain comes to know once they were received.
 pub(crate) fn send(
     host: &mut Host<'_>,
     link: Link,
     call: &IBridge::sendForCall,
+    acknowledge: bool,
 ) -> Result<u64, Fault> {
     let token = link.token(call.token)?;
     if is_nobody(call.sender) || call.sender == ROUTER {
@@ -57,6 +59,7 @@ pub(crate) fn send(
         receiver: call.receiver,
         amount: call.amount,
         action: None,
+        acknowledge,
     };
     let sequence = transfer.id.sequence;
     let commitment = commit(host, link, &Packet::Transfer(transfer))?;

@@ -68,12 +68,19 @@ pub(crate) use registry::genesis_storage;
 
 /// What a send touches.
 pub(crate) fn expected_slots(caller: Address, data: &[u8]) -> Vec<(Address, U256)> {
-    let Ok(call) = IPeers::sendCall::abi_decode(data) else {
+    let peer = match data.first_chunk() {
+        Some(&IPeers::sendCall::SELECTOR) => {
+            IPeers::sendCall::abi_decode(data).map(|call| call.peer)
+        }
+        Some(&IPeers::sendAcknowledgedCall::SELECTOR) => {
+            IPeers::sendAcknowledgedCall::abi_decode(data).map(|call| call.peer)
+        }
+        _ => return Vec::new(),
+    };
+    let Ok(peer) = peer else {
         return Vec::new();
     };
-    [caller, peer_points(call.peer)]
-        .map(points::balance_slot)
-        .into()
+    [caller, peer_points(peer)].map(points::balance_slot).into()
 }
 
 /// Whether a call is the governor's, and so announced at the bridge.
@@ -94,9 +101,16 @@ pub(crate) fn call(host: &mut Host<'_>, data: &[u8]) -> Result<Vec<u8>, Fault> {
         return Ok(answer);
     }
     host.may_change()?;
-    if let Call::send(call) = &call {
-        let sequence = send(host, call)?;
-        return Ok(IPeers::sendCall::abi_encode_returns(&sequence));
+    match &call {
+        Call::send(call) => {
+            let sequence = send(host, call, false)?;
+            return Ok(IPeers::sendCall::abi_encode_returns(&sequence));
+        }
+        Call::sendAcknowledged(call) => {
+            let sequence = send(host, &plain(call), true)?;
+            return Ok(IPeers::sendAcknowledgedCall::abi_encode_returns(&sequence));
+        }
+        _ => {}
     }
     act(host, &call, data)?;
     Ok(Vec::new())
@@ -194,7 +208,7 @@ fn view(host: &mut Host<'_>, call: &Call) -> Result<Option<Vec<u8>>, Fault> {
 }
 
 /// A packet to a peer. One that is frozen could never receive it, nor send it back.
-fn send(host: &mut Host<'_>, call: &IPeers::sendCall) -> Result<u64, Fault> {
+fn send(host: &mut Host<'_>, call: &IPeers::sendCall, acknowledge: bool) -> Result<u64, Fault> {
     let link = registry::trusted_link(host, call.peer)?;
     let call = IBridge::sendForCall {
         token: call.token,
@@ -203,7 +217,18 @@ fn send(host: &mut Host<'_>, call: &IPeers::sendCall) -> Result<u64, Fault> {
         deadline: call.deadline,
         sender: host.caller(),
     };
-    send::send(host, link, &call)
+    send::send(host, link, &call, acknowledge)
+}
+
+/// The same call without the wish to know.
+const fn plain(call: &IPeers::sendAcknowledgedCall) -> IPeers::sendCall {
+    IPeers::sendCall {
+        peer: call.peer,
+        token: call.token,
+        receiver: call.receiver,
+        amount: call.amount,
+        deadline: call.deadline,
+    }
 }
 
 fn act(host: &mut Host<'_>, call: &Call, data: &[u8]) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ use mileverse_primitives::{
     address::{BRIDGE, COIN, PEERS, POINTS, STAKING, peer_points},
     bridge::Limits,
     header, outbox,
-    packet::{Action, Expiry, GroupKey, Packet, PacketId, REFUNDED, Token, Transfer},
+    packet::{ACKNOWLEDGED, Action, Expiry, GroupKey, Packet, PacketId, REFUNDED, Token, Transfer},
 };
 
 #[test]
@@ -38,6 +38,7 @@ fn points_go_to_a_peer_and_come_home() {
         receiver: user,
         amount: U256::from(400),
         action: None,
+        acknowledge: false,
     });
     assert_eq!((sent.index, sent.sequence), (0, 1));
     assert_eq!(sent.packet, expected.encode());
@@ -85,6 +86,69 @@ fn points_go_to_a_peer_and_come_home() {
     }
     assert_eq!(a.totals(B, POINTS), [400, 150, 0]);
     assert_eq!(b.totals(A, peer_points(A)), [150, 400, 0]);
+}
+
+#[test]
+fn who_asked_is_told_by_the_peer() {
+    let (mut a, mut b) = Side::two();
+    a.asks = true;
+    let sent = a.send(1, B, POINTS, 400, HOUR);
+    let call = a.delivery(&[0]);
+    let output = b.call(RELAYER, &call);
+    let [home] = output.packets.try_into().unwrap();
+    let Packet::Acknowledgement(news) = Packet::decode(&home.packet).unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        Packet::Transfer(news.received.clone()).commitment(),
+        sent.commitment
+    );
+    let outbound = || IPeers::outboundCall {
+        peer: B,
+        sequence: 1,
+    };
+    assert_eq!(a.view(outbound()), sent.commitment);
+    let call = b.delivery(&[home.index]);
+    let output = a.call(RELAYER, &call);
+    let told: Vec<_> = output.receipts[0]
+        .logs
+        .iter()
+        .filter_map(|log| IPeers::PacketAcknowledged::decode_log_data(&log.data).ok())
+        .collect();
+    assert_eq!(
+        told,
+        [IPeers::PacketAcknowledged {
+            peer: B,
+            sequence: 1,
+            commitment: sent.commitment
+        }]
+    );
+    assert!(output.packets.is_empty(), "news is not answered");
+    assert_eq!(a.view(outbound()), ACKNOWLEDGED);
+    // A committee of there that lies about it afterwards gets nothing back.
+    let lie = Packet::Expiry(Expiry {
+        id: PacketId {
+            sequence: 2,
+            ..news.id
+        },
+        expired: news.received,
+    });
+    b.is_forged = true;
+    let index = b.outbox.len() as u64;
+    b.outbox.push(mileverse_execution::SentPacket {
+        index,
+        sequence: 2,
+        commitment: lie.commitment(),
+        packet: lie.encode(),
+    });
+    let call = b.delivery(&[index]);
+    let refused = a.refuse(RELAYER, &call);
+    assert!(refused.contains("acknowledged already"), "{refused}");
+    assert_eq!(a.view(outbound()), ACKNOWLEDGED);
+    assert_eq!(a.chain.points(a.chain.user(1)), U256::from(600));
+    for (here, there) in [(&a, B), (&b, A)] {
+        here.check_books(there);
+    }
 }
 
 #[test]
@@ -368,6 +432,7 @@ fn a_lying_peer_takes_no_more_than_went_there() {
             receiver,
             amount: U256::from(amount),
             action,
+            acknowledge: false,
         })
     };
     let (ours, theirs) = (
@@ -433,6 +498,7 @@ fn a_lying_peer_takes_no_more_than_went_there() {
             receiver: thief,
             amount: U256::from(1u128 << 127) << 1,
             action: None,
+            acknowledge: false,
         })
     });
     assert_eq!(a.call(RELAYER, &huge).packets.len(), 1);

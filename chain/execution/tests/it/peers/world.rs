@@ -78,6 +78,8 @@ pub struct Side {
     pub view: u64,
     /// Whether the outbox holds what the chain itself did not send.
     pub is_forged: bool,
+    /// Whether its senders want acknowledgements.
+    pub asks: bool,
     /// The old group's last certificate of each rotation, the announcement's leaf and the new number.
     pub handovers: Vec<(IPeers::HeaderProof, u64, u64)>,
 }
@@ -119,6 +121,7 @@ impl Side {
             outbox: Vec::new(),
             view: 10,
             is_forged: false,
+            asks: false,
             handovers: Vec::new(),
         }
     }
@@ -206,7 +209,25 @@ impl Side {
             amount: U256::from(amount),
             deadline: self.chain.now + lifetime,
         };
-        let output = self.call(user, &call);
+        let output = if self.asks {
+            let IPeers::sendCall {
+                peer,
+                token,
+                receiver,
+                amount,
+                deadline,
+            } = call;
+            let call = IPeers::sendAcknowledgedCall {
+                peer,
+                token,
+                receiver,
+                amount,
+                deadline,
+            };
+            self.call(user, &call)
+        } else {
+            self.call(user, &call)
+        };
         let [sent] = output.packets.try_into().unwrap();
         sent
     }

@@ -413,6 +413,7 @@ fn from(ethereum: &mut Ethereum, sender: Address, receiver: Address, amount: u64
             receiver,
             amount: U256::from(amount),
             action: None,
+            acknowledge: false,
         })
     })
 }

@@ -298,6 +298,7 @@ impl World {
                 receiver: receiver.into(),
                 amount: U256::from(share.amount()),
                 action: None,
+                acknowledge: false,
             })
         }))
     }

@@ -17,9 +17,50 @@ use mileverse_primitives::{
     abi::{IBridge, IPoints},
     address::{BRIDGE, COIN, POINTS, REWARDS, STAKING},
     exchange::{self, POOL, Pool, ROUTER, SwapRouter},
-    packet::Token,
+    packet::{ACKNOWLEDGED, Packet, REFUNDED, Token},
     staking::coins,
 };
+
+/// Settling it sends the news home within what a swap may use.
+#[test]
+fn a_swap_whose_sender_asked_is_acknowledged() {
+    let (mut chain, mut ethereum) = world();
+    ethereum.asks = true;
+    let deadline = chain.now + HOUR;
+    let mut asked = Vec::new();
+    for least in [U256::ONE, U256::MAX] {
+        while ethereum.packets.len().is_multiple_of(2) {
+            ethereum.send(coin_token(), SOMEBODY, 1, deadline);
+        }
+        let sequence = swap(
+            &mut ethereum,
+            coin_token(),
+            COIN_UNIT,
+            SOMEBODY,
+            deadline,
+            least,
+        );
+        asked.push(sequence);
+    }
+    let snapshot = ethereum.snapshot();
+    let output = route(&mut chain, &snapshot, &asked);
+    let news: Vec<_> = output
+        .packets
+        .iter()
+        .map(|sent| Packet::decode(&sent.packet).unwrap())
+        .collect();
+    assert!(
+        matches!(&news[..], [Packet::Acknowledgement(one), Packet::Expiry(other)]
+            if Packet::Transfer(one.received.clone()) == snapshot.packets[&asked[0]]
+                && Packet::Transfer(other.expired.clone()) == snapshot.packets[&asked[1]]),
+        "{news:?}"
+    );
+    for sent in &output.packets {
+        ethereum.receive(sent);
+    }
+    assert_eq!(ethereum.outbound[&asked[0]], ACKNOWLEDGED);
+    assert_eq!(ethereum.outbound[&asked[1]], REFUNDED);
+}
 
 #[test]
 fn coin_from_ethereum_arrives_as_points_and_points_as_coin() {

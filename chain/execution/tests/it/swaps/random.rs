@@ -13,7 +13,7 @@ use mileverse_primitives::{
     abi::{IBridge, ICoin, IPoints},
     address::{BRIDGE, COIN, POINTS, STAKING},
     exchange::{POOL, Pool, ROUTER, SwapRouter},
-    packet::{Packet, REFUNDED, Token},
+    packet::{ACKNOWLEDGED, Packet, REFUNDED, Token},
 };
 use proptest::prelude::*;
 
@@ -103,6 +103,7 @@ impl World {
             to_ethereum: 0,
             to_native: 1,
         };
+        world.ethereum.asks = true;
         world.take(&Step::ToEthereum { from: 0 });
         world
     }
@@ -258,6 +259,8 @@ proptest! {
                 if is_transfer && refunded { (2, true) } else { (1, false) },
                 "{}", sequence
             );
+            let acknowledged = world.ethereum.outbound[sequence] == ACKNOWLEDGED;
+            prop_assert_eq!(acknowledged, packet.asks() && outcome == 1, "{}", sequence);
         }
         for sent in &world.outbox {
             let refunded = outbound(&world.chain, sent.sequence) == REFUNDED;
