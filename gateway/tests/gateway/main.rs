@@ -44,6 +44,7 @@ mod crash;
 mod document;
 mod faults;
 mod float;
+mod fuzz;
 mod histories;
 mod journey;
 mod members;
