@@ -59,5 +59,6 @@ mod signatures;
 mod support;
 mod terms;
 mod together;
+mod traces;
 mod verbs;
 mod webhooks;
