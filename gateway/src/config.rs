@@ -69,6 +69,11 @@
 //! claim_late_hours = 24                  # … so long after the quarter's end, …
 //! pay_late_hours = 12                    # … or the native chain not paid everybody
 //!
+//! [telemetry]                            # optional, as is each of its fields: traces, off without an endpoint
+//! otlp_endpoint = "http://127.0.0.1:4318"   # a collector's, OTLP over HTTP; or OTEL_EXPORTER_OTLP_ENDPOINT
+//! service_name = "mileverse-gateway"     # or OTEL_SERVICE_NAME
+//! sample_ratio = 1.0                     # the share of traces that is recorded, 0 to 1
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -107,6 +112,7 @@ use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
 use crate::store::{Location, Witness};
+use crate::telemetry::TelemetryFile;
 use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
@@ -115,6 +121,7 @@ use mileverse_adapters::{Adapter, PartnerConfig, PartnerKind, SettingsError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::collections::HashSet;
+use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -170,6 +177,8 @@ pub struct Config {
     pub reconciliation: Reconciliation,
     /// How the quarterly rewards are seen to.
     pub rewards: Option<RewardsConfig>,
+    /// Where traces are sent, if anywhere.
+    pub telemetry: Option<mileverse_trace::Config>,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -410,6 +419,8 @@ struct File {
     #[serde(default)]
     reconciliation: ReconciliationFile,
     rewards: Option<RewardsFile>,
+    #[serde(default)]
+    telemetry: TelemetryFile,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -932,6 +943,10 @@ impl File {
                 .rewards
                 .map(|rewards| rewards.check(folder))
                 .transpose()?,
+            telemetry: self
+                .telemetry
+                .check(|name| env::var(name).ok())
+                .map_err(|(field, why)| wrong(field, why))?,
             programmes,
             api_keys,
             witness: None,

@@ -17,6 +17,7 @@
 //! reconcile/    partner, journal and chain beside each other
 //! rewards/      quarterly rewards: claims on Ethereum, members told, alarms
 //! operator/     who runs it, what waits for them, four eyes
+//! telemetry     where traces are sent
 //! store/        SQLite or PostgreSQL; the job table
 //! vault         personal data at rest
 //! metrics       figures for Prometheus
@@ -46,6 +47,7 @@ pub mod rewards;
 pub mod secrets;
 pub mod server;
 pub mod store;
+mod telemetry;
 pub mod units;
 pub mod vault;
 pub mod webhook;

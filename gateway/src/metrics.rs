@@ -11,6 +11,7 @@
 //! | `gateway_cases_open` | gauge | `kind`: of the case |
 //! | `gateway_rewards_late` | gauge | `slot`: of a quarter's rewards; how many quarters' are late |
 //! | `gateway_reward_transactions` | gauge | `outcome`: of transactions on Ethereum, ever |
+//! | `gateway_trace_spans_exported_total`, `…_dropped_total`, `…_failed_total` | counter | none: spans that the collector has, that the queue had no room for, that the collector did not take |
 //! | `gateway_jobs_waiting`, `gateway_jobs_overdue` | gauge | `kind`; overdue: due for over a minute |
 //!
 //! No label holds anything of a partner or a member.
@@ -18,6 +19,7 @@
 use crate::conversion::state::State;
 use crate::rewards::slot::Slot;
 use crate::store::Store;
+use mileverse_trace::Counts;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -72,8 +74,9 @@ pub struct Metrics {
     transactions: Family<Outcome, Gauge>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// All at zero, beside what became of traces' spans.
+    pub fn new(spans: &Counts) -> Self {
         let seconds: fn() -> Histogram = || Histogram::new(BUCKETS);
         let mut metrics = Self {
             registry: Registry::with_prefix("gateway"),
@@ -137,11 +140,24 @@ impl Default for Metrics {
             "Transactions for rewards on Ethereum",
             metrics.transactions.clone(),
         );
+        registry.register(
+            "trace_spans_exported",
+            "Spans that the collector has",
+            spans.exported.clone(),
+        );
+        registry.register(
+            "trace_spans_dropped",
+            "Spans that there was no room for",
+            spans.dropped.clone(),
+        );
+        registry.register(
+            "trace_spans_failed",
+            "Spans that the collector did not take",
+            spans.failed.clone(),
+        );
         metrics
     }
-}
 
-impl Metrics {
     /// A request was answered.
     pub fn answered(&self, route: &str, status: u16, took: Duration) {
         let labels = RouteStatus {

@@ -22,6 +22,7 @@ use crate::webhook::deliver::Sender;
 use axum::serve::ListenerExt as _;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
+use mileverse_trace::Tracer;
 use secrecy::ExposeSecret;
 use std::io;
 use std::net::SocketAddr;
@@ -38,6 +39,8 @@ use url::Url;
 const CHAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a stop waits for what is going on. Whatever it leaves is resumed from its row.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
+/// How long a stop waits for the collector of traces, when all else is done.
+const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Why the gateway did not start, or stopped badly.
@@ -79,6 +82,9 @@ pub enum ServerError {
     /// Quarterly rewards.
     #[error(transparent)]
     Rewards(#[from] RewardsSetup),
+    /// Traces.
+    #[error(transparent)]
+    Traces(#[from] mileverse_trace::SetupError),
     /// The client for webhooks.
     #[error("webhooks cannot be set up: {0}")]
     Webhooks(reqwest::Error),
@@ -163,7 +169,14 @@ impl Server {
             "production"
         };
         store.bind(&[(PURPOSE, purpose.to_owned())]).await?;
+        let run = crate::ids::run();
+        let tracer = match &config.telemetry {
+            Some(telemetry) => Tracer::start(telemetry, env!("CARGO_PKG_VERSION"), &run)?,
+            None => Tracer::default(),
+        };
         let machine = Arc::new(Machine::new(Parts {
+            run,
+            tracer,
             store,
             chain,
             chain_id,
@@ -281,6 +294,7 @@ impl Server {
             tracing::warn!(%error, "this replica could not say that it ends");
         }
         self.machine.store.close().await;
+        self.machine.tracer.finish(FLUSH_PATIENCE).await;
         match served {
             Ok(Ok(served)) => served.map_err(ServerError::Serve),
             Ok(Err(error)) => Err(ServerError::Serve(io::Error::other(error))),

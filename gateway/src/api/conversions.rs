@@ -386,7 +386,7 @@ pub async fn list(
     if names
         .into_iter()
         .flatten()
-        .any(|name| name.len() > MAX_FILTER_BYTES || name.contains('\0'))
+        .any(|name| name.len() > MAX_FILTER_BYTES)
     {
         let detail = "A filter is longer than 128 bytes; names are not.";
         return Err(Problem::new(problem::Malformed, detail));

@@ -1,12 +1,14 @@
-//! What every request passes: a request id, a limit on how many run, a limit on how long.
+//! What every request passes: a request id, a limit on how many run, a limit on how long, a span if it is
+//! one of the API.
 
 use super::{App, MAX_REQUEST};
 use crate::ids;
 use crate::problem::{self, Problem};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use mileverse_trace::{Parent, SpanKind, Spec, failed, note};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::{self, Instant};
@@ -24,6 +26,7 @@ pub async fn guard(
     let route = route.map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
     let id = ids::request();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let parent = Parent::of(request.headers());
     let began = Instant::now();
     let span = tracing::info_span!("request", id, %method, path);
     let response = async {
@@ -38,7 +41,25 @@ pub async fn guard(
             Problem::new(problem::Timeout, detail).into_response()
         })
     };
-    let mut response = response.instrument(span).await;
+    let response = response.instrument(span);
+    // What looks after the gateway would only be noise.
+    let mut response = match app.machine.tracer.is_on() && route.starts_with("/v1/") {
+        true => {
+            let spec = || {
+                Spec::new(format!("{method} {route}"), SpanKind::Server)
+                    .with("http.request.method", method.to_string())
+                    .with("http.route", route.clone())
+                    .with("mileverse.request.id", id.clone())
+            };
+            let noted = async {
+                let response = response.await;
+                note_status(response.status());
+                response
+            };
+            app.machine.tracer.tree(parent.as_ref(), spec, noted).await
+        }
+        false => response.await,
+    };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -48,4 +69,12 @@ pub async fn guard(
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::debug!(id, %method, path, status, ms, "answered");
     response
+}
+
+/// What is refused is the caller's fault, and no failure of ours.
+fn note_status(status: StatusCode) {
+    note("http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        failed(status.as_str().to_owned());
+    }
 }

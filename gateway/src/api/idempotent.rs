@@ -8,6 +8,7 @@ use crate::problem::{self, Problem};
 use crate::store::idempotency::{self, Claim, Key, Stored};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use mileverse_trace::{Spec, carried, note, span};
 use serde::Serialize;
 use std::future::Future;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ where
     let machine = Arc::clone(&app.machine);
     // The claim too: a caller who hangs up while it is being committed must not leave it behind,
     // claimed by a run that is alive and does nothing.
-    let task = tokio::spawn(async move { perform(machine, key, work).await });
+    let task = tokio::spawn(carried(perform(machine, key, work)));
     task.await.map_err(|error| Problem::internal(&error))?
 }
 
@@ -49,7 +50,7 @@ where
     F: Future<Output = Result<Done, Problem>> + Send + 'static,
     W: FnOnce(Key, Option<String>) -> F + Send + 'static,
 {
-    let resumed = match machine.store.claim_key(&key, machine.claimant()).await? {
+    let resumed = match claim(&machine, &key).await? {
         Claim::Answered(answer) => return Ok(respond(answer, true)),
         Claim::Running => {
             return Err(Problem::new(
@@ -68,7 +69,7 @@ where
         Claim::Resume(resource) => Some(resource),
     };
     // In a task of its own, so that the key is given back even if the work panics.
-    let outcome = match tokio::spawn(work(key.clone(), resumed)).await {
+    let outcome = match tokio::spawn(carried(work(key.clone(), resumed))).await {
         Ok(outcome) => finish(&machine, &key, outcome).await,
         Err(error) => Err(Problem::internal(&error)),
     };
@@ -77,6 +78,22 @@ where
         machine.store.release_key(&key, &machine.run).await?;
     }
     outcome.map(|answer| respond(answer, false))
+}
+
+async fn claim(machine: &Machine, key: &Key) -> Result<Claim, sqlx::Error> {
+    let work = async {
+        let claim = machine.store.claim_key(key, machine.claimant()).await?;
+        let outcome = match &claim {
+            Claim::Answered(_) => "answered",
+            Claim::Running => "running",
+            Claim::Other => "other",
+            Claim::Begin => "begin",
+            Claim::Resume(_) => "resume",
+        };
+        note("mileverse.outcome", outcome);
+        Ok(claim)
+    };
+    span(|| Spec::inside("idempotency.claim"), work).await
 }
 
 /// Stores the answer to a request that was decided; an error means that it was not.

@@ -11,8 +11,11 @@ use axum::http::{HeaderMap, header};
 use mileverse_gateway_api::members::MemberInput;
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::error::Category;
 
+const NUL: &str = "A text has the character NUL (U+0000) in it; send it without.";
+const ENCODED_NUL: &str = "%00";
 const MAX_KEY_BYTES: usize = 255;
 const MAX_LOGIN_BYTES: usize = 254;
 const MAX_PASSWORD_BYTES: usize = 256;
@@ -37,6 +40,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             ));
         }
         let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        if has_nul(&bytes) {
+            return Err(Problem::new(problem::Invalid, NUL));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| match error.classify() {
@@ -50,6 +56,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
                 ),
             })
     }
+}
+
+/// Whether a text of the body has the character NUL, which not every database can hold.
+fn has_nul(body: &[u8]) -> bool {
+    fn inside(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.contains('\0'),
+            Value::Array(items) => items.iter().any(inside),
+            Value::Object(members) => members
+                .iter()
+                .any(|(name, member)| name.contains('\0') || inside(member)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    // Raw it is no JSON; escaped it looks so, as other texts may.
+    let escaped = br"\u0000";
+    let looks = body.windows(escaped.len()).any(|part| part == escaped);
+    looks && serde_json::from_slice(body).is_ok_and(|body: Value| inside(&body))
 }
 
 fn unread(rejection: BytesRejection) -> Problem {
@@ -73,6 +97,9 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathOf<
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        if parts.uri.path().contains(ENCODED_NUL) {
+            return Err(Problem::new(problem::Malformed, NUL));
+        }
         let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value))
             .map_err(|_| Problem::new(problem::Malformed, "The path is not well formed."))
@@ -86,6 +113,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryOf<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let nul = |query: &str| query.contains(ENCODED_NUL);
+        if parts.uri.query().is_some_and(nul) {
+            return Err(Problem::new(problem::Malformed, NUL));
+        }
         let query = Query::<T>::from_request_parts(parts, state).await;
         query.map(|Query(value)| Self(value)).map_err(|error| {
             let detail = format!(

@@ -33,6 +33,7 @@
 
 mod books;
 mod conversions;
+mod document;
 mod float;
 mod guard;
 mod health;
@@ -202,12 +203,18 @@ fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
 
 /// The OpenAPI document, with what only a sandbox has.
 pub fn specification() -> Specification {
-    routes(true).split_for_parts().1
+    described(true).1
+}
+
+fn described(sandbox: bool) -> (Router<Arc<App>>, Specification) {
+    let (router, mut specification) = routes(sandbox).split_for_parts();
+    document::complete(&mut specification);
+    (router, specification)
 }
 
 /// The whole API.
 pub fn router(app: App) -> Router {
-    let (router, specification) = routes(app.sandbox).split_for_parts();
+    let (router, specification) = described(app.sandbox);
     let slots = Arc::new(Semaphore::new(MAX_REQUESTS));
     let app = Arc::new(app);
     router

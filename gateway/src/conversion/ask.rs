@@ -2,7 +2,7 @@
 //! refused without the partner is refused before the partner is asked, and everything the partner
 //! can refuse by a question is asked before any row is written.
 
-use super::machine::{Lease, Machine, Step};
+use super::machine::{CONVERSION, Lease, Machine, Step};
 use super::programme::Programme;
 use super::state::State;
 use crate::clock::day;
@@ -18,6 +18,7 @@ use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
 use mileverse_primitives::address;
+use mileverse_trace::{Spec, span};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::AnyConnection;
 use std::sync::Arc;
@@ -353,7 +354,9 @@ impl Machine {
         self.moved(&conversion.id, State::Created, conversion.state);
         let id = conversion.id.clone();
         let machine = Arc::clone(self);
-        tokio::spawn(async move { machine.carry_out(&lease, &conversion, &session).await });
+        let spec = || Spec::inside("conversion.carry_out").with(CONVERSION, id.clone());
+        let work = async move { machine.carry_out(&lease, &conversion, &session).await };
+        tokio::spawn(span(spec, work));
         Ok(id)
     }
 

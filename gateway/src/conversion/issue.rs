@@ -16,6 +16,7 @@
 //! A batch that fails as a whole says nothing about any of its entries, so each is tried alone. The
 //! chain issues once per conversion name, so even a second signature cannot issue twice.
 
+use super::flight::{self, Flight};
 use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::issuer::chain::{Entry, Receipt};
@@ -26,6 +27,7 @@ use crate::store::conversions::{self, Change, Conversion};
 use crate::store::issues::{self, IssueTransaction, Outcome};
 use alloy::primitives::{Address, B256, U256};
 use mileverse_primitives::abi::IPoints::Issue;
+use mileverse_trace::Timer;
 use std::time::Duration;
 use tokio::time::{self, Instant};
 
@@ -119,6 +121,7 @@ impl Machine {
         let Some(mut turn) = turn else {
             return self.debited(conversion, partner_reference).await;
         };
+        let began = Timer::start(&self.tracer);
         let issues = [(conversion.id.as_str(), Self::agreed(conversion)?)];
         let now = self.store.now();
         let change = Change {
@@ -153,13 +156,15 @@ impl Machine {
         self.moved(id, conversion.state, from);
         self.moved(id, from, to);
         self.metrics.signed(issues.len());
+        began.span_to(began.lap(), || flight::signed(&signed));
         let issuing = Conversion {
             state: to,
             partner_reference: Some(partner_reference),
             ..conversion.clone()
         };
-        let receipt = self.broadcast(&signed).await?;
+        let (receipt, flight) = self.broadcast(&signed).await?;
         drop(turn);
+        flight.tell(&signed, receipt.as_ref());
         self.seen(&issuing, &signed, receipt.as_ref()).await
     }
 
@@ -206,9 +211,13 @@ impl Machine {
         let name = conversion_name(&conversion.id);
         let (mut refused, mut void) = (Vec::new(), Vec::new());
         for transaction in &transactions {
+            let began = Timer::start(&self.tracer);
             let Some(receipt) = self.chain.receipt(&transaction.hash).await? else {
                 continue;
             };
+            began.span_to(began.lap(), || {
+                flight::confirmed(transaction, Some(&receipt))
+            });
             let end = (transaction.hash.as_str(), end_of(&receipt));
             match Verdict::of(transaction, &receipt, name) {
                 Verdict::Issued(amount) => {
@@ -246,7 +255,8 @@ impl Machine {
         if failed || self.nonce_is_gone(last).await? {
             return self.sign_again(conversion, &transactions, &void).await;
         }
-        let receipt = self.broadcast(last).await?;
+        let (receipt, flight) = self.broadcast(last).await?;
+        flight.tell(last, receipt.as_ref());
         self.seen(conversion, last, receipt.as_ref()).await
     }
 
@@ -311,8 +321,10 @@ impl Machine {
     pub(super) async fn broadcast(
         &self,
         transaction: &IssueTransaction,
-    ) -> Result<Option<Receipt>, StepError> {
+    ) -> Result<(Option<Receipt>, Flight), StepError> {
+        let mut flight = Flight::begin(&self.tracer);
         let sent = self.chain.broadcast(&transaction.raw).await;
+        flight.sent();
         let mut until = Instant::now();
         match sent {
             Ok(()) => until += WATCH,
@@ -324,7 +336,8 @@ impl Machine {
         loop {
             let receipt = self.chain.receipt(&transaction.hash).await?;
             if receipt.is_some() || Instant::now() >= until {
-                return Ok(receipt);
+                flight.looked();
+                return Ok((receipt, flight));
             }
             time::sleep(LOOK).await;
         }

@@ -28,6 +28,7 @@ use crate::store::{Store, to_sql};
 use crate::vault::Vault;
 use crate::webhook::deliver::Sender;
 use alloy::primitives::Address;
+use mileverse_trace::{Spec, Tracer, note};
 use rand::Rng;
 use sqlx::AnyConnection;
 use std::collections::{HashMap, HashSet};
@@ -41,6 +42,8 @@ use tokio::time::{self, Instant};
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
 /// Whoever waits for a conversion that another replica moves looks this often.
 const PEEK: Duration = Duration::from_millis(250);
+/// The attribute of spans that names a conversion.
+pub(super) const CONVERSION: &str = "mileverse.conversion.id";
 
 /// Why a step led nowhere. It is tried again.
 #[derive(Debug, Error)]
@@ -108,6 +111,8 @@ pub struct Machine {
     pub rewards: Option<Rewards>,
     /// Counts.
     pub metrics: Metrics,
+    /// Begins traces.
+    pub tracer: Tracer,
     /// This run of the gateway: the owner of jobs and of idempotency keys.
     pub run: String,
     /// A replica that is silent for so long is dead.
@@ -135,6 +140,8 @@ pub struct Answer {
 /// What a machine is made of; see the fields of [`Machine`].
 #[derive(Debug)]
 pub struct Parts {
+    /// This run of the gateway.
+    pub run: String,
     /// The database.
     pub store: Store,
     /// The chain.
@@ -159,6 +166,8 @@ pub struct Parts {
     pub reconciliation: Reconciliation,
     /// Sees to the quarterly rewards.
     pub rewards: Option<Rewards>,
+    /// Begins traces.
+    pub tracer: Tracer,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
 }
@@ -266,8 +275,9 @@ impl Machine {
             vault: parts.vault,
             reconciliation: parts.reconciliation,
             rewards: parts.rewards,
-            metrics: Metrics::default(),
-            run: crate::ids::run(),
+            metrics: Metrics::new(parts.tracer.counts()),
+            tracer: parts.tracer,
+            run: parts.run,
             replica_timeout: parts.replica_timeout,
             leases: Mutex::default(),
             nonces: Mutex::default(),
@@ -335,6 +345,17 @@ impl Machine {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_empty()
+    }
+
+    /// Goes on with a conversion from its row, as a part of the trace that it began in.
+    pub async fn resume(&self, lease: &Lease) {
+        if !self.tracer.is_on() {
+            return self.drive(lease, false).await;
+        }
+        let parent = self.store.trace_of(&lease.id).await;
+        let spec = || Spec::inside("conversion.resume").with(CONVERSION, lease.id.clone());
+        let work = self.drive(lease, false);
+        self.tracer.tree(parent.as_ref(), spec, work).await;
     }
 
     /// Moves a conversion until it is settled or has to wait. `moved`: whoever drives it has moved it
@@ -580,6 +601,8 @@ impl Machine {
     /// Tells everybody who waits.
     pub(crate) fn moved(&self, id: &str, from: State, to: State) {
         self.metrics.moved(to);
+        // In a batch others' moves are made too; each notes its own end.
+        note("mileverse.conversion.state", to.name());
         if to == State::Attention {
             tracing::error!(id, %from, "a conversion needs an operator");
         } else {

@@ -8,14 +8,17 @@
 //! machine    the context, and the loop that moves one conversion as far as it goes
 //! debit      the partner's side: begin, inquire, reverse
 //! together   the chain's side: sign, together with others when it is busy
+//! flight     what traces say of the chain's side
 //! issue      the chain's side: broadcast, confirm, sign again
 //! recall     cancelling and disputing
 //! news       what partners are told
+//! watched    adapters whose calls are spans
 //! worker     finds what is due and moves it
 //! ```
 
 pub mod ask;
 mod debit;
+mod flight;
 pub(crate) mod issue;
 pub mod link;
 pub mod machine;
@@ -24,6 +27,7 @@ pub mod programme;
 pub mod recall;
 pub mod state;
 mod together;
+mod watched;
 pub mod worker;
 
 pub use machine::{Machine, StepError};

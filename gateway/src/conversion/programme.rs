@@ -1,5 +1,6 @@
 //! A programme whose miles can be converted.
 
+use super::watched::Watched;
 use crate::config::{AdapterConfig, ProgrammeConfig};
 use crate::units::{FeeRule, Rate};
 use mileverse_adapters::airline::Airline;
@@ -38,6 +39,10 @@ impl Programme {
             AdapterConfig::Own(adapter) => adapter,
             AdapterConfig::Partner(partner) => partner.build()?,
         };
+        let adapter = Arc::new(Watched {
+            adapter,
+            programme: config.name.clone(),
+        });
         Ok(Self {
             name: config.name,
             rate: config.rate,

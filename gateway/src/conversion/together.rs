@@ -16,6 +16,7 @@
 //! The desk is memory only and nothing depends on it. Who waits is `debited` in the database, who
 //! was signed is `issuing` with its bytes stored; after a crash each is taken up from its row.
 
+use super::flight::{self, Flight};
 use super::issue::{Signed, end_of};
 use super::machine::{Machine, Step, StepError};
 use super::state::State;
@@ -24,6 +25,7 @@ use crate::issuer::chain::Receipt;
 use crate::store::conversions::{self, Conversion};
 use crate::store::issues::{self, IssueTransaction};
 use mileverse_primitives::abi::IPoints::Issue;
+use mileverse_trace::Timer;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
@@ -62,6 +64,9 @@ struct Sent {
     transaction: IssueTransaction,
     /// As soon as it was seen; `None` if not in time.
     receipt: Option<Receipt>,
+    /// When it was signed, from and to.
+    signed: (Timer, Timer),
+    flight: Option<Flight>,
 }
 
 /// Why one who waited was not signed for.
@@ -157,23 +162,32 @@ impl Machine {
                     ..conversion.clone()
                 };
                 let receipt = sent.receipt.as_ref();
+                let (began, stored) = sent.signed;
+                began.span_to(stored, || flight::signed(&sent.transaction));
+                if let Some(flight) = &sent.flight {
+                    flight.tell(&sent.transaction, receipt);
+                }
                 self.seen(&conversion, &sent.transaction, receipt).await
             }
         }
     }
 
     async fn sign_batch(&self, mut turn: Turn<'_>, batch: Vec<Waiting>) {
+        let began = Timer::start(&self.tracer);
         let signed = self.store_batch(&batch).await;
+        let times = (began, began.lap());
         turn.signed();
         let told: Vec<Told> = match signed {
             Err(error) => vec![Told::Failed(Arc::new(error)); batch.len()],
             Ok((transaction, inside)) => {
                 let sent = match transaction {
                     Some(transaction) => {
-                        let receipt = self.send_and_watch(&transaction).await;
+                        let (receipt, flight) = self.send_and_watch(&transaction).await;
                         Some(Arc::new(Sent {
                             transaction,
                             receipt,
+                            signed: times,
+                            flight,
                         }))
                     }
                     None => None,
@@ -236,12 +250,16 @@ impl Machine {
 
     /// Broadcasts stored bytes, watches for a while, and notes the transaction's end where it has
     /// several conversions: each of them would otherwise wait for the others to note it.
-    async fn send_and_watch(&self, transaction: &IssueTransaction) -> Option<Receipt> {
-        let receipt = match self.broadcast(transaction).await {
-            Ok(receipt) => receipt?,
+    async fn send_and_watch(
+        &self,
+        transaction: &IssueTransaction,
+    ) -> (Option<Receipt>, Option<Flight>) {
+        let (receipt, flight) = match self.broadcast(transaction).await {
+            Ok((Some(receipt), flight)) => (receipt, flight),
+            Ok((None, flight)) => return (None, Some(flight)),
             Err(error) => {
                 tracing::warn!(hash = transaction.hash, %error, "an issue cannot be watched; it is looked for again");
-                return None;
+                return (None, None);
             }
         };
         if transaction.batch {
@@ -255,6 +273,6 @@ impl Machine {
                 tracing::warn!(hash = transaction.hash, %error, "an issue's end is not noted; its conversions' are");
             }
         }
-        Some(receipt)
+        (Some(receipt), Some(flight))
     }
 }

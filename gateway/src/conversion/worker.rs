@@ -58,7 +58,7 @@ async fn work(machine: &Arc<Machine>, job: Job) {
     match job.kind {
         Kind::Conversion => {
             match machine.lease(&job.name) {
-                Some(lease) => machine.drive(&lease, false).await,
+                Some(lease) => machine.resume(&lease).await,
                 // A task of this very run moves it, or is about to end without seeing this job.
                 None => put_back(machine, &job, "a task of this gateway has it").await,
             }
@@ -89,7 +89,7 @@ async fn work(machine: &Arc<Machine>, job: Job) {
         },
         Kind::Webhook => {
             let (store, run) = (&machine.store, &machine.run);
-            match machine.sender.work(store, run, &job).await {
+            match machine.sender.work(store, &machine.tracer, run, &job).await {
                 Ok(Some(delivered)) => machine.metrics.attempted(delivered),
                 Ok(None) => {}
                 Err(error) => {

@@ -164,6 +164,9 @@ fn check(raw: Raw, of: i64) -> Result<Line, String> {
             "partner_reference: it has more than {MAX_PARTNER_REFERENCE} characters"
         ));
     }
+    if raw.partner_reference.contains(char::is_control) {
+        return Err("partner_reference: it has a control character".to_owned());
+    }
     let at: Timestamp = raw
         .at
         .parse()

@@ -2,6 +2,7 @@
 
 use super::jobs::{self, Kind};
 use super::quotes::fee;
+use super::traces;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
 use crate::units::{Fee, MicroPoints, Rate};
@@ -207,6 +208,7 @@ pub async fn insert(
     .await?;
     let (id, now) = (&conversion.id, conversion.created_at);
     jobs::add_claimed(connection, Kind::Conversion, id, run, now).await?;
+    traces::remember(connection, id).await?;
     event(
         connection,
         &conversion.id,

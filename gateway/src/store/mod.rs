@@ -30,6 +30,7 @@ pub mod replicas;
 pub mod rewards;
 pub mod signing;
 pub mod statement;
+pub mod traces;
 pub mod webhooks;
 pub mod write;
 

@@ -1,6 +1,7 @@
 //! Events, the endpoints that are told of them, and the deliveries from one to the other.
 
 use super::Store;
+use super::traces;
 use crate::webhook::Event;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -154,9 +155,9 @@ pub async fn insert_event(
     .bind(&event.subject)
     .bind(&event.body)
     .bind(event.at)
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(())
+    traces::remember(connection, &event.id).await
 }
 
 /// The endpoints of a partner that are told of what happens.

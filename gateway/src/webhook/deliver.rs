@@ -18,6 +18,7 @@ use crate::store::jobs::{self, Job, Kind as JobKind};
 use crate::store::webhooks::{self, Attempt, Delivery, Endpoint};
 use crate::webhook::Event;
 use mileverse_gateway_api::message::Message;
+use mileverse_trace::{SpanKind, Spec, Tracer, note};
 use rand::Rng;
 use reqwest::{Client, StatusCode, header, redirect};
 use serde_json::json;
@@ -131,6 +132,7 @@ impl Sender {
     pub async fn work(
         &self,
         store: &Store,
+        tracer: &Tracer,
         run: &str,
         job: &Job,
     ) -> Result<Option<bool>, sqlx::Error> {
@@ -161,7 +163,21 @@ impl Sender {
             let back = store.put_job_back(kind, &job.name, run, due, None).await;
             return back.map(|()| None);
         };
-        let answer = self.send(&event, &endpoint).await;
+        let answer = match tracer.is_on() {
+            true => {
+                let parent = store.trace_of(&event.id).await;
+                let spec = || {
+                    Spec::new("POST", SpanKind::Client)
+                        .with("http.request.method", "POST")
+                        .with("mileverse.event.id", event.id.clone())
+                        .with("mileverse.event.type", event.kind.clone())
+                        .with("mileverse.webhook.id", endpoint.id.clone())
+                };
+                let send = self.send(&event, &endpoint);
+                tracer.tree(parent.as_ref(), spec, send).await
+            }
+            false => self.send(&event, &endpoint).await,
+        };
         self.note(store, run, &delivery, &endpoint, &answer).await?;
         Ok(Some(answer.error.is_none()))
     }
@@ -189,9 +205,11 @@ impl Sender {
             .into_iter()
             .map(|version| self.signer.sign(&endpoint.id, version, &message))
             .collect();
-        let sent = self
-            .client
-            .post(url)
+        let mut request = self.client.post(url);
+        if let Some(parent) = mileverse_trace::here() {
+            request = request.header(mileverse_trace::HEADER, parent);
+        }
+        let sent = request
             .header(header::CONTENT_TYPE, "application/json")
             .header("webhook-id", message.id)
             .header("webhook-timestamp", message.seconds)
@@ -202,6 +220,10 @@ impl Sender {
         match sent {
             Ok(answer) => {
                 let status = answer.status();
+                note("http.response.status_code", i64::from(status.as_u16()));
+                if !status.is_success() {
+                    mileverse_trace::failed(status.as_str().to_owned());
+                }
                 let wish = answer
                     .headers()
                     .get(header::RETRY_AFTER)
@@ -216,6 +238,11 @@ impl Sender {
             Err(error) => {
                 // The URL may hold a secret of the partner's: the reason is noted without it.
                 let error = error.without_url();
+                mileverse_trace::failed(if error.is_timeout() {
+                    "timeout"
+                } else {
+                    "no_answer"
+                });
                 let mut why = error.to_string();
                 let mut source = error.source();
                 while let Some(inner) = source {

@@ -71,7 +71,7 @@ async fn at_once(world: &World, gateway: &Gateway, bodies: &[Value]) -> Vec<(Sta
 }
 
 /// Waits until so many are `debited` and so many `issuing`.
-async fn wait_for(world: &World, enough: impl Fn(u64, u64) -> bool) {
+pub async fn wait_for(world: &World, enough: impl Fn(u64, u64) -> bool) {
     let until = Instant::now() + PATIENCE;
     let store = world.store().await;
     loop {

@@ -3,6 +3,7 @@
 
 pub mod anvil;
 pub mod chain;
+pub mod collector;
 pub mod databases;
 pub mod ethereum;
 pub mod gate;
@@ -93,6 +94,7 @@ pub struct Settings {
     pub rewards: Option<RewardsConfig>,
     pub batches: Batches,
     pub sandbox: bool,
+    pub telemetry: Option<mileverse_trace::Config>,
 }
 
 impl Default for Settings {
@@ -119,6 +121,7 @@ impl Default for Settings {
             rewards: None,
             batches: Batches::default(),
             sandbox: false,
+            telemetry: None,
         }
     }
 }
@@ -250,6 +253,7 @@ impl World {
             webhooks: settings.webhooks.clone(),
             reconciliation: settings.reconciliation,
             rewards: settings.rewards.clone(),
+            telemetry: settings.telemetry.clone(),
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),

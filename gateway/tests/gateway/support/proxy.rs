@@ -35,12 +35,14 @@ struct Shared {
     gate: Arc<Gate>,
     faults: Arc<Mutex<Vec<Fault>>>,
     seen: Arc<Mutex<Vec<String>>>,
+    parents: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 pub struct Proxy {
     pub url: String,
     faults: Arc<Mutex<Vec<Fault>>>,
     seen: Arc<Mutex<Vec<String>>>,
+    parents: Arc<Mutex<Vec<(String, String)>>>,
     server: JoinHandle<()>,
 }
 
@@ -54,13 +56,14 @@ impl Proxy {
     pub async fn start(upstream: String, gate: Arc<Gate>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (faults, seen) = (Arc::default(), Arc::default());
+        let (faults, seen, parents) = (Arc::default(), Arc::default(), Arc::default());
         let shared = Arc::new(Shared {
             upstream,
             client: reqwest::Client::new(),
             gate,
             faults: Arc::clone(&faults),
             seen: Arc::clone(&seen),
+            parents: Arc::clone(&parents),
         });
         let app = Router::new().fallback(forward).with_state(shared);
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -68,6 +71,7 @@ impl Proxy {
             url,
             faults,
             seen,
+            parents,
             server,
         }
     }
@@ -86,6 +90,13 @@ impl Proxy {
         self.faults.lock().unwrap().clear();
     }
 
+    /// The `traceparent` of each call that starts so, empty if it had none.
+    pub fn parents(&self, start: &str) -> Vec<String> {
+        let parents = self.parents.lock().unwrap();
+        let found = parents.iter().filter(|(call, _)| call.starts_with(start));
+        found.map(|(_, parent)| parent.clone()).collect()
+    }
+
     pub fn count(&self, start: &str) -> usize {
         self.seen
             .lock()
@@ -100,7 +111,12 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let method = parts.method.as_str().to_owned();
-    shared.seen.lock().unwrap().push(format!("{method} {path}"));
+    let call = format!("{method} {path}");
+    let parent = parts.headers.get("traceparent");
+    let parent = parent.map_or("", |parent| parent.to_str().unwrap());
+    let noted = (call.clone(), parent.to_owned());
+    shared.parents.lock().unwrap().push(noted);
+    shared.seen.lock().unwrap().push(call);
     let fault = {
         let mut faults = shared.faults.lock().unwrap();
         let found = faults.iter_mut().find(|fault| {
