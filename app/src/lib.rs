@@ -30,6 +30,7 @@
 mod accounts;
 mod api;
 mod chains;
+mod history;
 pub mod index;
 mod packets;
 mod page;
@@ -90,7 +91,7 @@ pub fn router(settings: Settings) -> Router {
     over(Arc::new(App::new(settings, None)))
 }
 
-/// The same over an index of packets, and what fills that index: to be polled beside it.
+/// The same over an index of packets and histories, and what fills that index: to be polled beside it.
 pub fn indexed(settings: Settings, shelf: Arc<dyn Shelf>) -> (Router, Index) {
     let app = Arc::new(App::new(settings, Some(Arc::clone(&shelf))));
     (over(Arc::clone(&app)), Index::new(app, shelf))
