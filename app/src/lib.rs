@@ -5,7 +5,7 @@
 //! GET  /app/api/v1/chain                         both networks, as a wallet adds them
 //! GET  /app/api/v1/quote                         what a route would bring now
 //! POST /app/api/v1/prepare                       the transactions for it: typed, decoded, simulated
-//! POST /app/api/v1/payments                      the transaction that pays a shop points
+//! POST /app/api/v1/payments                      what pays a shop exactly so much
 //! GET  /app/api/v1/transactions/{hash}           pending, final, failed
 //! GET  /app/api/v1/packets/{packet}              how far a transfer between the chains is
 //! POST /app/api/v1/packets/{packet}/delivery     the transaction that brings it one stage further
