@@ -32,7 +32,7 @@ export const packet = (name) => ask(`/packets/${name}`);
 export const delivery = (name, account) => post(`/packets/${name}/delivery`, { account });
 export const facts = (address) => ask(`/accounts/${encodeURIComponent(address)}`);
 export const balances = (account) => ask(`/accounts/${account}/balances`);
-export const history = (account, chain, before) => ask(`/accounts/${account}/history?${query({ chain, before, limit: 25 })}`);
+export const history = (account, chain, cursor) => ask(`/accounts/${account}/history?${query({ chain, cursor, limit: 25 })}`);
 export const packets = (account, nativeBefore, ethereumBefore) =>
   ask(`/accounts/${account}/packets?${query({ nativeBefore, ethereumBefore, limit: 10 })}`);
 

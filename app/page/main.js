@@ -153,13 +153,14 @@ function spendable() {
 
 // --- the history, from both chains
 
+/** Where the next page begins; null after the last. */
 const pages = { native: undefined, ethereum: undefined };
 const past = new Map();
 
 async function history(isOlder) {
   const account = state.account;
   const places = state.chain?.ethereum ? ["native", "ethereum"] : ["native"];
-  const asked = places.filter((place) => !isOlder || pages[place] > 0);
+  const asked = places.filter((place) => !isOlder || pages[place]);
   const found = await Promise.all(
     asked.map((place) =>
       // Ethereum that is away keeps nobody from the native chain's history.
@@ -171,19 +172,29 @@ async function history(isOlder) {
   );
   if (account !== state.account) return;
   found.forEach((page, index) => {
-    if (!page) return;
-    for (const entry of page.entries) {
-      const what = [...entry.out, ...entry.in].map((one) => `${one.token}${one.units}`).join();
-      past.set(`${entry.chain}${entry.transaction}${entry.kind}${what}`, entry);
-    }
-    const place = asked[index];
-    pages[place] = isOlder || pages[place] === undefined ? page.oldest : Math.min(pages[place], page.oldest);
+    if (page) put(asked[index], page, isOlder);
   });
-  const entries = [...past.values()].sort((a, b) => b.time - a.time || b.block - a.block);
+  const entries = [...past.values()].sort((a, b) => b.time - a.time || b.block - a.block || b.index - a.index);
   const moving = new Set(entries.filter(({ kind }) => kind === "left" || kind === "swapped").map(({ transaction }) => transaction));
   $("no-history").hidden = entries.length > 0;
   $("history").replaceChildren(...entries.map((entry) => entryItem(entry, moving)));
-  $("more-history").hidden = !places.some((place) => pages[place] > 0);
+  $("more-history").hidden = !places.some((place) => pages[place]);
+}
+
+/** One page beside what is there. */
+function put(place, page, isOlder) {
+  const name = (entry) => `${entry.chain} ${entry.block} ${entry.index}`;
+  const isFirst = pages[place] === undefined;
+  const [block, index] = (page.nextCursor ?? "0.0").split(".").map(Number);
+  // A newest page that does not reach what is there begins it anew: nothing is left out in between.
+  const isApart = !isOlder && !isFirst && page.nextCursor && !page.entries.some((entry) => past.has(name(entry)));
+  for (const [key, entry] of past) {
+    // What is not final yet may be gone.
+    const isPaged = entry.block > block || (entry.block === block && entry.index >= index);
+    if (entry.chain === place && !isOlder && (isApart || isPaged)) past.delete(key);
+  }
+  if (isOlder || isFirst || isApart) pages[place] = page.nextCursor;
+  for (const entry of page.entries) past.set(name(entry), entry);
 }
 
 function entryItem(entry, moving) {

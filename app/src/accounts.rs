@@ -2,6 +2,10 @@
 
 use crate::{
     api::{Money, Part, Query, Shared, account},
+    history::{
+        Below,
+        page::{PageError, page},
+    },
     packets::PacketFacts,
     problem::{Problem, Refusals},
     route::Place,
@@ -128,8 +132,8 @@ pub(crate) struct Page {
     chain: Option<Place>,
     /// Most entries: 25 if nothing is said, at most 200.
     limit: Option<usize>,
-    /// Only what is below this block: an answer's `oldest` asks for what comes after it.
-    before: Option<u64>,
+    /// `nextCursor` of the page before, on the same chain.
+    cursor: Option<String>,
 }
 
 /// One event of an account.
@@ -156,6 +160,8 @@ pub(crate) struct Happened {
     #[schema(value_type = Option<String>)]
     receiver: Option<Address>,
     block: u64,
+    /// Its place among the block's events: with chain and block a name of this entry.
+    index: u64,
     /// Seconds since 1970.
     time: u64,
     #[schema(value_type = String)]
@@ -185,6 +191,7 @@ impl Happened {
             packet: None,
             receiver: None,
             block: entry.block,
+            index: entry.index,
             time: entry.time,
             transaction: entry.transaction,
         }
@@ -210,32 +217,56 @@ impl Happened {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Past {
     entries: Vec<Happened>,
-    /// The oldest block that was looked at; 0 if there is nothing before.
-    oldest: u64,
-    /// The newest.
-    newest: u64,
+    /// Send it as `cursor` for the next page; null on the last. A page may be short, or empty, and not be the
+    /// last: where there is no index yet, so much was searched.
+    #[schema(example = "184220.3")]
+    next_cursor: Option<String>,
+    /// From this block on the history is whole: 0 for all there ever was. Null without an index: then it ends
+    /// where the node's blocks do.
+    since: Option<u64>,
+    /// Below this block it comes out of this server's index; null without one.
+    indexed: Option<u64>,
 }
 
-/// What happened to an account on a chain, newest first.
+/// What happened to an account on a chain, newest first: each entry once, however it is paged.
 #[utoipa::path(get, path = "/accounts/{address}/history", tag = "accounts", params(("address" = String, Path), Page), responses((status = 200, body = Past), Refusals))]
 pub(crate) async fn history(
     app: Shared,
     Part(address): Part,
-    Query(page): Query<Page>,
+    Query(asked): Query<Page>,
 ) -> Result<Json<Past>, Problem> {
     let address = account(&address)?;
-    let limit = page.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let chain = page.chain.unwrap_or_default();
+    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let below = match &asked.cursor {
+        Some(cursor) => cursor
+            .parse()
+            .map_err(|error| Problem::invalid(format!("{error}.")))?,
+        None => Below::TOP,
+    };
+    let chain = asked.chain.unwrap_or_default();
     let client = app.on(chain.into()).await?;
-    let history = client
-        .history_before(address, limit, page.before, QUESTIONS)
-        .await?;
-    let oldest = went_to(&history, limit);
-    let posted = client.posted_among(address, &history.entries).await?;
+    let known = match app.shelf() {
+        Some(shelf) => shelf.known(chain.into()).await.ok().flatten(),
+        None => None,
+    };
+    let found = match page(client, app.shelf(), address, below, limit).await {
+        // Without its index the page still has what the chain tells.
+        Err(PageError::Shelf(error)) => {
+            tracing::warn!(%error, "the page goes without its index");
+            page(client, None, address, below, limit).await
+        }
+        found => found,
+    };
+    let found = found.map_err(|error| match error {
+        PageError::Chain(error) => Problem::from(error),
+        PageError::Shelf(_) => Problem::away("The history cannot be read now; try again."),
+    })?;
+    let posted = client.posted_among(address, &found.entries).await?;
     Ok(Json(Past {
-        oldest,
-        newest: history.newest,
-        entries: history
+        next_cursor: found.next.map(|next| next.to_string()),
+        since: known.map(|known| known.first_block),
+        indexed: known.map(|known| known.next_block),
+        entries: found
             .entries
             .into_iter()
             .map(|entry| Happened::on(chain, entry).carried_by(&posted))

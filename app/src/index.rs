@@ -12,21 +12,24 @@
 //! nothing is ever taken back.
 //!
 //! Where it is kept is the embedder's business ([`Shelf`]): the gateway keeps it in its database. Several
-//! servers may fill one shelf; a step counts only where the cursor is still where the step began.
+//! servers may fill one shelf; a step counts only where the cursor is still where the step began. Beside the
+//! packets stands [who has a history in which block](crate::history), read in a walk of its own.
 //!
 //! Limits: [`RANGE`] blocks for one question, fewer where an endpoint refuses so many.
 
-use crate::{problem::Problem, state::App};
+pub use crate::history::{Known, Touched};
+use crate::{history::walk, problem::Problem, state::App};
 use mileverse_primitives::{Address, B256, Bytes, packet::Packet};
 use mileverse_wallet::client::{Client, ClientError, PacketReference, Posted, Seen};
 pub use mileverse_wallet::rpc::Chain;
+use mileverse_wallet::rpc::RpcError;
 use std::{error::Error, fmt::Debug, pin::Pin, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::time::sleep;
 
 /// Most blocks of one question.
 const RANGE: u64 = 10_000;
-/// Fewest, before it is left to a later time.
+/// Fewest where packets are looked for, before it is left to a later time.
 const LEAST_RANGE: u64 = 100;
 /// Between two questions: the node is there for others as well.
 const BREATH: Duration = Duration::from_millis(100);
@@ -69,10 +72,10 @@ pub type Filed<'a, T> = Pin<Box<dyn Future<Output = Result<T, ShelfError>> + Sen
 
 /// The shelf is away.
 #[derive(Debug, Error)]
-#[error("the index of packets cannot be used: {0}")]
+#[error("the index cannot be used: {0}")]
 pub struct ShelfError(#[source] pub Box<dyn Error + Send + Sync>);
 
-/// Where packets are kept. Everything that returned is durable.
+/// Where the index is kept. Everything that returned is durable.
 pub trait Shelf: Debug + Send + Sync {
     /// How far a chain was read; nothing if it never was.
     fn cursor(&self, chain: Chain) -> Filed<'_, Option<Cursor>>;
@@ -98,6 +101,28 @@ pub trait Shelf: Debug + Send + Sync {
 
     /// The block of the newest packet of a chain.
     fn newest(&self, chain: Chain) -> Filed<'_, Option<u64>>;
+
+    /// Of which blocks of a chain it is known who has entries in them; nothing if none was read.
+    fn known(&self, chain: Chain) -> Filed<'_, Option<Known>>;
+
+    /// Keeps who has entries in which block and moves the end of what is known, in one. False, and nothing
+    /// is done, if that is not `from` any more.
+    fn put_touched<'a>(
+        &'a self,
+        chain: Chain,
+        from: Option<Known>,
+        to: Known,
+        touched: &'a [Touched],
+    ) -> Filed<'a, bool>;
+
+    /// The newest blocks below one in which an account has entries, newest first.
+    fn blocks(
+        &self,
+        chain: Chain,
+        account: Address,
+        below: u64,
+        limit: usize,
+    ) -> Filed<'_, Vec<u64>>;
 }
 
 impl Listed {
@@ -173,7 +198,7 @@ pub struct Index {
 
 /// Why a step was not taken.
 #[derive(Debug, Error)]
-enum StepError {
+pub(crate) enum StepError {
     #[error("{0}")]
     Chain(#[from] ClientError),
     #[error("{0}")]
@@ -182,11 +207,85 @@ enum StepError {
     Shelf(#[from] ShelfError),
     #[error("the endpoint left out packet number {0}; the blocks are read again")]
     Gap(u64),
+    #[error("another server goes on with it")]
+    Taken,
 }
 
 impl From<Problem> for StepError {
     fn from(problem: Problem) -> Self {
         Self::Connect(problem.sentence().to_owned())
+    }
+}
+
+/// What is read from a chain, some blocks at a time.
+trait Reading {
+    /// What it is for.
+    const WHAT: &'static str;
+    /// Fewest blocks of one question, before it is left to a later time.
+    const LEAST: u64;
+
+    /// Reads up to `range` blocks; answers whether there are more.
+    fn step(
+        &self,
+        chain: Chain,
+        range: u64,
+    ) -> impl Future<Output = Result<bool, StepError>> + Send;
+}
+
+struct Packets<'a>(&'a Index);
+
+impl Reading for Packets<'_> {
+    const WHAT: &'static str = "packets";
+    const LEAST: u64 = LEAST_RANGE;
+
+    async fn step(&self, chain: Chain, range: u64) -> Result<bool, StepError> {
+        self.0.step(chain, range).await
+    }
+}
+
+struct Histories<'a>(&'a Index);
+
+impl Reading for Histories<'_> {
+    const WHAT: &'static str = "histories";
+    // A block may be full of events, and nobody can ask for less than one.
+    const LEAST: u64 = 1;
+
+    async fn step(&self, chain: Chain, range: u64) -> Result<bool, StepError> {
+        let Index { app, shelf } = self.0;
+        walk::step(app.on(chain).await?, shelf.as_ref(), range).await
+    }
+}
+
+/// Reads one chain as it grows; does not end.
+async fn follow<R: Reading>(reading: R, chain: Chain) {
+    let mut range = RANGE;
+    let mut is_told = false;
+    loop {
+        let pause = match reading.step(chain, range).await {
+            Ok(is_more) => {
+                is_told = false;
+                // By and by: whoever refuses twice as many takes some more.
+                range = RANGE.min(range.saturating_add(range / 4).saturating_add(1));
+                if is_more { BREATH } else { PACE }
+            }
+            // Some endpoints refuse so many blocks, or so many events.
+            Err(StepError::Chain(error)) if range > R::LEAST => {
+                range = R::LEAST.max(range / 4);
+                match error {
+                    ClientError::Rpc(RpcError::Refused { .. }) => BREATH,
+                    _ => PACE,
+                }
+            }
+            Err(StepError::Taken) => PATIENCE,
+            Err(error) => {
+                if !is_told {
+                    tracing::warn!(%chain, what = R::WHAT, %error, "the index waits");
+                    is_told = true;
+                }
+                PATIENCE
+            }
+        };
+        sleep(pause).await;
     }
 }
 
@@ -197,41 +296,21 @@ impl Index {
 
     /// Reads both chains as they grow; does not end. A chain that is away is asked again.
     pub async fn run(self) {
+        let histories = |chain| follow(Histories(&self), chain);
         if self.app.ethereum().is_none() {
+            histories(Chain::Native).await;
             return;
         }
-        let both = [Chain::Native, Chain::Ethereum].map(|chain| self.follow(chain));
-        futures::future::join_all(both).await;
+        let packets = |chain| follow(Packets(&self), chain);
+        let both = [Chain::Native, Chain::Ethereum];
+        futures::future::join(
+            futures::future::join_all(both.map(packets)),
+            futures::future::join_all(both.map(histories)),
+        )
+        .await;
     }
 
-    async fn follow(&self, chain: Chain) {
-        let mut range = RANGE;
-        let mut is_told = false;
-        loop {
-            let pause = match self.step(chain, range).await {
-                Ok(is_more) => {
-                    is_told = false;
-                    range = RANGE.min(range.saturating_mul(2));
-                    if is_more { BREATH } else { PACE }
-                }
-                // Some endpoints refuse so many blocks, or so many events.
-                Err(StepError::Chain(_)) if range > LEAST_RANGE => {
-                    range = LEAST_RANGE.max(range / 4);
-                    PACE
-                }
-                Err(error) => {
-                    if !is_told {
-                        tracing::warn!(%chain, %error, "the index of packets waits");
-                        is_told = true;
-                    }
-                    PATIENCE
-                }
-            };
-            sleep(pause).await;
-        }
-    }
-
-    /// Reads some blocks; answers whether there are more.
+    /// Reads some blocks for their packets; answers whether there are more.
     async fn step(&self, chain: Chain, range: u64) -> Result<bool, StepError> {
         let client = self.app.on(chain).await?;
         let Some(cursor) = self.shelf.cursor(chain).await? else {

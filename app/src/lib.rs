@@ -5,7 +5,7 @@
 //! GET  /app/api/v1/chain                         both networks, as a wallet adds them
 //! GET  /app/api/v1/quote                         what a route would bring now
 //! POST /app/api/v1/prepare                       the transactions for it: typed, decoded, simulated
-//! POST /app/api/v1/payments                      the transaction that pays a shop points
+//! POST /app/api/v1/payments                      what pays a shop exactly so much
 //! GET  /app/api/v1/transactions/{hash}           pending, final, failed
 //! GET  /app/api/v1/packets/{packet}              how far a transfer between the chains is
 //! POST /app/api/v1/packets/{packet}/delivery     the transaction that brings it one stage further
@@ -30,6 +30,7 @@
 mod accounts;
 mod api;
 mod chains;
+mod history;
 pub mod index;
 mod packets;
 mod page;
@@ -90,7 +91,7 @@ pub fn router(settings: Settings) -> Router {
     over(Arc::new(App::new(settings, None)))
 }
 
-/// The same over an index of packets, and what fills that index: to be polled beside it.
+/// The same over an index of packets and histories, and what fills that index: to be polled beside it.
 pub fn indexed(settings: Settings, shelf: Arc<dyn Shelf>) -> (Router, Index) {
     let app = Arc::new(App::new(settings, Some(Arc::clone(&shelf))));
     (over(Arc::clone(&app)), Index::new(app, shelf))

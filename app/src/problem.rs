@@ -132,7 +132,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, name, title, detail)
     }
 
-    fn away(detail: impl Into<String>) -> Self {
+    pub(crate) fn away(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "chain-away",
@@ -236,6 +236,7 @@ impl From<ClientError> for Problem {
             ClientError::Slippage(_)
             | ClientError::ZeroAmount
             | ClientError::ZeroReceiver
+            | ClientError::CoinMemo
             | ClientError::Deadline(_)
             | ClientError::NoPool
             | ClientError::NoSuchToken { .. } => Self::invalid(text),

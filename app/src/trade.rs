@@ -7,17 +7,18 @@ use crate::{
     state::App,
 };
 use alloy::{
-    primitives::{B256, Bytes, Signature},
+    primitives::{B256, Bytes, Signature, U256},
     providers::Provider as _,
 };
 use axum::Json;
 use mileverse_primitives::Address;
 use mileverse_wallet::{
     client::{Chains, Client, ClientError, Fare, PaidBy, Quote, Step, Wish},
+    permit::Permit,
     review::Review,
     rpc::Chain,
     transaction::{Fees, Unsigned},
-    units::Amount,
+    units::{Amount, Token},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -231,6 +232,9 @@ pub(crate) struct Order {
 pub(crate) struct SignedPermit {
     /// As it was asked for: seconds since 1970.
     deadline: u64,
+    /// As it was asked for: micro-points. Without it what is given; needed where what is received is fixed.
+    #[schema(example = "12500000")]
+    value: Option<String>,
     /// What the wallet answered: 65 bytes in hex.
     signature: String,
 }
@@ -241,6 +245,8 @@ pub(crate) struct SignedPermit {
 pub(crate) struct PermitAsked {
     /// Until when permit and swap are good: seconds since 1970.
     deadline: u64,
+    /// What may be taken at most, in micro-points.
+    value: String,
     /// The same in words.
     lines: Vec<Line>,
     /// As `eth_signTypedData_v4` takes it.
@@ -354,13 +360,13 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
         fixed: order.fixed,
         slippage_bp: order.slippage_bp,
     };
-    let offer = asked.offer(&app).await?;
+    let mut offer = asked.offer(&app).await?;
     let mut permit = None;
     if order.permit.is_some() && matches!(offer, Offer::Bridge(..)) {
         return Err(Problem::invalid("Only a swap of points takes a permit."));
     }
     let lifetime = DEFAULT_MINUTES.saturating_mul(60);
-    let (client, steps) = match &offer {
+    let (client, steps) = match &mut offer {
         Offer::Swap(quote) => {
             let minutes = within(order.minutes, DEFAULT_MINUTES, MAX_MINUTES, "A swap")?;
             if receiver != from {
@@ -371,20 +377,24 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             let signed = match &order.permit {
                 Some(signed) => {
                     let (signature, deadline) = signed.read(client).await?;
-                    let asked = client.swap_permit(from, quote, deadline).await?;
+                    // Prices move; what was signed for stays what may be taken.
+                    if quote.is_receive_fixed {
+                        quote.most = signed.most()?;
+                    }
+                    let asked = client.swap_permit(from, quote.most, deadline).await?;
                     asked.map(|permit| (permit, signature))
                 }
                 None => None,
             };
             let steps = match signed {
                 Some((permit, signature)) => {
-                    let step = client.plan_swap_with_permit(quote, &permit, &signature);
+                    let step = client.plan_swap_with_permit(from, quote, &permit, &signature);
                     vec![step.await?]
                 }
                 None => {
                     let deadline = client.second_in(lifetime).await?;
-                    permit = client.swap_permit(from, quote, deadline).await?;
-                    client.plan_swap(from, quote, lifetime).await?
+                    permit = client.swap_permit(from, quote.most, deadline).await?;
+                    client.plan_swap(from, from, quote, lifetime).await?
                 }
             };
             (client, steps)
@@ -425,20 +435,36 @@ pub(crate) async fn prepare(app: Shared, Body(order): Body<Order>) -> Result<Jso
             (client, steps.await?)
         }
     };
+    Ok(Json(Plan {
+        steps: prepare_steps(client, from, &steps).await?,
+        quote: (&offer).into(),
+        permit: permit.map(|permit| PermitAsked::new(client, &permit)),
+    }))
+}
+
+/// All steps, in their order.
+pub(crate) async fn prepare_steps(
+    client: &Client,
+    from: Address,
+    steps: &[Step],
+) -> Result<Vec<Prepared>, Problem> {
     let mut prepared = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         // What stands after another step cannot be tried before that is final.
         prepared.push(prepare_step(client, from, step, index == 0).await?);
     }
-    Ok(Json(Plan {
-        quote: (&offer).into(),
-        steps: prepared,
-        permit: permit.map(|permit| PermitAsked {
+    Ok(prepared)
+}
+
+impl PermitAsked {
+    pub(crate) fn new(client: &Client, permit: &Permit) -> Self {
+        Self {
             deadline: permit.deadline,
-            lines: lines(client.places().permit(&permit)),
+            value: permit.value.to_string(),
+            lines: lines(client.places().permit(permit)),
             typed_data: permit.typed_data(),
-        }),
-    }))
+        }
+    }
 }
 
 /// The second of the other chain's time until which what is sent must have arrived.
@@ -454,7 +480,7 @@ async fn arrival(chains: &Chains, minutes: Option<u64>) -> Result<u64, Problem> 
 
 impl SignedPermit {
     /// The signature and its deadline, if both can be meant now.
-    async fn read(&self, native: &Client) -> Result<(Signature, u64), Problem> {
+    pub(crate) async fn read(&self, native: &Client) -> Result<(Signature, u64), Problem> {
         let signature = self
             .signature
             .parse()
@@ -467,6 +493,15 @@ impl SignedPermit {
             )));
         }
         Ok((signature, self.deadline))
+    }
+
+    /// What it allows.
+    pub(crate) fn most(&self) -> Result<Amount, Problem> {
+        let value = self.value.as_deref().and_then(|value| value.parse().ok());
+        let value: U256 = value.ok_or_else(|| {
+            Problem::permit("Name the permit's value, as it was asked for, in whole micro-points.")
+        })?;
+        Ok(Amount::from_units(Token::Mvp, value))
     }
 }
 

@@ -102,23 +102,7 @@ contract PoolTest is ExchangeWorld {
     }
 
     function test_aPermitAndATradeInOne() public {
-        uint256 secret = 0x5ec3e7;
-        address signer = vm.addr(secret);
-        POINTS.make(signer, 500 * POINT);
-        bytes32 content = keccak256(
-            abi.encode(
-                keccak256(
-                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
-                ),
-                signer,
-                Native.POOL,
-                500 * POINT,
-                uint256(0),
-                NOW + 60
-            )
-        );
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", POINTS.DOMAIN_SEPARATOR(), content));
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(secret, digest);
+        (address signer, uint8 v, bytes32 r, bytes32 s) = permitted(500 * POINT);
         // Somebody saw it and used the permit first: no harm.
         POINTS.permit(signer, Native.POOL, 500 * POINT, NOW + 60, v, r, s);
         vm.prank(signer);
@@ -128,6 +112,59 @@ contract PoolTest is ExchangeWorld {
         vm.prank(signer);
         vm.expectRevert();
         POOL.exactInWithPermit(Native.POINTS, 1, 0, signer, NOW + 60, v, r, s);
+        vm.prank(signer);
+        vm.expectRevert();
+        POOL.exactOutWithPermit(Native.POINTS, 1e12, POINT, signer, NOW + 60, v, r, s);
+    }
+
+    /// @dev A shop is paid exactly so much coin out of points, with one signature.
+    function test_exactlySoMuchWithAPermit() public {
+        (address signer, uint8 v, bytes32 r, bytes32 s) = permitted(500 * POINT);
+        POINTS.make(signer, 500 * POINT);
+        (uint256 cost,) = POOL.quoteExactOut(Native.POINTS, 4 * COIN_ONE);
+        vm.prank(signer);
+        uint256 paid = POOL.exactOutWithPermit(
+            Native.POINTS, 4 * COIN_ONE, 500 * POINT, SHOP, NOW + 60, v, r, s
+        );
+        vm.assertEq(paid, cost, "as quoted");
+        vm.assertEq(SHOP.balance, 4 * COIN_ONE, "exactly");
+        vm.assertEq(POINTS.balanceOf(signer), 1_000 * POINT - cost, "no more than it costs");
+        assertBooks(0, 0);
+        // What is left of the permit is the signer's own to use, until it is used up.
+        uint256 left = POINTS.allowance(signer, Native.POOL);
+        vm.assertEq(left, 500 * POINT - cost, "the rest stays allowed");
+        address thief = vm.addr(0x7e1ef);
+        POINTS.make(thief, 500 * POINT);
+        vm.prank(thief);
+        vm.expectRevert();
+        POOL.exactOutWithPermit(Native.POINTS, 1e12, 500 * POINT, thief, NOW + 60, v, r, s);
+        vm.prank(signer);
+        POOL.exactIn(Native.POINTS, left, 0, signer, EVER);
+        vm.assertEq(POINTS.allowance(signer, Native.POOL), 0, "nothing is left");
+        vm.prank(signer);
+        vm.expectRevert();
+        POOL.exactOutWithPermit(Native.POINTS, 1e12, 500 * POINT, signer, NOW + 60, v, r, s);
+    }
+
+    /// @dev Somebody with so many points, who signed a permit for as many until a minute from now.
+    function permitted(uint256 value) private returns (address signer, uint8 v, bytes32 r, bytes32 s) {
+        uint256 secret = 0x5ec3e7;
+        signer = vm.addr(secret);
+        POINTS.make(signer, value);
+        bytes32 content = keccak256(
+            abi.encode(
+                keccak256(
+                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+                ),
+                signer,
+                Native.POOL,
+                value,
+                uint256(0),
+                NOW + 60
+            )
+        );
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", POINTS.DOMAIN_SEPARATOR(), content));
+        (v, r, s) = vm.sign(secret, digest);
     }
 
     function test_limitsAndDeadlinesHold() public {
@@ -146,6 +183,8 @@ contract PoolTest is ExchangeWorld {
         vm.expectRevert(over);
         POOL.exactOut(Native.POINTS, 1, EVER, BOB, NOW - 1);
         vm.expectRevert(over);
+        POOL.exactOutWithPermit(Native.POINTS, 1, EVER, BOB, NOW - 1, 27, 0, 0);
+        vm.expectRevert(over);
         POOL.payExactPoints(SHOP, 1, EVER, 0, NOW - 1);
         vm.expectRevert(over);
         POOL.provide(1, 1, 0, BOB, NOW - 1);
@@ -162,6 +201,8 @@ contract PoolTest is ExchangeWorld {
         POOL.exactIn(BOB, 1, 0, BOB, EVER);
         vm.expectRevert(abi.encodeWithSelector(ExchangeErrors.TokenUnknown.selector, BOB));
         POOL.exactInWithPermit(BOB, 1, 0, BOB, EVER, 27, 0, 0);
+        vm.expectRevert(abi.encodeWithSelector(ExchangeErrors.TokenUnknown.selector, BOB));
+        POOL.exactOutWithPermit(BOB, 1, 1, BOB, EVER, 27, 0, 0);
         address[2] memory bad = [address(0), Native.POOL];
         for (uint256 i = 0; i < 2; ++i) {
             bytes memory why = abi.encodeWithSelector(ExchangeErrors.ReceiverInvalid.selector, bad[i]);
@@ -169,6 +210,8 @@ contract PoolTest is ExchangeWorld {
             POOL.exactIn(Native.POINTS, 1, 0, bad[i], EVER);
             vm.expectRevert(why);
             POOL.exactOut(Native.POINTS, 1, EVER, bad[i], EVER);
+            vm.expectRevert(why);
+            POOL.exactOutWithPermit(Native.POINTS, 1, EVER, bad[i], EVER, 27, 0, 0);
             vm.expectRevert(why);
             POOL.payExactPoints(bad[i], 1, EVER, 0, EVER);
             vm.expectRevert(why);

@@ -51,12 +51,14 @@ contract PoolGasTest is ExchangeWorld {
 
     function test_aCallNeedsTheSameGasInEverySecond() public {
         vm.startPrank(BOB);
-        bytes[5] memory calls = [
+        bytes[6] memory calls = [
             abi.encodeCall(POOL.exactIn, (Native.POINTS, 1_000 * POINT, 0, BOB, EVER)),
             abi.encodeCall(POOL.exactOut, (Native.POINTS, COIN_ONE, EVER, BOB, EVER)),
             abi.encodeCall(POOL.payExactPoints, (SHOP, 10 * POINT, COIN_ONE, "bill", EVER)),
             abi.encodeCall(POOL.provide, (1_000 * POINT, 1_000 * COIN_ONE, 0, BOB, EVER)),
-            abi.encodeCall(POOL.withdraw, (1e6, 0, 0, BOB, EVER))
+            abi.encodeCall(POOL.withdraw, (1e6, 0, 0, BOB, EVER)),
+            // The permit is none; BOB's allowance is there.
+            abi.encodeCall(POOL.exactOutWithPermit, (Native.POINTS, COIN_ONE, EVER, BOB, EVER, 27, 0, 0))
         ];
         POOL.provide(1_000 * POINT, 1_000 * COIN_ONE, 0, BOB, EVER);
         vm.warp(block.timestamp + 1);

@@ -40,7 +40,7 @@ pub mod key_source;
 pub mod keys;
 pub mod metrics;
 pub mod operator;
-pub mod packets;
+pub mod page_index;
 pub mod problem;
 pub mod reconcile;
 pub mod rewards;

@@ -12,7 +12,7 @@ use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
-use crate::packets::Packets;
+use crate::page_index::PageIndex;
 use crate::rewards::{Rewards, RewardsSetup};
 use crate::secrets::Secrets;
 use crate::store::jobs::Lane;
@@ -204,7 +204,7 @@ impl Server {
             },
             ethereum: config.app.ethereum,
         };
-        let shelf = Arc::new(Packets(Arc::clone(&machine)));
+        let shelf = Arc::new(PageIndex(Arc::clone(&machine)));
         let (page, index) = mileverse_app::indexed(settings, shelf);
         let app = api::router(App {
             machine: Arc::clone(&machine),

@@ -201,6 +201,36 @@ async fn a_swap_is_quoted_prepared_signed_elsewhere_and_followed() {
         "{heard}"
     );
 
+    // Page by page: each entry once, until there is no next one. This server has no index: null.
+    let first = &history["nextCursor"];
+    let rest = server
+        .get(&format!(
+            "/accounts/{account}/history?cursor={}",
+            first.as_str().unwrap()
+        ))
+        .await;
+    let entries = rest["entries"].as_array().unwrap();
+    let kinds: Vec<_> = entries
+        .iter()
+        .map(|entry| entry["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["made"], "{rest}");
+    assert_eq!(
+        (&rest["nextCursor"], &rest["since"], &rest["indexed"]),
+        (&Value::Null, &Value::Null, &Value::Null)
+    );
+    let bad = server
+        .http
+        .get(format!(
+            "{}{API}/accounts/{account}/history?cursor=7",
+            server.url
+        ))
+        .send()
+        .await
+        .unwrap();
+    let said = problem(bad, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert!(said.contains("nextCursor"), "{said}");
+
     // The other way needs no allowance: the coin goes along.
     let back = json!({ "account": account, "give": "mvc", "fixed": "receive", "amount": "0.05" });
     let plan = server.prepare(&back).await;
@@ -222,7 +252,7 @@ fn gas(step: &Value) -> u64 {
 fn signed(key: &str, asked: &Value) -> Value {
     let data = asked["typedData"].to_string();
     let signature = cast_alone(&["wallet", "sign", "--private-key", key, "--data", &data]);
-    json!({ "deadline": asked["deadline"], "signature": signature })
+    json!({ "deadline": asked["deadline"], "value": asked["value"], "signature": signature })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -368,13 +398,13 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_shop_is_paid_points_out_of_points_or_out_of_coin() {
+async fn a_shop_is_paid_points_or_coin_out_of_either() {
     let node = Node::start().await;
     let issuer = node.provider();
     let server = Server::start(&node.url).await;
     open_pool(&node, &issuer).await;
-    let (member, account, _) = user(&node);
-    send(&issuer, issue(account, 100_000, "member")).await;
+    let (member, account, key) = user(&node);
+    send(&issuer, issue(account, 300_000, "member")).await;
     let gift = TransactionRequest::default()
         .with_to(account)
         .with_value(U256::from(10).pow(U256::from(18)));
@@ -386,18 +416,17 @@ async fn a_shop_is_paid_points_out_of_points_or_out_of_coin() {
         let status = response.status();
         let plan: Value = response.json().await.unwrap();
         assert_eq!(status, StatusCode::OK, "{plan}");
-        assert_eq!(plan["points"]["amount"], "0.04");
+        assert_eq!(plan["receive"]["amount"], "0.04");
         assert_eq!(plan["give"]["token"], give);
+        assert_eq!(plan["steps"].as_array().unwrap().len(), 1, "{plan}");
+        let step = &plan["steps"][0];
         assert_eq!(
-            (&plan["step"]["kind"], &plan["step"]["simulated"]),
+            (&step["kind"], &step["simulated"]),
             (&json!("pay"), &json!(true))
         );
         let before = balance(&issuer, shop).await;
         let coin = member.get_balance(account).await.unwrap();
-        let sent = member
-            .send_transaction(request(&plan["step"]))
-            .await
-            .unwrap();
+        let sent = member.send_transaction(request(step)).await.unwrap();
         let receipt = sent.get_receipt().await.unwrap();
         assert!(receipt.status());
         assert_eq!(balance(&issuer, shop).await, before + U256::from(40_000));
@@ -417,6 +446,96 @@ async fn a_shop_is_paid_points_out_of_points_or_out_of_coin() {
             spent.is_zero()
         });
     }
+
+    // Coin out of points: one signature, one transaction.
+    let order_coin = json!({ "account": account, "shop": shop, "coin": "0.3", "with": "mvp", "slippageBp": 100 });
+    let plan: Value = server
+        .post_to("/payments", &order_coin)
+        .await
+        .json()
+        .await
+        .unwrap();
+    let kinds: Vec<_> = plan["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["kind"].as_str().unwrap())
+        .collect();
+    assert_eq!(kinds, ["allow", "pay"], "{plan}");
+    assert_eq!(plan["permit"]["value"], plan["most"]["units"]);
+    let mut with_permit = order_coin.clone();
+    with_permit["permit"] = signed(&key, &plan["permit"]);
+    // The price moves meanwhile: what was signed for stays what may be taken.
+    let dearer = json!({ "account": account, "give": "mvc", "fixed": "receive", "amount": "0.002", "slippageBp": 500 });
+    let moved = server.prepare(&dearer).await;
+    send(&member, request(&moved["steps"][0])).await;
+    let response = server.post_to("/payments", &with_permit).await;
+    let paying: Value = response.json().await.unwrap();
+    assert_eq!(paying["steps"].as_array().unwrap().len(), 1, "{paying}");
+    assert!(paying["permit"].is_null());
+    assert_eq!(paying["most"], plan["most"]);
+    let step = &paying["steps"][0];
+    assert_eq!(
+        (&step["kind"], &step["simulated"]),
+        (&json!("pay"), &json!(true))
+    );
+    let lines = step["lines"].to_string();
+    assert!(
+        lines.contains("give at most") && lines.contains("0.3 MVC"),
+        "{lines}"
+    );
+    let before = member.get_balance(shop).await.unwrap();
+    let points = balance(&issuer, account).await;
+    send(&member, request(step)).await;
+    let received = member.get_balance(shop).await.unwrap() - before;
+    assert_eq!(received, U256::from(300_000_000_000_000_000_u64));
+    let spent = points - balance(&issuer, account).await;
+    assert_eq!(paying["give"]["units"], spent.to_string());
+    // Coin out of coin is a transfer; it has no memo.
+    let mut plain = order_coin.clone();
+    plain["with"] = json!("mvc");
+    let response = server.post_to("/payments", &plain).await;
+    let plan: Value = response.json().await.unwrap();
+    send(&member, request(&plan["steps"][0])).await;
+    assert_eq!(
+        member.get_balance(shop).await.unwrap() - before,
+        U256::from(600_000_000_000_000_000_u64)
+    );
+    for (name, value, word) in [
+        ("memo", json!("bill 8"), "no memo"),
+        ("points", json!("1"), "points or coin"),
+    ] {
+        let mut bad = order_coin.clone();
+        bad[name] = value;
+        let response = server.post_to("/payments", &bad).await;
+        let said = problem(response, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert!(said.contains(word), "{said}");
+    }
+
+    // A swap for exactly so much coin, likewise.
+    let order_exact = json!({ "account": account, "give": "mvp", "receive": "mvc", "fixed": "receive", "amount": "0.1" });
+    let plan = server.prepare(&order_exact).await;
+    // What the last permit allowed and did not take suffices for nothing this dear.
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 2, "{plan}");
+    let mut with_permit = order_exact.clone();
+    with_permit["permit"] = signed(&key, &plan["permit"]);
+    let mut nameless = with_permit.clone();
+    nameless["permit"].as_object_mut().unwrap().remove("value");
+    let said = problem(
+        server.post(&nameless).await,
+        StatusCode::UNPROCESSABLE_ENTITY,
+    )
+    .await;
+    assert!(said.contains("value"), "{said}");
+    let before = member.get_balance(account).await.unwrap();
+    let plan = server.prepare(&with_permit).await;
+    assert_eq!(plan["steps"].as_array().unwrap().len(), 1, "{plan}");
+    send(&member, request(&plan["steps"][0])).await;
+    assert_eq!(
+        member.get_balance(account).await.unwrap() - before,
+        U256::from(100_000_000_000_000_000_u64)
+    );
+
     let mut bad = order("mvc");
     bad["memo"] = json!("x".repeat(33));
     let response = server.post_to("/payments", &bad).await;

@@ -218,12 +218,34 @@ async fn a_wallet_from_words_swaps_and_remembers() {
     let paid = wallet.run(&[
         "pay", "--to", &shop, "--points", "0.02", "--with", "mvc", "--memo", "bill 7", "--yes",
     ]);
-    assert_eq!(paid["paid"]["points"]["amount"], "0.02");
+    assert_eq!(paid["paid"]["amount"]["amount"], "0.02");
     assert_eq!(paid["paid"]["gave"]["token"], "MVC");
     let shop_has = super::node::balance(&provider, shop.parse().unwrap()).await;
     assert_eq!(shop_has, U256::from(30_000));
     let paid = wallet.run(&["pay", "--to", &shop, "--points", "0.01", "--yes"]);
     assert_eq!(paid["paid"]["gave"]["amount"], "0.01");
+    // And coin out of points: one transaction, with a permit in it.
+    let sent = provider.get_transaction_count(ACCOUNT).await.unwrap();
+    let paid = wallet.run(&[
+        "pay", "--to", &shop, "--coin", "0.125", "--with", "mvp", "--yes",
+    ]);
+    assert_eq!(paid["paid"]["amount"]["amount"], "0.125");
+    assert_eq!(paid["paid"]["gave"]["token"], "MVP");
+    assert_eq!(
+        provider.get_transaction_count(ACCOUNT).await.unwrap(),
+        sent + 1
+    );
+    assert_eq!(
+        provider.get_balance(shop.parse().unwrap()).await.unwrap(),
+        U256::from(375_000_000_000_000_000_u64)
+    );
+    // Exactly so much coin for oneself, too.
+    let swapped = wallet.run(&["swap", "--receive", "mvc", "--amount", "0.05", "--yes"]);
+    assert_eq!(swapped["swapped"]["received"]["amount"], "0.05");
+    assert_eq!(
+        provider.get_transaction_count(ACCOUNT).await.unwrap(),
+        sent + 2
+    );
     let said = wallet.refused(&["pay", "--to", &shop, "--points", "9", "--yes"]);
     assert!(said.contains("less than"), "{said}");
 

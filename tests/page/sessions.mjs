@@ -4,7 +4,7 @@
 // `node sessions.mjs --attach DIRECTORY URL` plays against a system that runs already.
 
 import assert from "node:assert/strict";
-import { AbiCoder, Wallet, dataSlice, getAddress, id, parseEther, parseUnits } from "ethers";
+import { AbiCoder, Wallet, dataSlice, getAddress, id, parseEther, parseUnits, zeroPadValue } from "ethers";
 import { DESKTOP, PHONE, findChromium, launch, open } from "./browser.mjs";
 import { fuzz } from "./fuzz.mjs";
 import { FOREVER, POOL, attach, sent, start, until } from "./system.mjs";
@@ -188,6 +188,22 @@ try {
     const { entries } = await system.api(`/accounts/${own.account}/history`);
     const swapped = entries.find(({ kind }) => kind === "swapped");
     assert.equal(await system.native.getBalance(own.account), BigInt(swapped.in[0].units));
+    await leave();
+  });
+
+  await session("points and no coin: coin on Ethereum in one action, whose gas is paid for", async () => {
+    const { own, at, leave } = await newcomer();
+    await at.ask("mvp@native", "mvc@ethereum", "40");
+    await at.review();
+    assert.match(await at.text("#steps"), /Sign a permit.*the router of swaps/s);
+    await at.confirm();
+    await at.reads("#steps", /send to Ethereum, with a permit.*MileVerse pays the gas.*it would succeed/s);
+    await at.confirm();
+    await at.reads("#progress li .badge", /Received/, 120_000);
+    await at.reads("#points", /^60$/);
+    assert.equal(await at.text("#coin"), "0");
+    const { ethereum } = await system.api(`/accounts/${own.account}/balances`);
+    assert.ok(BigInt(ethereum.coin.units) > 0n, "coin has come");
     await leave();
   });
 
@@ -683,6 +699,51 @@ try {
       before = { nativeBefore: nativeOldest, ethereumBefore: ethereumOldest };
     }
     assert.deepEqual([...found].sort(), [...expected].sort());
+  });
+
+  await session("an account's history is whole on both chains, out of the index, page after page", async () => {
+    const account = wallet.account.toLowerCase();
+    const word = zeroPadValue(account, 32);
+    const moved = id("Transfer(address,address,uint256)");
+    const chains = [["native", system.native, [system.facts.points, system.facts.coin]], ["ethereum", system.ethereum, [far.points, far.coin]]];
+    for (const [chain, provider, address] of chains) {
+      const page = (cursor) => system.api(`/accounts/${account}/history?${new URLSearchParams({ chain, limit: 3, ...(cursor && { cursor }) })}`);
+      const { number } = await provider.getBlock("finalized");
+      // Most of it is in the index; what is newer is found all the same.
+      await until("the index", async () => (await page()).indexed > (chain === "native" ? number / 2 : number));
+      const entries = [];
+      for (let cursor = null, count = 0; ; ++count) {
+        const found = await page(cursor);
+        assert.equal(found.since === 0 || chain === "ethereum", true);
+        entries.push(...found.entries);
+        cursor = found.nextCursor;
+        if (!cursor) break;
+        assert.equal(found.entries.length, 3);
+        assert.ok(count < 200, "it ends");
+      }
+      const sorted = [...entries].sort((a, b) => b.block - a.block || b.index - a.index);
+      assert.deepEqual(entries, sorted, "newest first");
+      assert.equal(new Set(entries.map(({ block, index }) => `${block} ${index}`)).size, entries.length, "each once");
+      // Whatever moved has a transfer of points or of coin, as the chain itself tells.
+      const logs = await Promise.all([[moved, word], [moved, null, word]].map((topics) => provider.getLogs({ address, topics, fromBlock: 0 })));
+      const expected = new Set(logs.flat().map(({ transactionHash }) => transactionHash));
+      assert.ok(expected.size >= 5, `${expected.size} transactions on ${chain}`);
+      assert.deepEqual(new Set(entries.map(({ transaction }) => transaction)), expected);
+    }
+    // The page shows the newest of each chain; whoever looks further back finds the rest, each once.
+    await here.page.reload({ waitUntil: "load" });
+    await until("the account", () => here.isShown("#connected"));
+    await until("the history", async () => (await here.page.$$("#history li")).length > 0);
+    await until("all of it", async () => {
+      if (!(await here.isShown("#more-history"))) return true;
+      await here.click("#more-history");
+      return false;
+    });
+    let all = 0;
+    for (const [chain] of chains) all += (await system.api(`/accounts/${account}/history?chain=${chain}&limit=200`)).entries.length;
+    await until("each entry once", async () => (await here.page.$$("#history li")).length === all);
+    assert.deepEqual(await here.axe(), []);
+    await here.picture("history");
   });
 
   await session("a link to a transfer shows it to anybody", async () => {

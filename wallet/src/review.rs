@@ -444,6 +444,26 @@ impl Review<'_> {
                     ("good until", second(deadline)),
                 ]
             }
+            PoolCalls::exactOutWithPermit(Pool::exactOutWithPermitCall {
+                tokenIn,
+                amountOut,
+                mostIn,
+                receiver,
+                deadline,
+                ..
+            }) => {
+                let (give, get) = self.pair(tokenIn)?;
+                vec![
+                    (
+                        "action",
+                        "swap, with a permit to take what is given at most".to_owned(),
+                    ),
+                    ("give at most", Amount::from_units(give, mostIn).to_string()),
+                    ("receive", Amount::from_units(get, amountOut).to_string()),
+                    ("to", receiver.to_string()),
+                    ("good until", second(deadline)),
+                ]
+            }
             PoolCalls::payExactPoints(Pool::payExactPointsCall {
                 shop,
                 points,
@@ -709,6 +729,26 @@ mod tests {
         assert!(text.contains("give: 2 MVC"), "{text}");
         assert!(text.contains("receive at least: 199 MVP"), "{text}");
         assert!(text.contains("sent along: 2 MVC"), "{text}");
+        let exact = Pool::exactOutWithPermitCall {
+            tokenIn: POINTS,
+            amountOut: U256::from(2_000_000_000_000_000_000_u64),
+            mostIn: U256::from(201_000_000),
+            receiver: SHOP,
+            deadline: U256::from(5),
+            v: 27,
+            r: B256::ZERO,
+            s: B256::ZERO,
+        };
+        let text = shown(exchange::POOL, 0, exact.abi_encode());
+        for line in [
+            "action: swap, with a permit to take what is given at most",
+            "give at most: 201 MVP",
+            "receive: 2 MVC",
+            &format!("to: {SHOP}"),
+            "good until: second 5",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
         let across = SwapRouter::swapAndSendCall {
             tokenIn: POINTS,
             amountIn: U256::from(5_000_000),

@@ -95,9 +95,7 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
         bytes32 r,
         bytes32 s
     ) external nonReentrant checked(receiver, deadline) returns (uint256 amountOut) {
-        _other(tokenIn); // Nothing else is called.
-        // Whoever saw the permit may have used it already; then the allowance is there.
-        try IERC20Permit(tokenIn).permit(msg.sender, address(this), amountIn, deadline, v, r, s) {} catch {}
+        _permit(tokenIn, amountIn, deadline, v, r, s);
         return _exactIn(tokenIn, amountIn, leastOut, receiver);
     }
 
@@ -110,10 +108,23 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
         returns (uint256 amountIn)
     {
         amountIn = _exactOut(tokenIn, amountOut, mostIn, receiver);
-        IERC20 tokenOut = IERC20(_other(tokenIn));
-        uint256 before = tokenOut.balanceOf(address(this));
-        tokenOut.safeTransfer(receiver, amountOut);
-        _checkGiven(tokenOut, before, amountOut);
+        _give(_other(tokenIn), receiver, amountOut);
+    }
+
+    /// @inheritdoc IPool
+    function exactOutWithPermit(
+        address tokenIn,
+        uint256 amountOut,
+        uint256 mostIn,
+        address receiver,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant checked(receiver, deadline) returns (uint256 amountIn) {
+        _permit(tokenIn, mostIn, deadline, v, r, s);
+        amountIn = _exactOut(tokenIn, amountOut, mostIn, receiver);
+        _give(_other(tokenIn), receiver, amountOut);
     }
 
     /// @inheritdoc IPool
@@ -287,6 +298,13 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
     /// @inheritdoc IPool
     function watched() public view returns (uint256) {
         return _observations.watched();
+    }
+
+    /// @dev Whoever saw the permit may have used it already; then the allowance is there. Nothing but the
+    /// pool's two tokens is called.
+    function _permit(address tokenIn, uint256 most, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
+        _other(tokenIn);
+        try IERC20Permit(tokenIn).permit(msg.sender, address(this), most, deadline, v, r, s) {} catch {}
     }
 
     function _exactIn(address tokenIn, uint256 amountIn, uint256 leastOut, address receiver)

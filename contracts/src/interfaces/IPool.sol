@@ -51,6 +51,19 @@ interface IPool {
         bytes32 s
     ) external returns (uint256 amountOut);
 
+    /// @notice `exactOut` with the allowance for it: an EIP-2612 permit for `mostIn` until `deadline`. What is not
+    /// taken of it stays allowed, to the caller's own trades in this pool and to nobody else's.
+    function exactOutWithPermit(
+        address tokenIn,
+        uint256 amountOut,
+        uint256 mostIn,
+        address receiver,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external returns (uint256 amountIn);
+
     /// @notice Pays a shop exactly `points` with at most `mostIn` of the other token. The shop sees a plain
     /// transfer of points with `memo`.
     function payExactPoints(address shop, uint256 points, uint256 mostIn, bytes32 memo, uint256 deadline)

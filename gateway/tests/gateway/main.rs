@@ -49,7 +49,7 @@ mod histories;
 mod journey;
 mod members;
 mod operators;
-mod packets;
+mod page_index;
 mod partners;
 mod pool;
 mod replicas;

@@ -10,7 +10,7 @@
 use super::{Client, ClientError};
 use crate::{
     review::Places,
-    rpc::Chain,
+    rpc::{Chain, RpcError},
     units::{Amount, Token},
 };
 use alloy::{
@@ -93,6 +93,15 @@ fn named<S: Serializer>(quarter: &Option<Quarter>, serializer: S) -> Result<S::O
     serializer.collect_str(&quarter.unwrap_or_default())
 }
 
+/// An account that has entries in a block.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Touched {
+    /// The block.
+    pub block: u64,
+    /// The account.
+    pub account: Address,
+}
+
 /// Entries, newest first.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -157,33 +166,136 @@ impl Client {
         from: u64,
         to: u64,
     ) -> Result<Vec<Entry>, ClientError> {
+        let all = self.events(from, to);
+        let word = account.into_word();
+        let mut logs = BTreeMap::new();
+        for filter in [all.clone().topic1(word), all.topic2(word)] {
+            place(self.logs(&filter).await?, &mut logs);
+        }
+        let mut times = BTreeMap::new();
+        for ((block, _), log) in &logs {
+            if !times.contains_key(block) {
+                let time = match log.block_timestamp {
+                    Some(time) => time,
+                    None => self.time(*block).await?,
+                };
+                times.insert(*block, time);
+            }
+        }
+        let mut entries = self.tell(account, &logs);
+        for entry in &mut entries {
+            entry.time = times.get(&entry.block).copied().unwrap_or_default();
+        }
+        Ok(entries)
+    }
+
+    /// Who has entries in which of these blocks: each account and block once, in the blocks' order.
+    pub async fn touched(&self, from: u64, to: u64) -> Result<Vec<Touched>, ClientError> {
+        let mut logs = BTreeMap::new();
+        place(self.logs(&self.events(from, to)).await?, &mut logs);
+        // What an account would find if it asked for itself.
+        let mut own: BTreeMap<Address, BTreeMap<(u64, u64), Log>> = BTreeMap::new();
+        for (at, log) in logs {
+            for topic in log.topics().iter().skip(1).take(2) {
+                let account = Address::from_word(*topic);
+                if account.into_word() == *topic {
+                    own.entry(account).or_default().insert(at, log.clone());
+                }
+            }
+        }
+        let mut touched = BTreeSet::new();
+        for (account, logs) in own {
+            for entry in self.tell(account, &logs) {
+                let block = entry.block;
+                touched.insert(Touched { block, account });
+            }
+        }
+        Ok(touched.into_iter().collect())
+    }
+
+    /// The first block of which this node can tell everything that histories are made of: 0 for all there ever
+    /// was. The native chain's nodes have all blocks, or all since they joined; on Ethereum nothing was before
+    /// the tokens' contracts.
+    pub async fn history_begins(&self) -> Result<u64, ClientError> {
+        let head = self.head().await?.number;
+        if self.chain() == Chain::Native && (head == 0 || self.has(1).await?) {
+            return Ok(0);
+        }
+        let (mut before, mut since) = (0, head);
+        while since.saturating_sub(before) > 1 {
+            let middle = before.midpoint(since);
+            let is_since = match self.chain() {
+                Chain::Native => self.has(middle).await?,
+                Chain::Ethereum => match self.has_tokens(middle).await {
+                    Ok(is_there) => is_there,
+                    // A node without old states: then it is looked for from the very first block on.
+                    Err(ClientError::Rpc(RpcError::Refused { .. })) => return Ok(0),
+                    Err(error) => return Err(error),
+                },
+            };
+            if is_since {
+                since = middle;
+            } else {
+                before = middle;
+            }
+        }
+        Ok(since)
+    }
+
+    /// Whether the node keeps this block.
+    async fn has(&self, block: u64) -> Result<bool, ClientError> {
+        match self.time(block).await {
+            Ok(_) => Ok(true),
+            Err(ClientError::Rpc(RpcError::Refused { .. })) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether any of the contracts was there at a block's end.
+    async fn has_tokens(&self, block: u64) -> Result<bool, ClientError> {
+        for contract in [Some(self.points), Some(self.coin), self.rewards] {
+            let Some(contract) = contract else {
+                continue;
+            };
+            let code = self.endpoint.provider().get_code_at(contract).number(block);
+            let code = code.await.map_err(|fault| self.endpoint.fault(fault))?;
+            if !code.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The events of which histories are made.
+    fn events(&self, from: u64, to: u64) -> Filter {
         let mut places = vec![self.points, self.coin];
         if self.chain() == Chain::Native {
             places.extend([POOL, ROUTER]);
         }
         places.extend(self.rewards);
-        let all = Filter::new().address(places).from_block(from).to_block(to);
-        let word = account.into_word();
-        let mut logs: BTreeMap<(u64, u64), Log> = BTreeMap::new();
-        for filter in [all.clone().topic1(word), all.topic2(word)] {
-            let found = self
-                .endpoint
-                .provider()
-                .get_logs(&filter)
-                .await
-                .map_err(|fault| self.endpoint.fault(fault))?;
-            for log in found {
-                if let (Some(block), Some(index)) = (log.block_number, log.log_index) {
-                    logs.insert((block, index), log);
-                }
-            }
-        }
-        let mut times = BTreeMap::new();
-        for (block, _) in logs.keys() {
-            if !times.contains_key(block) {
-                times.insert(*block, self.time(*block).await?);
-            }
-        }
+        let kinds = vec![
+            ICoin::Transfer::SIGNATURE_HASH,
+            Pool::Swapped::SIGNATURE_HASH,
+            Pool::Provided::SIGNATURE_HASH,
+            Pool::Withdrawn::SIGNATURE_HASH,
+            SwapRouter::SwappedAndSent::SIGNATURE_HASH,
+            IRewards::RewardPaid::SIGNATURE_HASH,
+            QuarterlyRewards::Claimed::SIGNATURE_HASH,
+        ];
+        Filter::new()
+            .address(places)
+            .event_signature(kinds)
+            .from_block(from)
+            .to_block(to)
+    }
+
+    async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, ClientError> {
+        let found = self.endpoint.provider().get_logs(filter).await;
+        Ok(found.map_err(|fault| self.endpoint.fault(fault))?)
+    }
+
+    /// What an account's events say, newest first, without their times.
+    fn tell(&self, account: Address, logs: &BTreeMap<(u64, u64), Log>) -> Vec<Entry> {
         // What a swap, a provision or a reward moved is told by its own event.
         let told: BTreeSet<(B256, Address)> = logs
             .values()
@@ -211,12 +323,12 @@ impl Client {
                 with,
                 quarter,
                 block: *block,
-                time: times.get(block).copied().unwrap_or_default(),
+                time: 0,
                 index: *index,
                 transaction,
             })
         });
-        Ok(entries.collect())
+        entries.collect()
     }
 
     /// Whose events tell what somebody else's transfers moved: the rewards, or the exchange, which is one.
@@ -237,6 +349,15 @@ impl Client {
             .map_err(|fault| self.endpoint.fault(fault))?
             .ok_or_else(|| self.endpoint.nonsense("a log of a block that is not there"))?;
         Ok(block.header.timestamp)
+    }
+}
+
+/// By their place in the chain.
+fn place(found: Vec<Log>, logs: &mut BTreeMap<(u64, u64), Log>) {
+    for log in found {
+        if let (Some(block), Some(index)) = (log.block_number, log.log_index) {
+            logs.insert((block, index), log);
+        }
     }
 }
 

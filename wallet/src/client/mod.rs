@@ -21,7 +21,7 @@ mod trace;
 
 pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
-pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES};
+pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES, Touched};
 pub use packet::{
     PacketName, PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus,
 };
@@ -242,6 +242,9 @@ pub enum ClientError {
         "points and coin are swapped on the native chain only; swap from there, or to there, with --from and --to"
     )]
     NoPool,
+    /// A transfer of coin says nothing beside its amount.
+    #[error("a payment of coin carries no memo; leave it out, or pay points")]
+    CoinMemo,
     /// A limit so wide that it is none.
     #[error("a slippage of {0} basis points is too much; give at most {MAX_SLIPPAGE_BP}")]
     Slippage(u16),

@@ -1,38 +1,43 @@
-//! Paying a shop points, out of points or out of coin.
+//! Paying a shop exactly so much, out of what it is paid in or out of the other token.
 //!
 //! ```txt
-//! out of points   a transfer with a memo; the points' own fee comes on top, no coin is needed
-//! out of coin     one call of the pool: it swaps as much coin as that takes, and the shop sees a transfer of
-//!                 exactly the points, with the memo; what is left of the coin comes back at once
+//! points with points   a transfer of points with a memo; their own fee on top
+//! points with coin     the pool swaps as much coin as it needs, within a limit, and transfers
+//!                      exactly the points, with the memo; what is left of the coin comes back at once
+//! coin with points     the pool takes as many points as it needs, within a limit, and transfers exactly
+//!                      the coin; a permit in the transaction lets it
+//! coin with coin       a transfer of coin
 //! ```
 //!
-//! Either way it is one transaction: the shop is paid, or nothing moved.
+//! Each is one transaction: the shop is paid, or nothing moved. Coin carries no memo.
 
 use super::{Client, ClientError, Quote, Sent, Step, Wish, send::sent};
 use crate::{
+    permit::Permit,
     rpc::Chain,
+    transaction::SignError,
     units::{Amount, Token},
 };
 use alloy::{
-    primitives::{Address, B256, U256},
-    sol_types::{SolCall, SolEvent},
+    primitives::{Address, B256, Signature, U256},
+    sol_types::SolCall,
 };
 use mileverse_primitives::{
-    abi::IPoints,
+    abi::{ICoin, IPoints},
     exchange::{POOL, Pool},
 };
 
 /// Longest memo, in bytes.
 const MAX_MEMO: usize = 32;
 
-/// A payment of points.
+/// A payment of points or of coin.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Payment {
     /// Who is paid.
     pub shop: Address,
     /// What the shop receives, exactly.
-    pub points: Amount,
-    /// By which the shop knows it: a bill's number, say.
+    pub amount: Amount,
+    /// By which the shop knows it: a bill's number, say. Zero for coin.
     pub memo: B256,
     /// What it is paid with: points or coin.
     pub with: Token,
@@ -41,13 +46,15 @@ pub struct Payment {
 /// What a payment takes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PaymentPlan {
-    /// The one transaction.
-    pub step: Step,
+    /// What to sign: one transaction, or, where the pool may not take the points yet, two.
+    pub steps: Vec<Step>,
+    /// What to sign instead of the first of two: [`Client::plan_payment_with_permit`] makes one of both.
+    pub permit: Option<Permit>,
     /// Given at most, fee included.
     pub most: Amount,
     /// The points' own fee, where it is paid with points.
     pub fee: Amount,
-    /// The pool's quote, where it is paid with coin.
+    /// The pool's quote, where it is paid with the other token.
     pub quote: Option<Quote>,
 }
 
@@ -58,7 +65,7 @@ pub struct Paid {
     /// The transaction.
     pub transaction: Sent,
     /// What the shop received.
-    pub points: Amount,
+    pub amount: Amount,
     /// What was given for it, the points' or the pool's fee included.
     pub gave: Amount,
 }
@@ -82,8 +89,8 @@ pub fn parse_memo(text: &str) -> Result<B256, MemoError> {
 }
 
 impl Client {
-    /// The one transaction of a payment by `account`, at the limit of a quote made now, good for `lifetime`
-    /// seconds of the chain's time.
+    /// What a payment by `account` takes, at the limit of a quote made now, good for `lifetime` seconds of the
+    /// chain's time.
     pub async fn plan_payment(
         &self,
         account: Address,
@@ -91,65 +98,133 @@ impl Client {
         slippage_bp: u16,
         lifetime: u64,
     ) -> Result<PaymentPlan, ClientError> {
-        if self.chain() != Chain::Native || payment.points.token() != Token::Mvp {
-            return Err(ClientError::NoPool);
-        }
-        if payment.shop.is_zero() {
-            return Err(ClientError::ZeroReceiver);
-        }
-        if payment.points.is_zero() {
-            return Err(ClientError::ZeroAmount);
-        }
-        let points = payment.points.units();
-        let (shop, memo) = (payment.shop, payment.memo);
-        match payment.with {
-            Token::Mvp => {
+        self.check_payment(payment)?;
+        let Payment {
+            shop, amount, memo, ..
+        } = *payment;
+        let nothing = Amount::from_units(Token::Mvp, U256::ZERO);
+        match (amount.token(), payment.with) {
+            (Token::Mvp, Token::Mvp) => {
                 let to = self.token_address(Token::Mvp)?;
+                let units = amount.units();
                 let asked = IPoints::transferFeeCall {
                     from: account,
                     to: shop,
-                    amount: points,
+                    amount: units,
                 };
                 let fee = self.endpoint.view(to, &asked).await?;
-                let most = Amount::from_units(Token::Mvp, points.saturating_add(fee));
+                let most = Amount::from_units(Token::Mvp, units.saturating_add(fee));
                 self.check_balance(account, most).await?;
                 let call = IPoints::transferWithMemoCall {
                     to: shop,
-                    amount: points,
+                    amount: units,
                     memo,
                 };
                 Ok(PaymentPlan {
-                    step: pay(to, U256::ZERO, &call),
+                    steps: vec![pay(to, U256::ZERO, &call)],
+                    permit: None,
                     most,
                     fee: Amount::from_units(Token::Mvp, fee),
                     quote: None,
                 })
             }
-            Token::Mvc => {
-                let quote = self
-                    .quote(Wish::Receive(payment.points), slippage_bp)
-                    .await?;
+            (Token::Mvp, _) => {
+                let quote = self.quote(Wish::Receive(amount), slippage_bp).await?;
                 self.check_balance(account, quote.most).await?;
                 let most = quote.most.units();
                 let call = Pool::payExactPointsCall {
                     shop,
-                    points,
+                    points: amount.units(),
                     mostIn: most,
                     memo,
                     deadline: U256::from(self.second_in(lifetime).await?),
                 };
                 Ok(PaymentPlan {
-                    step: pay(POOL, most, &call),
+                    steps: vec![pay(POOL, most, &call)],
+                    permit: None,
                     most: quote.most,
-                    fee: Amount::from_units(Token::Mvp, U256::ZERO),
+                    fee: nothing,
                     quote: Some(quote),
                 })
             }
-            token @ Token::Eth => Err(ClientError::NoSuchToken {
-                token,
-                chain: self.chain(),
-            }),
+            (_, Token::Mvp) => {
+                let quote = self.quote(Wish::Receive(amount), slippage_bp).await?;
+                let steps = self.plan_swap(account, shop, &quote, lifetime).await?;
+                let deadline = self.second_in(lifetime).await?;
+                Ok(PaymentPlan {
+                    steps: steps.into_iter().map(paying).collect(),
+                    permit: self.swap_permit(account, quote.most, deadline).await?,
+                    most: quote.most,
+                    fee: nothing,
+                    quote: Some(quote),
+                })
+            }
+            (_, _) => {
+                self.check_balance(account, amount).await?;
+                // By its ERC-20 face: that leaves an event, which plain value does not.
+                let call = ICoin::transferCall {
+                    to: shop,
+                    amount: amount.units(),
+                };
+                let to = self.token_address(amount.token())?;
+                Ok(PaymentPlan {
+                    steps: vec![pay(to, U256::ZERO, &call)],
+                    permit: None,
+                    most: amount,
+                    fee: nothing,
+                    quote: None,
+                })
+            }
         }
+    }
+
+    /// A payment of coin out of points, in one transaction: with the signed permit of its plan. What the permit
+    /// allows is what is given at most.
+    pub async fn plan_payment_with_permit(
+        &self,
+        payment: &Payment,
+        permit: &Permit,
+        signature: &Signature,
+    ) -> Result<PaymentPlan, ClientError> {
+        self.check_payment(payment)?;
+        let quote = self.quote(Wish::Receive(payment.amount), 0).await?;
+        let most = Amount::from_units(Token::Mvp, permit.value);
+        if payment.with != Token::Mvp || quote.give.token() != Token::Mvp {
+            return Err(ClientError::Permit);
+        }
+        let quote = Quote { most, ..quote };
+        let step = self
+            .plan_swap_with_permit(payment.shop, &quote, permit, signature)
+            .await?;
+        Ok(PaymentPlan {
+            steps: vec![paying(step)],
+            permit: None,
+            most,
+            fee: Amount::from_units(Token::Mvp, U256::ZERO),
+            quote: Some(quote),
+        })
+    }
+
+    fn check_payment(&self, payment: &Payment) -> Result<(), ClientError> {
+        let chain = self.chain();
+        if chain != Chain::Native {
+            return Err(ClientError::NoPool);
+        }
+        for token in [payment.amount.token(), payment.with] {
+            if token == Token::Eth {
+                return Err(ClientError::NoSuchToken { token, chain });
+            }
+        }
+        if payment.shop.is_zero() {
+            return Err(ClientError::ZeroReceiver);
+        }
+        if payment.amount.is_zero() {
+            return Err(ClientError::ZeroAmount);
+        }
+        if payment.amount.token() == Token::Mvc && !payment.memo.is_zero() {
+            return Err(ClientError::CoinMemo);
+        }
+        Ok(())
     }
 
     /// Pays: plans it, signs it, and waits until it is final.
@@ -159,28 +234,41 @@ impl Client {
         slippage_bp: u16,
         lifetime: u64,
     ) -> Result<Paid, ClientError> {
-        let account = self.signer()?.address();
-        let plan = self
+        let signer = self.signer()?;
+        let account = signer.address();
+        let mut plan = self
             .plan_payment(account, payment, slippage_bp, lifetime)
             .await?;
-        let PaymentPlan { step, most, .. } = plan;
-        let receipt = self.execute(step.to, step.value, step.input).await?;
-        let gave = if payment.with == Token::Mvc {
-            let swapped = receipt
-                .logs()
-                .iter()
-                .filter(|log| log.address() == POOL)
-                .find_map(|log| Pool::Swapped::decode_log(&log.inner).ok())
-                .ok_or_else(|| self.endpoint.nonsense("a payment without its event"))?;
-            Amount::from_units(Token::Mvc, swapped.amountIn)
-        } else {
-            most
+        if let Some(permit) = plan.permit {
+            let signature = permit.sign(signer).map_err(SignError::from)?;
+            plan = self
+                .plan_payment_with_permit(payment, &permit, &signature)
+                .await?;
+        }
+        let receipt = self.execute_all(plan.steps).await?;
+        let gave = match plan.quote {
+            Some(quote) => {
+                let swapped = self.swapped_in(&receipt)?;
+                Amount::from_units(quote.give.token(), swapped.amountIn)
+            }
+            None => plan.most,
         };
         Ok(Paid {
             transaction: sent(&receipt),
-            points: payment.points,
+            amount: payment.amount,
             gave,
         })
+    }
+}
+
+/// The same, as what it is to whoever signs it.
+fn paying(step: Step) -> Step {
+    match step.kind {
+        "swap" => Step {
+            kind: "pay",
+            ..step
+        },
+        _ => step,
     }
 }
 

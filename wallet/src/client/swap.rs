@@ -11,8 +11,9 @@ use crate::{
     units::{Amount, Token},
 };
 use alloy::{
-    primitives::{Address, Bytes, Signature, U256},
+    primitives::{Address, Bytes, Log, Signature, U256},
     providers::Provider as _,
+    rpc::types::TransactionReceipt,
     sol_types::{SolCall, SolEvent},
 };
 use mileverse_primitives::{
@@ -75,7 +76,7 @@ impl Step {
     /// a swap, which is mostly what is sponsored, it is no more than one with a permit is sent with.
     pub fn untried_gas(&self) -> u64 {
         match self.kind {
-            "swap" => 300_000,
+            "swap" | "pay" => 300_000,
             _ => 400_000,
         }
     }
@@ -155,12 +156,13 @@ impl Client {
         })
     }
 
-    /// The transactions with which `account` swaps within a quote's limit, to its own benefit, for at
+    /// The transactions with which `account` swaps within a quote's limit, to the benefit of `receiver`, for at
     /// most `lifetime` seconds of the chain's time. The first lets the pool take the points, where it
     /// may not yet; the last is the swap.
     pub async fn plan_swap(
         &self,
         account: Address,
+        receiver: Address,
         quote: &Quote,
         lifetime: u64,
     ) -> Result<Vec<Step>, ClientError> {
@@ -182,7 +184,7 @@ impl Client {
                 tokenIn: token_in,
                 amountOut: quote.receive.units(),
                 mostIn: quote.most.units(),
-                receiver: account,
+                receiver,
                 deadline,
             }
             .abi_encode()
@@ -191,7 +193,7 @@ impl Client {
                 tokenIn: token_in,
                 amountIn: quote.give.units(),
                 leastOut: quote.least.units(),
-                receiver: account,
+                receiver,
                 deadline,
             }
             .abi_encode()
@@ -205,19 +207,16 @@ impl Client {
         Ok(steps)
     }
 
-    /// The permit with which `account` swaps points within a quote's limit in one transaction, until
-    /// `deadline` (seconds since 1970). None where nothing is to be allowed: coin is given, or the pool may take the points
-    /// already. None either where what is received is fixed: that call takes no permit.
+    /// The permit with which `account` swaps points in one transaction, until `deadline` (seconds since 1970):
+    /// for the `most` of a quote. None where nothing is to be allowed: coin is given, or the pool may take the
+    /// points already.
     pub async fn swap_permit(
         &self,
         account: Address,
-        quote: &Quote,
+        most: Amount,
         deadline: u64,
     ) -> Result<Option<Permit>, ClientError> {
-        if quote.is_receive_fixed {
-            return Ok(None);
-        }
-        self.permit(account, POOL, quote.give, deadline).await
+        self.permit(account, POOL, most, deadline).await
     }
 
     /// The permit that lets `spender` take `give` until `deadline`. None where there is nothing to allow: it is
@@ -249,9 +248,11 @@ impl Client {
         }))
     }
 
-    /// The one transaction of a swap with a signed permit.
+    /// The one transaction of a swap with a signed permit. Where what is received is fixed, what the permit
+    /// allows is what is given at most.
     pub async fn plan_swap_with_permit(
         &self,
+        receiver: Address,
         quote: &Quote,
         permit: &Permit,
         signature: &Signature,
@@ -259,23 +260,41 @@ impl Client {
         if !permit.is_signed_by_owner(signature) {
             return Err(ClientError::Permit);
         }
-        self.check_balance(permit.owner, quote.give).await?;
+        let allowed = Amount::from_units(Token::Mvp, permit.value);
+        self.check_balance(permit.owner, allowed).await?;
         let (v, r, s) = permit::parts(signature);
-        let call = Pool::exactInWithPermitCall {
-            tokenIn: self.token_address(Token::Mvp)?,
-            amountIn: permit.value,
-            leastOut: quote.least.units(),
-            receiver: permit.owner,
-            deadline: U256::from(permit.deadline),
-            v,
-            r,
-            s,
+        let token_in = self.token_address(Token::Mvp)?;
+        let deadline = U256::from(permit.deadline);
+        let input = if quote.is_receive_fixed {
+            Pool::exactOutWithPermitCall {
+                tokenIn: token_in,
+                amountOut: quote.receive.units(),
+                mostIn: permit.value,
+                receiver,
+                deadline,
+                v,
+                r,
+                s,
+            }
+            .abi_encode()
+        } else {
+            Pool::exactInWithPermitCall {
+                tokenIn: token_in,
+                amountIn: permit.value,
+                leastOut: quote.least.units(),
+                receiver,
+                deadline,
+                v,
+                r,
+                s,
+            }
+            .abi_encode()
         };
         Ok(Step {
             kind: "swap",
             to: POOL,
             value: U256::ZERO,
-            input: call.abi_encode().into(),
+            input: input.into(),
         })
     }
 
@@ -285,18 +304,23 @@ impl Client {
     }
 
     /// The steps of a swap for whoever has the key here: points go with a permit, in one transaction.
-    async fn own_swap(&self, quote: &Quote, lifetime: u64) -> Result<Vec<Step>, ClientError> {
+    pub(super) async fn own_swap(
+        &self,
+        receiver: Address,
+        quote: &Quote,
+        lifetime: u64,
+    ) -> Result<Vec<Step>, ClientError> {
         let signer = self.signer()?;
         let account = signer.address();
         let deadline = self.second_in(lifetime).await?;
-        match self.swap_permit(account, quote, deadline).await? {
+        match self.swap_permit(account, quote.most, deadline).await? {
             Some(permit) => {
                 // It lies in the transaction: whoever declines that has given nothing out of hand.
                 let signature = permit.sign(signer).map_err(SignError::from)?;
-                let step = self.plan_swap_with_permit(quote, &permit, &signature);
+                let step = self.plan_swap_with_permit(receiver, quote, &permit, &signature);
                 Ok(vec![step.await?])
             }
-            None => self.plan_swap(account, quote, lifetime).await,
+            None => self.plan_swap(account, receiver, quote, lifetime).await,
         }
     }
 
@@ -316,24 +340,28 @@ impl Client {
 
     /// Swaps within a quote's limit: plans it, signs each step, and waits until it is final.
     pub async fn swap(&self, quote: &Quote, lifetime: u64) -> Result<Swapped, ClientError> {
-        let steps = self.own_swap(quote, lifetime).await?;
-        let mut swapped = None;
-        for step in steps {
-            let receipt = self.execute(step.to, step.value, step.input).await?;
-            swapped = receipt
-                .logs()
-                .iter()
-                .filter(|log| log.address() == POOL)
-                .find_map(|log| Pool::Swapped::decode_log(&log.inner).ok())
-                .map(|event| (sent(&receipt), event));
-        }
-        let (transaction, event) =
-            swapped.ok_or_else(|| self.endpoint.nonsense("a swap without its event"))?;
+        let account = self.signer()?.address();
+        let steps = self.own_swap(account, quote, lifetime).await?;
+        let receipt = self.execute_all(steps).await?;
+        let event = self.swapped_in(&receipt)?;
         Ok(Swapped {
-            transaction,
+            transaction: sent(&receipt),
             gave: Amount::from_units(quote.give.token(), event.amountIn),
             received: Amount::from_units(quote.receive.token(), event.amountOut),
         })
+    }
+
+    /// The pool's event in a receipt that must have one.
+    pub(super) fn swapped_in(
+        &self,
+        receipt: &TransactionReceipt,
+    ) -> Result<Log<Pool::Swapped>, ClientError> {
+        let swapped = receipt
+            .logs()
+            .iter()
+            .filter(|log| log.address() == POOL)
+            .find_map(|log| Pool::Swapped::decode_log(&log.inner).ok());
+        Ok(swapped.ok_or_else(|| self.endpoint.nonsense("a swap without its event"))?)
     }
 }
 

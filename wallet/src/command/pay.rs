@@ -1,4 +1,4 @@
-//! Paying a shop points, out of points or out of coin.
+//! Paying a shop points or coin, out of either.
 
 use super::{Answer, Error, Options, parse_address, screen};
 use crate::{
@@ -6,30 +6,34 @@ use crate::{
     units::{Amount, Token},
 };
 use alloy::primitives::{Address, B256};
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::json;
 
 /// Seconds of a minute.
 const MINUTE: u64 = 60;
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("what").required(true).args(["points", "coin"]))]
 pub(super) struct Arguments {
     /// Who is paid.
     #[arg(long, value_parser = parse_address)]
     to: Address,
     /// How many points the shop receives, as a decimal number.
     #[arg(long, allow_hyphen_values = true)]
-    points: String,
-    /// What it is paid with. Coin is swapped in the same transaction.
+    points: Option<String>,
+    /// How much coin the shop receives, as a decimal number.
+    #[arg(long, allow_hyphen_values = true)]
+    coin: Option<String>,
+    /// What it is paid with. What the shop does not want is swapped in the same transaction.
     #[arg(long, default_value = "mvp")]
     with: Means,
-    /// By which the shop knows it: at most 32 bytes of text, or 0x and 64 hex digits.
+    /// By which the shop knows a payment of points: at most 32 bytes of text, or 0x and 64 hex digits.
     #[arg(long, default_value = "", value_parser = |text: &str| parse_memo(text), hide_default_value = true)]
     memo: B256,
-    /// With coin: how much dearer than quoted it may be, in parts of 10,000; otherwise nothing happens.
+    /// If it is swapped: how much dearer than quoted it may be, in parts of 10,000; otherwise nothing happens.
     #[arg(long, default_value_t = 50, value_name = "BP")]
     slippage_bp: u16,
-    /// With coin: minutes for which it may happen.
+    /// If it is swapped: minutes for which it may happen.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=60))]
     minutes: u64,
 }
@@ -44,9 +48,13 @@ enum Means {
 }
 
 pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<Answer, Error> {
+    let amount = match (&arguments.points, &arguments.coin) {
+        (Some(points), _) => Amount::parse_positive(Token::Mvp, points)?,
+        (None, coin) => Amount::parse_positive(Token::Mvc, coin.as_deref().unwrap_or_default())?,
+    };
     let payment = Payment {
         shop: arguments.to,
-        points: Amount::parse_positive(Token::Mvp, &arguments.points)?,
+        amount,
         memo: arguments.memo,
         with: match arguments.with {
             Means::Mvp => Token::Mvp,
@@ -62,7 +70,7 @@ pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<Answe
         let plan = client.plan_payment(account, &payment, arguments.slippage_bp, lifetime);
         let plan = plan.await?;
         let mut lines = vec![
-            ("pay", payment.points.to_string()),
+            ("pay", payment.amount.to_string()),
             ("to", payment.shop.to_string()),
             ("give at most", plan.most.to_string()),
         ];
@@ -78,7 +86,7 @@ pub(super) async fn run(options: &Options, arguments: Arguments) -> Result<Answe
     let json = json!({ "to": payment.shop, "memo": payment.memo, "paid": paid });
     Ok(Answer::facts(
         vec![
-            ("paid", paid.points.to_string()),
+            ("paid", paid.amount.to_string()),
             ("to", payment.shop.to_string()),
             ("gave", paid.gave.to_string()),
             ("transaction", paid.transaction.hash.to_string()),
