@@ -6,7 +6,7 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 /// Problems that no operation has to name, each with what it is called in the document.
-const COMMON: [(Kind, &str, &str); 8] = [
+const COMMON: [(Kind, &str, &str); 9] = [
     (
         problem::Malformed,
         "Malformed",
@@ -27,6 +27,11 @@ const COMMON: [(Kind, &str, &str); 8] = [
         problem::MediaTypeUnsupported,
         "MediaTypeUnsupported",
         "The body is not JSON by its Content-Type",
+    ),
+    (
+        problem::Invalid,
+        "Invalid",
+        "The body does not have the expected form",
     ),
     (
         problem::RateLimited,
@@ -85,7 +90,7 @@ fn common(operation: &mut Operation) {
     });
     for (kind, name, _) in COMMON {
         let applies = match kind {
-            problem::MediaTypeUnsupported => json,
+            problem::MediaTypeUnsupported | problem::Invalid => json,
             problem::RateLimited => limited,
             _ => true,
         };

@@ -77,24 +77,31 @@ impl<F: Future> Future for Traced<F> {
     }
 }
 
-/// The tree that runs, if it is recorded.
-fn running() -> Option<(Running, Context)> {
+/// The tree that runs.
+fn tree() -> Option<(Running, Context)> {
     Context::map_current(|context| {
-        let recorded = context.span().span_context().is_sampled();
-        let running = context.get::<Running>().filter(|_| recorded)?;
+        let running = context.get::<Running>()?;
         Some((running.clone(), context.clone()))
     })
 }
 
+/// The tree that runs, if it is recorded.
+fn running() -> Option<(Running, Context)> {
+    tree().filter(|(_, context)| context.span().span_context().is_sampled())
+}
+
 /// Does work in a span of its own, part of the one that runs. If none does, just does it.
 pub fn span<F: Future>(spec: impl FnOnce() -> Spec, work: F) -> Traced<F> {
-    let context = running().map(|(running, parent)| spec().start(&running, &parent));
-    Traced::new(work, context, true)
+    match running() {
+        Some((running, parent)) => Traced::new(work, Some(spec().start(&running, &parent)), true),
+        // What is not recorded has to be told to others all the same.
+        None => carried(work),
+    }
 }
 
 /// Work for a task of its own, still part of the span that runs.
 pub fn carried<F: Future>(work: F) -> Traced<F> {
-    let context = running().map(|(_, context)| context);
+    let context = tree().map(|(_, context)| context);
     Traced::new(work, context, false)
 }
 

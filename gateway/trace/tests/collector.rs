@@ -99,6 +99,27 @@ async fn a_tree_reaches_the_collector_across_tasks() {
 }
 
 #[tokio::test]
+async fn what_is_not_recorded_is_told_all_the_same() {
+    let spans = Arc::<Mutex<Vec<Span>>>::default();
+    let tracer = tracer(Manner::Take(Arc::clone(&spans))).await;
+    let parent = Parent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+    let work = async {
+        let inner = span(|| Spec::inside("inner"), async { here().unwrap() });
+        tokio::spawn(carried(inner)).await.unwrap()
+    };
+    let told = tracer
+        .tree(parent.as_ref(), || Spec::inside("root"), work)
+        .await;
+    assert!(
+        told.starts_with("00-0af7651916cd43dd8448eb211c80319c-"),
+        "{told}"
+    );
+    assert!(told.ends_with("-00"), "{told}");
+    tracer.finish(PATIENCE).await;
+    assert!(spans.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_refused_is_counted() {
     let tracer = tracer(Manner::Refuse).await;
     tracer.tree(None, || Spec::inside("lost"), async {}).await;

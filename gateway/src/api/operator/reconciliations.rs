@@ -22,6 +22,8 @@ use utoipa::{IntoParams, ToSchema};
 
 /// A partner's statement of a day.
 #[derive(Serialize, ToSchema)]
+// The callers' own statement has the plain name.
+#[schema(as = PartnerStatement)]
 pub struct Statement {
     #[schema(examples("stm_0190b2e8d6f07c3a8f3e5d1c2b4a6978"))]
     id: String,

@@ -45,6 +45,9 @@ const FAULTS: [Kind; 5] = [
     problem::Busy,
 ];
 
+/// What takes a signature whatever else is right; `signatures.rs` makes one.
+const SIGNED: &str = "/v1/signature-rule";
+
 /// Keys of the two partners, with every scope.
 const SHOP: &str = "mvk_test_shop-with-every-scope-0123456789";
 const PREPAID: &str = "mvk_test_prepaid-with-every-scope-012345";
@@ -328,7 +331,11 @@ impl Client<'_> {
     async fn reach_everything(&mut self) {
         let stage = self.stage;
         let deadline = Instant::now() + PATIENCE;
-        let mut left: Vec<_> = stage.operations.iter().collect();
+        let mut left: Vec<_> = stage
+            .operations
+            .iter()
+            .filter(|operation| operation.path != SIGNED)
+            .collect();
         loop {
             let mut last = Vec::new();
             for operation in std::mem::take(&mut left) {
@@ -490,7 +497,8 @@ async fn every_answer_is_one_that_the_document_promises(on: &Databases) {
         .sum();
     eprintln!("{total} requests, {good} of them good: {all:?}");
     // Not by being refused alone: every operation worked, and a good part of all that was asked.
-    for operation in &stage.operations {
+    let unsigned = |operation: &&Operation| operation.path != SIGNED;
+    for operation in stage.operations.iter().filter(unsigned) {
         let statuses = &all[&operation.name];
         assert!(
             statuses.keys().any(|status| *status < 300),

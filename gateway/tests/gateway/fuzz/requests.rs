@@ -265,7 +265,7 @@ impl Maker {
                     "reference\n",
                     "airline,a,refund,b,1,2026-01-05T10:00:00Z\n",
                 ];
-                let odd: &str = self.pick(&odd);
+                let odd = *self.pick(&odd);
                 text.push_str(odd);
             }
             return text.into_bytes();
