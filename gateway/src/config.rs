@@ -69,6 +69,10 @@
 //! claim_late_hours = 24                  # … so long after the quarter's end, …
 //! pay_late_hours = 12                    # … or the native chain not paid everybody
 //!
+//! [custody]                              # optional: keep wallets for members; needs a master key
+//! daily_member_points = "300000"         # optional: most that one member withdraws in a UTC day
+//! daily_partner_points = "100000000"     # optional: most that one partner's members do
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -101,13 +105,14 @@
 //! ```
 
 use crate::conversion::ask::parse_receiver;
+use crate::custody::Rules as Custody;
 use crate::float::price::PriceRules;
 use crate::key_source::KeySource;
 use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
 use crate::store::{Location, Witness};
-use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
+use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, MicroPoints, Payer, Rate, RateError, parse_rate};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
 use mileverse_adapters::airline::AirlineConfig;
@@ -170,6 +175,8 @@ pub struct Config {
     pub reconciliation: Reconciliation,
     /// How the quarterly rewards are seen to.
     pub rewards: Option<RewardsConfig>,
+    /// What wallets may do, if the gateway keeps any.
+    pub custody: Option<Custody>,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -410,6 +417,7 @@ struct File {
     #[serde(default)]
     reconciliation: ReconciliationFile,
     rewards: Option<RewardsFile>,
+    custody: Option<CustodyFile>,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -495,6 +503,36 @@ impl ReconciliationFile {
         Ok(Reconciliation {
             after: minutes(after),
             cut_off: minutes(cut_off),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustodyFile {
+    daily_member_points: Option<String>,
+    daily_partner_points: Option<String>,
+}
+
+impl CustodyFile {
+    fn check(self) -> Result<Custody, ConfigError> {
+        let points = |what: &str, given: Option<String>| {
+            let Some(text) = given else {
+                return Ok(None);
+            };
+            let points: Result<MicroPoints, _> = text.parse();
+            match points {
+                Ok(points) if points.0 > 0 && points.0 <= MAX_AMOUNT => Ok(Some(points)),
+                _ => Err(wrong(
+                    format!("custody.{what}"),
+                    "must be MVP above zero, as a decimal in quotes",
+                )),
+            }
+        };
+        Ok(Custody {
+            daily_member: points("daily_member_points", self.daily_member_points)?,
+            daily_partner: points("daily_partner_points", self.daily_partner_points)?,
+            ..Custody::default()
         })
     }
 }
@@ -906,6 +944,11 @@ impl File {
                 "cannot have rewards: the quarters of a chain do not follow the sandbox's clock";
             return Err(wrong("sandbox", why.to_owned()));
         }
+        if self.custody.is_some() && master_key.is_none() {
+            let why = "needs a master key of its own (master_key_file or master_key): whoever loses what \
+                       seals the wallets' keys loses the points";
+            return Err(wrong("custody", why));
+        }
         Ok(Config {
             sandbox: self.sandbox,
             listen: self.listen,
@@ -932,6 +975,7 @@ impl File {
                 .rewards
                 .map(|rewards| rewards.check(folder))
                 .transpose()?,
+            custody: self.custody.map(CustodyFile::check).transpose()?,
             programmes,
             api_keys,
             witness: None,

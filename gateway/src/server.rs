@@ -163,6 +163,14 @@ impl Server {
             "production"
         };
         store.bind(&[(PURPOSE, purpose.to_owned())]).await?;
+        let has_wallets =
+            store
+                .keeps_wallets()
+                .await
+                .map_err(|source| OpenError::Database {
+                    location: store.location().to_string(),
+                    source,
+                })?;
         let machine = Arc::new(Machine::new(Parts {
             store,
             chain,
@@ -176,6 +184,8 @@ impl Server {
             vault,
             reconciliation: config.reconciliation,
             rewards,
+            custody: config.custody,
+            has_wallets,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;

@@ -99,6 +99,7 @@ impl System {
                 webhooks: Rules::default(),
                 reconciliation: Reconciliation::default(),
                 rewards: None,
+                custody: None,
                 programmes: vec![ProgrammeConfig {
                     name: "stub".to_owned(),
                     rate: Rate(POINTS.saturating_mul(MICRO_PER_POINT)),

@@ -8,6 +8,9 @@
 //! POST /v1/conversions/{id}/cancel   /dispute   conversions:write
 //! POST /v1/members             conversions:write, Idempotency-Key
 //! GET  /v1/members/{id}  /balance    conversions:read; DELETE: conversions:write
+//! PUT, GET /v1/members/{id}/wallet     conversions:write; conversions:read, also /wallet/terms
+//! POST /v1/members/{id}/wallet/withdrawals   wallets:write, Idempotency-Key
+//! GET  /v1/withdrawals  /v1/withdrawals/{id}   conversions:read
 //! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
@@ -49,6 +52,7 @@ mod refusal;
 mod sandbox;
 mod signing;
 mod statement;
+mod wallets;
 mod webhooks;
 
 use crate::conversion::Machine;
@@ -112,6 +116,7 @@ type Shared = axum::extract::State<Arc<App>>;
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
         (name = "members", description = "Linked once, with consent"),
+        (name = "wallets", description = "Kept by the gateway for members without an address of their own; moving points out of them"),
         (name = "keys", description = "Access tokens for OAuth 2.0 clients; keys that sign requests (RFC 9421)"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
@@ -152,6 +157,11 @@ fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(members::create))
         .routes(routes!(members::look_up, members::erase))
         .routes(routes!(members::balance))
+        .routes(routes!(wallets::make, wallets::look))
+        .routes(routes!(wallets::terms))
+        .routes(routes!(wallets::withdraw))
+        .routes(routes!(wallets::list))
+        .routes(routes!(wallets::look_up))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
         .routes(routes!(signing::list))

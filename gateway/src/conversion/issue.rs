@@ -312,17 +312,27 @@ impl Machine {
         &self,
         transaction: &IssueTransaction,
     ) -> Result<Option<Receipt>, StepError> {
-        let sent = self.chain.broadcast(&transaction.raw).await;
+        self.send_and_look(&transaction.hash, &transaction.raw)
+            .await
+    }
+
+    /// The same for any signed transaction.
+    pub(crate) async fn send_and_look(
+        &self,
+        hash: &str,
+        raw: &[u8],
+    ) -> Result<Option<Receipt>, StepError> {
+        let sent = self.chain.broadcast(raw).await;
         let mut until = Instant::now();
         match sent {
             Ok(()) => until += WATCH,
             // Whatever the node says, the transaction may be out: only the chain itself decides.
             Err(error) => {
-                tracing::warn!(hash = transaction.hash, %error, "the broadcast has no clear answer");
+                tracing::warn!(hash, %error, "the broadcast has no clear answer");
             }
         }
         loop {
-            let receipt = self.chain.receipt(&transaction.hash).await?;
+            let receipt = self.chain.receipt(hash).await?;
             if receipt.is_some() || Instant::now() >= until {
                 return Ok(receipt);
             }

@@ -32,16 +32,19 @@ pub enum Kind {
     Reconciliation,
     /// Do what a quarter's rewards need.
     Reward,
+    /// Send points out of a wallet that the gateway keeps.
+    Withdrawal,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Conversion,
         Self::TopUp,
         Self::Webhook,
         Self::Reconciliation,
         Self::Reward,
+        Self::Withdrawal,
     ];
 
     /// As stored and as shown.
@@ -52,6 +55,7 @@ impl Kind {
             Self::Webhook => "webhook",
             Self::Reconciliation => "reconciliation",
             Self::Reward => "reward",
+            Self::Withdrawal => "withdrawal",
         }
     }
 

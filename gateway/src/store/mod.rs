@@ -30,7 +30,9 @@ pub mod replicas;
 pub mod rewards;
 pub mod signing;
 pub mod statement;
+pub mod wallets;
 pub mod webhooks;
+pub mod withdrawals;
 pub mod write;
 
 pub use location::Location;

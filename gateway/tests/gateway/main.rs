@@ -41,6 +41,7 @@ mod bad_input;
 mod client;
 mod configuration;
 mod crash;
+mod custody;
 mod document;
 mod faults;
 mod float;
