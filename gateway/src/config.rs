@@ -112,7 +112,9 @@ use crate::keys::{ApiKey, Scope};
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
 use crate::store::{Location, Witness};
-use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, MicroPoints, Payer, Rate, RateError, parse_rate};
+use crate::units::{
+    BASIS_POINTS, FeeRule, MAX_AMOUNT, MicroPoints, Payer, Rate, RateError, parse_rate,
+};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
 use mileverse_adapters::airline::AirlineConfig;

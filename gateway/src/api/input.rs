@@ -52,7 +52,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-fn unread(rejection: BytesRejection) -> Problem {
+pub(super) fn unread(rejection: BytesRejection) -> Problem {
     if rejection.status() == problem::TooLarge.status() {
         Problem::new(
             problem::TooLarge,

@@ -28,6 +28,7 @@
 //! GET  /metrics                books:read
 //! GET  /v1/sandbox/clock       conversions:read; POST: sandbox:write, Idempotency-Key. Only in a sandbox
 //! /v1/operator/cases  /actions  /reconciliations  /statements  /operators  /audit   an operator's key
+//! POST /v1/listeners/{programme}/{secret}  and below it   the secret, for partners' hubs
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -41,6 +42,7 @@ mod guard;
 mod health;
 mod idempotent;
 mod input;
+mod listeners;
 mod members;
 mod metrics;
 mod oauth;
@@ -123,6 +125,7 @@ type Shared = axum::extract::State<Arc<App>>;
         (name = "books", description = "The journal against the chain"),
         (name = "sandbox", description = "Only in a sandbox: its clock. Elsewhere these paths do not exist"),
         (name = "operator", description = "For the people who run the gateway: cases, four eyes, reconciliation, audit"),
+        (name = "listeners", description = "For partners' systems that tell of changes"),
         (name = "health", description = "For whoever runs the gateway"),
     )
 )]
@@ -205,6 +208,8 @@ fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operator::people::replace_key))
         .routes(routes!(operator::people::audit))
         .routes(routes!(operator::people::verify))
+        .routes(routes!(listeners::hear))
+        .routes(routes!(listeners::hear_of))
         .routes(routes!(metrics::read))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -91,7 +91,8 @@ impl From<Refused> for Problem {
 
 impl From<CustodyError> for Problem {
     fn from(error: CustodyError) -> Self {
-        let later = |problem: Self| problem.header(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        let later =
+            |problem: Self| problem.header(header::RETRY_AFTER, HeaderValue::from_static("5"));
         match error {
             CustodyError::Off => Self::new(
                 problem::CustodyOff,

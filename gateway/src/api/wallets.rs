@@ -326,7 +326,10 @@ pub async fn list(
         .map(|name| {
             Stage::parse(name).ok_or_else(|| {
                 let all = Stage::ALL.map(Stage::name).join(", ");
-                Problem::new(problem::Malformed, format!("The state must be one of {all}."))
+                Problem::new(
+                    problem::Malformed,
+                    format!("The state must be one of {all}."),
+                )
             })
         })
         .transpose()?;

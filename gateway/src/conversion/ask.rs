@@ -274,9 +274,7 @@ impl Machine {
             quote_id,
             ..
         } = *asked;
-        let (receiver, wallet_of) = self
-            .receiver(&key.partner, asked.receiver, member)
-            .await?;
+        let (receiver, wallet_of) = self.receiver(&key.partner, asked.receiver, member).await?;
         if let Some(reference) = asked.reference {
             self.free_reference(&key.partner, reference).await?;
         }

@@ -10,12 +10,14 @@
 //! together   the chain's side: sign, together with others when it is busy
 //! issue      the chain's side: broadcast, confirm, sign again
 //! recall     cancelling and disputing
+//! hint       what partners tell
 //! news       what partners are told
 //! worker     finds what is due and moves it
 //! ```
 
 pub mod ask;
 mod debit;
+pub mod hint;
 pub(crate) mod issue;
 pub mod link;
 pub mod machine;

@@ -33,8 +33,8 @@ mod withdraw;
 
 pub use wallet::Holdings;
 pub(crate) use wallet::sealed_for;
-pub use withdraw::{Amount, Asked, Terms};
 pub(crate) use withdraw::entrust;
+pub use withdraw::{Amount, Asked, Terms};
 
 use crate::issuer::chain::ChainError;
 use crate::units::MicroPoints;

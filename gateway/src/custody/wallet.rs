@@ -77,11 +77,7 @@ impl Machine {
     }
 
     /// The member's wallet, if it has one that is open.
-    pub async fn wallet(
-        &self,
-        partner: &str,
-        member_id: &str,
-    ) -> Result<WalletRow, CustodyError> {
+    pub async fn wallet(&self, partner: &str, member_id: &str) -> Result<WalletRow, CustodyError> {
         let found = self.store.wallet(partner, member_id).await?;
         let found = found.filter(|wallet| wallet.sealed.is_some());
         found.ok_or(CustodyError::NoWallet)

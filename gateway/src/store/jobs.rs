@@ -286,6 +286,35 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Makes the inquiry or the reversal of a conversion's debit due now, if it waits and has led nowhere
+    /// fewer times than this. Whether it is.
+    pub async fn hint_job(
+        &self,
+        kind: Kind,
+        name: &str,
+        programme: &str,
+        tries: u32,
+        now: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE jobs SET due_at = $4
+             WHERE kind = $1 AND name = $2 AND owner = '' AND due_at > $4 AND attempts < $5
+               AND EXISTS (SELECT 1 FROM conversions WHERE id = $2 AND programme = $3
+                   AND state IN ('debit_unknown', 'reversing', 'disputed'))",
+        )
+        .bind(kind.name())
+        .bind(name)
+        .bind(programme)
+        .bind(now)
+        .bind(i64::from(tries))
+        .execute(&mut *write)
+        .await?;
+        // If it is forgotten, it is due later.
+        write.commit_lazily().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// How many jobs of each kind wait, and how many of them were due before a moment.
     pub async fn job_counts(&self, before: i64) -> Result<Vec<(Kind, i64, i64)>, sqlx::Error> {
         let rows = sqlx::query(

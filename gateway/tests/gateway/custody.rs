@@ -17,7 +17,9 @@ use mileverse_gateway::vault::Vault;
 use mileverse_gateway_client::conversions::{Conversion, ConversionRequest};
 use mileverse_gateway_client::members::{LinkRequest, MemberInput};
 use mileverse_gateway_client::problem::Kind;
-use mileverse_gateway_client::wallets::{CUSTODIAL, WithdrawalQuery, WithdrawalRequest, WithdrawalState};
+use mileverse_gateway_client::wallets::{
+    CUSTODIAL, WithdrawalQuery, WithdrawalRequest, WithdrawalState,
+};
 use mileverse_gateway_client::webhooks::EventQuery;
 use mileverse_gateway_client::{Client, IdempotencyKey, Retry};
 use mileverse_primitives::abi::IPoints;
@@ -71,7 +73,9 @@ async fn link(client: &Client) -> String {
 /// Converts into the member's wallet.
 async fn fill(client: &Client, member: &str, miles: &str) -> Conversion {
     let member = MemberInput::linked(member);
-    let quoted = client.quote(&IdempotencyKey::random(), &quote(member.clone(), miles)).await;
+    let quoted = client
+        .quote(&IdempotencyKey::random(), &quote(member.clone(), miles))
+        .await;
     let request = ConversionRequest {
         quote_id: quoted.unwrap().id,
         member,
@@ -99,11 +103,12 @@ fn received(world: &World) -> U256 {
 /// What the journal says of an account of the partner's.
 async fn account(world: &World, name: &str) -> i64 {
     let store = world.store().await;
-    let entries: Vec<(i64,)> = sqlx::query_as("SELECT amount FROM journal_entries WHERE account = $1")
-        .bind(format!("demo:{name}"))
-        .fetch_all(store.read())
-        .await
-        .unwrap();
+    let entries: Vec<(i64,)> =
+        sqlx::query_as("SELECT amount FROM journal_entries WHERE account = $1")
+            .bind(format!("demo:{name}"))
+            .fetch_all(store.read())
+            .await
+            .unwrap();
     store.close().await;
     entries.into_iter().map(|(amount,)| amount).sum()
 }
@@ -122,7 +127,10 @@ async fn points_come_into_a_wallet_and_leave_it(on: &Databases) {
     let gateway = world.gateway().await;
     let client = client::client(&gateway, KEY);
     let member = link(&client).await;
-    assert_eq!(client.wallet(&member).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert_eq!(
+        client.wallet(&member).await.unwrap_err().kind(),
+        Some(Kind::NotFound)
+    );
     let conversion = fill(&client, &member, "100").await;
     assert_eq!(conversion.state, "completed");
     let wallet = client.wallet(&member).await.unwrap();
@@ -132,7 +140,10 @@ async fn points_come_into_a_wallet_and_leave_it(on: &Databases) {
     assert_custody(&world, &gateway, &wallet.address).await;
 
     // What it costs is said before, and is what it costs.
-    let terms = client.withdrawal_terms(&member, RECEIVER, "1000").await.unwrap();
+    let terms = client
+        .withdrawal_terms(&member, RECEIVER, "1000")
+        .await
+        .unwrap();
     assert_eq!((terms.fee.0, terms.total.0), (3 * POINT, 1_003 * POINT));
     let asked = WithdrawalRequest {
         maximum_fee: Some(terms.fee),
@@ -151,10 +162,16 @@ async fn points_come_into_a_wallet_and_leave_it(on: &Databases) {
 
     // A little, which costs the chain's least, and then all the rest.
     let key = IdempotencyKey::random();
-    let little = client.withdraw(&key, &member, &request("0.5")).await.unwrap();
+    let little = client
+        .withdraw(&key, &member, &request("0.5"))
+        .await
+        .unwrap();
     assert_eq!((little.points.0, little.fee.0), (POINT / 2, 3_000));
     let key = IdempotencyKey::random();
-    let rest = client.withdraw(&key, &member, &request("all")).await.unwrap();
+    let rest = client
+        .withdraw(&key, &member, &request("all"))
+        .await
+        .unwrap();
     assert_eq!(rest.state, "completed");
     let left = client.wallet(&member).await.unwrap();
     assert!(left.points.0 <= 1, "{left:?}");
@@ -162,7 +179,10 @@ async fn points_come_into_a_wallet_and_leave_it(on: &Databases) {
     assert_custody(&world, &gateway, &wallet.address).await;
     let sent = 1_000 * POINT + POINT / 2 + rest.points.0;
     assert_eq!(received(&world), U256::from(sent));
-    assert_eq!(account(&world, "points_withdrawn").await, -i64::try_from(sent).unwrap());
+    assert_eq!(
+        account(&world, "points_withdrawn").await,
+        -i64::try_from(sent).unwrap()
+    );
 
     let query = WithdrawalQuery {
         member_id: Some(member.clone()),
@@ -172,8 +192,15 @@ async fn points_come_into_a_wallet_and_leave_it(on: &Databases) {
     };
     let all: Vec<_> = client.withdrawals(query).try_collect().await.unwrap();
     assert_eq!(all, [rest, little, made]);
-    let events: Vec<_> = client.events(EventQuery::default()).try_collect().await.unwrap();
-    let told: Vec<_> = events.iter().filter(|event| event.kind == "withdrawal.completed").collect();
+    let events: Vec<_> = client
+        .events(EventQuery::default())
+        .try_collect()
+        .await
+        .unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .filter(|event| event.kind == "withdrawal.completed")
+        .collect();
     assert_eq!(told.len(), 3);
     assert_eq!(told[2].body["data"]["id"], all[2].id);
     assert!(!told[2].body.to_string().contains(RECEIVER));
@@ -188,7 +215,8 @@ async fn a_hundred_at_once_with_one_key_move_once(on: &Databases) {
     fill(&client, &member, "100").await;
     let path = format!("/v1/members/{member}/wallet/withdrawals");
     let body = json!({ "receiver": RECEIVER, "points": "1" });
-    let answers = future::join_all((0..100).map(|_| world.post(&gateway, &path, "w", &body).send())).await;
+    let answers =
+        future::join_all((0..100).map(|_| world.post(&gateway, &path, "w", &body).send())).await;
     let mut ids = Vec::new();
     for answer in answers {
         let answer = answer.unwrap();
@@ -207,8 +235,16 @@ async fn a_hundred_at_once_with_one_key_move_once(on: &Databases) {
     ids.dedup();
     assert_eq!(ids.len(), 1, "{ids:?}");
     assert_eq!(received(&world), U256::from(POINT));
-    let other = world.post(&gateway, &path, "w", &json!({ "receiver": RECEIVER, "points": "2" }));
-    assert_eq!(other.send().await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let other = world.post(
+        &gateway,
+        &path,
+        "w",
+        &json!({ "receiver": RECEIVER, "points": "2" }),
+    );
+    assert_eq!(
+        other.send().await.unwrap().status(),
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
     gateway.stop().await;
 }
 
@@ -250,7 +286,9 @@ async fn what_cannot_be_withdrawn_is_refused(on: &Databases) {
     fill(&client, &member, "100").await;
     let wallet = client.wallet(&member).await.unwrap().address;
     let refused = async |request: WithdrawalRequest| {
-        let made = client.withdraw(&IdempotencyKey::random(), &member, &request).await;
+        let made = client
+            .withdraw(&IdempotencyKey::random(), &member, &request)
+            .await;
         made.unwrap_err().kind().unwrap()
     };
     for (points, kind) in [
@@ -269,7 +307,7 @@ async fn what_cannot_be_withdrawn_is_refused(on: &Databases) {
         "custodial",
         "0x0000000000000000000000000000000000000000",
         "0x4d56000000000000000000000000000000000001",
-        &wallet,
+        wallet.as_str(),
     ] {
         let asked = WithdrawalRequest {
             receiver: receiver.to_owned(),
@@ -283,20 +321,32 @@ async fn what_cannot_be_withdrawn_is_refused(on: &Databases) {
     };
     assert_eq!(refused(dear).await, Kind::WithdrawalFee);
     let reader = client::client(&gateway, READER);
-    let made = reader.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let made = reader
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     assert_eq!(made.unwrap_err().kind(), Some(Kind::Forbidden));
     let stranger = client::client(&gateway, STRANGER);
-    let made = stranger.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let made = stranger
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     assert_eq!(made.unwrap_err().kind(), Some(Kind::NotFound));
-    assert_eq!(stranger.wallet(&member).await.unwrap_err().kind(), Some(Kind::NotFound));
-    assert_eq!(stranger.make_wallet(&member).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert_eq!(
+        stranger.wallet(&member).await.unwrap_err().kind(),
+        Some(Kind::NotFound)
+    );
+    assert_eq!(
+        stranger.make_wallet(&member).await.unwrap_err().kind(),
+        Some(Kind::NotFound)
+    );
 
     // A wallet is named by its member, and only a linked member has one.
     for (member, receiver) in [
         (MemberInput::linked(&member), wallet.as_str()),
         (minji(), CUSTODIAL),
     ] {
-        let quoted = client.quote(&IdempotencyKey::random(), &quote(member.clone(), "1")).await;
+        let quoted = client
+            .quote(&IdempotencyKey::random(), &quote(member.clone(), "1"))
+            .await;
         let conversion = ConversionRequest {
             quote_id: quoted.unwrap().id,
             member,
@@ -304,7 +354,11 @@ async fn what_cannot_be_withdrawn_is_refused(on: &Databases) {
             reference: None,
         };
         let made = client.convert(&IdempotencyKey::random(), &conversion).await;
-        assert_eq!(made.unwrap_err().kind(), Some(Kind::ReceiverInvalid), "{receiver}");
+        assert_eq!(
+            made.unwrap_err().kind(),
+            Some(Kind::ReceiverInvalid),
+            "{receiver}"
+        );
     }
     assert!(world.chain.ledger.lock().unwrap().transfers.is_empty());
     gateway.stop().await;
@@ -314,8 +368,13 @@ async fn what_cannot_be_withdrawn_is_refused(on: &Databases) {
     off.settings.custody = None;
     let gateway = off.gateway().await;
     let client = client::client(&gateway, KEY);
-    assert_eq!(client.make_wallet(&member).await.unwrap_err().kind(), Some(Kind::CustodyOff));
-    let made = client.withdraw(&IdempotencyKey::random(), &member, &request("all")).await;
+    assert_eq!(
+        client.make_wallet(&member).await.unwrap_err().kind(),
+        Some(Kind::CustodyOff)
+    );
+    let made = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("all"))
+        .await;
     assert_eq!(made.unwrap().state, "completed");
     gateway.stop().await;
 }
@@ -334,7 +393,8 @@ async fn a_day_has_a_limit(on: &Databases) {
     let withdraw = async |points: &str| {
         let key = IdempotencyKey::random();
         let made = client.withdraw(&key, &member, &request(points)).await;
-        made.map(|made| made.state).map_err(|error| error.kind().unwrap())
+        made.map(|made| made.state)
+            .map_err(|error| error.kind().unwrap())
     };
     assert_eq!(withdraw("10.000001").await, Err(Kind::DailyLimit));
     // What fails does not count.
@@ -373,7 +433,9 @@ async fn whatever_becomes_of_the_broadcast_it_moves_once(on: &Databases) {
     assert_eq!(world.chain.most_signatures(), 1);
     // The chain refuses it: it failed, the gas is gone and told, and the next one goes.
     world.chain.trouble([Trouble::Revert]);
-    let refused = client.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let refused = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.kind(), Some(Kind::WithdrawalFailed), "{refused}");
     let query = WithdrawalQuery {
@@ -385,7 +447,9 @@ async fn whatever_becomes_of_the_broadcast_it_moves_once(on: &Databases) {
     assert_eq!(failed[0].reason.as_ref().unwrap().code, "chain_refused");
     assert_eq!(failed[0].fee.0, 60_000);
     assert_custody(&world, &gateway, &wallet).await;
-    let made = client.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let made = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     assert_eq!(made.unwrap().state, "completed");
     assert_custody(&world, &gateway, &wallet).await;
     gateway.stop().await;
@@ -417,12 +481,16 @@ async fn a_withdrawal_that_never_can_be_is_given_up(on: &Databases) {
     let (wallet, key) = opened(&world, &member).await;
     // The node takes it and makes no block; meanwhile another transaction of the wallet comes first.
     world.chain.trouble(vec![Trouble::Lose; 200]);
-    let made = client.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let made = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     let made = made.unwrap();
     assert_eq!(made.state, "sending");
     let open = client.wallet(&member).await.unwrap();
     assert_eq!(open.withdrawal.as_ref(), Some(&made.id));
-    let second = client.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let second = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     assert_eq!(second.unwrap_err().kind(), Some(Kind::WithdrawalOpen));
     let busy = client.erase(&member).await.unwrap_err();
     assert_eq!(busy.kind(), Some(Kind::WalletNotEmpty), "{busy}");
@@ -431,16 +499,27 @@ async fn a_withdrawal_that_never_can_be_is_given_up(on: &Databases) {
         amount: U256::from(POINT),
         memo: B256::repeat_byte(9),
     };
-    let other = sign_call(&key, crate::support::chain::CHAIN_ID, 0, 100_000, call.abi_encode());
+    let other = sign_call(
+        &key,
+        crate::support::chain::CHAIN_ID,
+        0,
+        100_000,
+        call.abi_encode(),
+    );
     world.chain.ledger.lock().unwrap().late = Some(other.unwrap().raw.into());
     let failed = client.withdrawn(&made.id, PATIENCE).await.unwrap();
     assert_eq!(failed.state, "failed");
     assert_eq!(failed.reason.unwrap().code, "nonce_taken");
     assert_eq!(received(&world), U256::ZERO);
     world.chain.ledger.lock().unwrap().trouble.clear();
-    let made = client.withdraw(&IdempotencyKey::random(), &member, &request("1")).await;
+    let made = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("1"))
+        .await;
     let made = client.withdrawn(&made.unwrap().id, PATIENCE).await.unwrap();
-    assert_eq!((made.state.as_str(), made.wallet), ("completed", wallet.address));
+    assert_eq!(
+        (made.state.as_str(), made.wallet),
+        ("completed", wallet.address)
+    );
     assert_eq!(received(&world), U256::from(POINT));
     gateway.stop().await;
 }
@@ -454,14 +533,20 @@ async fn a_member_with_points_is_not_erased(on: &Databases) {
     // Points that are on their way count, too.
     world.chain.ledger.lock().unwrap().frozen = true;
     let asked = quote(MemberInput::linked(&member), "1");
-    let quoted = client.quote(&IdempotencyKey::random(), &asked).await.unwrap();
+    let quoted = client
+        .quote(&IdempotencyKey::random(), &asked)
+        .await
+        .unwrap();
     let request_of = |quote_id: String| ConversionRequest {
         quote_id,
         member: MemberInput::linked(&member),
         receiver: CUSTODIAL.into(),
         reference: None,
     };
-    let begun = client.convert(&IdempotencyKey::random(), &request_of(quoted.id)).await.unwrap();
+    let begun = client
+        .convert(&IdempotencyKey::random(), &request_of(quoted.id))
+        .await
+        .unwrap();
     let refused = client.erase(&member).await.unwrap_err();
     assert_eq!(refused.kind(), Some(Kind::WalletNotEmpty), "{refused}");
     world.chain.ledger.lock().unwrap().thaw();
@@ -471,17 +556,26 @@ async fn a_member_with_points_is_not_erased(on: &Databases) {
     assert_eq!(client.member(&member).await.unwrap().status, "linked");
 
     // While it leaves, conversions come: each is either refused, or keeps it here.
-    let made = client.withdraw(&IdempotencyKey::random(), &member, &request("all")).await;
+    let made = client
+        .withdraw(&IdempotencyKey::random(), &member, &request("all"))
+        .await;
     client.withdrawn(&made.unwrap().id, PATIENCE).await.unwrap();
     let mut quotes = Vec::new();
     for _ in 0..8 {
-        quotes.push(client.quote(&IdempotencyKey::random(), &asked).await.unwrap().id);
+        quotes.push(
+            client
+                .quote(&IdempotencyKey::random(), &asked)
+                .await
+                .unwrap()
+                .id,
+        );
     }
     let conversions = quotes.into_iter().map(|quote| {
         let (client, request) = (client.clone(), request_of(quote));
         async move { client.convert(&IdempotencyKey::random(), &request).await }
     });
-    let (erased, converted) = future::join(client.erase(&member), future::join_all(conversions)).await;
+    let (erased, converted) =
+        future::join(client.erase(&member), future::join_all(conversions)).await;
     for begun in converted.into_iter().flatten() {
         client.settled(&begun.id, PATIENCE).await.unwrap();
     }
@@ -496,11 +590,16 @@ async fn a_member_with_points_is_not_erased(on: &Databases) {
     if erased.is_ok() {
         assert!(held < U256::from(100_000), "points without a key: {held}");
     } else {
-        let made = client.withdraw(&IdempotencyKey::random(), &member, &request("all")).await;
+        let made = client
+            .withdraw(&IdempotencyKey::random(), &member, &request("all"))
+            .await;
         client.withdrawn(&made.unwrap().id, PATIENCE).await.unwrap();
         client.erase(&member).await.unwrap();
     }
-    assert_eq!(client.wallet(&member).await.unwrap_err().kind(), Some(Kind::NotFound));
+    assert_eq!(
+        client.wallet(&member).await.unwrap_err().kind(),
+        Some(Kind::NotFound)
+    );
     let gone = client.make_wallet(&member).await.unwrap_err();
     assert_eq!(gone.kind(), Some(Kind::MemberUnknown), "{gone}");
     world.assert_books(&gateway).await;
@@ -540,15 +639,31 @@ async fn a_wallet_is_made_once_and_its_key_is_sealed(on: &Databases) {
     }
     // Under a new master key it is wrapped anew and is the same key.
     let new = Vault::new(&Secrets::new(b"new"), &[Secrets::new(&[7; 32])]).unwrap();
-    let rows = store.wallets_under_other_keys(new.key_id(), 10).await.unwrap();
+    let rows = store
+        .wallets_under_other_keys(new.key_id(), 10)
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 1);
     let name = format!("wallet:{member}");
     let wrapped = new.rewrap(&name, &sealed).unwrap();
-    assert!(store.rewrap_wallet(&member, &sealed, &wrapped).await.unwrap());
-    assert!(!store.rewrap_wallet(&member, &sealed, &wrapped).await.unwrap());
+    assert!(
+        store
+            .rewrap_wallet(&member, &sealed, &wrapped)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !store
+            .rewrap_wallet(&member, &sealed, &wrapped)
+            .await
+            .unwrap()
+    );
     let alone = Vault::new(&Secrets::new(b"new"), &[]).unwrap();
     let row = store.wallet("demo", &member).await.unwrap().unwrap();
-    assert_eq!(alone.open(&name, &row.sealed.unwrap()).unwrap(), secret.as_slice());
+    assert_eq!(
+        alone.open(&name, &row.sealed.unwrap()).unwrap(),
+        secret.as_slice()
+    );
     store.close().await;
     gateway.stop().await;
 }
@@ -586,7 +701,11 @@ async fn killed_once(on: &Databases, kill: Kill) -> bool {
     world.gate.disarm();
     let gateway = world.gateway().await;
     let view = until("the withdrawal is answered", async || {
-        let answer = world.post(&gateway, &path, "crash", &body).send().await.unwrap();
+        let answer = world
+            .post(&gateway, &path, "crash", &body)
+            .send()
+            .await
+            .unwrap();
         let status = answer.status();
         let view: Value = answer.json().await.unwrap();
         match status {
@@ -601,9 +720,17 @@ async fn killed_once(on: &Databases, kill: Kill) -> bool {
     let done = client.withdrawn(id, PATIENCE).await.unwrap();
     assert_eq!(done.state, "completed", "{kill:?}");
     assert_eq!(received(&world), U256::from(1_000 * POINT), "{kill:?}");
-    assert_eq!(world.chain.ledger.lock().unwrap().transfers.len(), 1, "{kill:?}");
+    assert_eq!(
+        world.chain.ledger.lock().unwrap().transfers.len(),
+        1,
+        "{kill:?}"
+    );
     assert_eq!(world.chain.most_signatures(), 1, "{kill:?}: signed twice");
-    let all: Vec<_> = client.withdrawals(WithdrawalQuery::default()).try_collect().await.unwrap();
+    let all: Vec<_> = client
+        .withdrawals(WithdrawalQuery::default())
+        .try_collect()
+        .await
+        .unwrap();
     assert_eq!(all, [done], "{kill:?}");
     assert_custody(&world, &gateway, &wallet).await;
     gateway.stop().await;
@@ -629,7 +756,17 @@ async fn killed_at_every_effect_of_a_withdrawal(on: &Databases) {
 
 #[test]
 fn the_chain_of_the_tests_takes_what_the_real_one_takes() {
-    for (amount, fee) in [(0, 0), (333, 0), (334, 1), (POINT, 3_000), (u64::MAX, 300_000_000)] {
-        assert_eq!(transfer_fee(U256::from(amount)), U256::from(fee), "{amount}");
+    for (amount, fee) in [
+        (0, 0),
+        (333, 0),
+        (334, 1),
+        (POINT, 3_000),
+        (u64::MAX, 300_000_000),
+    ] {
+        assert_eq!(
+            transfer_fee(U256::from(amount)),
+            U256::from(fee),
+            "{amount}"
+        );
     }
 }

@@ -45,6 +45,7 @@ mod custody;
 mod document;
 mod faults;
 mod float;
+mod hints;
 mod histories;
 mod journey;
 mod members;
