@@ -81,6 +81,20 @@ pub struct Session {
     pub token: SecretString,
 }
 
+/// What something says that came to where the partner tells of changes. Anybody could have sent it who
+/// knows the secret, so it never says what became of a debit: whoever hears of one asks the partner.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Notice {
+    /// It does not know the secret, or this partner tells of nothing.
+    Refused,
+    /// It makes no sense.
+    Malformed,
+    /// Of something that is no debit of ours.
+    Other,
+    /// Something has changed about this debit.
+    About(Reference),
+}
+
 /// One partner, spoken to in its own protocol.
 ///
 /// `inquire` and `reverse` need only the gateway's own credentials, so that they work long after
@@ -107,6 +121,18 @@ pub trait Adapter: fmt::Debug + Send + Sync {
 
     /// Gives the miles back, or makes sure that the debit can never happen.
     async fn reverse(&self, reference: &Reference) -> Reversal;
+
+    /// Asks the partner to tell of changes to debits of a programme, at a URL where the gateway hears
+    /// them. Asking again is no harm, and is due after the time that is answered. `None`: this partner
+    /// tells of nothing.
+    async fn listen(&self, _programme: &str) -> Result<Option<Duration>, AskError> {
+        Ok(None)
+    }
+
+    /// What something says that came to that URL, with the secret that was in its path.
+    fn notice(&self, _secret: &str, _body: &[u8]) -> Notice {
+        Notice::Refused
+    }
 }
 
 #[cfg(test)]

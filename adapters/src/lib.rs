@@ -32,7 +32,7 @@ pub mod telecom;
 pub mod template;
 pub mod testkit;
 
-pub use adapter::{Adapter, Capabilities, MemberId, Reference, Session};
+pub use adapter::{Adapter, Capabilities, MemberId, Notice, Reference, Session};
 pub use miles::Miles;
 pub use outcome::{AskError, Debit, Inquiry, Known, Refusal, Reversal, Unknown};
 pub use settings::{PartnerConfig, PartnerKind, SettingsError};

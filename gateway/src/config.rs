@@ -74,6 +74,10 @@
 //! service_name = "mileverse-gateway"     # or OTEL_SERVICE_NAME
 //! sample_ratio = 1.0                     # the share of traces that is recorded, 0 to 1
 //!
+//! [custody]                              # optional: keep wallets for members; needs a master key
+//! daily_member_points = "300000"         # optional: most that one member withdraws in a UTC day
+//! daily_partner_points = "100000000"     # optional: most that one partner's members do
+//!
 //! [[programmes]]
 //! name = "airline"
 //! adapter = "airline"
@@ -106,6 +110,7 @@
 //! ```
 
 use crate::conversion::ask::parse_receiver;
+use crate::custody::Rules as Custody;
 use crate::float::price::PriceRules;
 use crate::key_source::KeySource;
 use crate::keys::{ApiKey, Scope};
@@ -113,7 +118,9 @@ use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::{MAX_CUSTODIAL, Rules as RewardRules};
 use crate::store::{Location, Witness};
 use crate::telemetry::TelemetryFile;
-use crate::units::{BASIS_POINTS, FeeRule, MAX_AMOUNT, Payer, Rate, RateError, parse_rate};
+use crate::units::{
+    BASIS_POINTS, FeeRule, MAX_AMOUNT, MicroPoints, Payer, Rate, RateError, parse_rate,
+};
 use crate::webhook::deliver::Rules;
 use alloy::primitives::Address;
 use mileverse_adapters::airline::AirlineConfig;
@@ -179,6 +186,8 @@ pub struct Config {
     pub rewards: Option<RewardsConfig>,
     /// Where traces are sent, if anywhere.
     pub telemetry: Option<mileverse_trace::Config>,
+    /// What wallets may do, if the gateway keeps any.
+    pub custody: Option<Custody>,
     /// What can be converted.
     pub programmes: Vec<ProgrammeConfig>,
     /// Who may call.
@@ -421,6 +430,7 @@ struct File {
     rewards: Option<RewardsFile>,
     #[serde(default)]
     telemetry: TelemetryFile,
+    custody: Option<CustodyFile>,
     programmes: Vec<ProgrammeFile>,
     api_keys: Vec<ApiKeyFile>,
 }
@@ -506,6 +516,36 @@ impl ReconciliationFile {
         Ok(Reconciliation {
             after: minutes(after),
             cut_off: minutes(cut_off),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CustodyFile {
+    daily_member_points: Option<String>,
+    daily_partner_points: Option<String>,
+}
+
+impl CustodyFile {
+    fn check(self) -> Result<Custody, ConfigError> {
+        let points = |what: &str, given: Option<String>| {
+            let Some(text) = given else {
+                return Ok(None);
+            };
+            let points: Result<MicroPoints, _> = text.parse();
+            match points {
+                Ok(points) if points.0 > 0 && points.0 <= MAX_AMOUNT => Ok(Some(points)),
+                _ => Err(wrong(
+                    format!("custody.{what}"),
+                    "must be MVP above zero, as a decimal in quotes",
+                )),
+            }
+        };
+        Ok(Custody {
+            daily_member: points("daily_member_points", self.daily_member_points)?,
+            daily_partner: points("daily_partner_points", self.daily_partner_points)?,
+            ..Custody::default()
         })
     }
 }
@@ -917,6 +957,11 @@ impl File {
                 "cannot have rewards: the quarters of a chain do not follow the sandbox's clock";
             return Err(wrong("sandbox", why.to_owned()));
         }
+        if self.custody.is_some() && master_key.is_none() {
+            let why = "needs a master key of its own (master_key_file or master_key): whoever loses what \
+                       seals the wallets' keys loses the points";
+            return Err(wrong("custody", why));
+        }
         Ok(Config {
             sandbox: self.sandbox,
             listen: self.listen,
@@ -947,6 +992,7 @@ impl File {
                 .telemetry
                 .check(|name| env::var(name).ok())
                 .map_err(|(field, why)| wrong(field, why))?,
+            custody: self.custody.map(CustodyFile::check).transpose()?,
             programmes,
             api_keys,
             witness: None,

@@ -90,6 +90,11 @@ pub fn reconciliation() -> String {
     new("rec")
 }
 
+/// `wdr_…`: a withdrawal from a wallet that the gateway keeps.
+pub fn withdrawal() -> String {
+    new("wdr")
+}
+
 /// `mem_…`: a linked member.
 pub fn member() -> String {
     new("mem")

@@ -52,6 +52,9 @@ pub enum Scope {
     /// The caller's conversions can be read.
     #[serde(rename = "conversions:read")]
     ConversionsRead,
+    /// Points can be moved out of wallets that the gateway keeps for the caller's members.
+    #[serde(rename = "wallets:write")]
+    WalletsWrite,
     /// The books can be read.
     #[serde(rename = "books:read")]
     BooksRead,
@@ -77,9 +80,10 @@ pub enum Scope {
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ConversionsWrite,
         Self::ConversionsRead,
+        Self::WalletsWrite,
         Self::BooksRead,
         Self::FloatRead,
         Self::FloatWrite,
@@ -94,6 +98,7 @@ impl Scope {
         match self {
             Self::ConversionsWrite => "conversions:write",
             Self::ConversionsRead => "conversions:read",
+            Self::WalletsWrite => "wallets:write",
             Self::BooksRead => "books:read",
             Self::FloatRead => "float:read",
             Self::FloatWrite => "float:write",

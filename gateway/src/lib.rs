@@ -13,6 +13,7 @@
 //! issuer/       the chain's RPC and the issuer's key
 //! journal/      double entry
 //! float/        prepaid points: holding, buying, their price
+//! custody/      wallets for members without an address, and moving points out of them
 //! webhook/      telling partners what happened
 //! reconcile/    partner, journal and chain beside each other
 //! rewards/      quarterly rewards: claims on Ethereum, members told, alarms
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod conversion;
+pub mod custody;
 pub mod float;
 pub mod ids;
 pub mod issuer;

@@ -5,7 +5,7 @@ use crate::clock::now_ms;
 use crate::config::{Config, FloatConfig};
 use crate::conversion::machine::Parts;
 use crate::conversion::programme::Programme;
-use crate::conversion::{Machine, worker};
+use crate::conversion::{Machine, hint, worker};
 use crate::float::ethereum::Ethereum;
 use crate::float::pool::{self, Pool};
 use crate::float::top_up::Seller;
@@ -103,6 +103,7 @@ pub struct Server {
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
     calendar: JoinHandle<()>,
+    listening: JoinHandle<()>,
     index: JoinHandle<()>,
     prices: Option<JoinHandle<()>>,
 }
@@ -174,6 +175,13 @@ impl Server {
             Some(telemetry) => Tracer::start(telemetry, env!("CARGO_PKG_VERSION"), &run)?,
             None => Tracer::default(),
         };
+        let has_wallets = store
+            .keeps_wallets()
+            .await
+            .map_err(|source| OpenError::Database {
+                location: store.location().to_string(),
+                source,
+            })?;
         let machine = Arc::new(Machine::new(Parts {
             run,
             tracer,
@@ -189,6 +197,8 @@ impl Server {
             vault,
             reconciliation: config.reconciliation,
             rewards,
+            custody: config.custody,
+            has_wallets,
             replica_timeout: config.replica_timeout,
         }));
         machine.announce().await?;
@@ -215,6 +225,7 @@ impl Server {
         })
         .merge(page);
         let calendar = tokio::spawn(worker::calendar(Arc::clone(&machine), stopped.clone()));
+        let listening = tokio::spawn(hint::keep_listening(Arc::clone(&machine), stopped.clone()));
         let index = tokio::spawn(index.run());
         let beat = tokio::spawn(worker::beat(Arc::clone(&machine), stopped.clone()));
         let prices = machine.seller.as_ref().and_then(|seller| {
@@ -250,6 +261,7 @@ impl Server {
             lanes,
             beat,
             calendar,
+            listening,
             index,
             prices,
         })
@@ -283,7 +295,7 @@ impl Server {
             http.abort();
         }
         // Each holds the database until it is gone.
-        let others = [self.beat, self.calendar, self.index];
+        let others = [self.beat, self.calendar, self.listening, self.index];
         for other in others.into_iter().chain(self.prices) {
             other.abort();
             let _ = time::timeout_at(until.max(Instant::now() + LOOK), other).await;

@@ -10,12 +10,17 @@
 //! product = "points-exchange"            # optional: loyaltyProgramProduct of a burn
 //! timeout_milliseconds = 5000            # optional: one call
 //! visibility_milliseconds = 30000        # optional: how long "not found" proves nothing
+//! hub_callback = "https://gateway.example"   # optional: where the partner's hub reaches the gateway
+//! hub_secret_file = "hub.secret"         # with it: 32 to 128 letters, digits, '-' or '_'
+//! hub_renew_minutes = 60                 # optional: how often the hub is asked again
 //! ```
 
 use crate::http::Credentials;
 use crate::settings::{SettingsError, SettingsFile};
 use reqwest::header::HeaderName;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -29,7 +34,23 @@ pub struct TelecomConfig {
     pub(super) product: String,
     pub(super) timeout: Duration,
     pub(super) visibility_window: Duration,
+    pub(super) hub: Option<HubConfig>,
 }
+
+/// How the partner's hub tells the gateway of burns.
+#[derive(Clone, Debug)]
+pub(super) struct HubConfig {
+    /// Where the hub reaches the gateway.
+    pub(super) gateway: Url,
+    /// Part of the callback's path: who knows it may tell.
+    pub(super) secret: SecretString,
+    /// How often the hub is asked again.
+    pub(super) renew: Duration,
+}
+
+/// Longest and shortest secret of a callback.
+const SECRET_BYTES: RangeInclusive<usize> = 32..=128;
+const RENEW_MINUTES: u64 = 60;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,11 +64,38 @@ struct TelecomFile {
     product: Option<String>,
     timeout_milliseconds: Option<u64>,
     visibility_milliseconds: Option<u64>,
+    hub_callback: Option<Url>,
+    hub_secret_file: Option<PathBuf>,
+    hub_renew_minutes: Option<u64>,
+}
+
+fn hub(file: &SettingsFile, telecom: &TelecomFile) -> Result<Option<HubConfig>, SettingsError> {
+    let (gateway, secret) = match (&telecom.hub_callback, &telecom.hub_secret_file) {
+        (Some(gateway), Some(secret)) => (gateway, secret),
+        (None, None) => return Ok(None),
+        _ => return Err(file.wrong("hub_callback", "must be given with hub_secret_file")),
+    };
+    let secret = file.secret(secret)?;
+    let text = secret.expose_secret();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !SECRET_BYTES.contains(&text.len()) || !text.bytes().all(plain) {
+        let why =
+            "must hold 32 to 128 letters, digits, '-' or '_', such as openssl rand -hex 32 makes";
+        return Err(file.wrong("hub_secret_file", why));
+    }
+    let minutes = telecom.hub_renew_minutes.unwrap_or(RENEW_MINUTES);
+    let renew = minutes.saturating_mul(60_000);
+    Ok(Some(HubConfig {
+        gateway: file.http_url("hub_callback", gateway.clone())?,
+        secret,
+        renew: file.milliseconds("hub_renew_minutes", Some(renew), Duration::ZERO)?,
+    }))
 }
 
 /// Reads the file.
 pub fn read(file: &SettingsFile) -> Result<TelecomConfig, SettingsError> {
     let telecom: TelecomFile = file.parse()?;
+    let hub = hub(file, &telecom)?;
     let credentials = match (
         telecom.client_id,
         telecom.client_secret_file,
@@ -99,5 +147,6 @@ pub fn read(file: &SettingsFile) -> Result<TelecomConfig, SettingsError> {
             telecom.visibility_milliseconds,
             Duration::from_secs(30),
         )?,
+        hub,
     })
 }

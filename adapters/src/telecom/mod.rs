@@ -8,7 +8,9 @@
 //! POST  loyaltyBurn                  + X-Member-Token, id = our reference -> 201 burn, 409 a repeat
 //! GET   loyaltyBurn/{id}                                                  -> burn, 404 burnNotFound
 //! PATCH loyaltyBurn/{id}             { status: cancelled } (RFC 7396)     -> burn
-//! POST  hub                          { callback, query }                  -> notifications of burns
+//! POST  hub                          { callback, query }                  -> 201, 409 if it is known
+//!
+//! The hub then posts to the callback, or to /listener/{event type} below it, what [`notice`] draws.
 //!
 //! account: { id, loyaltyProgramMember: { id }, loyaltyBalance: [ { quantity: { amount, units } } ] }
 //! burn:    { id, href, account: { id }, loyaltyProgramMember: { id }, quantity: { amount, units },
@@ -32,15 +34,18 @@ mod wire;
 pub use config::TelecomConfig;
 pub(crate) use config::read;
 
-use crate::adapter::{Adapter, Capabilities, MemberId, Reference, Session};
+use crate::adapter::{Adapter, Capabilities, MemberId, Notice, Reference, Session};
 use crate::http::{Answer, Caller};
 use crate::reading;
 use crate::{AskError, Debit, Inquiry, Known, Miles, Refusal, Reversal, SetupError, Unknown};
 use async_trait::async_trait;
+use config::HubConfig;
 use reqwest::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::time::Duration;
 use url::Url;
 use wire::{Account, Burn, ErrorAnswer, Member, TokenAnswer};
 
@@ -58,6 +63,7 @@ pub struct Telecom {
     units: String,
     product: String,
     capabilities: Capabilities,
+    hub: Option<HubConfig>,
 }
 
 impl Telecom {
@@ -74,6 +80,7 @@ impl Telecom {
                 visibility_window: config.visibility_window,
                 timeout: config.timeout,
             },
+            hub: config.hub,
         })
     }
 
@@ -379,5 +386,41 @@ impl Adapter for Telecom {
             _ => Err(answer.unknown()),
         };
         reading::reversal(PARTNER, reference, read)
+    }
+
+    async fn listen(&self, programme: &str) -> Result<Option<Duration>, AskError> {
+        let Some(hub) = &self.hub else {
+            return Ok(None);
+        };
+        let wrong = |_| {
+            let why = format!("hub_callback cannot have a path for {programme:?} below it");
+            AskError::Unavailable(Unknown(why))
+        };
+        let mut callback = hub.gateway.clone();
+        callback
+            .path_segments_mut()
+            .map_err(wrong)?
+            .pop_if_empty()
+            .extend(["v1", "listeners", programme, hub.secret.expose_secret()]);
+        self.subscribe(&callback).await?;
+        Ok(Some(hub.renew))
+    }
+
+    fn notice(&self, secret: &str, body: &[u8]) -> Notice {
+        // Digests are compared, so that time tells nothing of the secret.
+        let knows = self.hub.as_ref().is_some_and(|hub| {
+            Sha256::digest(secret) == Sha256::digest(hub.secret.expose_secret())
+        });
+        if !knows {
+            return Notice::Refused;
+        }
+        match notice::reference(body) {
+            Ok(Some(reference)) => Notice::About(reference),
+            Ok(None) => Notice::Other,
+            Err(why) => {
+                tracing::warn!(%why, "the telecom's hub sent something");
+                Notice::Malformed
+            }
+        }
     }
 }

@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 /// Largest notification, in bytes.
 pub const MAX_NOTICE_BYTES: usize = 16 * 1024;
+/// What the types of all events of burns begin with: created, changed, in another state.
+const BURN_EVENTS: &str = "LoyaltyBurn";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -24,7 +26,7 @@ struct Notice {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
-    loyalty_burn: Burn,
+    loyalty_burn: Option<Burn>,
 }
 
 #[derive(Deserialize)]
@@ -32,18 +34,20 @@ struct Burn {
     id: String,
 }
 
-/// Which debit a notification is about.
-pub fn reference(body: &[u8]) -> Result<Reference, Unknown> {
+/// Which debit a notification is about; none if it is about something else, or a burn that cannot be
+/// ours.
+pub fn reference(body: &[u8]) -> Result<Option<Reference>, Unknown> {
     let wrong = |why: &str| Unknown(format!("a notification {why}"));
     if body.len() > MAX_NOTICE_BYTES {
         return Err(wrong("that is too long"));
     }
     let notice: Notice = serde_json::from_slice(body).map_err(|_| wrong("that makes no sense"))?;
-    if notice.event_type != "LoyaltyBurnStateChangeEvent" {
-        return Err(wrong("of another event"));
+    if !notice.event_type.starts_with(BURN_EVENTS) {
+        return Ok(None);
     }
-    Reference::new(notice.event.loyalty_burn.id)
-        .map_err(|_| wrong("about something that is not ours"))
+    let burn = notice.event.loyalty_burn;
+    let burn = burn.ok_or_else(|| wrong("of a burn without the burn"))?;
+    Ok(Reference::new(burn.id).ok())
 }
 
 #[cfg(test)]
@@ -59,12 +63,20 @@ mod tests {
             )
         };
         let good = body("LoyaltyBurnStateChangeEvent", "conv_1");
-        assert_eq!(reference(good.as_bytes()).unwrap().as_str(), "conv_1");
+        let ours = Some(Reference::new("conv_1").unwrap());
+        assert_eq!(reference(good.as_bytes()).unwrap(), ours);
         let long = vec![b' '; MAX_NOTICE_BYTES + 1];
-        for bad in [
+        for other in [
             body("LoyaltyEarnCreateEvent", "conv_1"),
             body("LoyaltyBurnStateChangeEvent", "../x"),
-            "{}".to_owned(),
+        ] {
+            assert_eq!(reference(other.as_bytes()).unwrap(), None, "{other}");
+        }
+        for bad in [
+            "{}",
+            "",
+            "[]",
+            r#"{"eventType":"LoyaltyBurnCreateEvent","event":{}}"#,
         ] {
             assert!(reference(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -539,7 +539,7 @@ async fn the_hub_tells_of_burns() {
         assert!(std::time::Instant::now() < until, "nobody was told");
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    let named = notice::reference(&told).unwrap();
+    let named = notice::reference(&told).unwrap().unwrap();
     assert_eq!(named, reference);
     let inquiry = telecom.inquire(&named).await;
     assert!(

@@ -99,6 +99,8 @@ impl System {
                 webhooks: Rules::default(),
                 reconciliation: Reconciliation::default(),
                 rewards: None,
+                custody: None,
+                telemetry: None,
                 programmes: vec![ProgrammeConfig {
                     name: "stub".to_owned(),
                     rate: Rate(POINTS.saturating_mul(MICRO_PER_POINT)),

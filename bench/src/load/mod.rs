@@ -10,7 +10,7 @@ mod watch;
 
 pub use self::{
     drive::start,
-    watch::{Block, Ledger, Watch},
+    watch::{Block, Watch},
 };
 
 use alloy::{

@@ -17,7 +17,7 @@ use alloy::{
     sol_types::SolCall as _,
 };
 use mileverse_bindings::MileVerseCoin;
-use mileverse_primitives::{Address, Bytes, U256, abi::IPoints, address::POINTS};
+use mileverse_primitives::{Address, U256, abi::IPoints, address::POINTS};
 
 #[derive(Clone, Copy)]
 enum Kind {

@@ -168,7 +168,8 @@ pub struct ConversionRequest {
     pub quote_id: String,
     /// The member that the quote is for.
     pub member: MemberInput,
-    /// The member's own address on the native chain.
+    /// The member's own address on the native chain; or `custodial`: the wallet that the gateway keeps
+    /// for a linked member, which is made if there is none.
     #[cfg_attr(
         feature = "openapi",
         schema(examples("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"))

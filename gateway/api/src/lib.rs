@@ -4,7 +4,7 @@
 //!
 //! ```txt
 //! amount          points in millionths, decimal strings
-//! books, conversions, float, members, programmes, sandbox, signing, statement, webhooks
+//! books, conversions, float, members, programmes, sandbox, signing, statement, wallets, webhooks
 //!                 the bodies of /v1, a module for each kind of thing
 //! problem         every error (RFC 9457)
 //! signature/      signed requests (RFC 9421): made by callers, checked by the gateway
@@ -27,4 +27,5 @@ pub mod sandbox;
 pub mod signature;
 pub mod signing;
 pub mod statement;
+pub mod wallets;
 pub mod webhooks;

@@ -103,6 +103,14 @@ kinds! {
     TopUpsOff = SERVICE_UNAVAILABLE, "top-ups-off", "Floats cannot be topped up here";
     PaymentPending = CONFLICT, "payment-pending", "The payment is not final yet";
     PaymentWrong = UNPROCESSABLE_ENTITY, "payment-wrong", "This transaction does not pay this top-up";
+    CustodyOff = UNPROCESSABLE_ENTITY, "custody-off", "The gateway keeps no wallets";
+    WalletNotEmpty = CONFLICT, "wallet-not-empty", "The member's wallet is not empty";
+    WalletShort = UNPROCESSABLE_ENTITY, "wallet-short", "The wallet does not hold enough points";
+    WithdrawalOpen = CONFLICT, "withdrawal-open", "A withdrawal of this wallet is under way";
+    WithdrawalFee = CONFLICT, "withdrawal-fee", "The fee is more than was agreed to";
+    WithdrawalFailed = UNPROCESSABLE_ENTITY, "withdrawal-failed", "The withdrawal failed";
+    WithdrawalAmount = UNPROCESSABLE_ENTITY, "withdrawal-amount", "The amount cannot be withdrawn";
+    ChainUnavailable = SERVICE_UNAVAILABLE, "chain-unavailable", "The chain cannot be asked";
     TooManyWebhooks = CONFLICT, "too-many-webhooks", "There are too many webhooks";
     WebhookDisabled = CONFLICT, "webhook-disabled", "The webhook is disabled";
     RoleMissing = FORBIDDEN, "role-missing", "The operator's role does not allow this";

@@ -21,6 +21,10 @@ use mileverse_gateway_api::signing::{
     SignatureRule, SigningKey, SigningKeyList, SigningKeyRequest,
 };
 use mileverse_gateway_api::statement::{Statement, StatementQuery};
+use mileverse_gateway_api::wallets::{
+    TermsQuery, Wallet, Withdrawal, WithdrawalPage, WithdrawalQuery, WithdrawalRequest,
+    WithdrawalTerms,
+};
 use mileverse_gateway_api::webhooks::{
     Delivery, DeliveryList, DeliveryQuery, Event, EventList, EventQuery, Replay, ReplayRequest,
     ResendRequest, RotateRequest, Webhook, WebhookChange, WebhookList, WebhookRequest,
@@ -170,6 +174,82 @@ impl Client {
     pub async fn erase(&self, id: &str) -> Result<(), Error> {
         let call = Call::new(Method::DELETE, &["v1", "members", id]);
         self.send(&call).await.map(|_| ())
+    }
+}
+
+/// Wallets that the gateway keeps for members.
+impl Client {
+    /// Makes a linked member's wallet, once; a conversion to
+    /// [`CUSTODIAL`](mileverse_gateway_api::wallets::CUSTODIAL) does it too.
+    pub async fn make_wallet(&self, member_id: &str) -> Result<Wallet, Error> {
+        let call = Call::new(Method::PUT, &["v1", "members", member_id, "wallet"]);
+        self.ask(call).await
+    }
+
+    /// What a member's wallet holds now.
+    pub async fn wallet(&self, member_id: &str) -> Result<Wallet, Error> {
+        self.ask(Call::get(&["v1", "members", member_id, "wallet"]))
+            .await
+    }
+
+    /// What moving points out of a member's wallet costs now: MVP, or `all`.
+    pub async fn withdrawal_terms(
+        &self,
+        member_id: &str,
+        receiver: &str,
+        points: &str,
+    ) -> Result<WithdrawalTerms, Error> {
+        let query = TermsQuery {
+            receiver: receiver.to_owned(),
+            points: points.to_owned(),
+        };
+        let call = Call::get(&["v1", "members", member_id, "wallet", "terms"]);
+        self.ask(call.query(&query)?).await
+    }
+
+    /// Moves points out of a member's wallet. What comes back may still be on its way: see
+    /// [`Client::withdrawn`]. One that failed is a [`crate::Problem`] that names it.
+    pub async fn withdraw(
+        &self,
+        key: &IdempotencyKey,
+        member_id: &str,
+        request: &WithdrawalRequest,
+    ) -> Result<Withdrawal, Error> {
+        let call = Call::post(&["v1", "members", member_id, "wallet", "withdrawals"]);
+        self.ask(call.body(request)?.key(key)).await
+    }
+
+    /// Looks a withdrawal up.
+    pub async fn withdrawal(&self, id: &str) -> Result<Withdrawal, Error> {
+        self.ask(Call::get(&["v1", "withdrawals", id])).await
+    }
+
+    /// Looks a withdrawal up until it is final, for so long. A webhook tells the same without asking.
+    pub async fn withdrawn(&self, id: &str, patience: Duration) -> Result<Withdrawal, Error> {
+        let until = Instant::now() + patience;
+        let mut pause = FIRST_LOOK;
+        loop {
+            let withdrawal = self.withdrawal(id).await?;
+            if withdrawal.is_final {
+                return Ok(withdrawal);
+            }
+            if Instant::now() + pause > until {
+                return Err(Error::Unsettled {
+                    id: withdrawal.id,
+                    state: withdrawal.state,
+                });
+            }
+            time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_LOOK);
+        }
+    }
+
+    /// Withdrawals, newest first; pages are asked for as they are needed.
+    pub fn withdrawals(
+        &self,
+        query: WithdrawalQuery,
+    ) -> impl Stream<Item = Result<Withdrawal, Error>> + '_ {
+        self.all::<WithdrawalPage>(vec!["v1", "withdrawals"], query)
     }
 }
 

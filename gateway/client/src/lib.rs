@@ -43,6 +43,6 @@ pub use error::{Error, Problem};
 pub use exchange::{MAX_ANSWER_BYTES, Retry};
 pub use mileverse_gateway_api::{
     amount, books, conversions, float, members, message, problem, programmes, sandbox, signature,
-    signing, statement, webhooks,
+    signing, statement, wallets, webhooks,
 };
 pub use setup::{Builder, Client};

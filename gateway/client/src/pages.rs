@@ -6,6 +6,7 @@ use crate::setup::Client;
 use futures_util::stream::{self, Stream, TryStreamExt};
 use mileverse_gateway_api::conversions::{Conversion, ConversionPage, PageQuery};
 use mileverse_gateway_api::float::{TopUp, TopUpPage, TopUpQuery};
+use mileverse_gateway_api::wallets::{Withdrawal, WithdrawalPage, WithdrawalQuery};
 use mileverse_gateway_api::webhooks::{
     Delivery, DeliveryList, DeliveryQuery, Event, EventList, EventQuery,
 };
@@ -45,6 +46,7 @@ pages! {
     TopUpPage of TopUp by TopUpQuery;
     DeliveryList of Delivery by DeliveryQuery;
     EventList of Event by EventQuery;
+    WithdrawalPage of Withdrawal by WithdrawalQuery;
 }
 
 impl Client {

@@ -138,12 +138,14 @@ fn respond(answer: Stored, replayed: bool) -> Response {
     response
 }
 
-/// Where a conversion can be looked up.
+/// Where a conversion or a withdrawal can be looked up.
 fn location(body: &[u8]) -> Option<HeaderValue> {
     let body: serde_json::Value = serde_json::from_slice(body).ok()?;
-    let id = body
-        .get("id")?
-        .as_str()
-        .filter(|id| id.starts_with("conv_"))?;
-    HeaderValue::from_str(&format!("/v1/conversions/{id}")).ok()
+    let id = body.get("id")?.as_str()?;
+    let list = match id.split_once('_')?.0 {
+        "conv" => "conversions",
+        "wdr" => "withdrawals",
+        _ => return None,
+    };
+    HeaderValue::from_str(&format!("/v1/{list}/{id}")).ok()
 }

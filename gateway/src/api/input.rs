@@ -76,7 +76,7 @@ fn has_nul(body: &[u8]) -> bool {
     looks && serde_json::from_slice(body).is_ok_and(|body: Value| inside(&body))
 }
 
-fn unread(rejection: BytesRejection) -> Problem {
+pub(super) fn unread(rejection: BytesRejection) -> Problem {
     if rejection.status() == problem::TooLarge.status() {
         Problem::new(
             problem::TooLarge,

@@ -31,7 +31,7 @@ fn view(row: MemberRow) -> LinkedMember {
     }
 }
 
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<MemberRow, Problem> {
+pub(super) async fn find(app: &App, caller: &Caller, id: &str) -> Result<MemberRow, Problem> {
     let found = match ids::plausible(id, "mem") {
         true => app.machine.store.member(&caller.partner, id).await?,
         false => None,
@@ -172,7 +172,9 @@ pub async fn balance(
 /// Erase a member
 ///
 /// It leaves: the partner's id of it and the token are erased, and the key they were sealed with.
-/// Conversions and the journal stay; they hold what was converted, not who the member is to you.
+/// Conversions and the journal stay; they hold what was converted, not who the member is to you. A
+/// wallet that the gateway keeps for it is closed and its key erased; that is refused while it holds 0.1
+/// MVP or more, or something is on its way.
 #[utoipa::path(
     delete,
     path = "/v1/members/{id}",
@@ -184,7 +186,9 @@ pub async fn balance(
         (status = 401, description = "No valid API key", body = ProblemBody, content_type = "application/problem+json"),
         (status = 403, description = "Scope missing", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such member of the caller's", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Its wallet is not empty, or points are on their way", body = ProblemBody, content_type = "application/problem+json"),
         (status = 429, description = "Too many requests", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The chain cannot be asked what its wallet holds", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub async fn erase(
@@ -194,7 +198,6 @@ pub async fn erase(
 ) -> Result<StatusCode, Problem> {
     let caller = app.authorize(&credentials, Scope::ConversionsWrite).await?;
     let row = find(&app, &caller, &id).await?;
-    let now = app.machine.store.now();
-    app.machine.store.erase_member(&row.id, now).await?;
+    app.machine.erase(&row).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,9 @@
 //! POST /v1/conversions/{id}/cancel   /dispute   conversions:write
 //! POST /v1/members             conversions:write, Idempotency-Key
 //! GET  /v1/members/{id}  /balance    conversions:read; DELETE: conversions:write
+//! PUT, GET /v1/members/{id}/wallet     conversions:write; conversions:read, also /wallet/terms
+//! POST /v1/members/{id}/wallet/withdrawals   wallets:write, Idempotency-Key
+//! GET  /v1/withdrawals  /v1/withdrawals/{id}   conversions:read
 //! GET  /v1/programmes  /v1/statement   conversions:read
 //! GET  /v1/books               books:read
 //! POST /v1/oauth/token         client id and secret
@@ -25,6 +28,7 @@
 //! GET  /metrics                books:read
 //! GET  /v1/sandbox/clock       conversions:read; POST: sandbox:write, Idempotency-Key. Only in a sandbox
 //! /v1/operator/cases  /actions  /reconciliations  /statements  /operators  /audit   an operator's key
+//! POST /v1/listeners/{programme}/{secret}  and below it   the secret, for partners' hubs
 //! GET  /health  /ready         nobody's key
 //! GET  /openapi.json  /docs
 //! ```
@@ -39,6 +43,7 @@ mod guard;
 mod health;
 mod idempotent;
 mod input;
+mod listeners;
 mod members;
 mod metrics;
 mod oauth;
@@ -50,6 +55,7 @@ mod refusal;
 mod sandbox;
 mod signing;
 mod statement;
+mod wallets;
 mod webhooks;
 
 use crate::conversion::Machine;
@@ -113,12 +119,14 @@ type Shared = axum::extract::State<Arc<App>>;
     tags(
         (name = "conversions", description = "Quote, convert, look up"),
         (name = "members", description = "Linked once, with consent"),
+        (name = "wallets", description = "Kept by the gateway for members without an address of their own; moving points out of them"),
         (name = "keys", description = "Access tokens for OAuth 2.0 clients; keys that sign requests (RFC 9421)"),
         (name = "float", description = "Prepaid points: what is left, and how to buy more"),
         (name = "webhooks", description = "Being told what happened (Standard Webhooks)"),
         (name = "books", description = "The journal against the chain"),
         (name = "sandbox", description = "Only in a sandbox: its clock. Elsewhere these paths do not exist"),
         (name = "operator", description = "For the people who run the gateway: cases, four eyes, reconciliation, audit"),
+        (name = "listeners", description = "For partners' systems that tell of changes"),
         (name = "health", description = "For whoever runs the gateway"),
     )
 )]
@@ -153,6 +161,11 @@ fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(members::create))
         .routes(routes!(members::look_up, members::erase))
         .routes(routes!(members::balance))
+        .routes(routes!(wallets::make, wallets::look))
+        .routes(routes!(wallets::terms))
+        .routes(routes!(wallets::withdraw))
+        .routes(routes!(wallets::list))
+        .routes(routes!(wallets::look_up))
         .routes(routes!(books::read))
         .routes(routes!(oauth::token))
         .routes(routes!(signing::list))
@@ -196,6 +209,8 @@ fn routes(sandbox: bool) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operator::people::replace_key))
         .routes(routes!(operator::people::audit))
         .routes(routes!(operator::people::verify))
+        .routes(routes!(listeners::hear))
+        .routes(routes!(listeners::hear_of))
         .routes(routes!(metrics::read))
         .routes(routes!(health::health))
         .routes(routes!(health::ready))

@@ -1,6 +1,7 @@
 //! How refusals read to a caller.
 
 use crate::conversion::ask::Refused;
+use crate::custody::{CustodyError, LEAST};
 use crate::problem::{self, Problem};
 use crate::units::MilesError;
 use axum::http::{HeaderValue, header};
@@ -82,7 +83,84 @@ impl From<Refused> for Problem {
                 problem::ReceiverInvalid,
                 format!("The receiver cannot be used: {why}; send the member's own address."),
             ),
+            Refused::Custody(error) => error.into(),
             Refused::Store(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<CustodyError> for Problem {
+    fn from(error: CustodyError) -> Self {
+        let later =
+            |problem: Self| problem.header(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        match error {
+            CustodyError::Off => Self::new(
+                problem::CustodyOff,
+                "This gateway keeps no wallets; send the member's own address, or ask its operator.",
+            ),
+            CustodyError::NotLinked => Self::new(
+                problem::ReceiverInvalid,
+                "Only a linked member has a wallet here; link the member with POST /v1/members and name it by id.",
+            ),
+            CustodyError::NoMember => Self::new(
+                problem::MemberUnknown,
+                "There is no such member of yours, or it has left; link it with POST /v1/members.",
+            ),
+            CustodyError::NoWallet => Self::new(
+                problem::NotFound,
+                "The member has no wallet here; PUT /v1/members/{id}/wallet makes one.",
+            ),
+            CustodyError::Receiver(why) => Self::new(
+                problem::ReceiverInvalid,
+                format!("The receiver cannot be used: {why}; send an address on the native chain."),
+            ),
+            CustodyError::Amount(why) => Self::new(
+                problem::WithdrawalAmount,
+                format!("The points cannot be withdrawn: {why}; send MVP such as \"12.5\", or \"all\"."),
+            ),
+            CustodyError::Short { movable, balance } => Self::new(
+                problem::WalletShort,
+                format!("The wallet holds {balance} MVP, of which at most {movable} can be moved to this receiver; ask for at most that. The fee comes on top, and below {LEAST} MVP nothing can be moved."),
+            )
+            .with("movable", movable.to_string())
+            .with("balance", balance.to_string()),
+            CustodyError::Fee(fee) => Self::new(
+                problem::WithdrawalFee,
+                format!("The chain takes a fee of {fee} MVP, more than maximum_fee; show the member this fee and ask again. Nothing has moved."),
+            )
+            .with("fee", fee.to_string()),
+            CustodyError::Open(id) => Self::new(
+                problem::WithdrawalOpen,
+                format!("{id} of this wallet is under way; look it up, and ask again with a new Idempotency-Key when it is final."),
+            )
+            .with("withdrawal_id", id),
+            CustodyError::Daily(most) => Self::new(
+                problem::DailyLimit,
+                format!("At most {most} MVP can be withdrawn on one day (UTC); withdraw less, or tomorrow."),
+            )
+            .with("daily_points", most.to_string()),
+            CustodyError::NotEmpty(balance) => Self::new(
+                problem::WalletNotEmpty,
+                format!("The member's wallet holds {balance} MVP; move them out first with POST /v1/members/{{id}}/wallet/withdrawals and \"points\": \"all\", then erase the member."),
+            )
+            .with("points", balance.to_string()),
+            CustodyError::Busy => later(Self::new(
+                problem::WalletNotEmpty,
+                "Points are on their way into the member's wallet or out of it; wait until that conversion or withdrawal is final, move out what is there, then erase the member.",
+            )),
+            CustodyError::Behind => later(Self::new(
+                problem::ChainUnavailable,
+                "The chain's node does not know of the wallet's last transaction yet; nothing has moved, try again in a moment.",
+            )),
+            CustodyError::Chain(error) => {
+                tracing::warn!(%error, "the chain cannot be asked about a wallet");
+                later(Self::new(
+                    problem::ChainUnavailable,
+                    "The chain cannot be asked at the moment; nothing has moved, try again later.",
+                ))
+            }
+            CustodyError::Key { .. } => Self::internal(&error),
+            CustodyError::Store(error) => Self::internal(&error),
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::Error;
 use crate::clock::{now_ms, rfc3339};
 use crate::config::{Config, plain_name};
+use crate::custody;
 use crate::float::price::{Basis, Price, PriceError};
 use crate::ids;
 use crate::issuer::signer::Issuer;
@@ -78,7 +79,7 @@ pub enum Keys {
         #[arg(long)]
         partner: String,
         /// conversions:write, conversions:read, books:read, float:read, float:write, webhooks:read,
-        /// webhooks:write, keys:write or sandbox:write; repeat for more.
+        /// webhooks:write, wallets:write, keys:write or sandbox:write; repeat for more.
         #[arg(long = "scope", required = true)]
         scopes: Vec<String>,
     },
@@ -459,9 +460,28 @@ pub async fn members(verb: Members) -> Result<Vec<Value>, Error> {
             }
         }
     }
+    let mut wallets = 0u64;
+    loop {
+        let rows = store
+            .wallets_under_other_keys(vault.key_id(), REWRAPPED_AT_ONCE)
+            .await?;
+        if rows.is_empty() {
+            break;
+        }
+        for wallet in rows {
+            let (member, Some(sealed)) = (wallet.member_id, wallet.sealed) else {
+                continue;
+            };
+            let new = vault.rewrap(&custody::sealed_for(&member), &sealed);
+            let new = new.map_err(ServerError::from)?;
+            if store.rewrap_wallet(&member, &sealed, &new).await? {
+                wallets = wallets.saturating_add(1);
+            }
+        }
+    }
     store.close().await;
     Ok(vec![
-        json!({ "rewrapped": rewrapped, "key": vault.key_id() }),
+        json!({ "rewrapped": rewrapped, "wallets": wallets, "key": vault.key_id() }),
     ])
 }
 

@@ -6,6 +6,7 @@ use super::machine::{CONVERSION, Lease, Machine, Step};
 use super::programme::Programme;
 use super::state::State;
 use crate::clock::day;
+use crate::custody::CustodyError;
 use crate::float::{self, Held};
 use crate::ids;
 use crate::store::conversions::{self, Conversion, Page};
@@ -13,10 +14,11 @@ use crate::store::idempotency::{self, Key, Stored};
 use crate::store::jobs::{self, Kind as JobKind};
 use crate::store::partners::{Funding, use_day};
 use crate::store::quotes::{self, Quote};
-use crate::store::to_sql;
+use crate::store::{to_sql, wallets};
 use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
+use mileverse_gateway_api::wallets::CUSTODIAL;
 use mileverse_primitives::address;
 use mileverse_trace::{Spec, span};
 use secrecy::{ExposeSecret, SecretString};
@@ -76,7 +78,7 @@ pub struct Begin<'a> {
     pub funding: Funding,
     /// The agreed terms.
     pub quote_id: &'a str,
-    /// Who gets the points.
+    /// Who gets the points: an address, or [`CUSTODIAL`].
     pub receiver: &'a str,
     /// What the caller calls it.
     pub reference: Option<&'a str>,
@@ -141,6 +143,9 @@ pub enum Refused {
     /// Not an address that can hold points.
     #[error("{0}")]
     Receiver(&'static str),
+    /// The wallet that the gateway keeps cannot receive.
+    #[error(transparent)]
+    Custody(#[from] CustodyError),
     /// The database.
     #[error(transparent)]
     Store(#[from] sqlx::Error),
@@ -270,7 +275,7 @@ impl Machine {
             quote_id,
             ..
         } = *asked;
-        let receiver = parse_receiver(asked.receiver)?;
+        let (receiver, wallet_of) = self.receiver(&key.partner, asked.receiver, member).await?;
         if let Some(reference) = asked.reference {
             self.free_reference(&key.partner, reference).await?;
         }
@@ -329,6 +334,11 @@ impl Machine {
             self.usable_quote(key, quote_id).await?;
             return Err(Refused::QuoteExpired);
         }
+        if let Some(member_id) = wallet_of
+            && !wallets::use_open(&mut transaction, member_id).await?
+        {
+            return Err(Refused::MemberUnknown);
+        }
         if let Some(reference) = asked.reference {
             let partner = &key.partner;
             let taken = conversions::by_reference(&mut transaction, partner, reference).await?;
@@ -358,6 +368,33 @@ impl Machine {
         let work = async move { machine.carry_out(&lease, &conversion, &session).await };
         tokio::spawn(span(spec, work));
         Ok(id)
+    }
+
+    /// Where the points of a conversion go, and whose wallet of the gateway's that is, if it is one.
+    async fn receiver<'a>(
+        &self,
+        partner: &str,
+        named: &str,
+        member: &'a Member,
+    ) -> Result<(Address, Option<&'a str>), Refused> {
+        if named != CUSTODIAL {
+            let receiver = parse_receiver(named)?;
+            // Whoever closes a wallet looks for what names it by its member.
+            if self.is_wallet(receiver).await? {
+                return Err(Refused::Receiver(
+                    "it is a wallet that this gateway keeps; say \"custodial\"",
+                ));
+            }
+            return Ok((receiver, None));
+        }
+        let Member::Linked { id } = member else {
+            return Err(CustodyError::NotLinked.into());
+        };
+        if !ids::plausible(id, "mem") {
+            return Err(Refused::MemberUnknown);
+        }
+        let wallet = self.make_wallet(partner, id).await?;
+        Ok((parse_receiver(&wallet.address)?, Some(id)))
     }
 
     async fn free_reference(&self, partner: &str, reference: &str) -> Result<(), Refused> {

@@ -7,7 +7,7 @@ use mileverse_trace::{SpanKind, Spec, Timer, Tracer};
 
 /// Moments of one transaction; none, if nothing is traced.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flight {
+pub(crate) struct Flight {
     begun: Timer,
     sent: Timer,
     seen: Timer,

@@ -322,19 +322,29 @@ impl Machine {
         &self,
         transaction: &IssueTransaction,
     ) -> Result<(Option<Receipt>, Flight), StepError> {
+        self.send_and_look(&transaction.hash, &transaction.raw)
+            .await
+    }
+
+    /// The same for any signed transaction.
+    pub(crate) async fn send_and_look(
+        &self,
+        hash: &str,
+        raw: &[u8],
+    ) -> Result<(Option<Receipt>, Flight), StepError> {
         let mut flight = Flight::begin(&self.tracer);
-        let sent = self.chain.broadcast(&transaction.raw).await;
+        let sent = self.chain.broadcast(raw).await;
         flight.sent();
         let mut until = Instant::now();
         match sent {
             Ok(()) => until += WATCH,
             // Whatever the node says, the transaction may be out: only the chain itself decides.
             Err(error) => {
-                tracing::warn!(hash = transaction.hash, %error, "the broadcast has no clear answer");
+                tracing::warn!(hash, %error, "the broadcast has no clear answer");
             }
         }
         loop {
-            let receipt = self.chain.receipt(&transaction.hash).await?;
+            let receipt = self.chain.receipt(hash).await?;
             if receipt.is_some() || Instant::now() >= until {
                 flight.looked();
                 return Ok((receipt, flight));

@@ -10,6 +10,7 @@ use super::together::{Desk, NotSigned};
 use super::{news, programme::Programme};
 use crate::clock::{day, now_ms};
 use crate::config::{Batches, Retry};
+use crate::custody;
 use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
@@ -109,6 +110,10 @@ pub struct Machine {
     pub reconciliation: Reconciliation,
     /// Sees to the quarterly rewards, if this gateway does.
     pub rewards: Option<Rewards>,
+    /// What wallets may do, if this gateway keeps any.
+    pub custody: Option<custody::Rules>,
+    /// Whether there may be wallets: it keeps some, or did.
+    keeps_wallets: bool,
     /// Counts.
     pub metrics: Metrics,
     /// Begins traces.
@@ -168,6 +173,10 @@ pub struct Parts {
     pub rewards: Option<Rewards>,
     /// Begins traces.
     pub tracer: Tracer,
+    /// What wallets may do.
+    pub custody: Option<custody::Rules>,
+    /// Whether there are wallets already.
+    pub has_wallets: bool,
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
 }
@@ -275,6 +284,8 @@ impl Machine {
             vault: parts.vault,
             reconciliation: parts.reconciliation,
             rewards: parts.rewards,
+            keeps_wallets: parts.custody.is_some() || parts.has_wallets,
+            custody: parts.custody,
             metrics: Metrics::new(parts.tracer.counts()),
             tracer: parts.tracer,
             run: parts.run,
@@ -284,6 +295,11 @@ impl Machine {
             answers: Mutex::default(),
             waiting: Mutex::default(),
         }
+    }
+
+    /// Whether there may be wallets that the gateway keeps.
+    pub(crate) const fn keeps_wallets(&self) -> bool {
+        self.keeps_wallets
     }
 
     /// This run, as it claims jobs and keys now.
@@ -432,7 +448,7 @@ impl Machine {
 
     /// When to come again after so many tries: doubled each time, with a little chance so that
     /// many conversions do not come back at once.
-    pub(super) fn next_due(&self, attempts: u32) -> i64 {
+    pub(crate) fn next_due(&self, attempts: u32) -> i64 {
         let factor = 1u32.checked_shl(attempts.min(20)).unwrap_or(u32::MAX);
         let wait = self
             .retry
@@ -505,6 +521,9 @@ impl Machine {
         }
         if let Some(kind) = step.posting {
             journal::post(connection, conversion, kind, step.by, now).await?;
+            if kind == Kind::Issued && self.keeps_wallets {
+                custody::entrust(connection, conversion, now).await?;
+            }
         }
         if matches!(to, State::Refused | State::Reversed) {
             self.undo(connection, conversion, now).await?;

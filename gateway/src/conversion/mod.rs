@@ -11,6 +11,7 @@
 //! flight     what traces say of the chain's side
 //! issue      the chain's side: broadcast, confirm, sign again
 //! recall     cancelling and disputing
+//! hint       what partners tell
 //! news       what partners are told
 //! watched    adapters whose calls are spans
 //! worker     finds what is due and moves it
@@ -19,6 +20,7 @@
 pub mod ask;
 mod debit;
 mod flight;
+pub mod hint;
 pub(crate) mod issue;
 pub mod link;
 pub mod machine;

@@ -87,6 +87,14 @@ async fn work(machine: &Arc<Machine>, job: Job) {
                 put_back(machine, &job, &error.to_string()).await;
             }
         },
+        Kind::Withdrawal => match machine.send_withdrawal(&job.name).await {
+            Ok(true) => {}
+            Ok(false) => put_back(machine, &job, "no block has it yet").await,
+            Err(error) => {
+                tracing::warn!(id = job.name, %error, "a withdrawal's step failed; it is tried again");
+                put_back(machine, &job, &error.to_string()).await;
+            }
+        },
         Kind::Webhook => {
             let (store, run) = (&machine.store, &machine.run);
             match machine.sender.work(store, &machine.tracer, run, &job).await {

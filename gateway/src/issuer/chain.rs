@@ -71,6 +71,16 @@ pub struct Receipt {
     pub block: u64,
     /// What it says of each name that it was to issue for.
     entries: HashMap<B256, Entry>,
+    /// Points that it moved from one account to another, in its order.
+    moved: Vec<Moved>,
+}
+
+/// Points that went from one account to another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Moved {
+    from: Address,
+    to: Address,
+    amount: U256,
 }
 
 /// What a receipt says of one name.
@@ -88,6 +98,21 @@ impl Receipt {
     /// What it says of a name; `None` if nothing.
     pub fn entry(&self, name: B256) -> Option<Entry> {
         self.entries.get(&name).copied()
+    }
+
+    /// Micro-points that it took from an account, fees included.
+    pub fn taken_from(&self, account: Address) -> U256 {
+        self.sum(|moved| moved.from == account)
+    }
+
+    /// Micro-points that it moved from one account to another.
+    pub fn moved(&self, from: Address, to: Address) -> U256 {
+        self.sum(|moved| moved.from == from && moved.to == to)
+    }
+
+    fn sum(&self, which: impl Fn(&Moved) -> bool) -> U256 {
+        let amounts = self.moved.iter().filter(|moved| which(moved));
+        amounts.fold(U256::ZERO, |sum, moved| sum.saturating_add(moved.amount))
     }
 }
 
@@ -230,11 +255,12 @@ impl Chain {
             return Err(nonsense());
         }
         let block = answer.block_number.try_into().map_err(|_| nonsense())?;
-        let entries = entries(answer.logs).ok_or_else(nonsense)?;
+        let (entries, moved) = told(answer.logs).ok_or_else(nonsense)?;
         Ok(Some(Receipt {
             succeeded: answer.status == U256::from(1),
             block,
             entries,
+            moved,
         }))
     }
 
@@ -249,6 +275,35 @@ impl Chain {
     /// What was issued under a name; zero if nothing was.
     pub async fn issued(&self, name: B256) -> Result<U256, ChainError> {
         self.view(&IPoints::issuedCall { conversionId: name }).await
+    }
+
+    /// Micro-points that an account holds as of a block.
+    pub async fn points_of(&self, account: Address, block: u64) -> Result<U256, ChainError> {
+        self.view_at(&IPoints::balanceOfCall { account }, block)
+            .await
+    }
+
+    /// What moving so many micro-points costs on top of them, as of a block.
+    pub async fn transfer_fee(
+        &self,
+        from: Address,
+        to: Address,
+        amount: U256,
+        block: u64,
+    ) -> Result<U256, ChainError> {
+        self.view_at(&IPoints::transferFeeCall { from, to, amount }, block)
+            .await
+    }
+
+    /// A view of the points module at a block.
+    async fn view_at<C: SolCall<Return = U256>>(
+        &self,
+        call: &C,
+        block: u64,
+    ) -> Result<U256, ChainError> {
+        const METHOD: &str = "eth_call";
+        let answer = self.call_at(POINTS, call, block).await?;
+        answer.map_err(|_| ChainError::Nonsense(METHOD))
     }
 
     /// The last final block.
@@ -342,14 +397,25 @@ impl Chain {
     }
 }
 
-/// What the points module's events say of each name. `None` if one cannot be read.
-fn entries(logs: Vec<ReceiptLog>) -> Option<HashMap<B256, Entry>> {
-    let mut entries = HashMap::new();
+/// What the points module's events say of each name, and of points that went from one account to
+/// another. `None` if one cannot be read.
+fn told(logs: Vec<ReceiptLog>) -> Option<(HashMap<B256, Entry>, Vec<Moved>)> {
+    let (mut entries, mut moved) = (HashMap::new(), Vec::new());
     for log in logs.into_iter().filter(|log| log.address == POINTS) {
         let first = log.topics.first().copied();
         if first == Some(IPoints::Issued::SIGNATURE_HASH) {
             let event = IPoints::Issued::decode_raw_log(log.topics, &log.data).ok()?;
             entries.insert(event.conversionId, Entry::Issued(event.amount));
+        } else if first == Some(IPoints::Transfer::SIGNATURE_HASH) {
+            let event = IPoints::Transfer::decode_raw_log(log.topics, &log.data).ok()?;
+            // Points that are made come from nobody.
+            if !event.from.is_zero() {
+                moved.push(Moved {
+                    from: event.from,
+                    to: event.to,
+                    amount: event.value,
+                });
+            }
         } else if first == Some(IPoints::EntryDone::SIGNATURE_HASH) {
             let event = IPoints::EntryDone::decode_raw_log(log.topics, &log.data).ok()?;
             let entry = match event.outcome {
@@ -362,7 +428,7 @@ fn entries(logs: Vec<ReceiptLog>) -> Option<HashMap<B256, Entry>> {
             entries.entry(event.memo).or_insert(entry);
         }
     }
-    Some(entries)
+    Some((entries, moved))
 }
 
 fn describe(method: &'static str, error: &RpcError<TransportErrorKind>) -> ChainError {

@@ -1,4 +1,4 @@
-//! The issuer's key, and the transactions it signs.
+//! The issuer's key, and transactions to the points module.
 
 use crate::secrets::Secrets;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope};
@@ -30,13 +30,13 @@ pub enum SignerError {
         why: String,
     },
     /// Signing.
-    #[error("the issue could not be signed: {0}")]
+    #[error("a transaction could not be signed: {0}")]
     Sign(#[from] alloy::signers::Error),
 }
 
-/// An issue that is ready to be broadcast, again and again.
+/// A transaction that is ready to be broadcast, again and again.
 #[derive(Clone, Debug)]
-pub struct SignedIssue {
+pub struct SignedCall {
     /// Transaction hash.
     pub hash: B256,
     /// The bytes.
@@ -70,13 +70,13 @@ impl Issuer {
         Secrets::new(self.signer.to_bytes().as_slice())
     }
 
-    /// Signs `issue` of one, or `issueBatch` of several. Issuers pay no gas, so its price is zero.
+    /// Signs `issue` of one, or `issueBatch` of several. Issuers pay no gas.
     pub fn sign(
         &self,
         chain_id: u64,
         nonce: u64,
         issues: &[Issue],
-    ) -> Result<SignedIssue, SignerError> {
+    ) -> Result<SignedCall, SignerError> {
         let (input, gas_limit) = match issues {
             [one] => {
                 let call = IPoints::issueCall {
@@ -95,22 +95,33 @@ impl Issuer {
                 (call.abi_encode(), gas)
             }
         };
-        let mut transaction = TxEip1559 {
-            chain_id,
-            nonce,
-            gas_limit,
-            max_fee_per_gas: 0,
-            max_priority_fee_per_gas: 0,
-            to: TxKind::Call(POINTS),
-            value: U256::ZERO,
-            access_list: Default::default(),
-            input: input.into(),
-        };
-        let signature = self.signer.sign_transaction_sync(&mut transaction)?;
-        let envelope = TxEnvelope::Eip1559(transaction.into_signed(signature));
-        Ok(SignedIssue {
-            hash: *envelope.tx_hash(),
-            raw: envelope.encoded_2718(),
-        })
+        sign_call(&self.signer, chain_id, nonce, gas_limit, input)
     }
+}
+
+/// Signs a call of the points module at a gas price of zero: who owes anything for it pays in points.
+pub fn sign_call(
+    signer: &PrivateKeySigner,
+    chain_id: u64,
+    nonce: u64,
+    gas_limit: u64,
+    input: Vec<u8>,
+) -> Result<SignedCall, SignerError> {
+    let mut transaction = TxEip1559 {
+        chain_id,
+        nonce,
+        gas_limit,
+        max_fee_per_gas: 0,
+        max_priority_fee_per_gas: 0,
+        to: TxKind::Call(POINTS),
+        value: U256::ZERO,
+        access_list: Default::default(),
+        input: input.into(),
+    };
+    let signature = signer.sign_transaction_sync(&mut transaction)?;
+    let envelope = TxEnvelope::Eip1559(transaction.into_signed(signature));
+    Ok(SignedCall {
+        hash: *envelope.tx_hash(),
+        raw: envelope.encoded_2718(),
+    })
 }

@@ -32,16 +32,19 @@ pub enum Kind {
     Reconciliation,
     /// Do what a quarter's rewards need.
     Reward,
+    /// Send points out of a wallet that the gateway keeps.
+    Withdrawal,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Conversion,
         Self::TopUp,
         Self::Webhook,
         Self::Reconciliation,
         Self::Reward,
+        Self::Withdrawal,
     ];
 
     /// As stored and as shown.
@@ -52,6 +55,7 @@ impl Kind {
             Self::Webhook => "webhook",
             Self::Reconciliation => "reconciliation",
             Self::Reward => "reward",
+            Self::Withdrawal => "withdrawal",
         }
     }
 
@@ -279,6 +283,35 @@ impl Store {
             .execute(&mut *write)
             .await?;
         write.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Makes the inquiry or the reversal of a conversion's debit due now, if it waits and has led nowhere
+    /// fewer times than this. Whether it is.
+    pub async fn hint_job(
+        &self,
+        kind: Kind,
+        name: &str,
+        programme: &str,
+        tries: u32,
+        now: i64,
+    ) -> Result<bool, sqlx::Error> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE jobs SET due_at = $4
+             WHERE kind = $1 AND name = $2 AND owner = '' AND due_at > $4 AND attempts < $5
+               AND EXISTS (SELECT 1 FROM conversions WHERE id = $2 AND programme = $3
+                   AND state IN ('debit_unknown', 'reversing', 'disputed'))",
+        )
+        .bind(kind.name())
+        .bind(name)
+        .bind(programme)
+        .bind(now)
+        .bind(i64::from(tries))
+        .execute(&mut *write)
+        .await?;
+        // If it is forgotten, it is due later.
+        write.commit_lazily().await?;
         Ok(done.rows_affected() == 1)
     }
 

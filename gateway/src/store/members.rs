@@ -118,38 +118,14 @@ impl Store {
 
     /// Notes that the partner does not accept a link any more.
     pub async fn unlink(&self, id: &str, now: i64) -> Result<(), sqlx::Error> {
-        self.change_member(
-            "UPDATE members SET status = 'relink', updated_at = $2 WHERE id = $1 AND status = 'linked'",
-            id,
-            now,
-        )
-        .await
-    }
-
-    /// Erases a member: what is left is that there was one, and that it agreed.
-    pub async fn erase_member(&self, id: &str, now: i64) -> Result<(), sqlx::Error> {
-        self.change_member(
-            "UPDATE members SET status = 'left', digest = NULL, key_id = NULL, wrapped_key = NULL,
-                 data = NULL, updated_at = $2
-             WHERE id = $1",
-            id,
-            now,
-        )
-        .await
-    }
-
-    async fn change_member(
-        &self,
-        statement: &'static str,
-        id: &str,
-        now: i64,
-    ) -> Result<(), sqlx::Error> {
         let mut write = self.write().await?;
-        sqlx::query(statement)
-            .bind(id)
-            .bind(now)
-            .execute(&mut *write)
-            .await?;
+        sqlx::query(
+            "UPDATE members SET status = 'relink', updated_at = $2 WHERE id = $1 AND status = 'linked'",
+        )
+        .bind(id)
+        .bind(now)
+        .execute(&mut *write)
+        .await?;
         write.commit().await
     }
 

@@ -32,7 +32,9 @@ pub mod rewards;
 pub mod signing;
 pub mod statement;
 pub mod traces;
+pub mod wallets;
 pub mod webhooks;
+pub mod withdrawals;
 pub mod write;
 
 pub use location::Location;

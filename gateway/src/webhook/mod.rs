@@ -62,6 +62,8 @@ kinds! {
     ConversionDisputeRefused = "conversion.dispute_refused", "The partner's system refuses to give the miles back; the conversion stands.";
     TopUpRequested = "top_up.requested", "The float is low: a top-up waits for its payment.";
     TopUpPaid = "top_up.paid", "The points are in the float.";
+    WithdrawalCompleted = "withdrawal.completed", "Points left a wallet that the gateway keeps.";
+    WithdrawalFailed = "withdrawal.failed", "A withdrawal came to nothing: the points are still in the wallet.";
     RewardPaid = "reward.paid", "A linked member earned MVC for a quarter, and it is paid.";
     WebhookDisabled = "webhook.disabled", "An endpoint failed for too long.";
     WebhookTest = "webhook.test", "Somebody tries an endpoint.";

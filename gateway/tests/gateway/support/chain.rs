@@ -132,6 +132,8 @@ pub struct Ledger {
     pub late: Option<Bytes>,
     /// Every batch fails as a whole.
     pub no_batches: bool,
+    /// Transfers between accounts that were carried out: by name, receiver and amount.
+    pub transfers: Vec<(B256, Address, U256)>,
     /// How many entries each batch had that was carried out.
     pub batches: Vec<usize>,
     /// What receipts tell.
@@ -153,7 +155,57 @@ fn issues(transaction: &TxEnvelope) -> Option<(Vec<IPoints::Issue>, bool)> {
     Some((vec![one], false))
 }
 
+/// What the points module takes for a transfer: 0.3 %, at most 300 points.
+pub fn transfer_fee(amount: U256) -> U256 {
+    (amount * U256::from(30) / U256::from(10_000)).min(U256::from(300_000_000))
+}
+/// What a transfer that pays with points costs at least.
+const LEAST: u64 = 3_000;
+/// Gas that a transfer uses, each at one micro-point.
+const USED: u64 = 60_000;
+/// Who is paid fees.
+pub const TILL: Address = Address::repeat_byte(0xfe);
+
+fn sender(transaction: &TxEnvelope) -> Result<Address, &'static str> {
+    transaction
+        .signature()
+        .recover_address_from_prehash(&transaction.signature_hash())
+        .map_err(|_| "bad signature")
+}
+
 impl Ledger {
+    fn pay(&mut self, logs: &mut Vec<LogData>, from: Address, to: Address, value: U256) {
+        if value.is_zero() {
+            return;
+        }
+        *self.balances.entry(from).or_default() -= value;
+        *self.balances.entry(to).or_default() += value;
+        logs.push(IPoints::Transfer { from, to, value }.encode_log_data());
+    }
+
+    /// A transfer of points in the lane: whether it went well.
+    fn run_transfer(
+        &mut self,
+        logs: &mut Vec<LogData>,
+        from: Address,
+        call: &IPoints::transferWithMemoCall,
+        revert: bool,
+    ) -> bool {
+        let held = self.balances.get(&from).copied().unwrap_or_default();
+        let fee = transfer_fee(call.amount);
+        if revert || held < call.amount + fee {
+            self.pay(logs, from, TILL, held.min(U256::from(USED)));
+            return false;
+        }
+        self.pay(logs, from, call.to, call.amount);
+        self.pay(logs, from, TILL, fee);
+        let rest = U256::from(LEAST).saturating_sub(fee);
+        let left = self.balances[&from];
+        self.pay(logs, from, TILL, rest.min(left));
+        self.transfers.push((call.memo, call.to, call.amount));
+        true
+    }
+
     fn run_pool(&mut self, revert: bool) {
         loop {
             let next = self.pool.iter().find_map(|((from, nonce), transaction)| {
@@ -167,6 +219,13 @@ impl Ledger {
             self.nonces.insert(from, nonce + 1);
             self.block += 1;
             let hash = *transaction.tx_hash();
+            if let Ok(call) = IPoints::transferWithMemoCall::abi_decode(transaction.input()) {
+                let mut logs = Vec::new();
+                let succeeded = self.run_transfer(&mut logs, from, &call, revert);
+                self.receipts.insert(hash, (succeeded, self.block));
+                self.logs.insert(hash, logs);
+                continue;
+            }
             let (issues, batch) = issues(&transaction).unwrap();
             let failed = revert || (batch && self.no_batches);
             let runs = !failed && transaction.to() == Some(POINTS);
@@ -227,17 +286,24 @@ impl Ledger {
         if transaction.chain_id() != Some(CHAIN_ID) {
             return Err("wrong chain id");
         }
-        let signed = transaction.signature_hash();
-        let from = transaction
-            .signature()
-            .recover_address_from_prehash(&signed)
-            .map_err(|_| "bad signature")?;
+        let from = sender(&transaction)?;
         let hash = *transaction.tx_hash();
-        for issue in issues(&transaction).ok_or("not an issue")?.0 {
-            self.signatures
-                .entry(issue.conversionId)
-                .or_default()
-                .insert(hash);
+        let names = match IPoints::transferWithMemoCall::abi_decode(transaction.input()) {
+            Ok(call) => {
+                let reserve = U256::from(transaction.gas_limit());
+                let held = self.balances.get(&from).copied().unwrap_or_default();
+                if transaction.max_fee_per_gas() > 0 || held < reserve {
+                    return Err("it does not pay with points");
+                }
+                vec![call.memo]
+            }
+            Err(_) => {
+                let (issues, _) = issues(&transaction).ok_or("not an issue")?;
+                issues.iter().map(|issue| issue.conversionId).collect()
+            }
+        };
+        for name in names {
+            self.signatures.entry(name).or_default().insert(hash);
         }
         if self.receipts.contains_key(&hash) {
             return Err("already known");
@@ -450,7 +516,12 @@ fn answer(
             if params[0]["to"] == json!(REWARDS) {
                 return Ok(json!(ledger.rewards.as_ref().unwrap().answer(&data)));
             }
-            let value = if let Ok(call) = IPoints::issuedCall::abi_decode(&data) {
+            let value = if let Ok(call) = IPoints::balanceOfCall::abi_decode(&data) {
+                let held = ledger.balances.get(&call.account);
+                held.copied().unwrap_or_default()
+            } else if let Ok(call) = IPoints::transferFeeCall::abi_decode(&data) {
+                transfer_fee(call.amount)
+            } else if let Ok(call) = IPoints::issuedCall::abi_decode(&data) {
                 ledger
                     .issued
                     .get(&call.conversionId)

@@ -22,6 +22,7 @@ use mileverse_gateway::config::{
     RewardsConfig,
 };
 use mileverse_gateway::conversion::Machine;
+use mileverse_gateway::custody::Rules as Custody;
 use mileverse_gateway::ids;
 use mileverse_gateway::keys::{ApiKey, Scope, digest, hex};
 use mileverse_gateway::reconcile::run::Rules as Reconciliation;
@@ -92,6 +93,7 @@ pub struct Settings {
     pub dispute_window: Duration,
     pub reconciliation: Reconciliation,
     pub rewards: Option<RewardsConfig>,
+    pub custody: Option<Custody>,
     pub batches: Batches,
     pub sandbox: bool,
     pub telemetry: Option<mileverse_trace::Config>,
@@ -119,6 +121,7 @@ impl Default for Settings {
             dispute_window: Duration::from_secs(3600),
             reconciliation: Reconciliation::default(),
             rewards: None,
+            custody: None,
             batches: Batches::default(),
             sandbox: false,
             telemetry: None,
@@ -222,6 +225,7 @@ impl World {
         let all = [
             Scope::ConversionsWrite,
             Scope::ConversionsRead,
+            Scope::WalletsWrite,
             Scope::BooksRead,
             Scope::FloatRead,
             Scope::FloatWrite,
@@ -254,6 +258,7 @@ impl World {
             reconciliation: settings.reconciliation,
             rewards: settings.rewards.clone(),
             telemetry: settings.telemetry.clone(),
+            custody: settings.custody,
             programmes: vec![ProgrammeConfig {
                 name: "airline".to_owned(),
                 rate: parse_rate("12").unwrap(),
