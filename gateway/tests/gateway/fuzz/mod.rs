@@ -11,11 +11,12 @@ mod requests;
 use crate::support::ethereum::{CHAIN_ID, Ethereum, Payment};
 use crate::support::{Databases, Gateway, KEY, PATIENCE, READER, STRANGER, Settings, World, until};
 use crate::webhooks::Endpoint;
-use alloy::primitives::Address;
+use alloy::primitives::{Address, U256};
 use document::{Document, METHODS, Operation};
 use futures::future;
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::FloatConfig;
+use mileverse_gateway::custody::Rules as Custody;
 use mileverse_gateway::float::price::{Price, PriceRules, window_begin};
 use mileverse_gateway::keys::{digest, hex};
 use mileverse_gateway::operator::Role;
@@ -45,8 +46,17 @@ const FAULTS: [Kind; 5] = [
     problem::Busy,
 ];
 
-/// What takes a signature whatever else is right; `signatures.rs` makes one.
-const SIGNED: &str = "/v1/signature-rule";
+/// What takes more than a good request: a signature (`signatures.rs` makes one), a partner with a hub
+/// (`hints.rs` has one).
+const ELSEWHERE: [&str; 2] = ["/v1/signature-rule", "/v1/listeners"];
+
+/// Whether a good request alone is enough for it.
+fn works(operation: &&Operation) -> bool {
+    !ELSEWHERE.iter().any(|one| operation.path.starts_with(one))
+}
+
+/// What somebody may have sent to a wallet, in micro-points.
+const SENT: u64 = 1_000_000_000_000;
 
 /// Keys of the two partners, with every scope.
 const SHOP: &str = "mvk_test_shop-with-every-scope-0123456789";
@@ -125,6 +135,7 @@ impl Stage {
                         minimum_days: 90,
                     },
                 }),
+                custody: Some(Custody::default()),
                 webhooks: Rules {
                     private: true,
                     ..Rules::default()
@@ -259,6 +270,16 @@ impl Stage {
         ledger.payments.insert(payment(id).parse().unwrap(), paid);
         ledger.finalized = 5;
     }
+
+    /// Somebody sends points to a wallet.
+    fn fill(&self, answer: &Value) {
+        let Some(address) = answer["address"].as_str() else {
+            return;
+        };
+        let mut ledger = self.world.chain.ledger.lock().unwrap();
+        let held = ledger.balances.entry(address.parse().unwrap());
+        *held.or_default() = U256::from(SENT);
+    }
 }
 
 impl Client<'_> {
@@ -292,6 +313,10 @@ impl Client<'_> {
             }
             if operation.path == "/v1/top-ups" {
                 self.stage.pay(&answer);
+            }
+            // Members whose wallets are empty can leave.
+            if operation.path.ends_with("/wallet") && self.maker.chance(0.5) {
+                self.stage.fill(&answer);
             }
         }
         got
@@ -334,7 +359,7 @@ impl Client<'_> {
         let mut left: Vec<_> = stage
             .operations
             .iter()
-            .filter(|operation| operation.path != SIGNED)
+            .filter(works)
             .collect();
         loop {
             let mut last = Vec::new();
@@ -377,6 +402,7 @@ impl Client<'_> {
             let reads = operation.path.starts_with("/v1/conversions") && operation.method == "GET";
             let reads = reads || operation.path.starts_with("/v1/programmes");
             let reads = reads || operation.path.starts_with("/v1/statement");
+            let reads = reads || operation.path.starts_with("/v1/withdrawals");
             let reads =
                 reads || operation.path.starts_with("/v1/members/") && operation.method == "GET";
             let reads =
@@ -497,8 +523,7 @@ async fn every_answer_is_one_that_the_document_promises(on: &Databases) {
         .sum();
     eprintln!("{total} requests, {good} of them good: {all:?}");
     // Not by being refused alone: every operation worked, and a good part of all that was asked.
-    let unsigned = |operation: &&Operation| operation.path != SIGNED;
-    for operation in stage.operations.iter().filter(unsigned) {
+    for operation in stage.operations.iter().filter(works) {
         let statuses = &all[&operation.name];
         assert!(
             statuses.keys().any(|status| *status < 300),

@@ -411,6 +411,7 @@ impl Maker {
             "from" => json!("2026-11-01"),
             "to" => json!("2026-11-30"),
             "webhook_id" => json!(self.id("whk")),
+            "secret" if operation.path.starts_with("/v1/listeners") => json!("a-guess"),
             "secret" => {
                 let id = part(path, "/v1/webhooks/").unwrap_or_default();
                 json!(self.secrets.get(&id).cloned().unwrap_or_default())
@@ -506,6 +507,7 @@ fn kind_at(path: &str) -> Option<&'static str> {
     [
         ("/v1/conversions", "conv"),
         ("/v1/members", "mem"),
+        ("/v1/withdrawals", "wdr"),
         ("/v1/webhooks/{id}/deliveries", "whk"),
         ("/v1/webhooks", "whk"),
         ("/v1/events", "evt"),
