@@ -207,7 +207,7 @@ mod tests {
         let (newest, receiver) = watch::channel(tip(7, 0, 7));
         let mut course = Course::new(committees, receiver, EPOCH);
         let hash = B256::repeat_byte;
-        let mut at = |height, course: &mut Course| {
+        let at = |height, course: &mut Course| {
             newest.send_replace(tip(height, 0, height));
             course.due()
         };
