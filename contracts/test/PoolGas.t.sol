@@ -21,9 +21,6 @@ contract Notebook {
 
 /// @dev What a call of the pool needs of gas is the same in a second with a price noted as in one without.
 contract PoolGasTest is ExchangeWorld {
-    /// @dev More than any call here takes.
-    uint256 private constant MOST = 1_000_000;
-
     function setUp() public override {
         super.setUp();
         open(100_000_000 * POINT, 1_000_000 * COIN_ONE);
@@ -64,14 +61,14 @@ contract PoolGasTest is ExchangeWorld {
         vm.warp(block.timestamp + 1);
         for (uint256 i = 0; i < calls.length; ++i) {
             uint256 value = i == 2 ? COIN_ONE : 0;
-            uint256 first = _least(calls[i], value);
+            uint256 first = leastGas(Native.POOL, calls[i], value);
             uint256 snapshot = vm.snapshotState();
             POOL.exactIn(Native.POINTS, 1_000 * POINT, 0, BOB, EVER);
-            uint256 later = _least(calls[i], value);
+            uint256 later = leastGas(Native.POOL, calls[i], value);
             // An estimate in either second suffices in the other, with what a wallet adds for less than that.
             vm.assertTrue(first <= later + later / 100, "tried after a trade, sent before one");
             vm.assertTrue(later <= first + first / 100, "tried before a trade, sent after one");
-            vm.assertTrue(_try(calls[i], value, later), "enough");
+            vm.assertTrue(tryWith(Native.POOL, calls[i], value, later), "enough");
             assert(vm.revertToState(snapshot));
         }
         vm.stopPrank();
@@ -85,23 +82,5 @@ contract PoolGasTest is ExchangeWorld {
         (bool done, bytes memory why) = Native.POOL.call{gas: 150_000}(call);
         vm.assertTrue(!done && bytes4(why) == ExchangeErrors.GasTooLittle.selector, "by name");
         vm.stopPrank();
-    }
-
-    /// @dev The least gas with which a call succeeds, as `eth_estimateGas` looks for it.
-    function _least(bytes memory call, uint256 value) private returns (uint256) {
-        (uint256 low, uint256 high) = (0, MOST);
-        while (high - low > 1) {
-            uint256 middle = (low + high) / 2;
-            uint256 snapshot = vm.snapshotState();
-            if (_try(call, value, middle)) high = middle;
-            else low = middle;
-            assert(vm.revertToState(snapshot));
-        }
-        return high;
-    }
-
-    function _try(bytes memory call, uint256 value, uint256 gas_) private returns (bool done) {
-        vm.cool(Native.POOL);
-        (done,) = Native.POOL.call{gas: gas_, value: value}(call);
     }
 }

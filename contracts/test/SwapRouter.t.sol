@@ -419,6 +419,25 @@ contract SwapRouterTest is RouterWorld {
         assertBooks(0, 0);
     }
 
+    /// @dev The packet does not use up what the pool needs in a second in which it notes a price.
+    function test_aCallNeedsTheSameGasInEverySecond() public {
+        fund(ALICE, 0, 10 * COIN_ONE);
+        bytes memory call = _swapAndSend(Native.COIN, COIN_ONE, 1, SOON, BOB, SOON);
+        vm.startPrank(ALICE);
+        POOL.exactIn{value: COIN_ONE}(Native.COIN, COIN_ONE, 0, ALICE, SOON);
+        vm.warp(block.timestamp + 1);
+        uint256 first = leastGas(Native.ROUTER, call, COIN_ONE);
+        POOL.exactIn{value: COIN_ONE}(Native.COIN, COIN_ONE, 0, ALICE, SOON);
+        uint256 later = leastGas(Native.ROUTER, call, COIN_ONE);
+        vm.assertTrue(first <= later + later / 50, "tried after a trade, sent before one");
+        vm.assertTrue(later <= first + first / 50, "tried before a trade, sent after one");
+        // Neither is what merely the trade keeps: with that the packet would find too little.
+        (bool done, bytes memory why) = Native.ROUTER.call{gas: later - POOL.NOTE_GAS() / 2, value: COIN_ONE}(call);
+        vm.assertFalse(done, "too little");
+        vm.assertEq(bytes4(why), ExchangeErrors.GasTooLittle.selector, "by name");
+        vm.stopPrank();
+    }
+
     function test_pointsWithAPermit() public {
         uint256 key = 0xa11ce5;
         address owner = vm.addr(key);

@@ -162,6 +162,8 @@ async fn alloy_subscribes_replaces_and_fails() {
     let reason = refused.as_error_resp().unwrap();
     assert_eq!(reason.code, 3, "{reason:?}");
     assert!(reason.as_revert_data().is_some());
+    // Alloy counts by itself, and does not know of the two whose nonces were given.
+    let burn = burn.with_nonce(nonce + 2);
     let failed = socket.send_transaction(burn).await.unwrap();
     assert!(!failed.get_receipt().await.unwrap().status());
 }

@@ -300,6 +300,12 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
         return _observations.watched();
     }
 
+    /// @inheritdoc IPool
+    function keptGas() public view returns (uint256) {
+        uint256 noted = _noteGas;
+        return noted < NOTE_GAS ? NOTE_GAS - noted : 0;
+    }
+
     /// @dev Whoever saw the permit may have used it already; then the allowance is there. Nothing but the
     /// pool's two tokens is called.
     function _permit(address tokenIn, uint256 most, uint256 deadline, uint8 v, bytes32 r, bytes32 s) private {
@@ -418,8 +424,7 @@ contract Pool is IPool, ERC20, ReentrancyGuardTransient {
     /// and comes in one without, would lack that gas; so it must have it either way, and `eth_estimateGas` finds the
     /// same limit at any time. What is not used is not paid.
     function _checkGas() private view {
-        uint256 noted = _noteGas;
-        uint256 needed = noted < NOTE_GAS ? NOTE_GAS - noted : 0;
+        uint256 needed = keptGas();
         if (gasleft() < needed) {
             revert ExchangeErrors.GasTooLittle(gasleft(), needed);
         }

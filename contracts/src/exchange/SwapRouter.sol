@@ -162,6 +162,11 @@ contract SwapRouter is ReentrancyGuardTransient {
         (address tokenOut, uint256 value) = tokenIn == Native.COIN ? (Native.POINTS, 0) : (Native.COIN, out);
         sequence = BRIDGE.sendFor{value: value}(tokenOut, receiver, out, packetDeadline, msg.sender);
         emit SwappedAndSent(sequence, msg.sender, tokenIn, amountIn, out);
+        // The packet must not have used what the pool needs in another second.
+        uint256 kept = POOL.keptGas();
+        if (gasleft() < kept) {
+            revert ExchangeErrors.GasTooLittle(gasleft(), kept);
+        }
     }
 
     /// @dev Swaps what this contract has just been given.

@@ -116,4 +116,9 @@ interface IPool {
     function average(uint256 window) external view returns (uint256 price, uint256 depth);
     /// @notice How many seconds back averages reach.
     function watched() external view returns (uint256);
+
+    /// @notice Gas that must still be left where the transaction ends, by what noting the price took in the pool's
+    /// last call in it. A contract that does more after a trade asks for it at its own end, and reverts with less: else
+    /// what it does then may use up what another second needs for the note, and an estimate would be too low.
+    function keptGas() external view returns (uint256);
 }

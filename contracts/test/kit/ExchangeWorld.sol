@@ -106,6 +106,8 @@ abstract contract ExchangeWorld is Test {
     uint256 internal constant EVER = type(uint256).max;
     uint256 internal constant POINT = 1e6;
     uint256 internal constant COIN_ONE = 1e18;
+    /// @dev More gas than any call here takes.
+    uint256 internal constant MOST_GAS = 1_000_000;
 
     PointsModel internal constant POINTS = PointsModel(Native.POINTS);
     CoinModel internal constant COIN = CoinModel(Native.COIN);
@@ -161,5 +163,25 @@ abstract contract ExchangeWorld is Test {
         (uint256 points, uint256 coins) = POOL.reserves();
         vm.assertEq(POINTS.balanceOf(Native.POOL), points + givenPoints, "points are booked");
         vm.assertEq(Native.POOL.balance, coins + givenCoins, "coins are booked");
+    }
+
+    /// @dev The least gas with which a call succeeds, as `eth_estimateGas` looks for it.
+    function leastGas(address to, bytes memory call, uint256 value) internal returns (uint256) {
+        (uint256 low, uint256 high) = (0, MOST_GAS);
+        while (high - low > 1) {
+            uint256 middle = (low + high) / 2;
+            uint256 snapshot = vm.snapshotState();
+            if (tryWith(to, call, value, middle)) high = middle;
+            else low = middle;
+            assert(vm.revertToState(snapshot));
+        }
+        return high;
+    }
+
+    /// @dev Whether a call goes through with so much gas, the pool being cold as in a transaction of its own.
+    function tryWith(address to, bytes memory call, uint256 value, uint256 gas_) internal returns (bool done) {
+        vm.cool(to);
+        vm.cool(Native.POOL);
+        (done,) = to.call{gas: gas_, value: value}(call);
     }
 }

@@ -4,11 +4,13 @@
 
 use async_trait::async_trait;
 use mileverse_adapters::{
-    Adapter, AskError, Capabilities, Debit, Inquiry, Known, Miles, Reference, Reversal, Session,
+    Adapter, AskError, Capabilities, Debit, Inquiry, Known, Miles, Notice, Reference, Reversal,
+    Session,
 };
 use mileverse_trace::{Spec, failed, note, span};
 use secrecy::SecretString;
 use std::sync::Arc;
+use std::time::Duration;
 
 const OUTCOME: &str = "mileverse.outcome";
 
@@ -103,5 +105,14 @@ impl Adapter for Watched {
             answer
         };
         span(|| self.spec("partner.reverse"), work).await
+    }
+
+    async fn listen(&self, programme: &str) -> Result<Option<Duration>, AskError> {
+        let call = self.adapter.listen(programme);
+        self.asked("partner.listen", call).await
+    }
+
+    fn notice(&self, secret: &str, body: &[u8]) -> Notice {
+        self.adapter.notice(secret, body)
     }
 }

@@ -153,6 +153,27 @@ pub struct SetAside {
     pub reason: String,
 }
 
+/// Packets that are stored by one statement: a backlog is found as fast as it is read.
+const TOGETHER: usize = 64;
+
+/// The statement that stores so many packets: `$1` to `$3` are route, direction and moment, then come six
+/// for each.
+fn insertion(packets: usize) -> String {
+    let rows = (0..packets).map(|at| {
+        let first = at.saturating_mul(6).saturating_add(4);
+        let [sequence, place, commitment, bytes, size, kind] =
+            [0, 1, 2, 3, 4, 5].map(|more| first.saturating_add(more));
+        format!("($1, $2, ${sequence}, ${place}, ${commitment}, ${bytes}, ${size}, $3, ${kind})")
+    });
+    format!(
+        "INSERT INTO packet
+             (route, direction, sequence, place, commitment, bytes, size, found_ms, kind)
+         VALUES {}
+         ON CONFLICT (route, direction, sequence) DO NOTHING",
+        rows.collect::<Vec<_>>().join(", ")
+    )
+}
+
 const ROW: &str = "sequence, place, commitment, bytes, attempts, found_ms";
 const PACKET_ROW: &str = "sequence, place, commitment, state, outcome, attempts, not_before_ms, \
                           reason, found_ms, landed_ms, done_ms, size, kind";
@@ -185,24 +206,22 @@ impl RouteStore {
         now_ms: u64,
     ) -> Result<(), Error> {
         let mut transaction = self.pool().begin().await?;
-        for packet in found {
-            sqlx::query(
-                "INSERT INTO packet
-                     (route, direction, sequence, place, commitment, bytes, size, found_ms, kind)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                 ON CONFLICT (route, direction, sequence) DO NOTHING",
-            )
-            .bind(self.id)
-            .bind(direction.word())
-            .bind(to_sql(packet.sequence)?)
-            .bind(to_sql(packet.place)?)
-            .bind(packet.commitment.to_vec())
-            .bind(packet.bytes.to_vec())
-            .bind(limit_to_sql(packet.bytes.len()))
-            .bind(to_sql(now_ms)?)
-            .bind(i64::from(packet.bytes.get(1).copied().unwrap_or(0)))
-            .execute(&mut *transaction)
-            .await?;
+        for found in found.chunks(TOGETHER) {
+            let statement = insertion(found.len());
+            let mut query = sqlx::query(sqlx::AssertSqlSafe(statement))
+                .bind(self.id)
+                .bind(direction.word())
+                .bind(to_sql(now_ms)?);
+            for packet in found {
+                query = query
+                    .bind(to_sql(packet.sequence)?)
+                    .bind(to_sql(packet.place)?)
+                    .bind(packet.commitment.to_vec())
+                    .bind(packet.bytes.to_vec())
+                    .bind(limit_to_sql(packet.bytes.len()))
+                    .bind(i64::from(packet.bytes.get(1).copied().unwrap_or(0)));
+            }
+            query.execute(&mut *transaction).await?;
         }
         sqlx::query(
             "INSERT INTO position (route, direction, next, search_block, packet_block)

@@ -30,8 +30,9 @@ use mileverse_primitives::{
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 
-/// Most pages of the outbox in one tick.
-const MAX_PAGES: usize = 16;
+/// Most pages of the outbox in one tick. A backlog of tens of thousands is found in one: a packet that comes
+/// after it is fresh only once it is known.
+const MAX_PAGES: usize = 128;
 
 /// The worker.
 pub struct FromOutbox<N, V> {

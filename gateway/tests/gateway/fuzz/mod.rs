@@ -356,11 +356,7 @@ impl Client<'_> {
     async fn reach_everything(&mut self) {
         let stage = self.stage;
         let deadline = Instant::now() + PATIENCE;
-        let mut left: Vec<_> = stage
-            .operations
-            .iter()
-            .filter(works)
-            .collect();
+        let mut left: Vec<_> = stage.operations.iter().filter(works).collect();
         loop {
             let mut last = Vec::new();
             for operation in std::mem::take(&mut left) {
