@@ -10,401 +10,26 @@
     missing_docs
 )]
 
+mod peer;
 mod world;
 
-use alloy::signers::local::PrivateKeySigner;
-use mileverse_primitives::{
-    Address, B256,
-    packet::{ACKNOWLEDGED, Packet, REFUNDED},
-};
 use mileverse_relayer::{
-    Error,
-    clock::Clock,
-    keys::Signer,
-    metrics::Metrics,
+    chain::End,
     rules::Rules,
-    store::{Database, Direction, Mark, Network, Position, RouteStore, Store},
-    transaction::{Limits, Profit, Sender},
-    worker::{Delivery, FromEthereum, FromOutbox, Orders, Worker},
+    store::{Direction, Position},
+    transaction::Profit,
 };
-use mileverse_wallet::rpc::Chain;
-use rand::Rng as _;
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
+use std::time::Duration;
+use world::{
+    ETHEREUM, NATIVE, Trouble,
+    run::{Run, Setup, TROUBLE, block_on, storm},
 };
-use world::{ETHEREUM, NATIVE, Shared, Trouble, ethereum::FakeEthereum, native::FakeNative};
-
-/// A running relayer: gone when dropped, as after a crash.
-struct Relayer {
-    store: Store,
-    rows: RouteStore,
-    to_ethereum: FromOutbox<FakeNative, FakeEthereum>,
-    to_native: FromEthereum<FakeNative, FakeEthereum>,
-}
-
-const NETWORK: Network = Network {
-    native_chain: NATIVE,
-    native_genesis: B256::ZERO,
-    far_chain: ETHEREUM,
-    far_mark: Mark::Bridge(Address::ZERO),
-};
-
-/// How a relayer is set up.
-#[derive(Clone)]
-struct Setup {
-    batch: usize,
-    /// Keys for each direction.
-    keys: u8,
-    /// Transactions of one key that are in no block yet.
-    in_flight: usize,
-    rules: Rules,
-    profit: Option<Profit>,
-}
-
-impl Setup {
-    fn of(batch: usize) -> Self {
-        Self {
-            batch,
-            keys: 1,
-            in_flight: 1,
-            rules: Rules::default(),
-            profit: None,
-        }
-    }
-}
-
-fn limits(profit: Option<Profit>, in_flight: usize) -> Limits {
-    Limits {
-        profit,
-        max_gas: world::ledger::MAX_GAS,
-        max_fee: 1_000_000,
-        in_flight,
-        rebroadcast: Duration::from_secs(3),
-        replace: Duration::from_secs(20),
-    }
-}
-
-impl Relayer {
-    async fn start(shared: &Shared, database: &Path, setup: &Setup) -> Self {
-        let store = Store::open(&Database::Sqlite(database.to_owned()))
-            .await
-            .unwrap();
-        let rows = store.bind("main", &NETWORK).await.unwrap();
-        let clock = {
-            let shared = shared.clone();
-            Clock::from_fn(move || shared.lock().now_ms)
-        };
-        let metrics = Metrics::default();
-        let delivery = |direction, chain_id| {
-            let senders = (0..setup.keys).map(|number| {
-                let key = PrivateKeySigner::from_bytes(&B256::repeat_byte(7 + number)).unwrap();
-                Sender::new(
-                    rows.clone(),
-                    direction,
-                    Signer::Local(key),
-                    chain_id,
-                    limits(setup.profit, setup.in_flight),
-                    clock.clone(),
-                    metrics.clone(),
-                )
-            });
-            let orders = Orders {
-                batch: setup.batch,
-                rules: setup.rules.clone(),
-                only: None,
-            };
-            Delivery::new(
-                rows.clone(),
-                senders.collect(),
-                direction,
-                orders,
-                clock.clone(),
-                metrics.clone(),
-            )
-        };
-        Self {
-            to_ethereum: FromOutbox::new(
-                shared.native(),
-                shared.ethereum(),
-                delivery(Direction::ToEthereum, ETHEREUM),
-                NATIVE,
-                ETHEREUM,
-            ),
-            to_native: FromEthereum::new(
-                shared.native(),
-                shared.ethereum(),
-                delivery(Direction::ToNative, NATIVE),
-                (NATIVE, ETHEREUM),
-                0,
-                7,
-            ),
-            store,
-            rows,
-        }
-    }
-
-    async fn tick(&mut self, direction: Direction) -> Result<bool, Error> {
-        match direction {
-            Direction::ToEthereum => self.to_ethereum.tick().await,
-            Direction::ToNative => self.to_native.tick().await,
-            Direction::ToPeer => unreachable!("this world has no peers"),
-        }
-    }
-}
-
-/// Where databases are made: in memory if the machine offers that, since a storm opens thousands.
-fn directory() -> tempfile::TempDir {
-    let memory = Path::new("/dev/shm");
-    tempfile::tempdir_in(memory).unwrap_or_else(|_| tempfile::tempdir().unwrap())
-}
-
-/// A world, a relayer in it, and its database.
-struct Run {
-    shared: Shared,
-    relayer: Option<Relayer>,
-    directory: tempfile::TempDir,
-    setup: Setup,
-    seed: u64,
-}
-
-impl Run {
-    fn new(seed: u64, trouble: Trouble, setup: Setup) -> Self {
-        Self {
-            shared: Shared::new(seed, trouble),
-            relayer: None,
-            directory: directory(),
-            setup,
-            seed,
-        }
-    }
-
-    fn database(&self) -> PathBuf {
-        self.directory.path().join("relayer.sqlite")
-    }
-
-    /// One tick of one direction; a crash in it ends the relayer, and the next tick starts it.
-    async fn tick(&mut self, direction: Direction) -> Option<bool> {
-        if self.relayer.is_none() {
-            let database = self.database();
-            self.relayer = Some(Relayer::start(&self.shared, &database, &self.setup).await);
-        }
-        let relayer = self.relayer.as_mut().unwrap();
-        let crash = self.shared.crash.clone();
-        let outcome = tokio::select! {
-            biased;
-            outcome = relayer.tick(direction) => Some(outcome),
-            () = crash.notified() => None,
-        };
-        match outcome {
-            Some(Ok(more)) => Some(more),
-            Some(Err(error)) if error.passes() => Some(false),
-            Some(Err(error)) => panic!("seed {}: {error}", self.seed),
-            None => {
-                self.stop().await;
-                None
-            }
-        }
-    }
-
-    async fn stop(&mut self) {
-        if let Some(relayer) = self.relayer.take() {
-            relayer.store.close().await;
-        }
-        self.shared.lock().crashed = false;
-    }
-
-    /// Loses the database, as a disk does.
-    async fn lose_database(&mut self) {
-        self.stop().await;
-        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
-            std::fs::remove_file(entry.unwrap().path()).unwrap();
-        }
-    }
-
-    /// Whether every packet of both chains has its final outcome and the relayer knows it.
-    async fn complete(&self) -> bool {
-        let (sent_native, sent_ethereum) = {
-            let world = self.shared.lock();
-            let ethereum = world.ethereum.final_state();
-            let there = world.ethereum.head().bridge.sent.len();
-            let native_done = world.native.bridge.sent.iter().all(|packet| {
-                let receipts = &ethereum.bridge.receipts;
-                receipts.contains_key(&packet.id().sequence)
-            });
-            let ethereum_done = world.ethereum.head().bridge.sent.iter().all(|packet| {
-                let receipts = &world.native.bridge.receipts;
-                receipts.contains_key(&packet.id().sequence)
-            });
-            if !native_done || !ethereum_done {
-                return false;
-            }
-            (world.native.bridge.sent.len(), there)
-        };
-        let Some(relayer) = &self.relayer else {
-            return false;
-        };
-        for (direction, sent) in [
-            (Direction::ToEthereum, sent_native),
-            (Direction::ToNative, sent_ethereum),
-        ] {
-            let counts = relayer.rows.counts(direction).await.unwrap();
-            if counts.received + counts.expired != sent as u64 || counts.waiting + counts.landed > 0
-            {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Lets the world go on quietly until everything is delivered.
-    async fn finish(&mut self) {
-        {
-            let mut world = self.shared.lock();
-            world.trouble = Trouble::default();
-            world.poisoned.clear();
-        }
-        for round in 0..4_000 {
-            for direction in NETWORK.directions() {
-                while self.tick(direction).await == Some(true) {}
-            }
-            if self.complete().await {
-                return;
-            }
-            // Later rounds are longer, so that the longest back-off passes.
-            let step = if round < 3_000 { 500 } else { 30_000 };
-            self.shared.lock().step(step, step);
-        }
-        let counts = self.relayer.as_ref().unwrap().rows.clone();
-        panic!(
-            "seed {}: not everything was delivered: {:?} {:?}",
-            self.seed,
-            counts.counts(Direction::ToEthereum).await.unwrap(),
-            counts.counts(Direction::ToNative).await.unwrap()
-        );
-    }
-
-    /// What must be true of the world in the end.
-    fn check(&self) {
-        let world = self.shared.lock();
-        let sides = [
-            (&world.native.bridge, &world.ethereum.final_state().bridge),
-            (&world.ethereum.head().bridge, &world.native.bridge),
-        ];
-        for (source, destination) in sides {
-            for packet in &source.sent {
-                let sequence = packet.id().sequence;
-                let outcome = destination.receipts.get(&sequence).copied();
-                let effects = destination.effects.get(&sequence).copied().unwrap_or(0);
-                let stored = source.outbound.get(&sequence);
-                let refunded = stored == Some(&REFUNDED);
-                let seed = self.seed;
-                match (packet, outcome) {
-                    (Packet::Transfer(_), Some(2)) => {
-                        assert_eq!(effects, 0, "seed {seed}: expired and received");
-                        assert!(refunded, "seed {seed}: expired and never refunded");
-                    }
-                    (_, Some(1)) => {
-                        assert_eq!(
-                            effects, 1,
-                            "seed {seed}: {sequence} took effect {effects} times"
-                        );
-                        assert!(!refunded, "seed {seed}: received and refunded");
-                        assert_eq!(
-                            stored == Some(&ACKNOWLEDGED),
-                            packet.asks(),
-                            "seed {seed}: {sequence} is acknowledged if its sender asked"
-                        );
-                    }
-                    other => panic!("seed {seed}: {other:?}"),
-                }
-            }
-        }
-    }
-}
-
-async fn storm(seed: u64, trouble: Trouble, lose: bool) {
-    let batch = [1, 3, 128][seed as usize / 2 % 3];
-    let setup = Setup {
-        keys: 1 + (seed % 3) as u8,
-        in_flight: 1 + (seed % 4) as usize,
-        ..Setup::of(batch)
-    };
-    let mut run = Run::new(seed, trouble, setup);
-    for _ in 0..250 {
-        let (direction, sends, poison, loses) = {
-            let mut world = run.shared.lock();
-            if world.roll(40) {
-                world.guard();
-            }
-            world.step(20, 900);
-            let sends: Vec<_> = [Chain::Native, Chain::Ethereum]
-                .into_iter()
-                .filter(|_| world.roll(250))
-                .collect();
-            let poison = world.roll(30);
-            let direction = NETWORK.directions()[world.dice.random_range(0..2)];
-            (direction, sends, poison, lose && world.roll(10))
-        };
-        for chain in sends {
-            let mut world = run.shared.lock();
-            let many = world.dice.random_range(1..4);
-            for _ in 0..many {
-                world.send(chain);
-            }
-        }
-        {
-            let mut world = run.shared.lock();
-            if world.roll(12) {
-                world::native::rotate(&mut world);
-            }
-        }
-        if poison {
-            let mut world = run.shared.lock();
-            let sequence = world.dice.random_range(1..60);
-            let chain = [Chain::Native, Chain::Ethereum][world.dice.random_range(0..2)];
-            world.poisoned.insert((chain, sequence));
-        }
-        if loses {
-            run.lose_database().await;
-        }
-        run.tick(direction).await;
-    }
-    run.finish().await;
-    run.check();
-    let world = run.shared.lock();
-    let (announced, believed) = (world.native.key, world.ethereum.head().bridge.key);
-    assert_eq!(
-        announced, believed,
-        "seed {seed}: the newest key is in force"
-    );
-}
-
-const TROUBLE: Trouble = Trouble {
-    lost_question: 25,
-    lost_answer: 25,
-    crash: 6,
-    bad_logs: 100,
-    vanish: 50,
-    take_back: 60,
-    wrong_number: 15,
-    delays: true,
-    asks: true,
-};
-
-fn block_on(future: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(future);
-}
 
 #[test]
 fn nothing_is_lost_or_doubled_in_any_storm() {
     block_on(async {
         for seed in 0..12 {
-            storm(seed, TROUBLE, false).await;
+            storm(End::Ethereum, seed, TROUBLE, false).await;
         }
     });
 }
@@ -413,7 +38,7 @@ fn nothing_is_lost_or_doubled_in_any_storm() {
 fn losing_the_database_loses_nothing_but_time() {
     block_on(async {
         for seed in 100..106 {
-            storm(seed, TROUBLE, true).await;
+            storm(End::Ethereum, seed, TROUBLE, true).await;
         }
     });
 }
@@ -426,7 +51,7 @@ fn a_crash_at_every_single_call_is_survived() {
             ..Trouble::default()
         };
         for seed in 200..204 {
-            storm(seed, trouble, false).await;
+            storm(End::Ethereum, seed, trouble, false).await;
         }
     });
 }
@@ -469,8 +94,8 @@ fn who_asks_is_told_and_nobody_else() {
         }
         run.finish().await;
         run.check();
-        let rows = &run.relayer.as_ref().unwrap().rows;
-        for direction in NETWORK.directions() {
+        let rows = run.rows();
+        for direction in run.directions() {
             let packets = rows.newest(direction, u64::MAX, 100).await.unwrap();
             let kinds = |kind: &str| packets.iter().filter(|row| row.kind == kind).count();
             let asked = packets.iter().filter(|row| row.acknowledge).count();
@@ -492,15 +117,15 @@ fn one_refused_packet_does_not_hold_up_the_others() {
             for _ in 0..20 {
                 world.native.bridge.transfer(NATIVE, ETHEREUM, deadline);
             }
-            world.poisoned.insert((Chain::Ethereum, 1));
-            world.poisoned.insert((Chain::Ethereum, 13));
+            world.poisoned.insert((End::Ethereum, 1));
+            world.poisoned.insert((End::Ethereum, 13));
         }
         for _ in 0..200 {
             run.tick(Direction::ToEthereum).await;
             run.shared.lock().step(100, 100);
         }
         {
-            let store = &run.relayer.as_ref().unwrap().rows;
+            let store = run.rows();
             let counts = store.counts(Direction::ToEthereum).await.unwrap();
             assert_eq!((counts.received, counts.waiting), (18, 2));
             let aside = store.set_asides(Direction::ToEthereum, 10).await.unwrap();
@@ -531,7 +156,7 @@ fn a_packet_that_the_endpoint_hides_stops_the_count_until_it_shows() {
         for _ in 0..400 {
             run.tick(Direction::ToNative).await;
             let position = {
-                let store = &run.relayer.as_ref().unwrap().rows;
+                let store = run.rows();
                 let first = Position {
                     next: 1,
                     search_block: 0,
@@ -571,7 +196,7 @@ fn several_keys_work_side_by_side_on_packets_of_their_own() {
         // Found, and all three keys sign in one look, before any block comes.
         run.tick(Direction::ToEthereum).await;
         {
-            let rows = &run.relayer.as_ref().unwrap().rows;
+            let rows = run.rows();
             let signed = rows.signed(Direction::ToEthereum).await.unwrap();
             let mut packets: Vec<_> = signed.iter().flat_map(|row| row.packets.clone()).collect();
             packets.sort_unstable();
@@ -646,13 +271,13 @@ fn what_the_rules_pass_over_waits_for_others_and_holds_up_nobody() {
         for _ in 0..2_000 {
             run.tick(Direction::ToEthereum).await;
             run.shared.lock().step(100, 100);
-            let rows = &run.relayer.as_ref().unwrap().rows;
+            let rows = run.rows();
             if rows.counts(Direction::ToEthereum).await.unwrap().received == 5 {
                 break;
             }
         }
         {
-            let rows = &run.relayer.as_ref().unwrap().rows;
+            let rows = run.rows();
             let counts = rows.counts(Direction::ToEthereum).await.unwrap();
             assert_eq!((counts.received, counts.waiting), (5, 5));
             let aside = rows.set_asides(Direction::ToEthereum, 10).await.unwrap();
@@ -711,7 +336,7 @@ fn several_transactions_of_one_key_are_under_way_at_once() {
             run.tick(Direction::ToEthereum).await;
         }
         {
-            let rows = &run.relayer.as_ref().unwrap().rows;
+            let rows = run.rows();
             let signed = rows.signed(Direction::ToEthereum).await.unwrap();
             let nonces: Vec<_> = signed.iter().map(|row| row.nonce).collect();
             assert_eq!(nonces, [0, 1, 2], "no more than three");
@@ -762,8 +387,7 @@ fn what_another_relayer_delivered_first_wedges_nobody() {
             head.bridge.transfer(ETHEREUM, NATIVE, deadline);
             // Until it is final, and the native chain knows.
             for _ in 0..8 {
-                let now_s = world.now_s();
-                world::ethereum::block(&mut world, now_s);
+                world::ethereum::block(&mut world);
             }
             world.native.checkpoint = world.ethereum.finalized();
         }
@@ -805,7 +429,7 @@ fn a_large_transfer_waits_for_its_delay_and_holds_up_nobody() {
             run.shared.lock().step(300, 300);
         }
         {
-            let rows = &run.relayer.as_ref().unwrap().rows;
+            let rows = run.rows();
             let aside = rows.set_asides(Direction::ToEthereum, 10).await.unwrap();
             let sequences: Vec<_> = aside.iter().map(|one| one.sequence).collect();
             assert_eq!(sequences, [7, 14]);

@@ -235,11 +235,25 @@ async fn a_rewind_forgets_from_there_on(database: &Database) {
     rows.advance(TO, position(4), &found, 1).await.unwrap();
     assert_eq!(rows.of_length(TO, 160).await.unwrap().len(), 1);
     rows.note_done(TO, &[(1, 2), (3, 1)], 2).await.unwrap();
-    rows.rewind(TO, 2, position(2)).await.unwrap();
+    rows.rewind(TO, 2, 0, position(2)).await.unwrap();
     let counts = rows.counts(TO).await.unwrap();
     assert_eq!((counts.received, counts.expired), (0, 1));
     assert!(sequences(&rows, u64::MAX, 0, 10).await.is_empty());
     assert_eq!(rows.position(TO, position(9)).await.unwrap(), position(2));
+    store.close().await;
+}
+
+async fn a_rewind_keeps_the_rotations_before_it(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let at = |sequence, place| NewPacket {
+        place,
+        ..packet(sequence, 134)
+    };
+    let [earlier, later] = [ROTATIONS + 1, ROTATIONS + 2];
+    let found = [at(1, 0), at(earlier, 1), at(2, 2), at(later, 3)];
+    rows.advance(TO, position(4), &found, 1).await.unwrap();
+    rows.rewind(TO, 2, 2, position(2)).await.unwrap();
+    assert_eq!(sequences(&rows, u64::MAX, 0, 10).await, [1, earlier]);
     store.close().await;
 }
 
@@ -450,6 +464,7 @@ conformance!(
     packets_go_from_found_to_done_and_never_back,
     lanes_share_a_batch,
     a_rewind_forgets_from_there_on,
+    a_rewind_keeps_the_rotations_before_it,
     transactions_stay_as_they_were_signed,
     trouble_is_remembered_since_it_began,
     routes_do_not_see_each_other,

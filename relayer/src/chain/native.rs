@@ -89,29 +89,8 @@ impl Verifier for Native {
     }
 
     fn delivery(&self, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
-        IPeers::deliverCall {
-            // Whoever asks for a delivery has asked for the key first, which only a peer has.
-            peer: self.peer().unwrap_or_default(),
-            header: IPeers::HeaderProof {
-                epoch: certificate.epoch,
-                view_: certificate.view,
-                parentView: certificate.parent_view,
-                restHash: certificate.rest_hash,
-                outboxSize: certificate.outbox_size,
-                outboxTree: certificate.outbox_tree,
-                signature: certificate.signature.clone(),
-            },
-            items: leaves
-                .into_iter()
-                .map(|leaf| IPeers::OutboxItem {
-                    packet: leaf.packet,
-                    index: leaf.index,
-                    path: leaf.path,
-                })
-                .collect(),
-        }
-        .abi_encode()
-        .into()
+        // Whoever asks for a delivery has asked for the key first, which only a peer has.
+        delivery(self.peer().unwrap_or_default(), certificate, leaves)
     }
 }
 
@@ -176,4 +155,30 @@ impl NativeChain for Native {
             .view(address::BRIDGE, &IBridge::latestCheckpointCall {})
             .await
     }
+}
+
+/// The peers module's call that delivers these leaves of the peer with this chain id.
+pub fn delivery(peer: u64, certificate: &Certificate, leaves: Vec<Leaf>) -> Bytes {
+    IPeers::deliverCall {
+        peer,
+        header: IPeers::HeaderProof {
+            epoch: certificate.epoch,
+            view_: certificate.view,
+            parentView: certificate.parent_view,
+            restHash: certificate.rest_hash,
+            outboxSize: certificate.outbox_size,
+            outboxTree: certificate.outbox_tree,
+            signature: certificate.signature.clone(),
+        },
+        items: leaves
+            .into_iter()
+            .map(|leaf| IPeers::OutboxItem {
+                packet: leaf.packet,
+                index: leaf.index,
+                path: leaf.path,
+            })
+            .collect(),
+    }
+    .abi_encode()
+    .into()
 }

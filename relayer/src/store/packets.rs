@@ -241,20 +241,27 @@ impl RouteStore {
     }
 
     /// Forgets a packet and all after it, to find them again from `position` on. For a packet whose
-    /// bytes turned out not to be what the source chain holds.
+    /// bytes turned out not to be what the source chain holds. After it is what has a higher sequence and
+    /// stands at its `place` or a later one: a peer's rotations have sequences above all others, wherever
+    /// they stand.
     pub async fn rewind(
         &self,
         direction: Direction,
         sequence: u64,
+        place: u64,
         position: Position,
     ) -> Result<(), Error> {
         let mut transaction = self.pool().begin().await?;
-        sqlx::query("DELETE FROM packet WHERE route = $1 AND direction = $2 AND sequence >= $3")
-            .bind(self.id)
-            .bind(direction.word())
-            .bind(to_sql(sequence)?)
-            .execute(&mut *transaction)
-            .await?;
+        sqlx::query(
+            "DELETE FROM packet
+             WHERE route = $1 AND direction = $2 AND sequence >= $3 AND place >= $4",
+        )
+        .bind(self.id)
+        .bind(direction.word())
+        .bind(to_sql(sequence)?)
+        .bind(to_sql(place)?)
+        .execute(&mut *transaction)
+        .await?;
         sqlx::query(
             "UPDATE tally SET
                  received = (SELECT COUNT(*) FROM packet WHERE route = $1 AND direction = $2

@@ -145,9 +145,10 @@ impl<N: NativeChain, E: EthereumChain> FromEthereum<N, E> {
             search_block: self.start_block,
             packet_block: self.start_block,
         };
+        // Its block may have been a lie as well; here sequences alone say what comes after it.
         self.delivery
             .store()
-            .rewind(self.delivery.direction(), sequence, position)
+            .rewind(self.delivery.direction(), sequence, 0, position)
             .await?;
         self.ethereum.ledger().doubt();
         Ok(Error::Rewound { sequence })

@@ -227,7 +227,7 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
         };
         self.delivery
             .store()
-            .rewind(self.delivery.direction(), row.sequence, position)
+            .rewind(self.delivery.direction(), row.sequence, row.place, position)
             .await?;
         Err(Error::Rewound {
             sequence: row.sequence,

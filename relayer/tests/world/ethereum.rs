@@ -3,14 +3,15 @@
 use super::{
     Bridge, ETHEREUM, Shared, Trouble, World,
     ledger::{Accounts, Ledgers, Waiting},
-    native::{is_for_ethereum, signature},
+    native::Certified,
     storage_proof,
 };
 use alloy::sol_types::SolCall as _;
 use mileverse_bindings::Bridge as Contract;
-use mileverse_primitives::{B256, Bytes, U256, outbox, packet::Packet, rpc::Certificate};
+use mileverse_primitives::{B256, Bytes, U256, packet::Packet, rpc::Certificate};
 use mileverse_relayer::chain::{
-    EthereumChain, Inclusion, KeyInForce, Leaf, Proof, SentLog, Side, Verifier, ethereum::delivery,
+    End, EthereumChain, Inclusion, KeyInForce, Leaf, Proof, SentLog, Side, Verifier,
+    ethereum::delivery,
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
 use rand::Rng as _;
@@ -38,9 +39,10 @@ pub struct EthereumWorld {
 
 impl EthereumWorld {
     pub fn new(trouble: Trouble) -> Self {
-        let mut first = State::default();
-        first.bridge.delays = trouble.delays;
-        first.bridge.asks = trouble.asks;
+        let first = State {
+            bridge: Bridge::new(trouble),
+            ..State::default()
+        };
         Self {
             states: vec![first; FINAL_AFTER + 1],
             pool: Vec::new(),
@@ -76,38 +78,26 @@ impl EthereumWorld {
 
 fn deliver(world: &World, state: &State, input: &Bytes) -> Result<(Bridge, usize), String> {
     let call = Contract::deliverCall::abi_decode(input).map_err(|error| error.to_string())?;
-    let size = call.header.outboxSize as usize;
-    if call.header.signature != signature(state.bridge.key)
-        || call.header.epoch < state.bridge.first_epoch
-        || size == 0
-        || size > world.native.bridge.sent.len()
-        || call.header.outboxTree != outbox::tree(&world.native.leaves(size))
-    {
-        return Err("certificate".into());
-    }
+    let certified = Certified {
+        epoch: call.header.epoch,
+        size: call.header.outboxSize,
+        tree: call.header.outboxTree,
+        signature: &call.header.signature,
+    };
+    certified.check(world, End::Native, &state.bridge)?;
     if call.items.is_empty() || call.items.len() > 128 {
         return Err("batch size".into());
     }
     let mut bridge = state.bridge.clone();
     for item in &call.items {
         let packet = Packet::decode(&item.packet).map_err(|error| error.to_string())?;
-        let header = &call.header;
-        if !outbox::verify(
-            header.outboxTree,
-            header.outboxSize,
-            item.index,
-            packet.commitment(),
-            &item.path,
-        ) {
-            return Err("path".into());
-        }
-        assert!(is_for_ethereum(&packet));
-        if let Packet::Rotation(rotation) = &packet
-            && rotation.first_epoch <= header.epoch
-        {
-            return Err("a key older than its announcement".into());
-        }
-        world.poison(Chain::Ethereum, &packet)?;
+        certified.prove(&packet, item.index, &item.path)?;
+        assert_eq!(
+            packet.id().destination,
+            ETHEREUM,
+            "a leaf for another chain"
+        );
+        world.poison(End::Ethereum, &packet)?;
         bridge.settle(&packet, world.now_s())?;
     }
     Ok((bridge, call.items.len()))
@@ -119,7 +109,7 @@ pub fn try_deliver(world: &mut World, input: &Bytes) -> Result<usize, String> {
 
 /// Ends the newest block (everything sent so far is in it) and puts waiting transactions in a
 /// new one.
-pub fn block(world: &mut World, _now_s: u64) {
+pub fn block(world: &mut World) {
     let number = world.ethereum.states.len() as u64;
     let mut state = world.ethereum.head().clone();
     world.ethereum.price = world.dice.random_range(50..400);

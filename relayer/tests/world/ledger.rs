@@ -1,12 +1,12 @@
-//! What both chains share: accounts, waiting transactions, simulation.
+//! What all chains share: accounts, waiting transactions, simulation.
 
 use super::{Shared, World, ethereum, native, reverted};
 use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
     eips::eip2718::Decodable2718 as _,
 };
-use mileverse_primitives::{Address, B256, Bytes, exchange::ROUTER};
-use mileverse_relayer::chain::{At, Inclusion, Ledger, brings_swap};
+use mileverse_primitives::{Address, B256, Bytes, address::PEERS};
+use mileverse_relayer::chain::{At, End, Inclusion, Ledger, ROTATIONS};
 use mileverse_wallet::{
     rpc::{Chain, RpcError},
     transaction::Fees,
@@ -14,7 +14,7 @@ use mileverse_wallet::{
 use std::collections::BTreeMap;
 
 pub const MAX_GAS: u64 = 15_000_000;
-/// The bridge on both chains.
+/// The bridge between a native chain and Ethereum, on both.
 pub const BRIDGE: Address = Address::repeat_byte(9);
 
 /// Accounts and what they did in blocks.
@@ -77,146 +77,146 @@ pub fn admit(pool: &mut Vec<Waiting>, next: u64, new: Waiting) -> Result<(), Str
 #[derive(Clone)]
 pub struct Ledgers {
     pub shared: Shared,
-    pub chain: Chain,
+    pub here: End,
 }
 
 impl Ledgers {
-    pub const fn new(shared: Shared, chain: Chain) -> Self {
-        Self { shared, chain }
+    pub const fn new(shared: Shared, here: End) -> Self {
+        Self { shared, here }
     }
 
     fn try_call(&self, world: &mut World, input: &Bytes) -> Result<usize, RpcError> {
-        match self.chain {
-            Chain::Native => native::try_deliver(world, input),
-            Chain::Ethereum => ethereum::try_deliver(world, input),
+        match self.here {
+            End::Ethereum => ethereum::try_deliver(world, input),
+            here => native::try_deliver(world, here, input),
         }
-        .map_err(|reason| reverted(self.chain, reason))
+        .map_err(|reason| reverted(self.chain(), reason))
+    }
+
+    async fn ask<T>(
+        &self,
+        work: impl FnOnce(&mut World, End) -> Result<T, RpcError>,
+    ) -> Result<T, RpcError> {
+        let question = |world: &mut World| work(world, self.here);
+        self.shared.call(self.here.kind(), question).await
     }
 }
 
 impl Ledger for Ledgers {
     fn chain(&self) -> Chain {
-        self.chain
+        self.here.kind()
     }
 
     async fn chain_id(&self) -> Result<u64, RpcError> {
-        Ok(match self.chain {
-            Chain::Native => super::NATIVE,
-            Chain::Ethereum => super::ETHEREUM,
-        })
+        Ok(super::chain_id(self.here))
     }
 
     fn bridge(&self) -> Address {
-        BRIDGE
+        let there = self.shared.lock().opposite(self.here);
+        match (self.here, there) {
+            (End::Ethereum, _) | (_, End::Ethereum) => BRIDGE,
+            _ => PEERS,
+        }
     }
 
     async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
-        let through_router = self.chain == Chain::Native && brings_swap(input);
-        Ok(if through_router { ROUTER } else { BRIDGE })
+        Ok(match self.here {
+            End::Ethereum => BRIDGE,
+            here => native::target(&self.shared.lock(), here, input),
+        })
     }
 
     async fn height(&self) -> Result<u64, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                Ok(match self.chain {
-                    Chain::Native => world.native.height,
-                    Chain::Ethereum => world.ethereum.height(),
-                })
+        self.ask(|world, here| {
+            Ok(match here {
+                End::Ethereum => world.ethereum.height(),
+                here => world.native_at(here).height,
             })
-            .await
+        })
+        .await
     }
 
     async fn nonce(&self, account: Address, at: At) -> Result<u64, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                let accounts = match (self.chain, at) {
-                    (Chain::Native, _) => &world.native.accounts,
-                    (Chain::Ethereum, At::Latest) => &world.ethereum.head().accounts,
-                    (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().accounts,
-                };
-                let nonce = accounts.nonces.get(&account).copied().unwrap_or(0);
-                // What is for ever is asked of several endpoints.
-                Ok(match at {
-                    At::Latest => world.tell(nonce),
-                    At::Finalized => nonce,
-                })
+        self.ask(|world, here| {
+            let accounts = match (here, at) {
+                (End::Ethereum, At::Latest) => &world.ethereum.head().accounts,
+                (End::Ethereum, At::Finalized) => &world.ethereum.final_state().accounts,
+                (here, _) => &world.native_at(here).accounts,
+            };
+            let nonce = accounts.nonces.get(&account).copied().unwrap_or(0);
+            // What is for ever is asked of several endpoints.
+            Ok(match at {
+                At::Latest => world.tell(nonce),
+                At::Finalized => nonce,
             })
-            .await
+        })
+        .await
     }
 
     async fn simulate(&self, _from: Address, input: Bytes) -> Result<(), RpcError> {
-        self.shared
-            .call(self.chain, |world| self.try_call(world, &input).map(|_| ()))
+        self.ask(|world, _| self.try_call(world, &input).map(|_| ()))
             .await
     }
 
     async fn estimate(&self, _from: Address, input: Bytes) -> Result<u64, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                let items = self.try_call(world, &input)?;
-                Ok(150_000 + 70_000 * items as u64)
+        self.ask(|world, _| {
+            let items = self.try_call(world, &input)? as u64;
+            Ok(if world.far == End::Peer {
+                // No storage of another chain is proven.
+                115_000 + 30_000 * items
+            } else {
+                150_000 + 70_000 * items
             })
-            .await
+        })
+        .await
     }
 
     async fn fees(&self) -> Result<Fees, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                Ok(match self.chain {
-                    Chain::Native => Fees::Legacy { price: 0 },
-                    Chain::Ethereum => Fees::Dynamic {
-                        max: world.ethereum.price,
-                        tip: 1,
-                    },
-                })
+        self.ask(|world, here| {
+            Ok(match here {
+                End::Ethereum => Fees::Dynamic {
+                    max: world.ethereum.price,
+                    tip: 1,
+                },
+                End::Native | End::Peer => Fees::Legacy { price: 0 },
             })
-            .await
+        })
+        .await
     }
 
     async fn broadcast(&self, raw: Bytes) -> Result<(), RpcError> {
         let new = Waiting::decode(&raw);
-        self.shared
-            .call(self.chain, |world| {
-                if self.chain == Chain::Native {
-                    native::is_of_use(world, &new.input).map_err(|message| RpcError::Refused {
-                        chain: self.chain,
-                        message,
-                    })?;
+        self.ask(|world, here| {
+            let refused = |message| RpcError::Refused {
+                chain: here.kind(),
+                message,
+            };
+            let (accounts, pool) = match here {
+                End::Ethereum => {
+                    let accounts = world.ethereum.head().accounts.clone();
+                    (accounts, &mut world.ethereum.pool)
                 }
-                let (accounts, pool) = match self.chain {
-                    Chain::Native => (&world.native.accounts, &mut world.native.pool),
-                    Chain::Ethereum => {
-                        let next = world.ethereum.head().accounts.clone();
-                        return admit(
-                            &mut world.ethereum.pool,
-                            next.nonces.get(&new.sender).copied().unwrap_or(0),
-                            new,
-                        )
-                        .map_err(|message| RpcError::Refused {
-                            chain: self.chain,
-                            message,
-                        });
-                    }
-                };
-                let next = accounts.nonces.get(&new.sender).copied().unwrap_or(0);
-                admit(pool, next, new).map_err(|message| RpcError::Refused {
-                    chain: self.chain,
-                    message,
-                })
-            })
-            .await
+                here => {
+                    native::is_of_use(world, here, &new.input).map_err(refused)?;
+                    let native = world.native_at_mut(here);
+                    (native.accounts.clone(), &mut native.pool)
+                }
+            };
+            let next = accounts.nonces.get(&new.sender).copied().unwrap_or(0);
+            admit(pool, next, new).map_err(refused)
+        })
+        .await
     }
 
     async fn inclusion(&self, hash: B256) -> Result<Option<Inclusion>, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                let accounts = match self.chain {
-                    Chain::Native => &world.native.accounts,
-                    Chain::Ethereum => &world.ethereum.head().accounts,
-                };
-                Ok(accounts.included.get(&hash).copied())
-            })
-            .await
+        self.ask(|world, here| {
+            let accounts = match here {
+                End::Ethereum => &world.ethereum.head().accounts,
+                here => &world.native_at(here).accounts,
+            };
+            Ok(accounts.included.get(&hash).copied())
+        })
+        .await
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
@@ -224,28 +224,22 @@ impl Ledger for Ledgers {
     }
 
     async fn held(&self, sequence: u64) -> Result<Option<u64>, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                let bridge = match self.chain {
-                    Chain::Native => &world.native.bridge,
-                    Chain::Ethereum => &world.ethereum.head().bridge,
-                };
-                Ok(bridge.held.get(&sequence).copied())
-            })
+        self.ask(|world, here| Ok(world.bridge(here).held.get(&sequence).copied()))
             .await
     }
 
     async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
-        self.shared
-            .call(self.chain, |world| {
-                let bridge = match (self.chain, at) {
-                    (Chain::Native, _) => &world.native.bridge,
-                    (Chain::Ethereum, At::Latest) => &world.ethereum.head().bridge,
-                    (Chain::Ethereum, At::Finalized) => &world.ethereum.final_state().bridge,
-                };
-                let outcome = |sequence| bridge.receipts.get(sequence).copied().unwrap_or(0);
-                Ok(sequences.iter().map(outcome).collect())
-            })
-            .await
+        self.ask(|world, here| {
+            let bridge = match at {
+                At::Latest => world.bridge(here),
+                At::Finalized => world.final_bridge(here),
+            };
+            let outcome = |sequence: &u64| match sequence.checked_sub(ROTATIONS) {
+                Some(version) => u8::from(bridge.key >= version),
+                None => bridge.receipts.get(sequence).copied().unwrap_or(0),
+            };
+            Ok(sequences.iter().map(outcome).collect())
+        })
+        .await
     }
 }

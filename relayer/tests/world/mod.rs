@@ -1,4 +1,5 @@
-//! A small world of two chains for the relayer to work in, with everything that can go wrong:
+//! A small world for the relayer to work in: a native chain, and at the other end of the route either
+//! Ethereum or another native chain, its peer. With everything that can go wrong:
 //! lost questions, lost answers, missing and doubled logs, transactions that wait, vanish or come
 //! late, blocks that are taken back, and crashes. All by one seeded dice.
 //!
@@ -8,15 +9,18 @@
 pub mod ethereum;
 pub mod ledger;
 pub mod native;
+pub mod run;
 
 use ethereum::EthereumWorld;
 use ledger::Ledgers;
 use mileverse_primitives::{
     Address, B256, Bytes, U256,
     packet::{
-        ACKNOWLEDGED, Acknowledgement, Action, Expiry, Packet, PacketId, REFUNDED, Token, Transfer,
+        ACKNOWLEDGED, Acknowledgement, Action, Expiry, Packet, PacketId, REFUNDED, Rotation, Token,
+        Transfer,
     },
 };
+use mileverse_relayer::{chain::End, store::Direction};
 use mileverse_wallet::rpc::{Chain, RpcError};
 use native::NativeWorld;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -27,7 +31,17 @@ use std::{
 use tokio::sync::Notify;
 
 pub const NATIVE: u64 = 77_771;
+pub const PEER: u64 = 77_772;
 pub const ETHEREUM: u64 = 31_337;
+
+/// The chain id of an end.
+pub const fn chain_id(end: End) -> u64 {
+    match end {
+        End::Native => NATIVE,
+        End::Peer => PEER,
+        End::Ethereum => ETHEREUM,
+    }
+}
 
 /// How often each kind of trouble comes, in a thousand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +63,7 @@ pub struct Trouble {
 /// How long a large transfer waits, in seconds.
 pub const DELAY: u64 = 40;
 
-/// One side of the bridge.
+/// What a chain keeps of its exchange with another.
 #[derive(Clone, Debug, Default)]
 pub struct Bridge {
     pub outbound: BTreeMap<u64, B256>,
@@ -69,6 +83,14 @@ pub struct Bridge {
 }
 
 impl Bridge {
+    pub fn new(trouble: Trouble) -> Self {
+        Self {
+            delays: trouble.delays,
+            asks: trouble.asks,
+            ..Self::default()
+        }
+    }
+
     fn id(&self, source: u64, destination: u64) -> PacketId {
         PacketId {
             source,
@@ -191,15 +213,23 @@ impl Bridge {
                 *self.effects.entry(id.sequence).or_default() += 1;
             }
             Packet::Rotation(rotation) => {
-                if rotation.key_version <= self.key {
+                if !self.believe(rotation) {
                     return Err("an old rotation".into());
                 }
-                (self.key, self.first_epoch) = (rotation.key_version, rotation.first_epoch);
                 self.receipts.insert(id.sequence, 1);
                 *self.effects.entry(id.sequence).or_default() += 1;
             }
         }
         Ok(())
+    }
+
+    /// Believes the key that is announced, if it is newer.
+    pub fn believe(&mut self, rotation: &Rotation) -> bool {
+        let newer = rotation.key_version > self.key;
+        if newer {
+            (self.key, self.first_epoch) = (rotation.key_version, rotation.first_epoch);
+        }
+        newer
     }
 }
 
@@ -208,10 +238,13 @@ pub struct World {
     pub dice: StdRng,
     pub trouble: Trouble,
     pub now_ms: u64,
+    /// The other end of the route; the third chain stands still.
+    pub far: End,
     pub native: NativeWorld,
+    pub peer: NativeWorld,
     pub ethereum: EthereumWorld,
     /// Inbound packets that a chain refuses for now.
-    pub poisoned: BTreeSet<(Chain, u64)>,
+    pub poisoned: BTreeSet<(End, u64)>,
     pub crashed: bool,
     /// Answers that show another packet than was sent, still to come.
     pub lies: u32,
@@ -253,8 +286,74 @@ impl World {
         self.now_ms / 1000
     }
 
-    pub fn poison(&self, chain: Chain, packet: &Packet) -> Result<(), String> {
-        if self.poisoned.contains(&(chain, packet.id().sequence)) {
+    /// The chain that exchanges packets with this one.
+    pub const fn opposite(&self, here: End) -> End {
+        match here {
+            End::Native => self.far,
+            End::Peer | End::Ethereum => End::Native,
+        }
+    }
+
+    /// One of the native chains.
+    pub const fn native_at(&self, end: End) -> &NativeWorld {
+        match end {
+            End::Native => &self.native,
+            End::Peer => &self.peer,
+            End::Ethereum => panic!("Ethereum is no native chain"),
+        }
+    }
+
+    pub const fn native_at_mut(&mut self, end: End) -> &mut NativeWorld {
+        match end {
+            End::Native => &mut self.native,
+            End::Peer => &mut self.peer,
+            End::Ethereum => panic!("Ethereum is no native chain"),
+        }
+    }
+
+    /// An end's side of the route, as of its newest block.
+    pub fn bridge(&self, here: End) -> &Bridge {
+        match here {
+            End::Ethereum => &self.ethereum.head().bridge,
+            here => self.native_at(here).exchange(self.opposite(here)),
+        }
+    }
+
+    pub fn bridge_mut(&mut self, here: End) -> &mut Bridge {
+        let there = self.opposite(here);
+        match here {
+            End::Ethereum => &mut self.ethereum.head_mut().bridge,
+            here => self.native_at_mut(here).exchange_mut(there),
+        }
+    }
+
+    /// The same as of what can never change.
+    pub fn final_bridge(&self, here: End) -> &Bridge {
+        match here {
+            End::Ethereum => &self.ethereum.final_state().bridge,
+            here => self.bridge(here),
+        }
+    }
+
+    /// The two ways of the route, each with the ends that it goes from and to.
+    pub fn ways(&self) -> [(Direction, End, End); 2] {
+        Direction::of_route(self.far).map(|way| {
+            let to = way.destination();
+            (way, self.opposite(to), to)
+        })
+    }
+
+    /// How many keys a chain announced that its peer overhears: they are packets of the way, but not
+    /// numbered on it.
+    pub fn overheard(&self, from: End, to: End) -> u64 {
+        match (from, to) {
+            (End::Ethereum, _) | (_, End::Ethereum) => 0,
+            (from, _) => self.native_at(from).key,
+        }
+    }
+
+    pub fn poison(&self, end: End, packet: &Packet) -> Result<(), String> {
+        if self.poisoned.contains(&(end, packet.id().sequence)) {
             return Err("the receiver refuses".into());
         }
         Ok(())
@@ -263,10 +362,16 @@ impl World {
     /// Time passes and blocks come.
     pub fn step(&mut self, least_ms: u64, most_ms: u64) {
         self.now_ms += self.dice.random_range(least_ms..=most_ms);
-        let now_s = self.now_s();
-        native::block(self, now_s);
+        native::block(self, End::Native);
+        if self.far == End::Peer {
+            // Neither waits for the other.
+            if self.roll(700) {
+                native::block(self, End::Peer);
+            }
+            return;
+        }
         if self.roll(700) {
-            ethereum::block(self, now_s);
+            ethereum::block(self);
         }
         let trouble = self.trouble;
         if self.roll(trouble.take_back) {
@@ -282,47 +387,58 @@ impl World {
     /// A guardian stops one of the large transfers that wait, on either side.
     pub fn guard(&mut self) {
         let now_s = self.now_s();
-        let native = self.roll(500);
-        let (bridge, sent) = match native {
-            true => (&mut self.native.bridge, &self.ethereum.head().bridge.sent),
-            false => {
-                let sent = &self.native.bridge.sent;
-                (&mut self.ethereum.head_mut().bridge, sent)
-            }
+        let here = if self.roll(500) {
+            End::Native
+        } else {
+            self.far
         };
-        let waits = bridge.held.iter().find(|(_, until)| now_s < **until);
+        let held = &self.bridge(here).held;
+        let waits = held.iter().find(|(_, until)| now_s < **until);
         let Some(sequence) = waits.map(|(sequence, _)| *sequence) else {
             return;
         };
+        let sent = &self.bridge(self.opposite(here)).sent;
         let Some(Packet::Transfer(expired)) = sent.get(sequence as usize - 1).cloned() else {
             return;
         };
+        let bridge = self.bridge_mut(here);
         bridge.held.remove(&sequence);
         bridge.receipts.insert(sequence, 2);
         let id = bridge.id(expired.id.destination, expired.id.source);
         bridge.commit(Packet::Expiry(Expiry { id, expired }));
     }
 
-    /// Somebody sends a packet.
-    pub fn send(&mut self, from: Chain) {
+    /// Somebody sends a packet over the route.
+    pub fn send(&mut self, from: End) {
         let ahead = if self.roll(300) {
             self.dice.random_range(1..20)
         } else {
             self.dice.random_range(600..6_000)
         };
         let deadline = self.now_s() + ahead;
-        match from {
-            Chain::Native => self.native.bridge.transfer(NATIVE, ETHEREUM, deadline),
-            // Every third is swapped where it arrives.
-            Chain::Ethereum if self.roll(333) => {
-                let least = self.dice.random_range(0..10);
-                self.ethereum.head_mut().bridge.swap(deadline, least);
-            }
-            Chain::Ethereum => {
-                let head = self.ethereum.head_mut();
-                head.bridge.transfer(ETHEREUM, NATIVE, deadline);
-            }
+        // Every third from Ethereum is swapped where it arrives.
+        if from == End::Ethereum && self.roll(333) {
+            let least = self.dice.random_range(0..10);
+            self.ethereum.head_mut().bridge.swap(deadline, least);
+            return;
         }
+        let (source, destination) = (chain_id(from), chain_id(self.opposite(from)));
+        self.bridge_mut(from)
+            .transfer(source, destination, deadline);
+    }
+
+    /// Somebody sends a packet from a native chain to where the route does not go.
+    pub fn send_elsewhere(&mut self, from: End) {
+        let there = match self.opposite(from) {
+            End::Ethereum => End::Peer,
+            End::Native | End::Peer => End::Ethereum,
+        };
+        let deadline = self.now_s() + 1_000;
+        self.native_at_mut(from).exchange_mut(there).transfer(
+            chain_id(from),
+            chain_id(there),
+            deadline,
+        );
     }
 }
 
@@ -334,19 +450,15 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(seed: u64, trouble: Trouble) -> Self {
+    pub fn new(seed: u64, trouble: Trouble, far: End) -> Self {
+        let native = NativeWorld::new(trouble);
         let world = World {
             dice: StdRng::seed_from_u64(seed),
             trouble,
             now_ms: 1_000_000_000,
-            native: NativeWorld {
-                bridge: Bridge {
-                    delays: trouble.delays,
-                    asks: trouble.asks,
-                    ..Bridge::default()
-                },
-                ..NativeWorld::default()
-            },
+            far,
+            peer: native.clone(),
+            native,
             ethereum: EthereumWorld::new(trouble),
             poisoned: BTreeSet::new(),
             crashed: false,
@@ -375,6 +487,8 @@ impl Shared {
         };
         let outcome = {
             let mut world = self.lock();
+            world.native.note();
+            world.peer.note();
             let trouble = world.trouble;
             if world.roll(trouble.lost_question) {
                 return Err(lost("the question was lost"));
@@ -405,11 +519,15 @@ impl Shared {
     }
 
     pub fn native(&self) -> native::FakeNative {
-        native::FakeNative(Ledgers::new(self.clone(), Chain::Native))
+        native::FakeNative(Ledgers::new(self.clone(), End::Native))
+    }
+
+    pub fn peer(&self) -> native::FakeNative {
+        native::FakeNative(Ledgers::new(self.clone(), End::Peer))
     }
 
     pub fn ethereum(&self) -> ethereum::FakeEthereum {
-        ethereum::FakeEthereum(Ledgers::new(self.clone(), Chain::Ethereum))
+        ethereum::FakeEthereum(Ledgers::new(self.clone(), End::Ethereum))
     }
 }
 
