@@ -5,8 +5,8 @@ use alloy::{
     consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _},
     eips::eip2718::Decodable2718 as _,
 };
-use mileverse_primitives::{Address, B256, Bytes, address::PEERS};
-use mileverse_relayer::chain::{At, End, Inclusion, Ledger, ROTATIONS};
+use mileverse_primitives::{Address, B256, Bytes, address::PEERS, exchange::ROUTER};
+use mileverse_relayer::chain::{At, End, Inclusion, Ledger, ROTATIONS, brings_swap};
 use mileverse_wallet::{
     rpc::{Chain, RpcError},
     transaction::Fees,
@@ -122,7 +122,8 @@ impl Ledger for Ledgers {
     async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
         Ok(match self.here {
             End::Ethereum => BRIDGE,
-            here => native::target(&self.shared.lock(), here, input),
+            _ if brings_swap(input) => ROUTER,
+            _ => self.bridge(),
         })
     }
 
