@@ -9,6 +9,7 @@ use super::{Client, ClientError, PacketName, PacketState, PacketStatus, Sent, St
 use crate::units::{Amount, Token};
 use alloy::{
     primitives::{Address, B256, U256},
+    providers::Provider as _,
     rpc::types::TransactionReceipt,
     signers::local::PrivateKeySigner,
     sol_types::{SolCall as _, SolEvent as _},
@@ -172,6 +173,19 @@ impl Client {
             commitment,
             fee: self.paid_for_gas(&receipt, own)?,
         })
+    }
+
+    /// The first packet that a transaction sent from here to a peer; `None` if it is not confirmed here,
+    /// or sent none.
+    pub async fn peer_packet_of(&self, hash: B256) -> Result<Option<PacketId>, ClientError> {
+        let receipt = self
+            .endpoint
+            .provider()
+            .get_transaction_receipt(hash)
+            .await
+            .map_err(|fault| self.endpoint.fault(fault))?;
+        let sent = receipt.as_ref().and_then(peer_packet_in);
+        Ok(sent.map(|(packet, _)| packet.id()))
     }
 
     /// A deadline so many minutes ahead of this chain's clock, of `other`'s, and of this machine's.

@@ -3,14 +3,15 @@
 use super::{Answer, Error, Options, TokenName, parse_address};
 use crate::{
     client::{
-        Client, PacketName, PacketReference, PacketStatus, PeerSend, Peers, Points, ReferenceError,
-        Sent, SwapStatus,
+        Client, ClientError, PacketName, PacketReference, PacketStatus, PeerSend, Peers, Points,
+        ReferenceError, Sent, SwapStatus,
     },
     rpc::Chain,
     units::{Amount, Token},
 };
 use alloy::primitives::{Address, B256};
 use clap::{Args, Subcommand, ValueEnum};
+use mileverse_primitives::packet::PacketId;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -21,8 +22,8 @@ pub(super) enum Verb {
     Send(Send),
     /// Says where a packet is, and what it waits for.
     Status {
-        /// native:NUMBER, ethereum:NUMBER, or the hash of the transaction that sent it; between two
-        /// native chains SOURCE:DESTINATION:NUMBER.
+        /// native:NUMBER or ethereum:NUMBER; between two native chains SOURCE:DESTINATION:NUMBER; or the
+        /// hash of the transaction that sent it, on any of them.
         packet: String,
         #[command(flatten)]
         peer: Peer,
@@ -309,22 +310,46 @@ async fn status(options: &Options, packet: &str, peer: &Peer) -> Result<Answer, 
         None => Some(packet.parse::<PacketName>()?),
     };
     let status = match (named, hash) {
-        (Some(PacketName::Peers(id)), _) => {
-            let peers = Peers::connect(options.native.url()?, peer.url()?, None).await?;
-            peers.packet_status(id).await?
-        }
+        (Some(PacketName::Peers(id)), _) => between_peers(options, id, peer).await?,
         (Some(PacketName::Bridge(reference)), _) => {
             let chains = options.chains(None).await?;
             chains.packet_status(reference).await?
         }
-        (None, Some(hash)) => {
-            let chains = options.chains(None).await?;
-            let reference = chains.packet_of(hash).await?;
-            chains.packet_status(reference).await?
-        }
+        (None, Some(hash)) => sent_by(options, hash, peer).await?,
         (None, None) => return Err(ReferenceError(packet.to_owned()).into()),
     };
     Ok(told(status))
+}
+
+async fn between_peers(
+    options: &Options,
+    id: PacketId,
+    peer: &Peer,
+) -> Result<PacketStatus, Error> {
+    let peers = Peers::connect(options.native.url()?, peer.url()?, None).await?;
+    Ok(peers.packet_status(id).await?)
+}
+
+/// Of the packet that a transaction sent: on the native chain, on Ethereum or on a peer, as far as their
+/// endpoints are known.
+async fn sent_by(options: &Options, hash: B256, peer: &Peer) -> Result<PacketStatus, Error> {
+    let (native, _) = Client::native(options.native.url()?, None).await?;
+    if let Some(id) = native.peer_packet_of(hash).await? {
+        return between_peers(options, id, peer).await;
+    }
+    if options.ethereum.url().is_ok() || peer.peer_rpc.is_none() {
+        let chains = options.chains(None).await?;
+        match chains.packet_of(hash).await {
+            Ok(reference) => return Ok(chains.packet_status(reference).await?),
+            Err(ClientError::TransactionUnknown(_)) if peer.peer_rpc.is_some() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let (far, _) = Client::native(peer.url()?, None).await?;
+    match far.peer_packet_of(hash).await? {
+        Some(id) => between_peers(options, id, peer).await,
+        None => Err(ClientError::TransactionUnknown(hash).into()),
+    }
 }
 
 fn told(status: PacketStatus) -> Answer {
