@@ -205,6 +205,8 @@ function entryItem(entry, moving) {
     ...entry.out.map((one) => make("span", `−${money(one)}`, { title: exact(one) })),
     ...entry.in.map((one) => make("span", `+${money(one)}`, { title: exact(one), class: "plus" })),
   ];
+  // Packets between native chains are called by both: 7001:7002:3.
+  const between = /^[0-9]+:/.test(entry.packet ?? "") ? [make("div", say("between", entry.packet), { class: "faint" })] : [];
   const goes = entry.receiver && !receiver.isOwn(entry.receiver) ? [make("div", null, { class: "row faint" }, make("span", say("goesTo")), whom(entry.receiver))] : [];
   const when = make("time", clock(entry.time), { datetime: new Date(entry.time * 1000).toISOString() });
   return make(
@@ -212,6 +214,7 @@ function entryItem(entry, moving) {
     null,
     {},
     make("div", null, { class: "row" }, make("span", say(isGas ? "paidGas" : isFee ? "paidFee" : entry.kind, entry.quarter)), make("strong", null, { class: "amounts" }, ...amounts)),
+    ...between,
     ...goes,
     make("div", null, { class: "row faint" }, make("span", null, {}, `${CHAINS[entry.chain]} · `, when), hash(entry.transaction, explorer(entry.chain))),
   );

@@ -154,7 +154,8 @@ pub(crate) struct Happened {
     /// Which quarter a reward is for.
     #[schema(example = "2026Q4")]
     quarter: Option<String>,
-    /// What left over the bridge: the packet that carries it. In events, null.
+    /// What left over the bridge: the packet that carries it; in events, null. What went to another native
+    /// chain or came from there: the packet, `7001:7002:3`, from the first chain to the second.
     packet: Option<String>,
     /// Who receives that packet on the other chain.
     #[schema(value_type = Option<String>)]
@@ -188,8 +189,8 @@ impl Happened {
             incoming: money(entry.r#in),
             with: entry.with,
             quarter: entry.quarter.map(|quarter| quarter.to_string()),
-            packet: None,
-            receiver: None,
+            packet: entry.beyond.map(|beyond| beyond.packet.to_string()),
+            receiver: entry.beyond.and_then(|beyond| beyond.receiver),
             block: entry.block,
             index: entry.index,
             time: entry.time,
@@ -199,7 +200,8 @@ impl Happened {
 
     /// With the packet that its transaction sent, if it is what left by it.
     fn carried_by(mut self, posted: &[Posted]) -> Self {
-        let by_bridge = self.kind == "left" || (self.kind == "swapped" && !self.out.is_empty());
+        let has_left = self.kind == "left" || (self.kind == "swapped" && !self.out.is_empty());
+        let by_bridge = has_left && self.packet.is_none();
         let mut found = posted
             .iter()
             .filter(|posted| posted.at.transaction == self.transaction);

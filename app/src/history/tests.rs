@@ -38,6 +38,7 @@ fn happened(block: u64, index: u64) -> Entry {
         r#in: Vec::new(),
         with: None,
         quarter: None,
+        beyond: None,
         block,
         time: block * 2,
         index,

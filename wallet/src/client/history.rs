@@ -1,13 +1,15 @@
 //! What an account did and what happened to it on a chain, from the chain's own events: transfers of
 //! points and of the coin's ERC-20 (on the native chain its face), swaps, payments, provisions, quarterly
-//! rewards. A swap across chains has the bridge on its other side.
+//! rewards. A swap across chains has the bridge on its other side; points that went to another native
+//! chain, or came from there, have a packet there ([`Beyond`]). A peer's points are a token of their own
+//! and not among these.
 //!
 //! Read backwards from the newest block, [`HISTORY_RANGE`] blocks a question, until there are enough
 //! entries, the first block is reached, or the node does not keep older ones; [`History::oldest`]
 //! says how far it went. Coin that somebody sent as plain value leaves no event and is
 //! not found; this wallet sends it by its ERC-20 face, which leaves one.
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, PacketName};
 use crate::{
     review::Places,
     rpc::{Chain, RpcError},
@@ -21,13 +23,14 @@ use alloy::{
 };
 use mileverse_bindings::QuarterlyRewards;
 use mileverse_primitives::{
-    abi::{ICoin, IRewards},
-    address::{BRIDGE, POINTS},
+    abi::{ICoin, IPeers, IRewards},
+    address::{BRIDGE, PEERS, POINTS, peer_of_points},
     exchange::{POOL, Pool, ROUTER, SwapRouter},
+    packet::{Packet, PacketId},
     quarter::Quarter,
 };
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 /// Blocks of one question.
 pub const HISTORY_RANGE: u64 = 10_000;
@@ -46,9 +49,9 @@ pub enum Kind {
     Received,
     /// Went out.
     Sent,
-    /// Made for the account: points issued, or coin that came over the bridge.
+    /// Made for the account: points issued, or what came over the bridge or from a peer.
     Made,
-    /// Burned, or sent over the bridge.
+    /// Burned, or sent over the bridge or to a peer.
     Left,
     /// Traded in the pool.
     Swapped,
@@ -78,6 +81,9 @@ pub struct Entry {
     /// The quarter of a reward; as text, `2026Q4`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "named")]
     pub quarter: Option<Quarter>,
+    /// What went to another native chain, or came from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<Beyond>,
     /// The block.
     pub block: u64,
     /// Its time, seconds since 1970.
@@ -91,6 +97,24 @@ pub struct Entry {
 #[allow(clippy::ref_option, reason = "serde's signature")]
 fn named<S: Serializer>(quarter: &Option<Quarter>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&quarter.unwrap_or_default())
+}
+
+/// The other native chain, and the packet that carried points there or brought them from there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beyond {
+    /// The chain.
+    pub chain: u64,
+    /// The packet; as text, `7001:7002:3`. Of a refund the one that expired.
+    #[serde(serialize_with = "as_text")]
+    pub packet: PacketName,
+    /// Who receives there what went there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receiver: Option<Address>,
+}
+
+fn as_text<S: Serializer>(packet: &PacketName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(packet)
 }
 
 /// An account that has entries in a block.
@@ -186,7 +210,51 @@ impl Client {
         for entry in &mut entries {
             entry.time = times.get(&entry.block).copied().unwrap_or_default();
         }
+        self.look_beyond(account, &mut entries).await?;
         Ok(entries)
+    }
+
+    /// Names the packets of what went to other native chains or came from there.
+    async fn look_beyond(
+        &self,
+        account: Address,
+        entries: &mut [Entry],
+    ) -> Result<(), ClientError> {
+        if self.chain() != Chain::Native {
+            return Ok(());
+        }
+        let mut logs: BTreeMap<B256, Vec<Log>> = BTreeMap::new();
+        for entry in entries {
+            let Some(peer) = entry.with.and_then(peer_of_points) else {
+                continue;
+            };
+            if let btree_map::Entry::Vacant(place) = logs.entry(entry.transaction) {
+                let receipt = self
+                    .endpoint
+                    .provider()
+                    .get_transaction_receipt(entry.transaction)
+                    .await
+                    .map_err(|fault| self.endpoint.fault(fault))?
+                    .ok_or_else(|| self.endpoint.nonsense("a log of no transaction"))?;
+                place.insert(receipt.inner.into_logs());
+            }
+            let logs = logs.get(&entry.transaction).map_or(&[][..], Vec::as_slice);
+            entry.beyond = if entry.out.is_empty() {
+                brought(logs, entry.index, peer, self.chain_id)
+            } else {
+                carried(logs, entry.index, peer, account)
+            };
+            // Without a packet it is a transfer like others, if an odd one.
+            if entry.beyond.is_some() {
+                entry.with = None;
+                entry.kind = if entry.out.is_empty() {
+                    Kind::Made
+                } else {
+                    Kind::Left
+                };
+            }
+        }
+        Ok(())
     }
 
     /// Who has entries in which of these blocks: each account and block once, in the blocks' order.
@@ -322,6 +390,7 @@ impl Client {
                 r#in,
                 with,
                 quarter,
+                beyond: None,
                 block: *block,
                 time: 0,
                 index: *index,
@@ -359,6 +428,49 @@ fn place(found: Vec<Log>, logs: &mut BTreeMap<(u64, u64), Log>) {
             logs.insert((block, index), log);
         }
     }
+}
+
+/// The packet that a chain's own points left in for a peer: the module tells of it right after it took them.
+fn carried(logs: &[Log], taken: u64, peer: u64, account: Address) -> Option<Beyond> {
+    let event = logs
+        .iter()
+        .filter(|log| log.log_index.is_some_and(|index| index > taken))
+        .filter(|log| log.address() == PEERS)
+        .find_map(|log| IPeers::PacketSent::decode_log(&log.inner).ok())?;
+    let packet = Packet::decode(&event.packet).ok()?;
+    let Packet::Transfer(transfer) = &packet else {
+        return None;
+    };
+    let fits = event.peer == peer && transfer.sender == account && transfer.id.destination == peer;
+    fits.then_some(Beyond {
+        chain: peer,
+        packet: PacketName::Peers(transfer.id),
+        receiver: Some(transfer.receiver),
+    })
+}
+
+/// The packet that brought them back: the module tells of it right before it gives them.
+fn brought(logs: &[Log], given: u64, peer: u64, own: u64) -> Option<Beyond> {
+    let log = logs
+        .iter()
+        .filter(|log| log.log_index.is_some_and(|index| index < given))
+        .rfind(|log| log.address() == PEERS)?;
+    let (of, source, destination, sequence) =
+        if let Ok(event) = IPeers::PacketReceived::decode_log(&log.inner) {
+            (event.peer, peer, own, event.sequence)
+        } else {
+            let event = IPeers::PacketRefunded::decode_log(&log.inner).ok()?;
+            (event.peer, own, peer, event.sequence)
+        };
+    (of == peer).then_some(Beyond {
+        chain: peer,
+        packet: PacketName::Peers(PacketId {
+            source,
+            destination,
+            sequence,
+        }),
+        receiver: None,
+    })
 }
 
 type Read = (Kind, Vec<Amount>, Vec<Amount>, Option<Address>);
@@ -467,4 +579,108 @@ fn read_router(account: Address, log: &Log) -> Option<Read> {
     };
     let out = vec![Amount::from_units(give, event.amountIn)];
     (event.sender == account).then_some((Kind::Swapped, out, Vec::new(), Some(BRIDGE)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use alloy::primitives::U256;
+    use mileverse_primitives::packet;
+
+    const OWN: u64 = 7_001;
+    const PEER: u64 = 7_002;
+    const ANN: Address = Address::repeat_byte(0xa1);
+    const BOB: Address = Address::repeat_byte(0xb0);
+
+    fn log(index: u64, event: &impl SolEvent) -> Log {
+        Log {
+            inner: alloy::primitives::Log {
+                address: PEERS,
+                data: event.encode_log_data(),
+            },
+            log_index: Some(index),
+            ..Log::default()
+        }
+    }
+
+    fn sent(sequence: u64, sender: Address) -> IPeers::PacketSent {
+        let packet = Packet::Transfer(packet::Transfer {
+            id: PacketId {
+                source: OWN,
+                destination: PEER,
+                sequence,
+            },
+            deadline: 9,
+            token: packet::Token {
+                home: OWN,
+                contract: POINTS,
+            },
+            sender,
+            receiver: BOB,
+            amount: U256::from(5),
+            action: None,
+            acknowledge: false,
+        });
+        IPeers::PacketSent {
+            peer: PEER,
+            sequence,
+            commitment: packet.commitment(),
+            packet: packet.encode(),
+        }
+    }
+
+    #[test]
+    fn what_left_is_named_by_the_packet_told_next() {
+        // Two transfers of one transaction: each is taken, then told.
+        let logs = [log(3, &sent(8, ANN)), log(6, &sent(9, ANN))];
+        let named = |taken| {
+            let beyond = carried(&logs, taken, PEER, ANN)?;
+            assert_eq!((beyond.chain, beyond.receiver), (PEER, Some(BOB)));
+            Some(beyond.packet.to_string())
+        };
+        assert_eq!(named(2).unwrap(), "7001:7002:8");
+        assert_eq!(named(5).unwrap(), "7001:7002:9");
+        assert_eq!(named(6), None);
+        // Somebody else's, or to another chain.
+        assert_eq!(carried(&logs, 2, PEER, BOB), None);
+        assert_eq!(carried(&logs, 2, PEER + 1, ANN), None);
+    }
+
+    #[test]
+    fn what_came_is_named_by_the_packet_told_before() {
+        let (peer, commitment) = (PEER, B256::ZERO);
+        let logs = [
+            log(
+                1,
+                &IPeers::PacketReceived {
+                    peer,
+                    sequence: 4,
+                    commitment,
+                },
+            ),
+            log(
+                5,
+                &IPeers::PacketReceived {
+                    peer,
+                    sequence: 6,
+                    commitment,
+                },
+            ),
+            log(
+                6,
+                &IPeers::PacketRefunded {
+                    peer,
+                    sequence: 2,
+                    commitment,
+                },
+            ),
+        ];
+        let named = |given| Some(brought(&logs, given, PEER, OWN)?.packet.to_string());
+        assert_eq!(named(0), None);
+        assert_eq!(named(2).unwrap(), "7002:7001:4");
+        // An expiry came, and refunds what had gone.
+        assert_eq!(named(7).unwrap(), "7001:7002:2");
+        assert_eq!(brought(&logs, 2, PEER + 1, OWN), None);
+    }
 }

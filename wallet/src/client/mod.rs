@@ -21,7 +21,7 @@ mod trace;
 
 pub use bridge::{BridgeSent, Totals};
 pub use delivery::{Delivery, outbound_slot};
-pub use history::{Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES, Touched};
+pub use history::{Beyond, Entry, HISTORY_RANGE, History, Kind, MAX_ENTRIES, Touched};
 pub use packet::{
     PacketName, PacketReference, PacketState, PacketStatus, ReferenceError, SwapStatus,
 };

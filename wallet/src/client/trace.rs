@@ -172,7 +172,7 @@ impl Client {
                 .any(|posted| posted.at.transaction == entry.transaction);
             // A swap across chains has the bridge on its other side.
             let has_left = match entry.kind {
-                Kind::Left => true,
+                Kind::Left => entry.beyond.is_none(),
                 Kind::Swapped => entry.with == Some(self.bridge) && !entry.out.is_empty(),
                 _ => false,
             };

@@ -2,7 +2,7 @@
 
 use super::{Answer, Error, Options, parse_address};
 use crate::{
-    client::{Client, Entry, MAX_ENTRIES},
+    client::{Beyond, Client, Entry, MAX_ENTRIES},
     rpc::Chain,
     units::Amount,
 };
@@ -127,9 +127,22 @@ fn row(entry: &Entry) -> Vec<String> {
         },
         amounts("-", &entry.out),
         amounts("+", &entry.r#in),
-        entry.with.map_or_else(String::new, |with| with.to_string()),
+        match (&entry.beyond, entry.with) {
+            (Some(beyond), _) => there(beyond),
+            (None, Some(with)) => with.to_string(),
+            (None, None) => String::new(),
+        },
         entry.transaction.to_string(),
     ]
+}
+
+/// Another native chain, and the packet to it or from it.
+fn there(beyond: &Beyond) -> String {
+    let Beyond { chain, packet, .. } = beyond;
+    match beyond.receiver {
+        Some(receiver) => format!("{receiver} on chain {chain}, packet {packet}"),
+        None => format!("chain {chain}, packet {packet}"),
+    }
 }
 
 /// Seconds since 1970 as `2026-11-21 14:05:09`.
