@@ -332,6 +332,41 @@ fn wallet(root: &Path, at: &Chain, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output).unwrap()
 }
 
+/// The entries of a member's history that a packet carried, newest first.
+fn history_of(root: &Path, at: &Chain, packet: &str) -> Vec<Value> {
+    let past = wallet(root, at, &["history", "--limit", "1000"]);
+    let entries = past["history"]["entries"].as_array().unwrap();
+    // Nothing is told as a transfer to the account that holds what is away.
+    let holder = json!(peer_points(at.other));
+    assert!(entries.iter().all(|one| one["with"] != holder), "{past}");
+    let is_it = |entry: &&Value| entry["beyond"]["packet"] == packet;
+    entries.iter().filter(is_it).cloned().collect()
+}
+
+/// What the sender's history says of a packet that was received, and of one that was refunded.
+fn told_in_the_history(root: &Path, near: &Chain, sent: &Value, late: PacketId, to: Address) {
+    let found = history_of(root, near, sent["packet"].as_str().unwrap());
+    let [left] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(left["kind"], "left", "{left}");
+    assert_eq!(left["out"], json!([sent["sent"]]), "{left}");
+    assert_eq!(left["transaction"], sent["transaction"]["hash"], "{left}");
+    assert_eq!(left["beyond"]["chain"], FAR, "{left}");
+    assert_eq!(left["beyond"]["receiver"], json!(to), "{left}");
+    assert_eq!(left["with"], Value::Null, "{left}");
+    let found = history_of(root, near, &name(late));
+    let [back, gone] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (&gone["kind"], &back["kind"]),
+        (&json!("left"), &json!("made"))
+    );
+    assert_eq!(gone["out"], back["in"], "{back}");
+    assert_eq!(back["beyond"]["receiver"], Value::Null, "{back}");
+}
+
 fn name(id: PacketId) -> String {
     format!("{}:{}:{}", id.source, id.destination, id.sequence)
 }
@@ -415,6 +450,15 @@ async fn points_go_to_another_native_chain_and_come_home() {
         .unwrap_or_else(|| panic!("{sent}"))
         .parse::<U256>()
         .unwrap();
+    // Found by its transaction, whichever of the two chains is called the peer.
+    let hash = sent["transaction"]["hash"].as_str().unwrap();
+    for (here, there) in [(&near, &far), (&far, &near)] {
+        let asked = ["bridge", "status", hash, "--peer-rpc", &there.url];
+        let status = wallet(root, here, &asked);
+        let id = json!({ "source": NEAR, "destination": FAR, "sequence": 1 });
+        assert_eq!(status["packet"], id, "{status}");
+        assert_eq!(status["receiver"], json!(bob), "{status}");
+    }
     let late = near.send_late(7_000_000, &far, bob).await;
     let hour = near.time().await.max(far.time().await) + 3_600;
     let mut backlog = Vec::new();
@@ -468,6 +512,7 @@ async fn points_go_to_another_native_chain_and_come_home() {
     })
     .await;
     assert_eq!(far.receipt(late).await, 2);
+    told_in_the_history(root, &near, &sent, late, bob);
     let why = first.told(&["why", &name(late)]);
     assert!(
         why["paragraph"]
@@ -522,12 +567,22 @@ async fn points_go_to_another_native_chain_and_come_home() {
         })
         .await;
     }
+    let home = back[0];
     for id in back {
         wait("everything back", async || {
             (near.receipt(id).await == 1).then_some(())
         })
         .await;
     }
+    let found = history_of(root, &near, &name(home));
+    let [came] = &found[..] else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (&came["kind"], &came["beyond"]["chain"]),
+        (&json!("made"), &json!(FAR))
+    );
+    assert_eq!(came["in"][0]["units"], "10000000", "{came}");
     let routes: Value = wait("the relayer's own look", async || {
         let routes = reqwest::get(format!("{}/api/routes", first.shown)).await;
         let routes: Value = routes.unwrap().json().await.unwrap();
