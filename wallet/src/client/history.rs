@@ -580,3 +580,107 @@ fn read_router(account: Address, log: &Log) -> Option<Read> {
     let out = vec![Amount::from_units(give, event.amountIn)];
     (event.sender == account).then_some((Kind::Swapped, out, Vec::new(), Some(BRIDGE)))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use alloy::primitives::U256;
+    use mileverse_primitives::packet;
+
+    const OWN: u64 = 7_001;
+    const PEER: u64 = 7_002;
+    const ANN: Address = Address::repeat_byte(0xa1);
+    const BOB: Address = Address::repeat_byte(0xb0);
+
+    fn log(index: u64, event: &impl SolEvent) -> Log {
+        Log {
+            inner: alloy::primitives::Log {
+                address: PEERS,
+                data: event.encode_log_data(),
+            },
+            log_index: Some(index),
+            ..Log::default()
+        }
+    }
+
+    fn sent(sequence: u64, sender: Address) -> IPeers::PacketSent {
+        let packet = Packet::Transfer(packet::Transfer {
+            id: PacketId {
+                source: OWN,
+                destination: PEER,
+                sequence,
+            },
+            deadline: 9,
+            token: packet::Token {
+                home: OWN,
+                contract: POINTS,
+            },
+            sender,
+            receiver: BOB,
+            amount: U256::from(5),
+            action: None,
+            acknowledge: false,
+        });
+        IPeers::PacketSent {
+            peer: PEER,
+            sequence,
+            commitment: packet.commitment(),
+            packet: packet.encode(),
+        }
+    }
+
+    #[test]
+    fn what_left_is_named_by_the_packet_told_next() {
+        // Two transfers of one transaction: each is taken, then told.
+        let logs = [log(3, &sent(8, ANN)), log(6, &sent(9, ANN))];
+        let named = |taken| {
+            let beyond = carried(&logs, taken, PEER, ANN)?;
+            assert_eq!((beyond.chain, beyond.receiver), (PEER, Some(BOB)));
+            Some(beyond.packet.to_string())
+        };
+        assert_eq!(named(2).unwrap(), "7001:7002:8");
+        assert_eq!(named(5).unwrap(), "7001:7002:9");
+        assert_eq!(named(6), None);
+        // Somebody else's, or to another chain.
+        assert_eq!(carried(&logs, 2, PEER, BOB), None);
+        assert_eq!(carried(&logs, 2, PEER + 1, ANN), None);
+    }
+
+    #[test]
+    fn what_came_is_named_by_the_packet_told_before() {
+        let (peer, commitment) = (PEER, B256::ZERO);
+        let logs = [
+            log(
+                1,
+                &IPeers::PacketReceived {
+                    peer,
+                    sequence: 4,
+                    commitment,
+                },
+            ),
+            log(
+                5,
+                &IPeers::PacketReceived {
+                    peer,
+                    sequence: 6,
+                    commitment,
+                },
+            ),
+            log(
+                6,
+                &IPeers::PacketRefunded {
+                    peer,
+                    sequence: 2,
+                    commitment,
+                },
+            ),
+        ];
+        let named = |given| Some(brought(&logs, given, PEER, OWN)?.packet.to_string());
+        assert_eq!(named(0), None);
+        assert_eq!(named(2).unwrap(), "7002:7001:4");
+        // An expiry came, and refunds what had gone.
+        assert_eq!(named(7).unwrap(), "7001:7002:2");
+        assert_eq!(brought(&logs, 2, PEER + 1, OWN), None);
+    }
+}
