@@ -1,6 +1,11 @@
 //! Against collectors that take spans, refuse them, or never answer.
 
-#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 use axum::Router;
 use axum::body::Bytes;

@@ -135,7 +135,11 @@ async fn measure(command: &Command, validators: usize) -> Result<Report, Error> 
     progress.say("signing the transfers".into());
     let wanted = match options.rate {
         0 => options.prepared,
-        rate => rate.saturating_mul(options.seconds_before.saturating_add(longest(command).as_secs())),
+        rate => rate.saturating_mul(
+            options
+                .seconds_before
+                .saturating_add(longest(command).as_secs()),
+        ),
     };
     let traffic = people.transfers(validators, wanted)?;
 
