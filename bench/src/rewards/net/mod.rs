@@ -228,6 +228,11 @@ fn shortly_before_the_end(before: Duration) -> Result<(u64, Clock), Error> {
 /// Hands everything in and waits until it is final.
 async fn give(net: &mut Net, lists: Lists, progress: &Progress) -> Result<(), Error> {
     let all = lists.iter().map(Vec::len).sum::<usize>() as u64;
+    // Coin can be spent once block 1 has written the genesis down, at every validator.
+    while net.first()?.height().await? < 2 {
+        net.check()?;
+        tokio::time::sleep(GLANCE).await;
+    }
     let mut watch = Watch::start(net).await?;
     let clients = load::start(net, lists, 0, PATIENCE, watch.ledger());
     loop {
