@@ -23,6 +23,7 @@ mod output;
 mod progress;
 mod relay;
 mod rewards;
+mod runtime;
 mod simulate;
 mod tps;
 

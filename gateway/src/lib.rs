@@ -40,6 +40,7 @@ pub mod issuer;
 pub mod journal;
 pub mod key_source;
 pub mod keys;
+mod listen;
 pub mod metrics;
 pub mod operator;
 pub mod page_index;

@@ -12,6 +12,7 @@ use crate::float::top_up::Seller;
 use crate::issuer::chain::{Chain, ChainError, Identity};
 use crate::issuer::signer::{Issuer, SignerError};
 use crate::keys::Keys;
+use crate::listen::{Listening, TlsError};
 use crate::page_index::PageIndex;
 use crate::rewards::{Rewards, RewardsSetup};
 use crate::secrets::Secrets;
@@ -19,17 +20,15 @@ use crate::store::jobs::Lane;
 use crate::store::{OpenError, PURPOSE, Purpose, Store};
 use crate::vault::{Vault, VaultError};
 use crate::webhook::deliver::Sender;
-use axum::serve::ListenerExt as _;
 use mileverse_adapters::airline::SetupError;
 use mileverse_primitives::address::POINTS;
 use mileverse_trace::Tracer;
 use secrecy::ExposeSecret;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{self, JoinHandle};
 use tokio::time::{self, Instant};
@@ -85,6 +84,9 @@ pub enum ServerError {
     /// Traces.
     #[error(transparent)]
     Traces(#[from] mileverse_trace::SetupError),
+    /// HTTPS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The client for webhooks.
     #[error("webhooks cannot be set up: {0}")]
     Webhooks(reqwest::Error),
@@ -99,7 +101,7 @@ pub struct Server {
     address: SocketAddr,
     machine: Arc<Machine>,
     stop: watch::Sender<bool>,
-    http: JoinHandle<io::Result<()>>,
+    http: Listening,
     lanes: [JoinHandle<()>; 2],
     beat: JoinHandle<()>,
     calendar: JoinHandle<()>,
@@ -115,7 +117,7 @@ impl Server {
             address: config.listen,
             source,
         };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let listener = TcpListener::bind(config.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let store = Store::open(&config.database, Purpose::Serve).await?;
         let keys = config.chain.issuers.clone();
@@ -237,22 +239,7 @@ impl Server {
         });
         let lanes = [Lane::Money, Lane::Webhooks]
             .map(|lane| tokio::spawn(worker::run(Arc::clone(&machine), lane, stopped.clone())));
-        let mut ended = stopped;
-        let http = tokio::spawn(async move {
-            axum::serve(
-                listener.tap_io(|stream| {
-                    // Answers are small, and whoever waits for one sends nothing meanwhile.
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "a connection waits for more to send");
-                    }
-                }),
-                app.into_make_service_with_connect_info::<SocketAddr>(),
-            )
-            .with_graceful_shutdown(async move {
-                let _ = ended.wait_for(|stop| *stop).await;
-            })
-            .await
-        });
+        let http = Listening::start(listener, config.tls, app).await?;
         Ok(Self {
             address,
             machine,
@@ -269,7 +256,7 @@ impl Server {
 
     /// Where it listens.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.http.scheme, self.address)
     }
 
     /// What moves conversions, for who embeds the gateway.
@@ -280,9 +267,9 @@ impl Server {
     /// Stops: no new requests, what is going on is finished or left to its row.
     pub async fn stop(self) -> Result<(), ServerError> {
         self.stop.send_replace(true);
+        self.http.stop();
         let until = Instant::now() + STOP_PATIENCE;
-        let mut http = self.http;
-        let served = time::timeout_at(until, &mut http).await;
+        let served = self.http.ended(until).await;
         for mut lane in self.lanes {
             if time::timeout_at(until, &mut lane).await.is_err() {
                 lane.abort();
@@ -290,9 +277,6 @@ impl Server {
         }
         while !self.machine.is_quiet() && Instant::now() < until {
             time::sleep(LOOK).await;
-        }
-        if served.is_err() {
-            http.abort();
         }
         // Each holds the database until it is gone.
         let others = [self.beat, self.calendar, self.listening, self.index];
@@ -307,11 +291,7 @@ impl Server {
         }
         self.machine.store.close().await;
         self.machine.tracer.finish(FLUSH_PATIENCE).await;
-        match served {
-            Ok(Ok(served)) => served.map_err(ServerError::Serve),
-            Ok(Err(error)) => Err(ServerError::Serve(io::Error::other(error))),
-            Err(_) => Ok(()),
-        }
+        served.map_err(ServerError::Serve)
     }
 }
 

@@ -70,13 +70,13 @@ pub enum Error {
     },
     /// An answer of an endpoint leaves out a packet that must be there; passes.
     #[error(
-        "the endpoint of {chain} leaves out packet {sequence}; asking again (if this goes on, check ethereum.start_block)"
+        "the endpoint of {chain} leaves out {missing}; asking again (if this goes on, check the endpoint, and ethereum.start_block)"
     )]
     Gap {
         /// Which chain.
         chain: Chain,
-        /// The first missing sequence or index.
-        sequence: u64,
+        /// The first packet that is missing, as people call it.
+        missing: String,
     },
     /// Bytes that an endpoint gave are not what the chain holds; found again. Passes.
     #[error("the source holds another packet {sequence} than its endpoint said; finding it again")]

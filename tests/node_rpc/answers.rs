@@ -15,8 +15,34 @@ use alloy::{
     rpc::types::{AccessList, TransactionRequest},
     signers::SignerSync as _,
 };
-use mileverse_primitives::address::POINTS;
+use mileverse_primitives::{address::POINTS, exchange::ROUTER, staking::coins};
 use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_block_0_is_there_before_block_1() {
+    let node = Node::at_genesis();
+    let provider = node.provider();
+    let me = node.issuer.address();
+    assert_eq!(provider.get_block_number().await.unwrap(), 0);
+    assert_eq!(provider.get_balance(me).await.unwrap(), coins(10));
+    assert!(!provider.get_code_at(ROUTER).await.unwrap().is_empty());
+    let gift = TransactionRequest::default()
+        .with_from(me)
+        .with_to(Address::repeat_byte(0x55))
+        .with_value(coins(10));
+    assert_eq!(provider.estimate_gas(gift.clone()).await.unwrap(), 21_000);
+    let too_much = gift.with_value(coins(11));
+    let refused = provider.estimate_gas(too_much).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("insufficient funds"),
+        "{refused}"
+    );
+    assert_eq!(
+        provider.get_block_number().await.unwrap(),
+        0,
+        "a block came"
+    );
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_transaction_is_taken_and_shown() {

@@ -63,17 +63,26 @@ impl Node {
 
     /// A node with more in its configuration.
     pub async fn with(more: &str) -> Self {
-        Self::of(FeeRules::default(), more).await
+        let node = Self::of(1, FeeRules::default(), more);
+        node.reaches(1).await;
+        node
     }
 
     /// A node of a chain where gas costs something.
     pub async fn charging(fees: FeeRules) -> Self {
-        Self::of(fees, "").await
+        let node = Self::of(1, fees, "");
+        node.reaches(1).await;
+        node
     }
 
-    async fn of(fees: FeeRules, more: &str) -> Self {
+    /// One of four validators, the others of which do not run: its chain stands at block 0.
+    pub fn at_genesis() -> Self {
+        Self::of(4, FeeRules::default(), "")
+    }
+
+    fn of(validators: u8, fees: FeeRules, more: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let dealing = dealer::deal(1).unwrap();
+        let dealing = dealer::deal(validators.into()).unwrap();
         let issuer = PrivateKeySigner::random();
         let mut contracts = exchange::contracts();
         exchange::operate(&mut contracts, issuer.address());
@@ -84,12 +93,12 @@ impl Node {
             block_time_ms: 50,
             idle_block_time_ms: 200,
             epoch_blocks: 16,
-            committee: dealing.committee([Seat {
-                owner: Address::repeat_byte(7),
-                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            committee: dealing.committee((1..=validators).map(|number| Seat {
+                owner: Address::repeat_byte(number),
+                address: SocketAddr::from(([127, 0, 0, 1], number.into())),
                 stake: coins(10_000),
                 commission_bp: 500,
-            }]),
+            })),
             points: PointsRules::default(),
             fees,
             bridge: BridgeRules::default(),
@@ -104,7 +113,7 @@ impl Node {
                 points: Address::repeat_byte(3),
             },
             staking: StakingRules {
-                seats: 1,
+                seats: validators.into(),
                 ..StakingRules::default()
             },
             contracts,
@@ -128,14 +137,12 @@ impl Node {
         .unwrap();
         configure(directory.path(), more);
         let (child, url) = launch(&path("node.toml"));
-        let node = Self {
+        Self {
             child,
             url,
             issuer,
             directory,
-        };
-        node.reaches(1).await;
-        node
+        }
     }
 
     /// Other things at the end of its configuration, from the next start on.

@@ -385,25 +385,7 @@ impl Review<'_> {
     fn pool(&self) -> Option<Vec<(&'static str, String)>> {
         let call = canonical::<PoolCalls>(&self.transaction.input).ok()?;
         let lines = match call {
-            PoolCalls::exactIn(Pool::exactInCall {
-                tokenIn,
-                amountIn,
-                leastOut,
-                receiver,
-                deadline,
-            }) => {
-                let (give, get) = self.pair(tokenIn)?;
-                vec![
-                    ("action", "swap".to_owned()),
-                    ("give", Amount::from_units(give, amountIn).to_string()),
-                    (
-                        "receive at least",
-                        Amount::from_units(get, leastOut).to_string(),
-                    ),
-                    ("to", receiver.to_string()),
-                    ("good until", second(deadline)),
-                ]
-            }
+            PoolCalls::exactIn(call) => self.exact_in("swap", &call)?,
             PoolCalls::exactInWithPermit(Pool::exactInWithPermitCall {
                 tokenIn,
                 amountIn,
@@ -412,38 +394,16 @@ impl Review<'_> {
                 deadline,
                 ..
             }) => {
-                let (give, get) = self.pair(tokenIn)?;
-                let give = Amount::from_units(give, amountIn).to_string();
-                vec![
-                    (
-                        "action",
-                        "swap, with a permit to take what is given".to_owned(),
-                    ),
-                    ("give", give),
-                    (
-                        "receive at least",
-                        Amount::from_units(get, leastOut).to_string(),
-                    ),
-                    ("to", receiver.to_string()),
-                    ("good until", second(deadline)),
-                ]
+                let call = Pool::exactInCall {
+                    tokenIn,
+                    amountIn,
+                    leastOut,
+                    receiver,
+                    deadline,
+                };
+                self.exact_in("swap, with a permit to take what is given", &call)?
             }
-            PoolCalls::exactOut(Pool::exactOutCall {
-                tokenIn,
-                amountOut,
-                mostIn,
-                receiver,
-                deadline,
-            }) => {
-                let (give, get) = self.pair(tokenIn)?;
-                vec![
-                    ("action", "swap".to_owned()),
-                    ("give at most", Amount::from_units(give, mostIn).to_string()),
-                    ("receive", Amount::from_units(get, amountOut).to_string()),
-                    ("to", receiver.to_string()),
-                    ("good until", second(deadline)),
-                ]
-            }
+            PoolCalls::exactOut(call) => self.exact_out("swap", &call)?,
             PoolCalls::exactOutWithPermit(Pool::exactOutWithPermitCall {
                 tokenIn,
                 amountOut,
@@ -452,17 +412,15 @@ impl Review<'_> {
                 deadline,
                 ..
             }) => {
-                let (give, get) = self.pair(tokenIn)?;
-                vec![
-                    (
-                        "action",
-                        "swap, with a permit to take what is given at most".to_owned(),
-                    ),
-                    ("give at most", Amount::from_units(give, mostIn).to_string()),
-                    ("receive", Amount::from_units(get, amountOut).to_string()),
-                    ("to", receiver.to_string()),
-                    ("good until", second(deadline)),
-                ]
+                let call = Pool::exactOutCall {
+                    tokenIn,
+                    amountOut,
+                    mostIn,
+                    receiver,
+                    deadline,
+                };
+                let action = "swap, with a permit to take what is given at most";
+                self.exact_out(action, &call)?
             }
             PoolCalls::payExactPoints(Pool::payExactPointsCall {
                 shop,
@@ -486,6 +444,45 @@ impl Review<'_> {
             _ => return None,
         };
         Some(lines)
+    }
+
+    fn exact_in(
+        &self,
+        action: &str,
+        call: &Pool::exactInCall,
+    ) -> Option<Vec<(&'static str, String)>> {
+        let (give, get) = self.pair(call.tokenIn)?;
+        Some(vec![
+            ("action", action.to_owned()),
+            ("give", Amount::from_units(give, call.amountIn).to_string()),
+            (
+                "receive at least",
+                Amount::from_units(get, call.leastOut).to_string(),
+            ),
+            ("to", call.receiver.to_string()),
+            ("good until", second(call.deadline)),
+        ])
+    }
+
+    fn exact_out(
+        &self,
+        action: &str,
+        call: &Pool::exactOutCall,
+    ) -> Option<Vec<(&'static str, String)>> {
+        let (give, get) = self.pair(call.tokenIn)?;
+        Some(vec![
+            ("action", action.to_owned()),
+            (
+                "give at most",
+                Amount::from_units(give, call.mostIn).to_string(),
+            ),
+            (
+                "receive",
+                Amount::from_units(get, call.amountOut).to_string(),
+            ),
+            ("to", call.receiver.to_string()),
+            ("good until", second(call.deadline)),
+        ])
     }
 
     fn token_of(&self, address: Address) -> Option<Token> {

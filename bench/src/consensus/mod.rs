@@ -7,13 +7,10 @@ mod simulated;
 
 use crate::{
     error::{Error, within},
-    net::Pace,
+    net::{MOST_PROCESSES, Pace},
     output,
 };
 use clap::Args;
-
-/// Most validators that run as processes of one machine.
-const MOST_PROCESSES: usize = 16;
 
 /// Measure a committee.
 #[derive(Args, Debug)]
@@ -70,7 +67,7 @@ fn check(command: &Command) -> Result<Pace, Error> {
         within(
             "validators",
             validators,
-            (4, MOST_PROCESSES as u64),
+            (4, MOST_PROCESSES),
             "; --simulated takes more",
         )?;
     }

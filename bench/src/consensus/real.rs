@@ -18,6 +18,7 @@ use crate::{
     machine::Machine,
     net::{CHAIN_ID, Net, Pace, Plan},
     progress::Progress,
+    runtime,
 };
 use alloy::signers::local::PrivateKeySigner;
 use mileverse_primitives::keccak256;
@@ -36,20 +37,7 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Measures.
 pub fn measure(command: &Command, pace: Pace) -> Result<Report, Error> {
-    let failed = |source| Error::System {
-        what: "the bench's runtime",
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(failed)?;
-    runtime.block_on(async {
-        tokio::select! {
-            report = run(command, pace) => report,
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-        }
-    })
+    runtime::run_alone(run(command, pace))
 }
 
 async fn run(command: &Command, pace: Pace) -> Result<Report, Error> {

@@ -3,22 +3,25 @@
 //!
 //! ```txt
 //! stubs    a partner in this process and a chain on loopback that answer at once
+//! chain    that stub, or validators of their own
 //! system   the gateways under test, in this process, on a database of their own
 //! drive    clients over HTTP: a quote, then its conversion, one after another
 //! report   figures
 //! ```
 //!
 //! Each conversion takes every step that it takes in earnest: HTTP, the journal, signing,
-//! broadcasting, the receipt, and the commits of each to a disk that is waited for. Only what lies
-//! outside is a stub. The stubs answer at once, so nothing is taken out of the times: `added_ms` is
-//! the whole of `POST /v1/conversions` as its client sees it, the client's own share included. In
-//! the end the partner's miles, the journal and the chain must agree to the unit, or there is no
-//! figure.
+//! broadcasting, the receipt, and the commits of each to a disk that is waited for. With `--stubs` what
+//! lies outside is a stub. The stubs answer at once, so nothing is taken out of the times: `added_ms` is
+//! the whole of `POST /v1/conversions` as its client sees it, the client's own share included. Without
+//! it the partner is a stub, and the chain is a committee of processes on this machine: each conversion
+//! waits for the block in which its points exist, and that wait is in `added_ms`. In the end the
+//! partner's miles, the journal and the chain must agree to the unit, or there is no figure.
 //!
 //! First one client alone for a while (`low_load_ms`), then all of them; with `--rate` as many
 //! conversions a second as it says, each timed from the moment at which it was due. Clients, stubs, gateways
 //! and the database share this machine.
 
+mod chain;
 mod drive;
 mod report;
 mod stubs;
@@ -26,11 +29,12 @@ mod system;
 
 use crate::{
     error::{Error, within},
+    net::check_validators,
     output,
     progress::Progress,
+    runtime,
 };
 use clap::{Args, ValueEnum};
-use std::io::{Write as _, stderr};
 use std::time::Duration;
 
 /// Before anything is counted.
@@ -53,10 +57,13 @@ pub struct Command {
     /// Where it keeps its rows.
     #[arg(long, value_enum, default_value_t = Database::Sqlite)]
     database: Database,
-    /// A partner and a chain that answer at once. Left out, it is the same: there is no other way
-    /// of measuring the gateway's own time yet.
+    /// A partner and a chain that answer at once: what is left is the gateway's own time. Without it
+    /// validators run below, and the wait for their blocks is in the times.
     #[arg(long)]
     stubs: bool,
+    /// Without --stubs: validators, 1 or at least 4.
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
     /// Gateways on the database; on SQLite one.
     #[arg(long, default_value_t = 1)]
     replicas: u64,
@@ -79,7 +86,8 @@ pub struct Command {
 pub fn run(command: &Command) -> Result<(), Error> {
     within("replicas", command.replicas, (1, 16), "")?;
     within("seconds", command.seconds, (1, 3_600), "")?;
-    within("clients", command.clients, (1, 200), "")?;
+    within("clients", command.clients, (1, 1_000), "")?;
+    check_validators(command.validators)?;
     if let Some(rate) = command.rate {
         within("rate", rate, (1, 100_000), "")?;
     }
@@ -88,27 +96,13 @@ pub fn run(command: &Command) -> Result<(), Error> {
             "a SQLite file has one gateway; use --database postgres for more".to_owned(),
         ));
     }
-    if !command.stubs {
-        let note = "partner and chain are stubs that answer at once, as with --stubs: the gateway's own time is not measured in any other way yet";
-        writeln!(stderr().lock(), "{note}").map_err(|source| Error::System {
-            what: "standard error",
-            source,
-        })?;
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System {
-            what: "a runtime",
-            source,
-        })?;
-    let report = runtime.block_on(measure(command))?;
+    let report = runtime::run(measure(command))?;
     output::print(command.json, &report, report.rows())
 }
 
 async fn measure(command: &Command) -> Result<report::Report, Error> {
-    let progress = Progress::begin("starting the gateways and the database");
-    let system = system::System::start(command.database, command.replicas).await?;
+    let progress = Progress::begin("starting the chain, the database and the gateways");
+    let system = system::System::start(command).await?;
     progress.say("warming up".to_owned());
     drive::drive(&system, command.clients, None, WARM_UP).await?;
     progress.say("one client alone".to_owned());
@@ -137,6 +131,7 @@ mod tests {
         let command = Command {
             database: Database::Sqlite,
             stubs: true,
+            validators: 1,
             replicas: 1,
             seconds: 1,
             clients: 4,

@@ -11,8 +11,10 @@ use serde::Serialize;
 pub struct Report {
     /// `sqlite` or `postgres`.
     pub database: &'static str,
-    /// Partner and chain were stubs that answer at once.
+    /// Partner and chain were stubs that answer at once; else only the partner was.
     pub stubs: bool,
+    /// Validators of the chain, if it was one.
+    pub validators: Option<usize>,
     /// Gateways on the database.
     pub replicas: u64,
     /// Clients at once.
@@ -26,7 +28,7 @@ pub struct Report {
     /// Completed a second.
     pub conversions_per_second: f64,
     /// `POST /v1/conversions` under this load, until the points exist, from the moment at which it
-    /// was due if there is a rate: nothing is taken out.
+    /// was due if there is a rate: nothing is taken out, the wait for a chain's blocks neither.
     pub added_ms: Percentiles,
     /// `POST /v1/quotes` under this load.
     pub quote_ms: Percentiles,
@@ -45,7 +47,8 @@ impl Report {
                 Database::Sqlite => "sqlite",
                 Database::Postgres => "postgres",
             },
-            stubs: true,
+            stubs: command.stubs,
+            validators: (!command.stubs).then_some(command.validators),
             replicas: command.replicas,
             clients: command.clients,
             rate: command.rate,
@@ -89,7 +92,12 @@ impl Report {
             ["a conversion alone".into(), times(&self.low_load_ms)],
             [
                 "partner and chain".into(),
-                "stubs that answer at once".into(),
+                match self.validators {
+                    None => "stubs that answer at once".into(),
+                    Some(validators) => {
+                        format!("a stub that answers at once, and {validators} validators")
+                    }
+                },
             ],
             ["machine".into(), self.machine.words()],
             ["commit".into(), self.machine.commit.into()],

@@ -1,7 +1,8 @@
 //! The gateways under test, on a database of their own.
 
-use super::Database;
-use super::stubs::{Chain, Partner};
+use super::chain::Chain;
+use super::stubs::Partner;
+use super::{Command, Database};
 use crate::error::Error;
 use alloy::primitives::U256;
 use mileverse_fixtures::postgres::{Durability, Postgres};
@@ -49,10 +50,10 @@ fn setup(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
 
 impl System {
     /// Starts everything; the database is empty and waits for the disk at every commit.
-    pub async fn start(database: Database, replicas: u64) -> Result<Self, Error> {
+    pub async fn start(command: &Command) -> Result<Self, Error> {
         let system = |what| move |source| Error::System { what, source };
         let directory = tempfile::tempdir().map_err(system("a temporary directory"))?;
-        let (location, postgres) = match database {
+        let (location, postgres) = match command.database {
             Database::Sqlite => {
                 let file = directory.path().join("gateway.sqlite");
                 (Location::Sqlite(file), None)
@@ -66,18 +67,22 @@ impl System {
                 (Location::Postgres(url), Some(server))
             }
         };
-        let chain = Chain::start().await.map_err(system("the chain's stub"))?;
         let partner = Arc::new(Partner::default());
         let key = "bench-key-of-a-gateway-that-is-measured".to_owned();
         let issuer = directory.path().join("issuer.json");
         let failed = setup("the issuer's key");
-        keystore::create(&issuer, PASSWORD).map_err(|why| failed(&why))?;
+        let signer = keystore::create(&issuer, PASSWORD).map_err(|why| failed(&why))?;
+        let chain = match command.stubs {
+            true => Chain::stub().await?,
+            false => Chain::net(command.validators, directory.path(), signer.address()).await?,
+        };
         unlimited(&location).await?;
         let mut servers = Vec::new();
-        for _ in 0..replicas {
-            let rpc_url = chain.url.parse::<Url>().map_err(|why| failed(&why))?;
+        for _ in 0..command.replicas {
+            let rpc_url = chain.url()?.parse::<Url>().map_err(|why| failed(&why))?;
             let config = Config {
                 listen: ([127, 0, 0, 1], 0).into(),
+                tls: None,
                 database: location.clone(),
                 replica_timeout: Duration::from_secs(10),
                 quote_lifetime: Duration::from_secs(300),
@@ -148,24 +153,25 @@ impl System {
         let taken = U256::from(self.partner.taken.load(Ordering::Relaxed));
         let due = taken.saturating_mul(U256::from(POINTS.saturating_mul(MICRO_PER_POINT)));
         let journal = books.pointer("/journal/points_issued_micro");
+        let issued = self.chain.issued().await?;
         let agrees = books.get("agrees") == Some(&Value::Bool(true))
-            && self.chain.total() == due
+            && issued == due
             && journal.and_then(Value::as_str) == Some(due.to_string().as_str());
         if agrees {
             return Ok(());
         }
         Err(failed(&format!(
-            "the partner took {taken} miles, the chain issued {}, the gateway says {books}",
-            self.chain.total()
+            "the partner took {taken} miles, the chain issued {issued}, the gateway says {books}"
         )))
     }
 
-    /// Stops the gateways in order.
+    /// Stops the gateways in order, and then the chain.
     pub async fn stop(self) -> Result<(), Error> {
         let failed = setup("stopping the gateway");
         for server in self.servers {
             server.stop().await.map_err(|why| failed(&why))?;
         }
+        self.chain.stop().await;
         Ok(())
     }
 }

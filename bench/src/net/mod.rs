@@ -29,7 +29,10 @@ use self::{
     files::{Peer, Seat},
     proxy::Proxy,
 };
-use crate::{error::Error, progress::Progress};
+use crate::{
+    error::{Error, within},
+    progress::Progress,
+};
 use mileverse_primitives::rpc::Status;
 use std::{
     path::Path,
@@ -41,6 +44,22 @@ use tokio::time::sleep;
 const GLANCE: Duration = Duration::from_millis(250);
 /// Longest time for one block.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Most validators that run as processes of one machine.
+pub const MOST_PROCESSES: u64 = 16;
+
+/// Refuses a number of validators that no net here has.
+pub fn check_validators(validators: usize) -> Result<(), Error> {
+    match validators {
+        1 => Ok(()),
+        _ => within(
+            "validators",
+            validators as u64,
+            (4, MOST_PROCESSES),
+            ", or 1",
+        ),
+    }
+}
 
 /// The processes and how to reach them.
 pub struct Net {

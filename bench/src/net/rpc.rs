@@ -46,6 +46,11 @@ impl Rpc {
         Ok(Self { url, client })
     }
 
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         method: &'static str,

@@ -21,7 +21,7 @@ mod report;
 mod system;
 mod watch;
 
-use crate::{error::Error, machine::Machine, output, progress::Progress};
+use crate::{error::Error, machine::Machine, output, progress::Progress, runtime};
 use clap::Args;
 use load::Way;
 use mileverse_primitives::abi::IBridge;
@@ -76,14 +76,7 @@ pub fn run(command: &Command) -> Result<(), Error> {
     range("backlog", command.backlog, 0, MOST_PACKETS)?;
     let packets = command.per_minute.saturating_mul(command.seconds) / 60;
     range("seconds (packets in all)", packets, 2, MOST_PACKETS)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System {
-            what: "an async runtime",
-            source,
-        })?;
-    let report = runtime.block_on(Box::pin(measure(command, packets)))?;
+    let report = runtime::run(Box::pin(measure(command, packets)))?;
     output::print(command.json, &report, report.rows())?;
     match (report.lost, report.doubled) {
         (0, 0) => Ok(()),

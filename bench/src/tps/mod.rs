@@ -24,16 +24,15 @@ use crate::{
     figures::{float, tenth},
     load::{self, Watch},
     machine::Machine,
-    net::{Net, Pace, Plan},
+    net::{Net, Pace, Plan, check_validators},
     output,
     progress::Progress,
+    runtime,
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// Most validators that run as processes of one machine.
-const MOST_PROCESSES: u64 = 16;
 /// Seconds of traffic before the measurement begins.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Longest wait for what is under way when the measurement has ended.
@@ -87,32 +86,12 @@ pub struct Command {
 /// Runs the verb.
 pub fn run(command: &Command) -> Result<(), Error> {
     check(command)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System {
-            what: "the bench's runtime",
-            source,
-        })?;
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = measure(command) => report,
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-        }
-    })?;
+    let report = runtime::run(measure(command))?;
     output::print(command.json, &report, report.rows())
 }
 
 fn check(command: &Command) -> Result<(), Error> {
-    if command.validators != 1 {
-        within(
-            "validators",
-            command.validators as u64,
-            (4, MOST_PROCESSES),
-            ", or 1",
-        )?;
-    }
+    check_validators(command.validators)?;
     within("accounts", command.accounts, (100, 10_000_000), "")?;
     within("seconds", command.seconds, (2, 3600), "")?;
     within("rate", command.rate, (0, 100_000), "")?;

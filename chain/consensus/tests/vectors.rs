@@ -124,7 +124,7 @@ fn vector() -> Value {
         "leaf": {
             "index": PROVEN,
             "commitment": commitments[PROVEN],
-            "path": outbox::path(&leaves, PROVEN).unwrap(),
+            "path": outbox::path_over(&leaves, PROVEN).unwrap(),
         },
     })
 }

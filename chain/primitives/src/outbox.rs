@@ -8,8 +8,16 @@
 //! root(n)             = keccak256(0x02 ‖ n as u64 ‖ MTH(n))        MTH(0) = 0
 //! ```
 //!
-//! The chain keeps a [`Frontier`] (the peaks: at most 64 hashes); a node that serves proofs
-//! keeps all leaves and answers [`path`]. For a given index and size a path has one length.
+//! The chain keeps a [`Frontier`] (the peaks: at most 64 hashes). A node that serves proofs keeps the
+//! hash of every perfect subtree, which never changes once its last leaf is there: each leaf
+//! [`completes`] some, and a [`path`] in the tree of any size needs O(log size) of them. For a given
+//! index and size a path has one length.
+//!
+//! ```txt
+//! level 2          (2,0)                  perfect subtree (l, p): leaves p·2^l .. (p+1)·2^l
+//! level 1    (1,0)       (1,1)            written down with leaf 0: (0,0)
+//! level 0  (0,0) (0,1) (0,2) (0,3) (0,4)                     leaf 3: (0,3) (1,1) (2,0)
+//! ```
 
 use alloy::primitives::{B256, keccak256};
 
@@ -110,23 +118,105 @@ pub fn tree(leaves: &[B256]) -> B256 {
     }
 }
 
-/// The path of leaf `index` in the tree over `leaves`, from the leaf up; `None` if out of range.
-pub fn path(leaves: &[B256], index: usize) -> Option<Vec<B256>> {
-    if index >= leaves.len() {
-        return None;
-    }
-    if leaves.len() == 1 {
-        return Some(Vec::new());
-    }
-    let at = split(leaves.len());
-    let (left, right) = leaves.split_at(at);
-    let (mut below, sibling) = if index < at {
-        (path(left, index)?, tree(right))
-    } else {
-        (path(right, index.checked_sub(at)?)?, tree(left))
+/// A perfect subtree: the leaves from `position * 2^level` on, `2^level` of them.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Subtree {
+    /// Levels above the leaves; at most 63.
+    pub level: u32,
+    /// Its place among those of its level.
+    pub position: u64,
+}
+
+/// The perfect subtrees that a leaf completes, with their hashes, from the leaf up. `known` is asked for
+/// those that were complete before.
+pub fn completes<E>(
+    index: u64,
+    commitment: B256,
+    mut known: impl FnMut(Subtree) -> Result<B256, E>,
+) -> Result<Vec<(Subtree, B256)>, E> {
+    let mut at = Subtree {
+        level: 0,
+        position: index,
     };
-    below.push(sibling);
-    Some(below)
+    let mut hash = leaf(index, commitment);
+    let mut all = vec![(at, hash)];
+    while at.position & 1 == 1 && at.level < 63 {
+        let left = known(Subtree {
+            position: at.position - 1,
+            ..at
+        })?;
+        hash = node(left, hash);
+        at = Subtree {
+            level: at.level + 1,
+            position: at.position >> 1,
+        };
+        all.push((at, hash));
+    }
+    Ok(all)
+}
+
+/// The path of leaf `index` in the tree of `size` leaves, from the leaf up; `None` if out of range.
+/// `known` is asked for perfect subtrees within these leaves, O(log size) of them.
+pub fn path<E>(
+    index: u64,
+    size: u64,
+    mut known: impl FnMut(Subtree) -> Result<B256, E>,
+) -> Result<Option<Vec<B256>>, E> {
+    if index >= size {
+        return Ok(None);
+    }
+    let mut siblings = Vec::new();
+    // The subtree that holds the leaf: its first leaf, and how many it has.
+    let (mut first, mut length) = (0u64, size);
+    while length > 1 {
+        let left = 1u64 << (63 - (length - 1).leading_zeros());
+        let middle = first + left;
+        let right = length - left;
+        if index < middle {
+            siblings.push(range(middle, right, &mut known)?);
+            length = left;
+        } else {
+            siblings.push(range(first, left, &mut known)?);
+            (first, length) = (middle, right);
+        }
+    }
+    siblings.reverse();
+    Ok(Some(siblings))
+}
+
+/// The same where all leaves are at hand, each hashed anew: for tests and small trees.
+pub fn path_over(leaves: &[B256], index: usize) -> Option<Vec<B256>> {
+    let known = |at: Subtree| {
+        let first = usize::try_from(at.position << at.level).ok()?;
+        let end = first.checked_add(1 << at.level)?;
+        leaves.get(first..end).map(tree)
+    };
+    let known = |at: Subtree| known(at).ok_or(());
+    path(index as u64, leaves.len() as u64, known)
+        .ok()
+        .flatten()
+}
+
+/// `MTH` of `length >= 1` leaves of the tree from `first` on: of the perfect subtrees that they are made
+/// of, the right ones first.
+fn range<E>(
+    first: u64,
+    length: u64,
+    known: &mut impl FnMut(Subtree) -> Result<B256, E>,
+) -> Result<B256, E> {
+    let mut hash: Option<B256> = None;
+    let mut left = length;
+    while left > 0 {
+        // The last perfect subtree is as large as the lowest bit of what is left.
+        let level = left.trailing_zeros();
+        left -= 1 << level;
+        let one = known(Subtree {
+            level,
+            position: (first + left) >> level,
+        })?;
+        hash = Some(hash.map_or(one, |right| node(one, right)));
+    }
+    Ok(hash.unwrap_or_default())
 }
 
 /// Largest power of two below `length`, for `length >= 2`.
@@ -166,6 +256,7 @@ pub fn verify(tree: B256, size: u64, index: u64, commitment: B256, path: &[B256]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn commitments(count: u64) -> Vec<B256> {
         (0..count).map(|i| keccak256(i.to_le_bytes())).collect()
@@ -190,7 +281,7 @@ mod tests {
             let restored = Frontier::restore(frontier.size(), frontier.peaks().to_vec());
             assert_eq!(restored.as_ref(), Some(&frontier));
             for (index, commitment) in all[..size].iter().enumerate() {
-                let path = path(&leaves, index).unwrap_or_default();
+                let path = path_over(&leaves, index).unwrap_or_default();
                 assert!(verify(
                     frontier.tree(),
                     size as u64,
@@ -200,7 +291,55 @@ mod tests {
                 ));
             }
         }
-        assert!(path(&hashes(&all), all.len()).is_none());
+        assert!(path_over(&hashes(&all), all.len()).is_none());
+    }
+
+    #[test]
+    fn what_the_leaves_completed_proves_each_of_them_in_every_tree_and_little_is_asked() {
+        let all = commitments(70);
+        let leaves = hashes(&all);
+        let mut subtrees: BTreeMap<Subtree, B256> = BTreeMap::new();
+        for (index, commitment) in (0u64..).zip(&all) {
+            let known = |at: Subtree| subtrees.get(&at).copied().ok_or(at);
+            let completed = completes(index, *commitment, known).unwrap();
+            subtrees.extend(completed);
+            let size = index + 1;
+            for proven in 0..size {
+                let mut asked = 0u32;
+                let found = path(proven, size, |at| {
+                    asked += 1;
+                    subtrees.get(&at).copied().ok_or(at)
+                });
+                let naive = naive_path(&leaves[..size as usize], proven as usize);
+                assert_eq!(found, Ok(Some(naive)), "{proven} of {size}");
+                assert!(
+                    asked <= 2 * size.ilog2() + 1,
+                    "{asked} for {proven} of {size}"
+                );
+            }
+        }
+        // Each of 70 leaves, and what they are the right half of.
+        assert_eq!(subtrees.len(), 70 + 35 + 17 + 8 + 4 + 2 + 1);
+        assert_eq!(path(70, 70, |at| Err(at)), Ok(None));
+        let lost = Subtree {
+            level: 0,
+            position: 1,
+        };
+        assert_eq!(path(0, 2, |at| Err(at)), Err(lost));
+    }
+
+    /// As RFC 9162, section 2.1.3.1, has it.
+    fn naive_path(leaves: &[B256], index: usize) -> Vec<B256> {
+        if leaves.len() == 1 {
+            return Vec::new();
+        }
+        let (left, right) = leaves.split_at(split(leaves.len()));
+        let (mut below, sibling) = match index.checked_sub(left.len()) {
+            None => (naive_path(left, index), tree(right)),
+            Some(index) => (naive_path(right, index), tree(left)),
+        };
+        below.push(sibling);
+        below
     }
 
     proptest! {
@@ -210,7 +349,7 @@ mod tests {
             let leaves = hashes(&all);
             let tree = tree(&leaves);
             let index = pick.index(all.len());
-            let good = path(&leaves, index).unwrap_or_default();
+            let good = path_over(&leaves, index).unwrap_or_default();
             let check = |size: u64, index: usize, commitment: B256, path: &[B256]| verify(tree, size, index as u64, commitment, path);
             prop_assert!(check(size, index, all[index], &good));
             let wrong = other.index(all.len());

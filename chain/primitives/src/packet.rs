@@ -58,13 +58,18 @@ pub const REFUNDED: B256 = mark(1);
 pub const ACKNOWLEDGED: B256 = mark(2);
 
 const HEADER_LENGTH: usize = 26;
-const KIND_TRANSFER: u8 = 1;
-const KIND_EXPIRY: u8 = 2;
-const KIND_ROTATION: u8 = 3;
-const KIND_ACTION: u8 = 4;
-const KIND_ACKNOWLEDGEMENT: u8 = 5;
+/// Kind byte of a transfer.
+pub const KIND_TRANSFER: u8 = 1;
+/// Kind byte of an expiry.
+pub const KIND_EXPIRY: u8 = 2;
+/// Kind byte of a rotation.
+pub const KIND_ROTATION: u8 = 3;
+/// Kind byte of a transfer with an action.
+pub const KIND_ACTION: u8 = 4;
+/// Kind byte of an acknowledgement.
+pub const KIND_ACKNOWLEDGEMENT: u8 = 5;
 /// Beside a transfer's kind: its sender wants an acknowledgement.
-const ACKNOWLEDGE: u8 = 0x80;
+pub const ACKNOWLEDGE: u8 = 0x80;
 const ACTION_SWAP: u8 = 1;
 
 /// Why bytes are not a packet.
@@ -583,7 +588,19 @@ mod tests {
 
     #[test]
     fn an_expiry_must_turn_its_packet_around() {
-        let transfer = Transfer {
+        let transfer = plain_transfer();
+        for news in [
+            expiry_of(transfer.clone(), 1),
+            acknowledgement_of(transfer.clone(), 1),
+        ] {
+            let mut bytes = news.encode().to_vec();
+            bytes[9] = 7; // source chain of the news
+            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Inside));
+        }
+    }
+
+    fn plain_transfer() -> Transfer {
+        Transfer {
             id: PacketId {
                 source: 1,
                 destination: 2,
@@ -599,35 +616,14 @@ mod tests {
             amount: U256::from(6),
             action: None,
             acknowledge: false,
-        };
-        for news in [
-            expiry_of(transfer.clone(), 1),
-            acknowledgement_of(transfer.clone(), 1),
-        ] {
-            let mut bytes = news.encode().to_vec();
-            bytes[9] = 7; // source chain of the news
-            assert_eq!(Packet::decode(&bytes), Err(DecodeError::Inside));
         }
     }
 
     #[test]
     fn only_transfers_ask_and_only_who_asked_is_told() {
         let transfer = Transfer {
-            id: PacketId {
-                source: 1,
-                destination: 2,
-                sequence: 9,
-            },
-            deadline: 5,
-            token: Token {
-                home: 1,
-                contract: Address::repeat_byte(3),
-            },
-            sender: Address::repeat_byte(4),
-            receiver: Address::repeat_byte(5),
-            amount: U256::from(6),
-            action: None,
             acknowledge: true,
+            ..plain_transfer()
         };
         let told = acknowledgement_of(transfer.clone(), 1);
         let mut silent = told.encode().to_vec();
@@ -650,28 +646,12 @@ mod tests {
 
     #[test]
     fn only_actions_of_the_list_are_read() {
+        let plain = plain_transfer();
         let swap = Transfer {
-            id: PacketId {
-                source: 1,
-                destination: 2,
-                sequence: 9,
-            },
-            deadline: 5,
-            token: Token {
-                home: 1,
-                contract: Address::repeat_byte(3),
-            },
-            sender: Address::repeat_byte(4),
-            receiver: Address::repeat_byte(5),
-            amount: U256::from(6),
             action: Some(Action::Swap {
                 least: U256::from(7),
             }),
-            acknowledge: false,
-        };
-        let plain = Transfer {
-            action: None,
-            ..swap.clone()
+            ..plain.clone()
         };
         for packet in [Packet::Transfer(swap.clone()), expiry_of(swap.clone(), 1)] {
             let mut bytes = packet.encode().to_vec();

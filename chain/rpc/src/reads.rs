@@ -4,6 +4,9 @@
 //! what later blocks overwrote ([`History`]), so an answer never mixes two states, blocks may become
 //! final meanwhile, and no reader holds up the chain. The look at the history is always at least as
 //! new as the state beside it, because the index is written before a block's state is applied.
+//!
+//! The state of block 0 is what genesis says. No database holds it until block 1 is final, so it is kept
+//! here: a node answers right from the first moment.
 
 use crate::{
     failure, find,
@@ -22,7 +25,8 @@ use mileverse_consensus::{
     state::{Batch, BatchReader, Databases},
 };
 use mileverse_execution::{
-    BlockError, Executor, Fare, OverrideError, ReadError, RewardsStanding, Rotations, Transaction,
+    BlockError, Changes, Executor, Fare, OverrideError, ReadError, RewardsStanding, Rotations,
+    Transaction,
     state::{self, Key, StateReader, Value},
 };
 use mileverse_primitives::{Address, B256, U256, keccak256};
@@ -50,6 +54,7 @@ pub struct Reads {
     pub tip: watch::Receiver<Tip>,
     databases: Databases<Runtime>,
     index: Index,
+    genesis: Arc<Changes>,
     calls: Arc<Semaphore>,
     disk: Arc<Semaphore>,
 }
@@ -65,6 +70,7 @@ impl Reads {
         // Half of the machine is left to consensus.
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
+            genesis: Arc::new(executor.genesis_changes()),
             executor,
             tip,
             databases,
@@ -93,6 +99,7 @@ impl Reads {
         Ok(StateAt {
             databases: self.databases.clone(),
             index: self.index.clone(),
+            genesis: (height == 0).then(|| Arc::clone(&self.genesis)),
             height,
             held: Arc::default(),
         })
@@ -224,6 +231,8 @@ pub fn overriding(error: OverrideError) -> BlockError {
 pub struct StateAt {
     databases: Databases<Runtime>,
     index: Index,
+    /// The whole state, if this is the one of block 0.
+    genesis: Option<Arc<Changes>>,
     height: u64,
     held: Arc<Mutex<Option<Arc<Held>>>>,
 }
@@ -259,6 +268,9 @@ fn unread(error: IndexError) -> ReadError {
 
 impl StateReader for StateAt {
     async fn get(&self, key: Key) -> Result<Option<Value>, ReadError> {
+        if let Some(genesis) = &self.genesis {
+            return Ok(genesis.get(&key).cloned().flatten());
+        }
         let mut last = None;
         for _ in 0..ATTEMPTS {
             let held = self.held().await?;

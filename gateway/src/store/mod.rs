@@ -412,6 +412,7 @@ pub fn from_sql(amount: i64) -> Result<u64, sqlx::Error> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use mileverse_fixtures::postgres::{Durability, Postgres};
     use sqlx::Connection as _;
 
     /// The last version before a database said what it is for.
@@ -419,26 +420,51 @@ mod tests {
 
     /// What the tables and their rules are, by name.
     async fn schema(store: &Store) -> Vec<(String, Option<String>)> {
-        sqlx::query_as("SELECT name, sql FROM sqlite_master ORDER BY name")
+        let question = match store.location {
+            Location::Sqlite(_) => "SELECT name, sql FROM sqlite_master ORDER BY name",
+            Location::Postgres(_) => POSTGRES_SCHEMA,
+        };
+        sqlx::query_as(question)
             .fetch_all(store.read())
             .await
             .unwrap()
     }
 
-    #[tokio::test]
-    async fn a_database_of_any_earlier_version_becomes_what_a_new_one_is() {
+    const POSTGRES_SCHEMA: &str = "
+        SELECT 'column ' || table_name || '.' || column_name AS name,
+               data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') AS sql
+        FROM information_schema.columns WHERE table_schema = 'public'
+        UNION ALL SELECT 'index ' || indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+        UNION ALL SELECT 'rule ' || conrelid::regclass::text || ' ' || conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+        UNION ALL SELECT 'trigger ' || tgrelid::regclass::text || ' ' || tgname, pg_get_triggerdef(oid)
+        FROM pg_trigger WHERE NOT tgisinternal
+        UNION ALL SELECT 'function ' || proname, prosrc
+        FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+        ORDER BY 1, 2";
+
+    /// Makes a database of each earlier version, as a gateway of then left it, and lets one of today open
+    /// it. `at` says where a version's is, and makes it if that is not done by connecting.
+    async fn every_version_becomes_the_newest(
+        migrator: &Migrator,
+        session: Option<&'static str>,
+        at: impl Fn(i64) -> (Location, AnyConnectOptions),
+    ) {
         install_default_drivers();
-        let folder = tempfile::tempdir().unwrap();
-        let at = |version: i64| folder.path().join(format!("{version}.sqlite"));
-        let newest = SQLITE.iter().map(|step| step.version).max().unwrap();
-        let fresh = Location::Sqlite(at(newest));
-        let fresh = schema(&Store::open(&fresh, Purpose::Serve).await.unwrap()).await;
-        let earlier = SQLITE.iter().map(|step| step.version);
+        let newest = migrator.iter().map(|step| step.version).max().unwrap();
+        let (fresh, _) = at(newest);
+        let fresh = Store::open(&fresh, Purpose::Serve).await.unwrap();
+        let wanted = schema(&fresh).await;
+        assert!(wanted.len() > 50, "{wanted:?}");
+        fresh.close().await;
+        let earlier = migrator.iter().map(|step| step.version);
         for version in earlier.filter(|version| *version < newest) {
-            let options = sqlite_options(&at(version), "rwc").unwrap();
+            let (location, options) = at(version);
             let mut early = AnyConnection::connect_with(&options).await.unwrap();
-            early.execute(SQLITE_WRITER).await.unwrap();
-            SQLITE
+            if let Some(session) = session {
+                early.execute(session).await.unwrap();
+            }
+            migrator
                 .run_direct(Some(version), &mut early, false)
                 .await
                 .unwrap();
@@ -448,10 +474,8 @@ mod tests {
                 .await
                 .unwrap();
             early.close().await.unwrap();
-            let store = Store::open(&Location::Sqlite(at(version)), Purpose::Serve)
-                .await
-                .unwrap();
-            assert_eq!(schema(&store).await, fresh, "from version {version}");
+            let store = Store::open(&location, Purpose::Serve).await.unwrap();
+            assert_eq!(schema(&store).await, wanted, "from version {version}");
             let purpose: Option<String> =
                 sqlx::query_scalar("SELECT value FROM meta WHERE name = $1")
                     .bind(PURPOSE)
@@ -462,5 +486,27 @@ mod tests {
             assert_eq!(purpose, expected, "from version {version}");
             store.close().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_sqlite_database_of_any_earlier_version_becomes_what_a_new_one_is() {
+        let folder = tempfile::tempdir().unwrap();
+        every_version_becomes_the_newest(&SQLITE, Some(SQLITE_WRITER), |version| {
+            let path = folder.path().join(format!("{version}.sqlite"));
+            let options = sqlite_options(&path, "rwc").unwrap();
+            (Location::Sqlite(path), options)
+        })
+        .await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_postgres_database_of_any_earlier_version_becomes_what_a_new_one_is() {
+        let server = Postgres::start(Durability::ProcessOnly).unwrap();
+        every_version_becomes_the_newest(&POSTGRES, None, |version| {
+            let url = server.create(&format!("version{version}"), None).unwrap();
+            let options = url.parse().unwrap();
+            (Location::Postgres(url.parse().unwrap()), options)
+        })
+        .await;
     }
 }

@@ -92,6 +92,7 @@ fn custodial_holders_are_listed_here_and_in_a_file_once() {
         ("max_fee_gwei = 50", "max_fee_gwei = 0", "max_fee_gwei"),
         ("minutes = 5", "minutes = 0", "close_late_minutes"),
         ("http://127.0.0.1:8546", "ws://127.0.0.1", "rewards"),
+        ("database =", "sandbox = true\ndatabase =", "sandbox"),
     ] {
         assert!(text.contains(this), "{this}");
         let error = read(directory.path(), &text.replacen(this, that, 1)).unwrap_err();

@@ -195,6 +195,13 @@ pub trait Side: Send + Sync {
 
 /// A native chain as a source of packets, and as a destination of Ethereum's.
 pub trait NativeChain: Side {
+    /// What the next packet to this peer gets; without one, the next packet to Ethereum.
+    fn next_sequence(
+        &self,
+        peer: Option<u64>,
+    ) -> impl Future<Output = Result<u64, RpcError>> + Send;
+    /// Number of the newest group key that the chain announced; 0 is the first one.
+    fn key_version(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// How many leaves the outbox has.
     fn outbox_size(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Leaves of the outbox from an index on, in order.

@@ -1,9 +1,9 @@
 //! A native chain over its JSON-RPC.
 
 use super::{Account, Door, KeyInForce, Leaf, NativeChain, Pool, Side, Verifier, account::many};
-use alloy::sol_types::SolCall as _;
+use alloy::sol_types::SolCall;
 use mileverse_primitives::{
-    Bytes,
+    Address, Bytes,
     abi::{IBridge, IPeers},
     address, keccak256,
     outbox::root,
@@ -55,6 +55,16 @@ impl Native {
         }
     }
 
+    /// A number of a module that only grows, which as many endpoints have reached as must agree.
+    async fn reached<C>(&self, module: Address, call: C) -> Result<u64, RpcError>
+    where
+        C: SolCall<Return = u64> + Sync,
+    {
+        let call = &call;
+        let ask = |endpoint: Endpoint| async move { endpoint.view(module, call).await };
+        self.account.pool().reached(ask).await
+    }
+
     /// What the chain says of itself.
     pub async fn facts(&self) -> Result<rpc::Chain, RpcError> {
         self.account.endpoint().facts().await
@@ -95,13 +105,27 @@ impl Verifier for Native {
 }
 
 impl NativeChain for Native {
+    async fn next_sequence(&self, peer: Option<u64>) -> Result<u64, RpcError> {
+        match peer {
+            Some(peer) => {
+                let call = IPeers::nextSequenceCall { peer };
+                self.reached(address::PEERS, call).await
+            }
+            None => {
+                self.reached(address::BRIDGE, IBridge::nextSequenceCall {})
+                    .await
+            }
+        }
+    }
+
+    async fn key_version(&self) -> Result<u64, RpcError> {
+        self.reached(address::BRIDGE, IBridge::keyVersionCall {})
+            .await
+    }
+
     async fn outbox_size(&self) -> Result<u64, RpcError> {
-        let ask = |endpoint: Endpoint| async move {
-            endpoint
-                .view(address::BRIDGE, &IBridge::outboxSizeCall {})
-                .await
-        };
-        self.account.pool().reached(ask).await
+        self.reached(address::BRIDGE, IBridge::outboxSizeCall {})
+            .await
     }
 
     async fn packets(&self, from: u64, limit: u64) -> Result<Vec<OutboxPacket>, RpcError> {

@@ -5,7 +5,7 @@
 
 use super::{Direction, RouteStore, from_sql, hash_from_sql, limit_to_sql, to_sql};
 use crate::Error;
-use mileverse_primitives::{B256, Bytes, packet::NEWS_LENGTHS};
+use mileverse_primitives::{B256, Bytes, packet};
 use serde::Serialize;
 use sqlx::{Row as _, any::AnyRow};
 use std::collections::HashSet;
@@ -523,11 +523,12 @@ impl RouteStore {
     /// Packets by state.
     pub async fn counts(&self, direction: Direction) -> Result<Counts, Error> {
         let rows = sqlx::query(
-            "SELECT state, COUNT(*), COUNT(CASE kind WHEN 5 THEN 1 END) FROM packet
+            "SELECT state, COUNT(*), COUNT(CASE kind WHEN $3 THEN 1 END) FROM packet
              WHERE route = $1 AND direction = $2 AND state != 'done' GROUP BY state",
         )
         .bind(self.id)
         .bind(direction.word())
+        .bind(i64::from(packet::KIND_ACKNOWLEDGEMENT))
         .fetch_all(self.pool())
         .await?;
         let mut counts = Counts::default();
@@ -692,23 +693,20 @@ fn packet_row(row: &AnyRow) -> Result<PacketRow, Error> {
         landed_ms: from_sql(row.try_get(9)?)?,
         done_ms: from_sql(row.try_get(10)?)?,
         kind: kind(row.try_get(12)?, row.try_get(11)?),
-        acknowledge: row.try_get::<i64, _>(12)? & ACKNOWLEDGE != 0,
+        acknowledge: row.try_get::<i64, _>(12)? & i64::from(packet::ACKNOWLEDGE) != 0,
     })
 }
 
-/// Beside the kind of a transfer whose sender wants an acknowledgement.
-const ACKNOWLEDGE: i64 = 0x80;
-
 /// A packet's kind by its kind byte; an expiry's length tells what expired.
 fn kind(byte: i64, size: i64) -> &'static str {
-    let [_, with_action] = NEWS_LENGTHS;
-    match byte & !ACKNOWLEDGE {
-        1 => "transfer",
-        2 if usize::try_from(size) == Ok(with_action) => "swapExpiry",
-        2 => "expiry",
-        3 => "rotation",
-        4 => "swap",
-        5 => "acknowledgement",
+    let [_, with_action] = packet::NEWS_LENGTHS;
+    match u8::try_from(byte).map(|byte| byte & !packet::ACKNOWLEDGE) {
+        Ok(packet::KIND_TRANSFER) => "transfer",
+        Ok(packet::KIND_EXPIRY) if usize::try_from(size) == Ok(with_action) => "swapExpiry",
+        Ok(packet::KIND_EXPIRY) => "expiry",
+        Ok(packet::KIND_ROTATION) => "rotation",
+        Ok(packet::KIND_ACTION) => "swap",
+        Ok(packet::KIND_ACKNOWLEDGEMENT) => "acknowledgement",
         _ => "unknown",
     }
 }

@@ -94,7 +94,10 @@ impl<N: NativeChain, E: EthereumChain> FromEthereum<N, E> {
                 self.delivery.advance(position, &[]).await?;
                 return Err(Error::Gap {
                     chain: Chain::Ethereum,
-                    sequence: missing,
+                    missing: self
+                        .delivery
+                        .store()
+                        .packet_name(self.delivery.direction(), missing),
                 });
             }
             let from = position.search_block;

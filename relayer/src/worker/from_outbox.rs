@@ -1,7 +1,8 @@
 //! A native chain to a chain that believes its certificates: Ethereum, or a peer.
 //!
 //! ```txt
-//! find      mileverse_packets from the next outbox index on, every index in turn
+//! find      mileverse_packets from the next outbox index on, every index in turn; every sequence of
+//!           this route in turn too, up to the nextSequence that the source says
 //! prove     the newest certificate of the key that the destination believes; a path for each leaf
 //!           in a tree of exactly its size
 //! deliver   Ethereum: Bridge.deliver(header, items), at most 128 items
@@ -13,6 +14,10 @@
 //! Until it is delivered only the old key's do, and the last of them covers the block that holds
 //! it. After that only the new key's do; what is still waiting is proven by those. A peer takes the
 //! rotations that are addressed to Ethereum ([`ROTATIONS`]).
+//!
+//! A leaf that goes elsewhere is passed over and never proven, so an endpoint could hide a packet by
+//! showing it as another chain's. Then a sequence is missing, or fewer were found than the source has
+//! sent: the outbox is read again, from an other endpoint if there is one, and each time from further back.
 
 use super::{
     Worker,
@@ -29,6 +34,7 @@ use mileverse_primitives::{
     rpc::{Certificate, MAX_PACKETS, OutboxPacket, OutboxProof},
 };
 use mileverse_wallet::rpc::{Chain, RpcError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Most pages of the outbox in one tick. A backlog of tens of thousands is found in one: a packet that comes
 /// after it is fresh only once it is known.
@@ -41,6 +47,65 @@ pub struct FromOutbox<N, V> {
     delivery: Delivery,
     source_chain: u64,
     destination_chain: u64,
+    /// The size of the outbox in which nothing of this route was missing.
+    complete: AtomicU64,
+    /// The sequence that was missing last, and how often in a row.
+    missing: AtomicU64,
+    gaps: AtomicU32,
+}
+
+/// Who must come next: what is found of a route has every number from 1 on.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    /// Sequence of the next packet, and the first index at which it can stand.
+    packet: (u64, u64),
+    /// The same of a rotation that is overheard: the number of its key.
+    rotation: (u64, u64),
+}
+
+/// What is missing: its sequence, and the first index at which it can stand.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    sequence: u64,
+    from: u64,
+}
+
+impl Expected {
+    /// Takes note of the one at an index: `true` if it is new, `false` if it is known.
+    fn take(&mut self, sequence: u64, place: u64) -> Result<bool, Missing> {
+        let (next, number) = match sequence.checked_sub(ROTATIONS) {
+            Some(version) => (&mut self.rotation, version),
+            None => (&mut self.packet, sequence),
+        };
+        if number > next.0 {
+            return Err(Missing {
+                sequence: sequence.saturating_sub(number.saturating_sub(next.0)),
+                from: next.1,
+            });
+        }
+        let is_new = number == next.0;
+        if is_new {
+            *next = (number.saturating_add(1), place.saturating_add(1));
+        }
+        Ok(is_new)
+    }
+
+    /// What is missing if the source's next packet and its key have these numbers.
+    const fn missing(&self, next_packet: u64, key: Option<u64>) -> Option<Missing> {
+        if self.packet.0 < next_packet {
+            return Some(Missing {
+                sequence: self.packet.0,
+                from: self.packet.1,
+            });
+        }
+        match key {
+            Some(version) if self.rotation.0 <= version => Some(Missing {
+                sequence: ROTATIONS.saturating_add(self.rotation.0),
+                from: self.rotation.1,
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
@@ -58,6 +123,9 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
             delivery,
             source_chain,
             destination_chain,
+            complete: AtomicU64::new(u64::MAX),
+            missing: AtomicU64::new(0),
+            gaps: AtomicU32::new(0),
         }
     }
 
@@ -77,8 +145,28 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
             )
             .await?;
         let size = self.source.outbox_size().await?;
+        if position.next >= size && size == self.complete.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        // Asked for before the size: whatever they count stands below it.
+        let peer = self
+            .destination
+            .overhears()
+            .then_some(self.destination_chain);
+        let next_packet = self.source.next_sequence(peer).await?;
+        let key = match peer {
+            Some(_) => Some(self.source.key_version().await?),
+            None => None,
+        };
+        let size = self.source.outbox_size().await?;
+        let mut expected = self.expected().await?;
         for _ in 0..MAX_PAGES {
             if position.next >= size {
+                if let Some(missing) = expected.missing(next_packet, key) {
+                    return self.search_again(position, missing).await;
+                }
+                self.complete.store(size, Ordering::Relaxed);
+                self.missing.store(0, Ordering::Relaxed);
                 return Ok(false);
             }
             let page = self.source.packets(position.next, MAX_PACKETS).await?;
@@ -90,17 +178,70 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
             let mut found = Vec::with_capacity(page.len());
             for leaf in page {
                 if leaf.index != position.next {
-                    return Err(Error::Gap {
-                        chain: Chain::Native,
-                        sequence: position.next,
-                    });
+                    return Err(gap(format!("index {} of its outbox", position.next)));
+                }
+                if let Some(packet) = self.ours(leaf)? {
+                    match expected.take(packet.sequence, packet.place) {
+                        Ok(true) => found.push(packet),
+                        Ok(false) => {}
+                        Err(missing) => return self.search_again(position, missing).await,
+                    }
                 }
                 position.next = position.next.saturating_add(1);
-                found.extend(self.ours(leaf)?);
             }
             self.delivery.advance(position, &found).await?;
         }
         Ok(true)
+    }
+
+    /// Who must come next, by what is known.
+    async fn expected(&self) -> Result<Expected, Error> {
+        let (packet, packet_place) = self.newest(ROTATIONS).await?;
+        let (rotation, rotation_place) = self.newest(u64::MAX).await?;
+        let after = |number: u64, place: u64| match number {
+            0 => (1, 0),
+            _ => (number.saturating_add(1), place.saturating_add(1)),
+        };
+        Ok(Expected {
+            packet: after(packet, packet_place),
+            rotation: match rotation.checked_sub(ROTATIONS) {
+                Some(version) => after(version, rotation_place),
+                None => after(0, 0),
+            },
+        })
+    }
+
+    /// Sequence and place of the newest packet that is known below a sequence; zeros if there is none.
+    async fn newest(&self, below: u64) -> Result<(u64, u64), Error> {
+        let (direction, store) = (self.delivery.direction(), self.delivery.store());
+        let rows = store.newest(direction, below, 1).await?;
+        let newest = rows.first().map(|row| (row.sequence, row.place));
+        Ok(newest.unwrap_or_default())
+    }
+
+    /// Reads the outbox again from where the missing one can stand. If that did not help the last time,
+    /// what came before it may be wrong too: then from further back, and what was found there is
+    /// forgotten.
+    async fn search_again(&self, position: Position, missing: Missing) -> Result<bool, Error> {
+        let last = self.missing.swap(missing.sequence, Ordering::Relaxed);
+        let gaps = match self.gaps.load(Ordering::Relaxed) {
+            gaps if last == missing.sequence => gaps.saturating_add(1),
+            _ => 0,
+        };
+        self.gaps.store(gaps, Ordering::Relaxed);
+        let back = match gaps.checked_sub(1) {
+            None => 0,
+            Some(doublings) => 1u64.checked_shl(doublings).unwrap_or(u64::MAX),
+        };
+        let next = missing.from.saturating_sub(back);
+        let position = Position { next, ..position };
+        let (direction, store) = (self.delivery.direction(), self.delivery.store());
+        if back == 0 {
+            store.advance(direction, position, &[], 0).await?;
+        } else {
+            store.rewind(direction, 0, next, position).await?;
+        }
+        Err(gap(store.packet_name(direction, missing.sequence)))
     }
 
     /// A leaf as a packet of this route; `None` if it goes elsewhere.
@@ -287,6 +428,13 @@ impl<N: NativeChain, V: Verifier> Worker for FromOutbox<N, V> {
                 .await?;
         }
         Ok(more)
+    }
+}
+
+const fn gap(missing: String) -> Error {
+    Error::Gap {
+        chain: Chain::Native,
+        missing,
     }
 }
 

@@ -159,3 +159,32 @@ fn a_leaf_that_the_endpoint_hides_stops_the_count_until_it_shows() {
         run.check();
     });
 }
+
+#[test]
+fn what_an_endpoint_shows_as_going_elsewhere_is_missed_and_found() {
+    block_on(async {
+        let mut run = quiet(26, 256, 6);
+        native::rotate(&mut run.shared.lock(), End::Native);
+        // Nothing follows it, and nothing counts it but the chain.
+        run.shared.lock().trouble.elsewhere = 1_000;
+        for _ in 0..20 {
+            run.tick(Direction::ToPeer).await;
+            run.shared.lock().step(300, 300);
+        }
+        let rows = run.rows();
+        let found = rows.newest(Direction::ToPeer, u64::MAX, 10).await.unwrap();
+        assert!(found.is_empty(), "something was shown: {found:?}");
+        // Then half of them, now these and now those.
+        run.shared.lock().trouble.elsewhere = 500;
+        for _ in 0..200 {
+            run.tick(Direction::ToPeer).await;
+            run.shared.lock().step(300, 300);
+        }
+        let rows = run.rows();
+        let found = rows.newest(Direction::ToPeer, u64::MAX, 10).await.unwrap();
+        assert_eq!(found.len(), 7, "six packets and a key: {found:?}");
+        run.shared.lock().trouble.elsewhere = 0;
+        run.finish().await;
+        run.check();
+    });
+}

@@ -50,6 +50,8 @@ pub struct Trouble {
     pub lost_answer: u32,
     pub crash: u32,
     pub bad_logs: u32,
+    /// A leaf of an outbox is shown as one that goes elsewhere.
+    pub elsewhere: u32,
     pub vanish: u32,
     pub take_back: u32,
     /// An endpoint tells another number than is true: a nonce, or how many packets there are.

@@ -103,6 +103,13 @@ pub fn rotate(world: &mut World, end: End) {
     native.key += 1;
 }
 
+/// A packet that somebody might have sent from this chain to one that no route here goes to.
+fn elsewhere(from: u64) -> Packet {
+    let mut other = Bridge::default();
+    other.transfer(from, 77, 1);
+    other.sent.remove(0)
+}
+
 /// What the key of a number signs with on a chain.
 fn signature(end: End, key: u64) -> Bytes {
     format!("signed by {key} of {}", end.word())
@@ -369,7 +376,13 @@ impl NativeChain for FakeNative {
                 .take(limit as usize)
                 .cloned()
                 .collect();
-            let shown: Vec<_> = sent.iter().map(|packet| world.show(packet)).collect();
+            let mut shown: Vec<_> = sent.iter().map(|packet| world.show(packet)).collect();
+            for packet in &mut shown {
+                let hide = world.trouble.elsewhere;
+                if world.roll(hide) {
+                    *packet = elsewhere(chain_id(here));
+                }
+            }
             let native = world.native_at(here);
             let newest = native.height;
             let ends = &native.ends;
@@ -425,6 +438,21 @@ impl NativeChain for FakeNative {
         .await
     }
 
+    async fn next_sequence(&self, peer: Option<u64>) -> Result<u64, RpcError> {
+        self.ask(|world, here| {
+            let there = peer.map_or(ETHEREUM, |_| chain_id(world.opposite(here)));
+            assert!(peer.is_none_or(|peer| peer == there), "no such peer");
+            let outbox = &world.native_at(here).outbox;
+            let to = |packet: &&Packet| packet.id().destination == there;
+            Ok(outbox.iter().filter(to).count() as u64 + 1)
+        })
+        .await
+    }
+
+    async fn key_version(&self) -> Result<u64, RpcError> {
+        self.ask(|world, here| Ok(world.native_at(here).key)).await
+    }
+
     async fn outbox_size(&self) -> Result<u64, RpcError> {
         self.ask(|world, here| Ok(world.native_at(here).outbox.len() as u64))
             .await
@@ -438,7 +466,7 @@ impl NativeChain for FakeNative {
                 index: *index,
                 size,
                 commitment: native.outbox[*index as usize].commitment(),
-                path: outbox::path(&leaves, *index as usize).unwrap(),
+                path: outbox::path_over(&leaves, *index as usize).unwrap(),
             };
             Ok(indices.iter().map(path).collect())
         })

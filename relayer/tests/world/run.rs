@@ -440,6 +440,7 @@ pub const TROUBLE: Trouble = Trouble {
     lost_answer: 25,
     crash: 6,
     bad_logs: 100,
+    elsewhere: 20,
     vanish: 50,
     take_back: 60,
     wrong_number: 15,

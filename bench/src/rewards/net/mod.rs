@@ -26,20 +26,21 @@ use crate::{
     figures::{Percentiles, float, tenth},
     load::{self, Block, Lists, Watch},
     machine::Machine,
-    net::{Clock, Net, Pace, Plan},
+    net::{Clock, Net, Pace, Plan, check_validators},
     output,
     progress::Progress,
+    runtime,
 };
 use clap::Args;
 use mileverse_primitives::{abi::IRewards, address::REWARDS, quarter::Quarter};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Most validators that run as processes of one machine.
-const MOST_PROCESSES: u64 = 16;
 /// Seconds of traffic before the measurement begins.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// What starting the validators again may take, of the time before the quarter's end.
 const START: Duration = Duration::from_secs(10);
+/// The same for a million holders, seconds for each validator.
+const STARTING_A_MILLION: u64 = 25;
 /// Shortest time before the close that can be compared with.
 const LEAST_BEFORE: Duration = Duration::from_secs(5);
 /// Longest time from the close until everybody is paid.
@@ -77,31 +78,11 @@ impl Options {
 pub fn run(command: &Command) -> Result<bool, Error> {
     let options = &command.net;
     let validators = options.validators.unwrap_or(1);
-    if validators != 1 {
-        within(
-            "validators",
-            validators as u64,
-            (4, MOST_PROCESSES),
-            ", or 1",
-        )?;
-    }
+    check_validators(validators)?;
     within("rate", options.rate, (0, 100_000), "")?;
     within("seconds-before", options.seconds_before, (10, 3_600), "")?;
     within("prepared", options.prepared, (1_000, 20_000_000), "")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|source| Error::System {
-            what: "the bench's runtime",
-            source,
-        })?;
-    let report = runtime.block_on(async {
-        tokio::select! {
-            report = measure(command, validators) => report,
-            _ = tokio::signal::ctrl_c() => Err(Error::Interrupted),
-        }
-    })?;
+    let report = runtime::run(measure(command, validators))?;
     output::print(command.json, &report, report.rows())?;
     Ok(report.conserved)
 }
@@ -133,18 +114,20 @@ async fn measure(command: &Command, validators: usize) -> Result<Report, Error> 
     give(&mut net, gifts, &progress).await?;
 
     progress.say("signing the transfers".into());
+    let starting = starting(command, validators);
     let wanted = match options.rate {
         0 => options.prepared,
         rate => rate.saturating_mul(
             options
                 .seconds_before
+                .saturating_add(starting.as_secs())
                 .saturating_add(longest(command).as_secs()),
         ),
     };
     let traffic = people.transfers(validators, wanted)?;
 
     progress.say("the validators start again, shortly before the quarter's end".into());
-    let before = Duration::from_secs(options.seconds_before).saturating_add(START);
+    let before = Duration::from_secs(options.seconds_before).saturating_add(starting);
     let (quarter, clock) = shortly_before_the_end(before)?;
     net.restart(&clock).await?;
     let spent = Instant::now();
@@ -196,6 +179,12 @@ async fn measure(command: &Command, validators: usize) -> Result<Report, Error> 
         remainder: paid.remainder.to_string(),
         machine: Machine::this(),
     })
+}
+
+/// What starting all validators again may take: each reads its state's log.
+fn starting(command: &Command, validators: usize) -> Duration {
+    let each = command.holders.saturating_mul(STARTING_A_MILLION) / 1_000_000;
+    START.saturating_add(Duration::from_secs(each.saturating_mul(validators as u64)))
 }
 
 /// What the paying should take, and as much again: traffic is signed for so long.
@@ -267,6 +256,11 @@ async fn across(
 ) -> Result<Measured, Error> {
     let mut watch = Watch::start(net).await?;
     let first = net.first()?.clone();
+    let standing = first.view(REWARDS, &IRewards::standingCall {}).await?;
+    if standing.quarter > quarter {
+        let late = "the quarter was over before the validators had started; give a larger --seconds-before";
+        return Err(Error::Setup(late.into()));
+    }
     let begun = Instant::now();
     let clients = load::start(net, traffic, rate, PATIENCE, watch.ledger());
     let mut asked = begun;

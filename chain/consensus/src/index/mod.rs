@@ -1,5 +1,5 @@
-//! What JSON-RPC needs to find again: blocks, transactions, receipts, the outbox's leaves, and what
-//! each block overwrote.
+//! What JSON-RPC needs to find again: blocks, transactions, receipts, the outbox's packets and its tree,
+//! and what each block overwrote.
 //!
 //! Derived from final blocks and written in one transaction per block before the block's state is
 //! applied, so a restart finds either all of a block or nothing of it, and never a state that the
@@ -12,6 +12,7 @@
 //! results       height            -> outbox after the block, outcomes   (see `results`)
 //! blooms        height            -> the logs' bloom (256), if there are logs
 //! packets       leaf index        -> JSON: the outbox packet
+//! subtrees      level, position   -> hash of that perfect subtree of the outbox's tree
 //! undo, touched                   what blocks overwrote                 (see `history`)
 //! meta          "genesis"         -> genesis hash
 //!               "format"          -> version of this layout, and of consensus' pages
@@ -20,7 +21,8 @@
 //! The first block written may be any: a node that synced its state executes none of the blocks
 //! below its floor. What lies below the first block is refused ([`IndexError::Before`]), not
 //! answered as if it did not exist. Every block after the first must follow the one before. Paths in
-//! the outbox's tree need all its leaves, so a node that lacks the first of them gives none.
+//! the outbox's tree need all its leaves, so a node that lacks the first of them gives none, and keeps no
+//! subtrees.
 
 mod error;
 mod history;
@@ -35,15 +37,21 @@ use alloy::primitives::Bloom;
 use commonware_codec::Encode as _;
 use mileverse_execution::BlockOutput;
 use mileverse_primitives::{
-    B256, outbox,
+    B256,
+    outbox::{self, Subtree},
     rpc::{OutboxPacket, OutboxProof},
 };
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     ops::RangeInclusive,
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
@@ -53,6 +61,7 @@ const TRANSACTIONS: TableDefinition<'_, [u8; 32], (u64, u64)> =
 const RESULTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("results");
 const BLOOMS: TableDefinition<'_, u64, &[u8; 256]> = TableDefinition::new("blooms");
 const PACKETS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("packets");
+const SUBTREES: TableDefinition<'_, (u32, u64), [u8; 32]> = TableDefinition::new("subtrees");
 const META: TableDefinition<'_, &str, [u8; 32]> = TableDefinition::new("meta");
 
 /// Version of the layout above, and of the files beside it: pages of another size
@@ -73,16 +82,9 @@ pub struct Record<'a> {
 #[derive(Clone)]
 pub struct Index {
     database: Arc<Database>,
-    leaves: Arc<RwLock<Leaves>>,
+    /// Packets that were sent before the first block here.
+    missing: Arc<AtomicU64>,
     retention: Retention,
-}
-
-/// The outbox's leaves, as far as they are here.
-#[derive(Default)]
-struct Leaves {
-    /// How many were there before the first block here.
-    missing: u64,
-    hashes: Vec<B256>,
 }
 
 impl Index {
@@ -129,11 +131,14 @@ impl Index {
             write.open_table(PACKETS)?;
         }
         retention.prepare(&write)?;
+        let missing = missing_packets(&write)?;
+        if missing == 0 {
+            fill_subtrees(&write)?;
+        }
         write.commit()?;
-        let leaves = read_leaves(&database)?;
         Ok(Self {
             database: Arc::new(database),
-            leaves: Arc::new(RwLock::new(leaves)),
+            missing: Arc::new(AtomicU64::new(missing)),
             retention,
         })
     }
@@ -144,7 +149,7 @@ impl Index {
         if self.has(record.digest) {
             return Ok(());
         }
-        let first;
+        let missing;
         let write = self.database.begin_write()?;
         {
             let mut blocks = write.open_table(BLOCKS)?;
@@ -152,7 +157,13 @@ impl Index {
             if newest.is_some_and(|newest| Some(height) > newest.checked_add(1)) {
                 return Err(IndexError::Gap(height));
             }
-            first = newest.is_none();
+            missing = match newest {
+                Some(_) => self.missing_packets(),
+                None => {
+                    let sent = record.output.packets.len() as u64;
+                    record.output.outbox_size.saturating_sub(sent)
+                }
+            };
             blocks.insert(height, record.block.encode().as_ref())?;
             write.open_table(DIGESTS)?.insert(record.digest.0, height)?;
             let mut transactions = write.open_table(TRANSACTIONS)?;
@@ -168,7 +179,11 @@ impl Index {
                 write.open_table(BLOOMS)?.insert(height, bloom.data())?;
             }
             let mut packets = write.open_table(PACKETS)?;
+            let mut subtrees = write.open_table(SUBTREES)?;
             for sent in &record.output.packets {
+                if missing == 0 {
+                    write_subtrees(&mut subtrees, sent.index, sent.commitment)?;
+                }
                 let packet = OutboxPacket {
                     index: sent.index,
                     sequence: sent.sequence,
@@ -182,16 +197,7 @@ impl Index {
         self.retention
             .append(&write, height, &record.output.before)?;
         write.commit()?;
-        let mut leaves = self.leaves.write().unwrap_or_else(PoisonError::into_inner);
-        if first {
-            let sent = record.output.packets.len() as u64;
-            leaves.missing = record.output.outbox_size.saturating_sub(sent);
-        }
-        for sent in &record.output.packets {
-            leaves
-                .hashes
-                .push(outbox::leaf(sent.index, sent.commitment));
-        }
+        self.missing.store(missing, Ordering::Release);
         Ok(())
     }
 
@@ -308,30 +314,28 @@ impl Index {
     }
 
     fn missing_packets(&self) -> u64 {
-        let leaves = self.leaves.read().unwrap_or_else(PoisonError::into_inner);
-        leaves.missing
+        self.missing.load(Ordering::Acquire)
     }
 
     /// The path of a leaf in the tree of `size` leaves; `None` if there is no such leaf or tree.
     pub fn outbox_proof(&self, index: u64, size: u64) -> Result<Option<OutboxProof>, IndexError> {
-        let path = {
-            let leaves = self.leaves.read().unwrap_or_else(PoisonError::into_inner);
-            if leaves.missing > 0 {
-                return Err(IndexError::Packets(leaves.missing));
-            }
-            let (Ok(at), Ok(length)) = (usize::try_from(index), usize::try_from(size)) else {
-                return Ok(None);
-            };
-            leaves
-                .hashes
-                .get(..length)
-                .and_then(|leaves| outbox::path(leaves, at))
-        };
-        let Some(path) = path else {
+        let missing = self.missing_packets();
+        if missing > 0 {
+            return Err(IndexError::Packets(missing));
+        }
+        let read = self.database.begin_read()?;
+        let packets = read.open_table(PACKETS)?;
+        let last = packets.last()?.map(|(last, _)| last.value());
+        if last.is_none_or(|last| size > last.saturating_add(1)) {
+            return Ok(None);
+        }
+        let Some(packet) = packets.get(index)? else {
             return Ok(None);
         };
-        let packet = self.packets(index, 1)?.into_iter().next();
-        Ok(packet.map(|packet| OutboxProof {
+        let packet: OutboxPacket = decode(packet.value(), "packets")?;
+        let subtrees = read.open_table(SUBTREES)?;
+        let path = outbox::path(index, size, |at| subtree(&subtrees, at))?;
+        Ok(path.map(|path| OutboxProof {
             index,
             size,
             commitment: packet.commitment,
@@ -340,26 +344,54 @@ impl Index {
     }
 }
 
-fn read_leaves(database: &Database) -> Result<Leaves, IndexError> {
-    let read = database.begin_read()?;
-    let mut leaves = Leaves::default();
-    let packets = read.open_table(PACKETS)?;
+fn missing_packets(write: &WriteTransaction) -> Result<u64, IndexError> {
+    if let Some((first, _)) = write.open_table(PACKETS)?.first()? {
+        return Ok(first.value());
+    }
+    // None was sent since the first block, so all there are came before.
+    match write.open_table(RESULTS)?.first()? {
+        Some((_, results)) => Ok(Results::decode(results.value())?.outbox_size),
+        None => Ok(0),
+    }
+}
+
+/// Writes down all subtrees, if those of the last packet are not: so it is where an earlier version
+/// made the index.
+fn fill_subtrees(write: &WriteTransaction) -> Result<(), IndexError> {
+    let packets = write.open_table(PACKETS)?;
+    let mut subtrees = write.open_table(SUBTREES)?;
+    let last = packets.last()?.map(|(last, _)| last.value());
+    if last.is_none_or(|last| matches!(subtrees.get((0, last)), Ok(Some(_)))) {
+        return Ok(());
+    }
     for entry in packets.iter()? {
         let (index, packet) = entry?;
         let packet: OutboxPacket = decode(packet.value(), "packets")?;
-        leaves
-            .hashes
-            .push(outbox::leaf(index.value(), packet.commitment));
+        write_subtrees(&mut subtrees, index.value(), packet.commitment)?;
     }
-    leaves.missing = match packets.first()? {
-        Some((index, _)) => index.value(),
-        // None was sent since the first block, so all there are came before.
-        None => match read.open_table(RESULTS)?.first()? {
-            Some((_, results)) => Results::decode(results.value())?.outbox_size,
-            None => 0,
-        },
-    };
-    Ok(leaves)
+    Ok(())
+}
+
+/// Writes down the subtrees that a leaf completes.
+fn write_subtrees(
+    table: &mut Table<'_, (u32, u64), [u8; 32]>,
+    index: u64,
+    commitment: B256,
+) -> Result<(), IndexError> {
+    let completed = outbox::completes(index, commitment, |at| subtree(&*table, at))?;
+    for (at, hash) in completed {
+        table.insert((at.level, at.position), hash.0)?;
+    }
+    Ok(())
+}
+
+fn subtree(
+    table: &impl ReadableTable<(u32, u64), [u8; 32]>,
+    at: Subtree,
+) -> Result<B256, IndexError> {
+    let hash = table.get((at.level, at.position))?;
+    let hash = hash.ok_or(IndexError::Damaged("subtrees"))?;
+    Ok(B256::new(hash.value()))
 }
 
 fn block_from(bytes: &[u8]) -> Result<Block, IndexError> {

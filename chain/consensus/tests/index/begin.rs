@@ -72,16 +72,49 @@ fn a_node_that_has_all_packets_gives_paths() {
     let index = Index::open(&directory.path().join("index.redb"), GENESIS).unwrap();
     // It skipped blocks, but none of them sent anything.
     append(&index, 70, &output(0, 3)).unwrap();
+    append(&index, 71, &output(3, 70)).unwrap();
+    proves_all(&index, 70);
+    assert!(index.outbox_proof(0, 71).unwrap().is_none());
+    assert!(index.outbox_proof(70, 70).unwrap().is_none());
+    assert!(index.outbox_proof(u64::MAX, u64::MAX).unwrap().is_none());
+}
+
+#[test]
+fn paths_come_back_where_an_earlier_version_kept_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index.redb");
+    let index = Index::open(&path, GENESIS).unwrap();
+    append(&index, 70, &output(0, 37)).unwrap();
+    drop(index);
+    let database = redb::Database::open(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    let subtrees: redb::TableDefinition<'_, (u32, u64), [u8; 32]> =
+        redb::TableDefinition::new("subtrees");
+    assert!(write.delete_table(subtrees).unwrap());
+    write.commit().unwrap();
+    drop(database);
+    let index = Index::open(&path, GENESIS).unwrap();
+    proves_all(&index, 37);
+    append(&index, 71, &output(37, 38)).unwrap();
+    proves_all(&index, 38);
+}
+
+/// Every leaf in every tree that there was.
+fn proves_all(index: &Index, packets: u64) {
     let mut frontier = Frontier::default();
-    for sent in 0..3 {
-        frontier.append(packet(sent).commitment).unwrap();
+    for size in 1..=packets {
+        let commitment = packet(size - 1).commitment;
+        frontier.append(commitment).unwrap();
+        for leaf in 0..size {
+            let proof = index.outbox_proof(leaf, size).unwrap().unwrap();
+            assert_eq!(proof.commitment, packet(leaf).commitment);
+            assert!(outbox::verify(
+                frontier.tree(),
+                size,
+                leaf,
+                proof.commitment,
+                &proof.path
+            ));
+        }
     }
-    let proof = index.outbox_proof(2, 3).unwrap().unwrap();
-    assert!(outbox::verify(
-        frontier.tree(),
-        3,
-        2,
-        proof.commitment,
-        &proof.path
-    ));
 }

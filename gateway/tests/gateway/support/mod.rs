@@ -238,6 +238,7 @@ impl World {
             sandbox: settings.sandbox,
             app: mileverse_gateway::config::AppConfig::default(),
             listen: "127.0.0.1:0".parse().unwrap(),
+            tls: None,
             database: self.database.clone(),
             replica_timeout: REPLICA_TIMEOUT,
             quote_lifetime: settings.quote_lifetime,

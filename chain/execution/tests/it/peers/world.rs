@@ -295,7 +295,7 @@ impl Side {
         IPeers::OutboxItem {
             packet: self.outbox[at].packet.clone(),
             index,
-            path: outbox::path(&self.leaves()[..size], at).unwrap(),
+            path: outbox::path_over(&self.leaves()[..size], at).unwrap(),
         }
     }
 
