@@ -42,6 +42,7 @@ pub mod key_source;
 pub mod keys;
 mod listen;
 pub mod metrics;
+pub mod objectives;
 pub mod operator;
 pub mod page_index;
 pub mod problem;

@@ -4,10 +4,13 @@
 //! |---|---|---|
 //! | `gateway_requests_total` | counter | `route`, `status` |
 //! | `gateway_request_seconds` | histogram | `route` |
+//! | `gateway_slo_counted_total`, `gateway_slo_missed_total` | counter | `slo`: requests that an objective is about, and those that missed it |
+//! | `gateway_slo_budget_ratio` | gauge | `slo`: the share that may be missed |
+//! | `gateway_slo_burn` | gauge | `slo`, `window`: how fast the budget burns, at this replica (see `objectives`) |
 //! | `gateway_conversion_moves_total` | counter | `to`: the state moved to, by this replica |
 //! | `gateway_issue_entries` | histogram | none: conversions that one signed transaction issues for |
 //! | `gateway_webhook_attempts_total` | counter | `outcome`: `delivered`, `failed` |
-//! | `gateway_conversions` | gauge | `state`: rows in the database, at the scrape |
+//! | `gateway_conversions` | gauge | `state`: conversions that are not at their end, at the scrape |
 //! | `gateway_cases_open` | gauge | `kind`: of the case |
 //! | `gateway_rewards_late` | gauge | `slot`: of a quarter's rewards; how many quarters' are late |
 //! | `gateway_reward_transactions` | gauge | `outcome`: of transactions on Ethereum, ever |
@@ -17,6 +20,7 @@
 //! No label holds anything of a partner or a member.
 
 use crate::conversion::state::State;
+use crate::objectives::{Answered, Objective, Objectives, WINDOWS};
 use crate::rewards::slot::Slot;
 use crate::store::Store;
 use mileverse_trace::Counts;
@@ -27,7 +31,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
 /// Seconds; the last two are for conversions that wait for the chain.
 const BUCKETS: [f64; 12] = [
@@ -55,6 +59,8 @@ labels! {
     InState { state }
     OfKind { kind }
     InSlot { slot }
+    Promised { slo }
+    Burning { slo, window }
 }
 
 /// All of them.
@@ -63,6 +69,11 @@ pub struct Metrics {
     registry: Registry,
     requests: Family<RouteStatus, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
+    objectives: Objectives,
+    counted: Family<Promised, Counter>,
+    missed: Family<Promised, Counter>,
+    budget: Family<Promised, Gauge<f64, AtomicU64>>,
+    burn: Family<Burning, Gauge<f64, AtomicU64>>,
     moves: Family<To, Counter>,
     entries: Histogram,
     attempts: Family<Outcome, Counter>,
@@ -82,6 +93,11 @@ impl Metrics {
             registry: Registry::with_prefix("gateway"),
             requests: Family::default(),
             seconds: Family::new_with_constructor(seconds),
+            objectives: Objectives::default(),
+            counted: Family::default(),
+            missed: Family::default(),
+            budget: Family::default(),
+            burn: Family::default(),
             moves: Family::default(),
             entries: Histogram::new(ENTRIES),
             attempts: Family::default(),
@@ -100,6 +116,34 @@ impl Metrics {
             metrics.seconds.clone(),
         );
         registry.register(
+            "slo_counted",
+            "Requests that an objective is about",
+            metrics.counted.clone(),
+        );
+        registry.register(
+            "slo_missed",
+            "Requests that missed an objective",
+            metrics.missed.clone(),
+        );
+        registry.register(
+            "slo_budget_ratio",
+            "The share that may be missed",
+            metrics.budget.clone(),
+        );
+        registry.register(
+            "slo_burn",
+            "How fast the error budget burns; 1 is as fast as it may",
+            metrics.burn.clone(),
+        );
+        for objective in Objective::ALL {
+            let promised = promised(objective);
+            let budget = f64::from(objective.budget_ppm()) / 1_000_000.0;
+            metrics.budget.get_or_create(&promised).set(budget);
+            // At zero from the start, so that the first one that is missed is a rise.
+            metrics.counted.get_or_create(&promised).inc_by(0);
+            metrics.missed.get_or_create(&promised).inc_by(0);
+        }
+        registry.register(
             "conversion_moves",
             "Moves to a state, by this replica",
             metrics.moves.clone(),
@@ -116,7 +160,7 @@ impl Metrics {
         );
         registry.register(
             "conversions",
-            "Conversions in a state",
+            "Conversions that are not at their end",
             metrics.conversions.clone(),
         );
         registry.register("jobs_waiting", "Jobs not done yet", metrics.waiting.clone());
@@ -159,18 +203,23 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub fn answered(&self, route: &str, status: u16, took: Duration) {
+    pub fn answered(&self, request: &Answered<'_>) {
+        let route = request.route.to_owned();
         let labels = RouteStatus {
-            route: route.to_owned(),
-            status: status.to_string(),
+            route: route.clone(),
+            status: request.status.to_string(),
         };
         self.requests.get_or_create(&labels).inc();
-        let labels = Route {
-            route: route.to_owned(),
-        };
         self.seconds
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
+            .get_or_create(&Route { route })
+            .observe(request.took.as_secs_f64());
+        for (objective, met) in self.objectives.count(request) {
+            let promised = promised(objective);
+            self.counted.get_or_create(&promised).inc();
+            if !met {
+                self.missed.get_or_create(&promised).inc();
+            }
+        }
     }
 
     /// A conversion moved.
@@ -198,8 +247,8 @@ impl Metrics {
 
     /// All figures as text, those of the database as of now.
     pub async fn text(&self, store: &Store) -> Result<String, sqlx::Error> {
-        let counts = store.counts().await?;
-        for state in State::ALL {
+        let counts = store.open_counts().await?;
+        for state in State::ALL.into_iter().filter(|state| !state.is_final()) {
             let many = counts
                 .iter()
                 .find(|(found, _)| *found == state)
@@ -234,8 +283,24 @@ impl Metrics {
             let labels = Outcome { outcome };
             self.transactions.get_or_create(&labels).set(many);
         }
+        for objective in Objective::ALL {
+            for window in WINDOWS {
+                let labels = Burning {
+                    slo: objective.name().to_owned(),
+                    window: window.name.to_owned(),
+                };
+                let burn = self.objectives.burn(objective, window);
+                self.burn.get_or_create(&labels).set(burn);
+            }
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
         Ok(text)
+    }
+}
+
+fn promised(objective: Objective) -> Promised {
+    Promised {
+        slo: objective.name().to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{App, MAX_REQUEST};
 use crate::ids;
+use crate::objectives::Answered;
 use crate::problem::{self, Problem};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -70,7 +71,12 @@ pub async fn guard(
     }
     let took = began.elapsed();
     let status = response.status().as_u16();
-    app.machine.metrics.answered(&route, status, took);
+    app.machine.metrics.answered(&Answered {
+        method: &method,
+        route: &route,
+        status,
+        took,
+    });
     let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::debug!(id, %method, path, status, ms, "answered");
     response

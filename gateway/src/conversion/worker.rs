@@ -168,6 +168,9 @@ pub async fn put_in(machine: &Machine) {
     if let Err(error) = machine.schedule_rewards(machine.store.now()).await {
         tracing::error!(%error, "the rewards of a quarter cannot be put in");
     }
+    if let Err(error) = machine.store.forget_traces(now_ms()).await {
+        tracing::warn!(%error, "old traces cannot be forgotten");
+    }
 }
 
 /// Says that this run is alive, until told to stop, forgets who is long dead, and sees whether another

@@ -10,6 +10,13 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 use std::collections::HashSet;
 
+/// Those not at their end: the condition of the index `conversions_open`, word for word.
+macro_rules! open {
+    () => {
+        "state NOT IN ('completed', 'refused', 'returned', 'reversed')"
+    };
+}
+
 /// One conversion.
 #[derive(Clone, Debug)]
 pub struct Conversion {
@@ -415,23 +422,60 @@ impl Store {
         let rows = sqlx::query("SELECT state, COUNT(*) AS many FROM conversions GROUP BY state")
             .fetch_all(self.read())
             .await?;
-        rows.iter()
-            .map(|row| {
-                let name: String = row.try_get("state")?;
-                let state = State::parse(&name)
-                    .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {name}").into()))?;
-                Ok((state, from_sql(row.try_get("many")?)?))
-            })
-            .collect()
+        rows.iter().map(state_count).collect()
+    }
+
+    /// Conversions that are not at their end, by state.
+    pub async fn open_counts(&self) -> Result<Vec<(State, u64)>, sqlx::Error> {
+        let rows = sqlx::query(concat!(
+            "SELECT state, COUNT(*) AS many FROM conversions WHERE ",
+            open!(),
+            " GROUP BY state"
+        ))
+        .fetch_all(self.read())
+        .await?;
+        rows.iter().map(state_count).collect()
     }
 
     /// Conversions with a signed issue whose end is not recorded yet.
     pub async fn issuing(&self, limit: u32) -> Result<Vec<Conversion>, sqlx::Error> {
-        let rows =
-            sqlx::query("SELECT * FROM conversions WHERE state = 'issuing' ORDER BY id LIMIT $1")
-                .bind(i64::from(limit))
-                .fetch_all(self.read())
-                .await?;
+        let rows = sqlx::query(concat!(
+            "SELECT * FROM conversions WHERE state = 'issuing' AND ",
+            open!(),
+            " ORDER BY id LIMIT $1"
+        ))
+        .bind(i64::from(limit))
+        .fetch_all(self.read())
+        .await?;
         rows.iter().map(read).collect()
+    }
+}
+
+fn state_count(row: &AnyRow) -> Result<(State, u64), sqlx::Error> {
+    let name: String = row.try_get("state")?;
+    let state = State::parse(&name)
+        .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {name}").into()))?;
+    Ok((state, from_sql(row.try_get("many")?)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_is_what_is_not_final() {
+        let mut ends: Vec<_> = State::ALL
+            .into_iter()
+            .filter(|state| state.is_final())
+            .map(|state| format!("'{}'", state.name()))
+            .collect();
+        ends.sort();
+        assert_eq!(open!(), format!("state NOT IN ({})", ends.join(", ")));
+        for migration in [
+            include_str!("../../migrations/sqlite/0021_open_conversions.sql"),
+            include_str!("../../migrations/postgres/0021_open_conversions.sql"),
+        ] {
+            assert!(migration.contains(open!()), "{migration}");
+        }
     }
 }

@@ -222,11 +222,16 @@ async fn a_disputed_conversion_gives_the_miles_back_and_keeps_the_points(on: &Da
         .unwrap();
     let metrics = metrics.text().await.unwrap();
     for line in [
-        "gateway_conversions{state=\"returned\"} 1",
-        "gateway_conversions{state=\"completed\"} 1",
+        "gateway_conversions{state=\"debit_unknown\"} 0",
+        "gateway_conversion_moves_total{to=\"returned\"} 1",
         "gateway_conversion_moves_total{to=\"debited\"} 2",
         "gateway_jobs_waiting{kind=\"conversion\"} 0",
         "gateway_requests_total{route=\"/v1/conversions\",status=\"201\"} 2",
+        "gateway_slo_counted_total{slo=\"conversion\"} 2",
+        "gateway_slo_missed_total{slo=\"conversion\"} 0",
+        "gateway_slo_missed_total{slo=\"availability\"} 0",
+        "gateway_slo_budget_ratio{slo=\"availability\"} 0.001",
+        "gateway_slo_burn{slo=\"availability\",window=\"1h\"} 0.0",
     ] {
         assert!(metrics.contains(line), "no {line} in {metrics}");
     }
