@@ -42,6 +42,9 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// One client alone.
 const ALONE: Duration = Duration::from_secs(2);
 
+/// Most clients: a gateway answers as many requests at once, and says that it is busy to more.
+const MOST_CLIENTS: u64 = 250;
+
 /// Where the gateway keeps its rows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Database {
@@ -86,7 +89,7 @@ pub struct Command {
 pub fn run(command: &Command) -> Result<(), Error> {
     within("replicas", command.replicas, (1, 16), "")?;
     within("seconds", command.seconds, (1, 3_600), "")?;
-    within("clients", command.clients, (1, 1_000), "")?;
+    within("clients", command.clients, (1, MOST_CLIENTS), "")?;
     check_validators(command.validators)?;
     if let Some(rate) = command.rate {
         within("rate", rate, (1, 100_000), "")?;
