@@ -17,7 +17,7 @@
 //!
 //! A leaf that goes elsewhere is passed over and never proven, so an endpoint could hide a packet by
 //! showing it as another chain's. Then a sequence is missing, or fewer were found than the source has
-//! sent: the outbox is read again, from an other endpoint if there is one, and each time from further back.
+//! sent: the outbox is read again, from another endpoint if there is one, and each time from further back.
 
 use super::{
     Worker,
@@ -184,7 +184,11 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
                     match expected.take(packet.sequence, packet.place) {
                         Ok(true) => found.push(packet),
                         Ok(false) => {}
-                        Err(missing) => return self.search_again(position, missing).await,
+                        Err(missing) => {
+                            // What came before it stays found.
+                            self.delivery.advance(position, &found).await?;
+                            return self.search_again(position, missing).await;
+                        }
                     }
                 }
                 position.next = position.next.saturating_add(1);
