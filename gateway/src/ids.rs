@@ -34,7 +34,7 @@ fn new(prefix: &str) -> String {
     format!("{prefix}_{}", Uuid::now_v7().simple())
 }
 
-/// What ids with this prefix that were made at a moment or later (milliseconds since 1970) are not below: a
+/// The lower bound of ids with this prefix that were made at a moment (milliseconds since 1970) or later: a
 /// UUIDv7 begins with its moment (RFC 9562, section 5.7).
 pub fn since(prefix: &str, at_ms: i64) -> String {
     format!("{prefix}_{:012x}", at_ms.max(0))

@@ -13,7 +13,7 @@
 //! `docs/prometheus/gateway.yml` has them.
 
 use axum::http::Method;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longest time for what only looks something up.
@@ -123,22 +123,30 @@ pub const WINDOWS: [Window; 4] = [
 #[derive(Clone, Copy, Debug, Default)]
 struct Minute {
     number: u64,
-    counted: u64,
-    missed: u64,
+    counted: u32,
+    missed: u32,
 }
+
+/// A minute's place is its number, modulo how many are kept.
+type Minutes = Box<[Minute; MINUTES]>;
 
 /// The last six hours.
 #[derive(Debug)]
 pub struct Objectives {
     began: Instant,
-    minutes: [Mutex<Box<[Minute; MINUTES]>>; 3],
+    availability: Mutex<Minutes>,
+    latency: Mutex<Minutes>,
+    conversion: Mutex<Minutes>,
 }
 
 impl Default for Objectives {
     fn default() -> Self {
+        let minutes = || Mutex::new(Box::new([Minute::default(); MINUTES]));
         Self {
             began: Instant::now(),
-            minutes: Objective::ALL.map(|_| Mutex::new(Box::new([Minute::default(); MINUTES]))),
+            availability: minutes(),
+            latency: minutes(),
+            conversion: minutes(),
         }
     }
 }
@@ -154,6 +162,15 @@ impl Objectives {
         self.burn_at(objective, window, self.now())
     }
 
+    fn minutes(&self, objective: Objective) -> MutexGuard<'_, Minutes> {
+        let minutes = match objective {
+            Objective::Availability => &self.availability,
+            Objective::Latency => &self.latency,
+            Objective::Conversion => &self.conversion,
+        };
+        minutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whole minutes since the start, from 1: 0 is the number of a minute that never was.
     fn now(&self) -> u64 {
         (self.began.elapsed().as_secs() / 60).saturating_add(1)
@@ -161,11 +178,11 @@ impl Objectives {
 
     fn count_at(&self, request: &Answered<'_>, now: u64) -> Vec<(Objective, bool)> {
         let mut judged = Vec::new();
-        for (objective, minutes) in Objective::ALL.into_iter().zip(&self.minutes) {
+        for objective in Objective::ALL {
             let Some(met) = objective.judge(request) else {
                 continue;
             };
-            let mut minutes = minutes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut minutes = self.minutes(objective);
             let place = usize::try_from(now).unwrap_or(usize::MAX) % MINUTES;
             if let Some(minute) = minutes.get_mut(place) {
                 if minute.number != now {
@@ -175,7 +192,7 @@ impl Objectives {
                     };
                 }
                 minute.counted = minute.counted.saturating_add(1);
-                minute.missed = minute.missed.saturating_add(u64::from(!met));
+                minute.missed = minute.missed.saturating_add(u32::from(!met));
             }
             judged.push((objective, met));
         }
@@ -183,17 +200,13 @@ impl Objectives {
     }
 
     fn burn_at(&self, objective: Objective, window: Window, now: u64) -> f64 {
-        let mut all = Objective::ALL.into_iter().zip(&self.minutes);
-        let Some((_, minutes)) = all.find(|(one, _)| *one == objective) else {
-            return 0.0;
-        };
-        let minutes = minutes.lock().unwrap_or_else(PoisonError::into_inner);
+        let minutes = self.minutes(objective);
         let since = now.saturating_sub(window.minutes);
         let of_window = |minute: &&Minute| minute.number > since && minute.number <= now;
         let (mut counted, mut missed) = (0u32, 0u32);
         for minute in minutes.iter().filter(of_window) {
-            counted = counted.saturating_add(u32::try_from(minute.counted).unwrap_or(u32::MAX));
-            missed = missed.saturating_add(u32::try_from(minute.missed).unwrap_or(u32::MAX));
+            counted = counted.saturating_add(minute.counted);
+            missed = missed.saturating_add(minute.missed);
         }
         if counted == 0 {
             return 0.0;

@@ -75,8 +75,7 @@ fn check(command: &Command) -> Result<Pace, Error> {
     within("blocks", command.blocks, (2, 10_000), "")?;
     within("load", command.load, (1, 64), "")?;
     within("idle-seconds", command.idle_seconds, (0, 3600), "")?;
-    let sample =
-        mileverse_fixtures::genesis::sample().map_err(|error| Error::Setup(error.to_string()))?;
+    let sample = Pace::sample()?;
     let pace = Pace {
         block_time_ms: command.block_time_ms.unwrap_or(sample.block_time_ms),
         idle_block_time_ms: command

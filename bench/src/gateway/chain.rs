@@ -30,13 +30,7 @@ impl Chain {
     /// Starts so many validators, below a directory, for whom this account issues points. Their blocks
     /// come as those of the sample network do.
     pub async fn net(validators: usize, root: &Path, issuer: Address) -> Result<Self, Error> {
-        let sample = mileverse_fixtures::genesis::sample();
-        let sample = sample.map_err(|error| Error::Setup(error.to_string()))?;
-        let pace = Pace {
-            block_time_ms: sample.block_time_ms,
-            idle_block_time_ms: sample.idle_block_time_ms,
-        };
-        let plan = Plan::new(validators, pace, issuer)?;
+        let plan = Plan::new(validators, Pace::sample()?, issuer)?;
         let net = Net::start(root, plan, Duration::ZERO).await?;
         Ok(Self::Net(Box::new(net)))
     }

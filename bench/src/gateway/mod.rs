@@ -35,15 +35,13 @@ use crate::{
     runtime,
 };
 use clap::{Args, ValueEnum};
+use mileverse_gateway::api::MAX_REQUESTS;
 use std::time::Duration;
 
 /// Before anything is counted.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// One client alone.
 const ALONE: Duration = Duration::from_secs(2);
-
-/// Most clients: a gateway answers as many requests at once, and says that it is busy to more.
-const MOST_CLIENTS: u64 = 250;
 
 /// Where the gateway keeps its rows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -89,7 +87,8 @@ pub struct Command {
 pub fn run(command: &Command) -> Result<(), Error> {
     within("replicas", command.replicas, (1, 16), "")?;
     within("seconds", command.seconds, (1, 3_600), "")?;
-    within("clients", command.clients, (1, MOST_CLIENTS), "")?;
+    // A gateway says to more that it is busy.
+    within("clients", command.clients, (1, MAX_REQUESTS as u64), "")?;
     check_validators(command.validators)?;
     if let Some(rate) = command.rate {
         within("rate", rate, (1, 100_000), "")?;

@@ -98,6 +98,18 @@ pub struct Pace {
     pub idle_block_time_ms: u64,
 }
 
+impl Pace {
+    /// That of the sample network.
+    pub fn sample() -> Result<Self, Error> {
+        let sample = mileverse_fixtures::genesis::sample();
+        let sample = sample.map_err(|error| Error::Setup(error.to_string()))?;
+        Ok(Self {
+            block_time_ms: sample.block_time_ms,
+            idle_block_time_ms: sample.idle_block_time_ms,
+        })
+    }
+}
+
 /// A net about to be laid out: what may be changed before that is the genesis.
 pub struct Plan {
     /// The genesis file.

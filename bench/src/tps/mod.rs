@@ -120,12 +120,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         source,
     })?;
     let progress = Progress::begin("the validators start");
-    let sample =
-        mileverse_fixtures::genesis::sample().map_err(|error| Error::Setup(error.to_string()))?;
-    let pace = Pace {
-        block_time_ms: sample.block_time_ms,
-        idle_block_time_ms: sample.idle_block_time_ms,
-    };
+    let pace = Pace::sample()?;
     let accounts = Accounts::new(command.accounts, command.mode)?;
     let mut plan = Plan::new(command.validators, pace, accounts.issuer())?;
     accounts.enter(&mut plan.genesis);

@@ -54,13 +54,32 @@ pub struct FromOutbox<N, V> {
     gaps: AtomicU32,
 }
 
-/// Who must come next: what is found of a route has every number from 1 on.
+/// Who must come next, and the first index at which it can stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Next {
+    number: u64,
+    from: u64,
+}
+
+impl Next {
+    /// Nothing is known yet: what is found of a route has every number from 1 on.
+    const FIRST: Self = Self { number: 1, from: 0 };
+
+    const fn after(number: u64, place: u64) -> Self {
+        Self {
+            number: number.saturating_add(1),
+            from: place.saturating_add(1),
+        }
+    }
+}
+
+/// Who must come next of both kinds.
 #[derive(Clone, Copy, Debug)]
 struct Expected {
-    /// Sequence of the next packet, and the first index at which it can stand.
-    packet: (u64, u64),
-    /// The same of a rotation that is overheard: the number of its key.
-    rotation: (u64, u64),
+    /// By sequence.
+    packet: Next,
+    /// Rotations that are overheard, by the number of their key.
+    rotation: Next,
 }
 
 /// What is missing: its sequence, and the first index at which it can stand.
@@ -77,31 +96,31 @@ impl Expected {
             Some(version) => (&mut self.rotation, version),
             None => (&mut self.packet, sequence),
         };
-        if number > next.0 {
+        if number > next.number {
             return Err(Missing {
-                sequence: sequence.saturating_sub(number.saturating_sub(next.0)),
-                from: next.1,
+                sequence: sequence.saturating_sub(number.saturating_sub(next.number)),
+                from: next.from,
             });
         }
-        let is_new = number == next.0;
+        let is_new = number == next.number;
         if is_new {
-            *next = (number.saturating_add(1), place.saturating_add(1));
+            *next = Next::after(number, place);
         }
         Ok(is_new)
     }
 
     /// What is missing if the source's next packet and its key have these numbers.
     const fn missing(&self, next_packet: u64, key: Option<u64>) -> Option<Missing> {
-        if self.packet.0 < next_packet {
+        if self.packet.number < next_packet {
             return Some(Missing {
-                sequence: self.packet.0,
-                from: self.packet.1,
+                sequence: self.packet.number,
+                from: self.packet.from,
             });
         }
         match key {
-            Some(version) if self.rotation.0 <= version => Some(Missing {
-                sequence: ROTATIONS.saturating_add(self.rotation.0),
-                from: self.rotation.1,
+            Some(version) if self.rotation.number <= version => Some(Missing {
+                sequence: ROTATIONS.saturating_add(self.rotation.number),
+                from: self.rotation.from,
             }),
             _ => None,
         }
@@ -200,27 +219,23 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
 
     /// Who must come next, by what is known.
     async fn expected(&self) -> Result<Expected, Error> {
-        let (packet, packet_place) = self.newest(ROTATIONS).await?;
-        let (rotation, rotation_place) = self.newest(u64::MAX).await?;
-        let after = |number: u64, place: u64| match number {
-            0 => (1, 0),
-            _ => (number.saturating_add(1), place.saturating_add(1)),
-        };
+        let packet = self.newest(ROTATIONS).await?;
+        let rotation = self.newest(u64::MAX).await?.and_then(|(sequence, place)| {
+            let version = sequence.checked_sub(ROTATIONS)?;
+            Some((version, place))
+        });
+        let after = |(number, place)| Next::after(number, place);
         Ok(Expected {
-            packet: after(packet, packet_place),
-            rotation: match rotation.checked_sub(ROTATIONS) {
-                Some(version) => after(version, rotation_place),
-                None => after(0, 0),
-            },
+            packet: packet.map_or(Next::FIRST, after),
+            rotation: rotation.map_or(Next::FIRST, after),
         })
     }
 
-    /// Sequence and place of the newest packet that is known below a sequence; zeros if there is none.
-    async fn newest(&self, below: u64) -> Result<(u64, u64), Error> {
+    /// Sequence and place of the newest packet that is known below a sequence.
+    async fn newest(&self, below: u64) -> Result<Option<(u64, u64)>, Error> {
         let (direction, store) = (self.delivery.direction(), self.delivery.store());
         let rows = store.newest(direction, below, 1).await?;
-        let newest = rows.first().map(|row| (row.sequence, row.place));
-        Ok(newest.unwrap_or_default())
+        Ok(rows.first().map(|row| (row.sequence, row.place)))
     }
 
     /// Reads the outbox again from where the missing one can stand. If that did not help the last time,

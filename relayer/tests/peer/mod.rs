@@ -188,3 +188,34 @@ fn what_an_endpoint_shows_as_going_elsewhere_is_missed_and_found() {
         run.check();
     });
 }
+
+/// What stands there is known only by the receipt that another relayer's delivery of the true one brought.
+#[test]
+fn a_packet_that_was_believed_in_the_wrong_place_is_left_behind() {
+    block_on(async {
+        let mut run = quiet(27, 256, 3);
+        {
+            let mut world = run.shared.lock();
+            world.native.note();
+            let first = world.native.outbox[0].clone();
+            let nowhere = native::elsewhere(NATIVE);
+            world.masks = [(0, nowhere.clone()), (1, first), (2, nowhere)].into();
+            // Another relayer delivers the first packet meanwhile.
+            world.peer.peers.receipts.insert(1, 1);
+            *world.peer.peers.effects.entry(1).or_default() += 1;
+        }
+        for _ in 0..20 {
+            run.tick(Direction::ToPeer).await;
+            run.shared.lock().step(300, 300);
+        }
+        let found = run.rows().newest(Direction::ToPeer, u64::MAX, 10).await;
+        let places: Vec<_> = found
+            .unwrap()
+            .iter()
+            .map(|row| (row.sequence, row.place))
+            .collect();
+        assert_eq!(places, [(3, 2), (2, 1), (1, 0)]);
+        run.finish().await;
+        run.check();
+    });
+}

@@ -250,6 +250,8 @@ pub struct World {
     pub crashed: bool,
     /// Answers that show another packet than was sent, still to come.
     pub lies: u32,
+    /// What the next answer shows in the place of leaves of an outbox, by index.
+    pub masks: BTreeMap<u64, Packet>,
 }
 
 impl World {
@@ -465,6 +467,7 @@ impl Shared {
             poisoned: BTreeSet::new(),
             crashed: false,
             lies: 0,
+            masks: BTreeMap::new(),
         };
         Self {
             world: Arc::new(Mutex::new(world)),

@@ -104,7 +104,7 @@ pub fn rotate(world: &mut World, end: End) {
 }
 
 /// A packet that somebody might have sent from this chain to one that no route here goes to.
-fn elsewhere(from: u64) -> Packet {
+pub fn elsewhere(from: u64) -> Packet {
     let mut other = Bridge::default();
     other.transfer(from, 77, 1);
     other.sent.remove(0)
@@ -377,7 +377,11 @@ impl NativeChain for FakeNative {
                 .cloned()
                 .collect();
             let mut shown: Vec<_> = sent.iter().map(|packet| world.show(packet)).collect();
-            for packet in &mut shown {
+            let mut masks = std::mem::take(&mut world.masks);
+            for (index, packet) in (from..).zip(&mut shown) {
+                if let Some(mask) = masks.remove(&index) {
+                    *packet = mask;
+                }
                 let hide = world.trouble.elsewhere;
                 if world.roll(hide) {
                     *packet = elsewhere(chain_id(here));

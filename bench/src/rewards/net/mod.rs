@@ -96,12 +96,7 @@ async fn measure(command: &Command, validators: usize) -> Result<Report, Error> 
     // Said at once, not after minutes of work.
     Clock::ahead(Duration::ZERO)?;
     let progress = Progress::begin("the validators start");
-    let sample =
-        mileverse_fixtures::genesis::sample().map_err(|error| Error::Setup(error.to_string()))?;
-    let pace = Pace {
-        block_time_ms: sample.block_time_ms,
-        idle_block_time_ms: sample.idle_block_time_ms,
-    };
+    let pace = Pace::sample()?;
     let mut people = People::new(command.holders)?;
     let mut plan = Plan::new(validators, pace, people.issuer())?;
     plan.cache_mib = Some(command.cache_mib);
