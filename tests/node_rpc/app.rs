@@ -322,9 +322,10 @@ async fn who_has_points_and_no_coin_swaps_and_the_operator_pays_within_its_limit
     let receipt = sent.get_receipt().await.unwrap();
     assert!(receipt.status());
     assert_eq!(receipt.effective_gas_price, 0);
-    // As docs/swap.md says.
+    // As docs/swap.md says: about 200,000, and 72,000 less if the pool's last change was in the same second,
+    // which has noted the price.
     assert!(
-        (180_000..220_000).contains(&receipt.gas_used),
+        (115_000..220_000).contains(&receipt.gas_used),
         "{receipt:?}"
     );
     assert_eq!(balance(&issuer, account).await, U256::from(199_999));
