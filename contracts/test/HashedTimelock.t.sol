@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SwapErrors} from "../src/errors/SwapErrors.sol";
@@ -10,6 +11,12 @@ import {FalseToken, FeeToken, LyingToken} from "./kit/OddTokens.sol";
 import {Test} from "./kit/Test.sol";
 
 contract PlainToken is ERC20("Plain", "PLAIN") {
+    constructor(address owner) {
+        _mint(owner, 1e30);
+    }
+}
+
+contract PermitToken is ERC20("Permit", "PERMIT"), ERC20Permit("Permit") {
     constructor(address owner) {
         _mint(owner, 1e30);
     }
@@ -155,6 +162,47 @@ contract HashedTimelockTest is Test {
         vm.prank(ALICE);
         vm.expectRevert(why);
         here.open(mvp, 5, BOB, lock, uint64(NOW + 60));
+    }
+
+    /// @dev One transaction; whoever used the permit first did no harm, and none is good twice or for more.
+    function testFuzz_aPermitOpensIt(bool usedBefore) public {
+        (uint256 key, uint64 deadline) = (0x5ec3e7, uint64(NOW + 60));
+        address carol = vm.addr(key);
+        PermitToken token = new PermitToken(carol);
+        bytes32 content = keccak256(
+            abi.encode(
+                keccak256(
+                    "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+                ),
+                carol,
+                address(here),
+                uint256(9),
+                uint256(0),
+                NOW + 5
+            )
+        );
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", token.DOMAIN_SEPARATOR(), content));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        if (usedBefore) token.permit(carol, address(here), 9, NOW + 5, v, r, s);
+        vm.prank(RELAYER);
+        vm.expectRevert();
+        here.openWithPermit(token, 9, RELAYER, lock, deadline, NOW + 5, v, r, s);
+        if (!usedBefore) {
+            // Nothing is allowed yet, and the permit is for nine.
+            vm.prank(carol);
+            vm.expectRevert();
+            here.openWithPermit(token, 10, BOB, lock, deadline, NOW + 5, v, r, s);
+        }
+        vm.prank(carol);
+        bytes32 id = here.openWithPermit(token, 9, BOB, lock, deadline, NOW + 5, v, r, s);
+        vm.assertEq(id, here.idOf(HashedTimelock.Terms(token, 9, carol, BOB, lock, deadline)), "its name");
+        vm.assertEq(token.allowance(carol, address(here)), 0, "nothing stays allowed");
+        vm.prank(carol);
+        vm.expectRevert();
+        here.openWithPermit(token, 9, BOB, lock, deadline + 1, NOW + 5, v, r, s);
+        vm.prank(carol);
+        vm.expectRevert(SwapErrors.AmountZero.selector);
+        here.openWithPermit(token, 0, BOB, lock, deadline + 1, NOW + 5, v, r, s);
     }
 
     function test_badTermsAreRefused() public {

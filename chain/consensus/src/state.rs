@@ -59,6 +59,11 @@ impl Read for StoredValue {
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
 
 /// The database's configuration under a partition prefix.
+///
+/// The index keeps the first eight bytes of each key, as they are. Keys are keccak256 of what they name, so
+/// nobody chooses them: many keys with the same eight bytes cost about 2^64 hashes, and filling one
+/// neighbourhood of the index costs 2^30 hashes and a paid slot for each key that makes only its
+/// neighbours slower. A seeded hash on top would cost every reader more than that.
 pub fn config(prefix: &str, cache: CacheRef) -> VariableConfig<EightCap, ((), ()), Sequential> {
     VariableConfig {
         merkle_config: MerkleConfig {

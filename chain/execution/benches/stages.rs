@@ -114,6 +114,7 @@ impl World {
                 bridge: Address::repeat_byte(1),
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
+                hashed_timelock: None,
             },
             staking: StakingRules::default(),
             contracts: Vec::new(),

@@ -6,9 +6,10 @@
 //! | [`POOL`] | the pool of MVP (token 0) and MVC (token 1) |
 //! | [`ORACLE`] | what an MVC is worth in MVP: the platform's price |
 //! | [`ROUTER`] | swaps what comes over the bridge, and sends over the bridge what was swapped |
+//! | [`HASHED_TIMELOCK`] | two people trade across two chains without the bridge |
 //!
 //! `docs/swap.md` explains them. Code and interfaces are made from `artifacts/*.json`, which
-//! `contracts/tools/artifacts` writes from `contracts/src/exchange`.
+//! `contracts/tools/artifacts` writes from `contracts/src/exchange` and `contracts/src/swaps`.
 
 use crate::{
     address::{COIN, POINTS},
@@ -18,7 +19,7 @@ use crate::{
 };
 use alloy::primitives::{Address, B256, Bytes, U256, address};
 
-pub use abi::{Oracle, Pool, PoolFactory, SwapRouter};
+pub use abi::{HashedTimelock, Oracle, Pool, PoolFactory, SwapRouter};
 
 /// Makes pools.
 pub const FACTORY: Address = address!("4d56000000000000000000000000000000000101");
@@ -28,6 +29,8 @@ pub const POOL: Address = address!("4d56000000000000000000000000000000000102");
 pub const ORACLE: Address = address!("4d56000000000000000000000000000000000103");
 /// Swaps across chains.
 pub const ROUTER: Address = address!("4d56000000000000000000000000000000000104");
+/// Hashed-timelock swaps.
+pub const HASHED_TIMELOCK: Address = address!("4d56000000000000000000000000000000000105");
 
 /// Where a pool keeps the addresses of its two tokens.
 const TOKEN_SLOTS: [u64; 2] = [5, 6];
@@ -43,6 +46,7 @@ mod abi {
     pub use oracle::Oracle;
     pub use pool::Pool;
     pub use router::SwapRouter;
+    pub use swaps::HashedTimelock;
 
     // Errors that two contracts share appear in each one's ABI.
     mod factory {
@@ -73,6 +77,13 @@ mod abi {
             "artifacts/SwapRouter.json"
         );
     }
+    mod swaps {
+        alloy::sol!(
+            #[derive(Debug, PartialEq, Eq)]
+            HashedTimelock,
+            "artifacts/HashedTimelock.json"
+        );
+    }
 }
 
 /// What a genesis file places for the exchange.
@@ -94,13 +105,15 @@ pub fn contracts() -> Vec<Contract> {
         pool,
         place(ORACLE, &Oracle::DEPLOYED_BYTECODE),
         place(ROUTER, &SwapRouter::DEPLOYED_BYTECODE),
+        place(HASHED_TIMELOCK, &HashedTimelock::DEPLOYED_BYTECODE),
     ]
 }
 
-/// Names who may pay for the gas of calls to the pool and the router, where they are among the contracts.
+/// Names who may pay for the gas of calls to the pool, the router and the hashed-timelock swaps, where they
+/// are among the contracts.
 pub fn operate(contracts: &mut [Contract], operator: Address) {
     for contract in contracts {
-        if matches!(contract.address, POOL | ROUTER) {
+        if matches!(contract.address, POOL | ROUTER | HASHED_TIMELOCK) {
             contract.operator = Some(operator);
         }
     }
@@ -108,20 +121,28 @@ pub fn operate(contracts: &mut [Contract], operator: Address) {
 
 /// Frees the pool from the points' own transfer fee: its trades pay the pool's, and it could not pay
 /// out exactly what it books otherwise. What the router is given goes on to the pool or comes from it,
-/// so giving it is free, too. An exemption that is there already is made whole.
+/// so giving it is free, too. A hashed-timelock swap costs the fee once, when it is opened: paying out what
+/// was taken in is free, or it could not pay all of it. (If opening were free as well, two people could
+/// send each other points past the fee.) An exemption that is there already is made whole.
 pub fn exempt(points: &mut PointsRules) {
     let exempt = &mut points.fee.exempt;
-    for (address, class) in [(POOL, ExemptClass::Both), (ROUTER, ExemptClass::Receiver)] {
+    for (address, class) in [
+        (POOL, ExemptClass::Both),
+        (ROUTER, ExemptClass::Receiver),
+        (HASHED_TIMELOCK, ExemptClass::Sender),
+    ] {
         exempt.retain(|one| one.address != address);
         exempt.push(Exempt { address, class });
     }
 }
 
-/// Puts the pool on the list of those who earn no quarterly rewards: its coin is the traders', not its
-/// own, and it could do nothing with what it is paid.
+/// Puts the pool and the hashed-timelock swaps on the list of those who earn no quarterly rewards: their coin
+/// is the traders', not their own, and they could do nothing with what they are paid.
 pub fn exclude(rewards: &mut RewardRules) {
-    if !rewards.excluded.contains(&POOL) {
-        rewards.excluded.push(POOL);
+    for holder in [POOL, HASHED_TIMELOCK] {
+        if !rewards.excluded.contains(&holder) {
+            rewards.excluded.push(holder);
+        }
     }
 }
 
@@ -134,20 +155,20 @@ mod tests {
     fn the_exchange_can_be_placed() {
         let contracts = contracts();
         assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
-        assert_eq!(contracts.len(), 4);
+        assert_eq!(contracts.len(), 5);
         let pool = contracts.iter().find(|one| one.address == POOL).unwrap();
         let words: Vec<_> = pool.storage.values().copied().collect();
         assert_eq!(words, [POINTS.into_word(), COIN.into_word()]);
     }
 
     #[test]
-    fn the_pool_and_the_router_can_have_an_operator() {
+    fn what_people_call_can_have_an_operator() {
         let mut contracts = contracts();
         operate(&mut contracts, Address::repeat_byte(3));
         let named = contracts.iter().filter(|one| one.operator.is_some());
         assert_eq!(
             named.map(|one| one.address).collect::<Vec<_>>(),
-            [POOL, ROUTER]
+            [POOL, ROUTER, HASHED_TIMELOCK]
         );
         assert_eq!(crate::contracts::check(&contracts, [].into_iter()), Ok(()));
     }
@@ -162,16 +183,21 @@ mod tests {
         exempt(&mut rules);
         exempt(&mut rules);
         let classes: Vec<_> = rules.fee.exempt.iter().map(|one| one.class).collect();
-        assert_eq!(classes, [ExemptClass::Both, ExemptClass::Receiver]);
+        let expected = [
+            ExemptClass::Both,
+            ExemptClass::Receiver,
+            ExemptClass::Sender,
+        ];
+        assert_eq!(classes, expected);
         assert_eq!(rules.check(), Ok(()));
     }
 
     #[test]
-    fn the_pool_is_excluded_once() {
+    fn traders_coin_is_excluded_once() {
         let mut rules = RewardRules::default();
         exclude(&mut rules);
         exclude(&mut rules);
-        assert_eq!(rules.excluded, [POOL]);
+        assert_eq!(rules.excluded, [POOL, HASHED_TIMELOCK]);
         assert_eq!(rules.check(), Ok(()));
     }
 }

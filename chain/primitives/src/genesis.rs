@@ -162,6 +162,9 @@ pub struct EthereumSide {
     pub coin: Address,
     /// Wrapped MVP.
     pub points: Address,
+    /// Hashed-timelock swaps, for those who look for them; the chain itself never asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hashed_timelock: Option<Address>,
 }
 
 /// What is wrong with a genesis file.
@@ -486,6 +489,7 @@ mod tests {
                 bridge: Address::repeat_byte(4),
                 coin: Address::repeat_byte(5),
                 points: Address::repeat_byte(6),
+                hashed_timelock: None,
             },
             bridge: BridgeRules::default(),
             staking: StakingRules {

@@ -1,6 +1,7 @@
 //! Puts the contracts on an Ethereum chain, in the one order that works.
 //!
 //! ```txt
+//! HashedTimelock                             trades across the chains without the bridge
 //! Lockup(team), Lockup(advisor)              2 % a month from the start given
 //! Reserve(where coin and rewards will be)    holds the reserved tranche; gives a pot a quarter
 //! MileVerseCoin(allocation)                  adds up to the supply, exactly
@@ -10,8 +11,9 @@
 //!                                            takes the genesis coin in; makes WrappedPoints and the
 //!                                            light client itself: each knows the other
 //! QuarterlyRewards(coin, reserve, bridge, authority, list)
-//!                                            the list: the two lock-ups, and the treasuries, which are
-//!                                            the owners of the sale, partner and marketing tranches
+//!                                            the list: the two lock-ups, the hashed-timelock swaps, and
+//!                                            the treasuries, which are the owners of the sale, partner
+//!                                            and marketing tranches
 //! ```
 //!
 //! The genesis coin comes out of the sale tranche: the deployer holds it for the one moment between the
@@ -28,7 +30,9 @@ use alloy::{
 };
 use thiserror::Error;
 
-use crate::{Authority, Bridge, IValves, Lockup, MileVerseCoin, QuarterlyRewards, Reserve};
+use crate::{
+    Authority, Bridge, HashedTimelock, IValves, Lockup, MileVerseCoin, QuarterlyRewards, Reserve,
+};
 
 /// Bytes of a group key: a G2 point, uncompressed, as EIP-2537 has it.
 pub const GROUP_KEY_LENGTH: usize = 256;
@@ -168,6 +172,8 @@ pub struct Deployment {
     pub reserve: Address,
     /// Pays the quarterly rewards.
     pub rewards: Address,
+    /// Holds what two people trade without the bridge.
+    pub hashed_timelock: Address,
 }
 
 /// Deploys all contracts from the provider's own account, which must be able to sign and to pay, and
@@ -191,6 +197,8 @@ pub async fn deploy<P: Provider>(
         .checked_sub(genesis_coins)
         .ok_or(DeployError::GenesisCoins(genesis_coins))?;
 
+    let swaps = HashedTimelock::deploy_builder(&provider);
+    let (hashed_timelock, _) = put("HashedTimelock", swaps).await?;
     let lockup = |owner| Lockup::deploy_builder(&provider, owner, tranches.lockup_start);
     let (team_lockup, deployer) = put("Lockup", lockup(tranches.team)).await?;
     let (advisor_lockup, _) = put("Lockup", lockup(tranches.advisor)).await?;
@@ -255,6 +263,7 @@ pub async fn deploy<P: Provider>(
     let mut list = vec![
         team_lockup,
         advisor_lockup,
+        hashed_timelock,
         tranches.sale,
         tranches.partner,
         tranches.marketing,
@@ -281,6 +290,7 @@ pub async fn deploy<P: Provider>(
         advisor_lockup,
         reserve,
         rewards,
+        hashed_timelock,
     })
 }
 

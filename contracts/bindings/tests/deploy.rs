@@ -139,12 +139,16 @@ async fn check_rewards(provider: impl Provider, all: &Deployment, sale: Address)
     let mut expected = vec![
         all.team_lockup,
         all.advisor_lockup,
+        all.hashed_timelock,
         sale,
         account(3),
         account(5),
     ];
     expected.sort_unstable();
-    assert_eq!(list, expected, "lock-ups and treasuries earn nothing");
+    assert_eq!(
+        list, expected,
+        "lock-ups, swaps and treasuries earn nothing"
+    );
     let standing = rewards.standing().call().await.unwrap();
     assert_eq!(standing.next, standing.quarter);
     assert!(standing.funded);

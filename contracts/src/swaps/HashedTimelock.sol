@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
@@ -60,34 +61,26 @@ contract HashedTimelock is ReentrancyGuardTransient {
         nonReentrant
         returns (bytes32 id)
     {
-        if (address(token).code.length == 0) {
-            revert SwapErrors.TokenWithoutCode(address(token));
-        }
-        if (claimer == address(0)) {
-            revert SwapErrors.AccountZero();
-        }
-        if (amount == 0) {
-            revert SwapErrors.AmountZero();
-        }
-        uint256 latest = block.timestamp + MAX_LIFETIME_SECONDS;
-        if (deadline <= block.timestamp || deadline > latest) {
-            revert SwapErrors.DeadlineOutOfRange(
-                deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
-            );
-        }
-        Terms memory terms = Terms(token, amount, msg.sender, claimer, lock, deadline);
-        id = idOf(terms);
-        if (states[id] != State.None) {
-            revert SwapErrors.SwapExists(id);
-        }
-        states[id] = State.Open;
-        emit SwapOpened(id, lock, terms);
-        uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 moved = token.balanceOf(address(this)) - before;
-        if (moved != amount) {
-            revert SwapErrors.AmountMoved(amount, moved);
-        }
+        return _open(token, amount, claimer, lock, deadline);
+    }
+
+    /// @notice The same with an EIP-2612 permit for exactly `amount` in the place of the allowance.
+    /// @dev Whoever saw the permit may have used it already; then the allowance is there, and otherwise the
+    /// transfer fails.
+    function openWithPermit(
+        IERC20 token,
+        uint256 amount,
+        address claimer,
+        bytes32 lock,
+        uint64 deadline,
+        uint256 permitDeadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external nonReentrant returns (bytes32 id) {
+        try IERC20Permit(address(token)).permit(msg.sender, address(this), amount, permitDeadline, v, r, s) {}
+            catch {}
+        return _open(token, amount, claimer, lock, deadline);
     }
 
     /// @notice Pays the claimer, up to the deadline, for the secret. Anybody may call it.
@@ -116,6 +109,41 @@ contract HashedTimelock is ReentrancyGuardTransient {
     /// @notice Name of the swap with these terms.
     function idOf(Terms memory terms) public view returns (bytes32) {
         return keccak256(abi.encode(block.chainid, address(this), terms));
+    }
+
+    /// @dev Books change before tokens move; exactly the amount must come in.
+    function _open(IERC20 token, uint256 amount, address claimer, bytes32 lock, uint64 deadline)
+        private
+        returns (bytes32 id)
+    {
+        if (address(token).code.length == 0) {
+            revert SwapErrors.TokenWithoutCode(address(token));
+        }
+        if (claimer == address(0)) {
+            revert SwapErrors.AccountZero();
+        }
+        if (amount == 0) {
+            revert SwapErrors.AmountZero();
+        }
+        uint256 latest = block.timestamp + MAX_LIFETIME_SECONDS;
+        if (deadline <= block.timestamp || deadline > latest) {
+            revert SwapErrors.DeadlineOutOfRange(
+                deadline, SafeCast.toUint64(block.timestamp + 1), SafeCast.toUint64(latest)
+            );
+        }
+        Terms memory terms = Terms(token, amount, msg.sender, claimer, lock, deadline);
+        id = idOf(terms);
+        if (states[id] != State.None) {
+            revert SwapErrors.SwapExists(id);
+        }
+        states[id] = State.Open;
+        emit SwapOpened(id, lock, terms);
+        uint256 before = token.balanceOf(address(this));
+        token.safeTransferFrom(msg.sender, address(this), amount);
+        uint256 moved = token.balanceOf(address(this)) - before;
+        if (moved != amount) {
+            revert SwapErrors.AmountMoved(amount, moved);
+        }
     }
 
     /// @dev Once: an open swap ends.

@@ -31,4 +31,5 @@ mod simulate;
 mod staking;
 mod support;
 mod swaps;
+mod timelock;
 mod valves;

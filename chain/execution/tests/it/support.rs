@@ -155,6 +155,7 @@ pub fn genesis(issuer: Address) -> Genesis {
             bridge: ETHEREUM_BRIDGE,
             coin: ETHEREUM_COIN,
             points: ETHEREUM_POINTS,
+            hashed_timelock: None,
         },
         bridge: BridgeRules::default(),
         // No coin at all from the start: these tests count what the bridge brings.

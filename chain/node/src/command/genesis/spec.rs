@@ -16,6 +16,7 @@
 //! bridge = "0x…"
 //! coin = "0x…"
 //! points = "0x…"
+//! hashed_timelock = "0x…"         # swaps without the bridge (docs/swap.md); not known, if left out
 //!
 //! [[members]]                     # in the order of validator-0, validator-1, …
 //! owner = "0x…"
@@ -190,6 +191,7 @@ struct Ethereum {
     bridge: Address,
     coin: Address,
     points: Address,
+    hashed_timelock: Option<Address>,
 }
 
 #[derive(Deserialize)]
@@ -312,6 +314,7 @@ impl Spec {
                 bridge: self.ethereum.bridge,
                 coin: self.ethereum.coin,
                 points: self.ethereum.points,
+                hashed_timelock: self.ethereum.hashed_timelock,
             },
             bridge: self.bridge,
             staking: rules("staking", self.staking)?,
