@@ -3,6 +3,8 @@
 //! Everything shown is decoded from the very bytes that are about to be signed. A call that is not
 //! known is shown as its bytes, with a warning; nothing is guessed.
 
+mod timelock;
+
 use crate::{
     permit::Permit,
     rpc::Chain,
@@ -43,6 +45,8 @@ pub struct Places {
     pub coin: Address,
     /// The bridge.
     pub bridge: Address,
+    /// Hashed-timelock swaps, if there are any here.
+    pub timelock: Option<Address>,
 }
 
 impl Places {
@@ -68,6 +72,8 @@ impl Places {
             format!("the pool of MVP and MVC, {address}")
         } else if address == exchange::ROUTER && self.chain == Chain::Native {
             format!("the router of swaps, {address}")
+        } else if self.timelock == Some(address) {
+            format!("the hashed-timelock swaps, {address}")
         } else {
             format!("{address}, which this wallet does not know")
         }
@@ -162,6 +168,8 @@ impl Review<'_> {
             self.router()
         } else if *to == PEERS && self.places.chain == Chain::Native {
             self.peers()
+        } else if self.places.timelock == Some(*to) {
+            self.timelock()
         } else {
             None
         };
@@ -617,6 +625,7 @@ mod tests {
                 points: POINTS,
                 coin: COIN,
                 bridge: BRIDGE,
+                timelock: Some(exchange::HASHED_TIMELOCK),
             },
             account: Address::repeat_byte(1),
             transaction: &transaction,
@@ -806,6 +815,7 @@ mod tests {
             points: POINTS,
             coin: COIN,
             bridge: BRIDGE,
+            timelock: Some(exchange::HASHED_TIMELOCK),
         };
         let permit = Permit {
             chain_id: 77_771,
@@ -829,6 +839,10 @@ mod tests {
         has("action", "up to 12.5 MVP");
         has("who", "the router of swaps");
         has("good until", "second 9 ");
+        let spender = exchange::HASHED_TIMELOCK;
+        let lines = places.permit(&Permit { spender, ..permit });
+        let name = format!("the hashed-timelock swaps, {spender}");
+        assert!(lines.iter().any(|line| line.1 == name), "{lines:?}");
         let spender = Address::repeat_byte(9);
         let lines = places.permit(&Permit { spender, ..permit });
         assert!(lines.iter().any(|line| line.1.contains("does not know")));

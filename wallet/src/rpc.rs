@@ -4,6 +4,7 @@
 //! `require` sentence as it is, a custom error by its name and values.
 
 use alloy::{
+    eips::BlockNumberOrTag,
     primitives::{Address, Bytes, U256},
     providers::{DynProvider, Provider, ProviderBuilder},
     rpc::types::TransactionRequest,
@@ -11,7 +12,7 @@ use alloy::{
     transports::{RpcError as TransportFault, TransportErrorKind},
 };
 use mileverse_bindings::{Bridge, LightClient, QuarterlyRewards, WrappedPoints};
-use mileverse_primitives::exchange::Pool;
+use mileverse_primitives::exchange::{HashedTimelock, Pool};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use thiserror::Error;
@@ -226,14 +227,7 @@ impl Endpoint {
 
     /// Calls a view at the newest block.
     pub async fn view<C: SolCall>(&self, to: Address, call: &C) -> Result<C::Return, RpcError> {
-        let request = request(Address::ZERO, to, U256::ZERO, call.abi_encode().into());
-        let output = self
-            .provider
-            .call(request)
-            .latest()
-            .await
-            .map_err(|fault| self.fault(fault))?;
-        C::abi_decode_returns(&output).map_err(|_| self.nonsense(&no_contract(to)))
+        self.view_at(to, call, BlockNumberOrTag::Latest).await
     }
 
     /// Calls a view at the newest finalized block.
@@ -242,11 +236,21 @@ impl Endpoint {
         to: Address,
         call: &C,
     ) -> Result<C::Return, RpcError> {
+        self.view_at(to, call, BlockNumberOrTag::Finalized).await
+    }
+
+    /// Calls a view as of a block.
+    pub async fn view_at<C: SolCall>(
+        &self,
+        to: Address,
+        call: &C,
+        at: BlockNumberOrTag,
+    ) -> Result<C::Return, RpcError> {
         let request = request(Address::ZERO, to, U256::ZERO, call.abi_encode().into());
         let output = self
             .provider
             .call(request)
-            .finalized()
+            .block(at.into())
             .await
             .map_err(|fault| self.fault(fault))?;
         C::abi_decode_returns(&output).map_err(|_| self.nonsense(&no_contract(to)))
@@ -302,6 +306,9 @@ pub fn reason(data: &[u8]) -> Option<String> {
                 .map(|error| format!("{error:?}"))
         })
         .or_else(|_| Pool::PoolErrors::abi_decode(data).map(|error| format!("{error:?}")))
+        .or_else(|_| {
+            HashedTimelock::HashedTimelockErrors::abi_decode(data).map(|error| format!("{error:?}"))
+        })
         .map(|text| shorten(&text))
         .ok()
 }

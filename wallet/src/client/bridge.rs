@@ -2,6 +2,7 @@
 
 use super::{Chains, Client, ClientError, Sent, Step, send::sent};
 use crate::{
+    clock,
     rpc::{Chain, RpcError},
     units::{Amount, Token},
 };
@@ -15,7 +16,6 @@ use mileverse_primitives::{
     address::POINTS,
     packet::{MAX_LIFETIME_SECONDS, Packet, PacketId},
 };
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A packet on its way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -283,9 +283,5 @@ pub(super) fn deadline(minutes: u64, latest: u64) -> Result<u64, ClientError> {
     if seconds == 0 || seconds > MAX_LIFETIME_SECONDS {
         return Err(ClientError::Deadline(minutes));
     }
-    let here = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map(|elapsed| elapsed.as_secs())
-        .unwrap_or_default();
-    Ok(here.max(latest).saturating_add(seconds))
+    Ok(clock::now().max(latest).saturating_add(seconds))
 }

@@ -17,6 +17,7 @@ mod pay;
 mod peers;
 mod send;
 mod swap;
+mod timelock;
 mod trace;
 
 pub use bridge::{BridgeSent, Totals};
@@ -29,6 +30,11 @@ pub use pay::{MemoError, Paid, Payment, PaymentPlan, parse_memo};
 pub use peers::{PeerSend, PeerSent, Peers, Points};
 pub use send::{Fare, PaidBy, Patience, Sent, is_known};
 pub use swap::{MAX_SLIPPAGE_BP, Quote, Step, Swapped, Wish};
+pub(crate) use timelock::{Bounds, By, brings, other_token, search};
+pub use timelock::{
+    Half, MARGIN_SECONDS, Opened, Opening, SHOW_SECONDS, TimelockError, Trade, deadline_of_answer,
+    may_answer, may_claim, may_refund, may_show,
+};
 pub use trace::{Posted, Seen, Stage, Trace};
 
 use crate::{
@@ -45,7 +51,9 @@ use alloy::{
 };
 use mileverse_primitives::{
     abi::{ICoin, IRewards},
-    address, rpc,
+    address,
+    exchange::HASHED_TIMELOCK,
+    rpc,
 };
 use std::sync::Arc;
 use thiserror::Error;
@@ -257,6 +265,9 @@ pub enum ClientError {
     /// The signature.
     #[error(transparent)]
     Sign(#[from] SignError),
+    /// A hashed-timelock swap.
+    #[error(transparent)]
+    Timelock(#[from] TimelockError),
 }
 
 fn known_peers(known: &[u64]) -> String {
@@ -286,6 +297,8 @@ pub struct Client {
     coin: Address,
     /// What pays quarterly rewards here.
     rewards: Option<Address>,
+    /// Hashed-timelock swaps here.
+    timelock: Option<Address>,
     signer: Option<PrivateKeySigner>,
     patience: Patience,
     /// Asked before anything is signed; without it nobody is.
@@ -309,6 +322,7 @@ impl Client {
             points: address::POINTS,
             coin: address::COIN,
             rewards: Some(address::REWARDS),
+            timelock: Some(HASHED_TIMELOCK),
             signer,
             patience: Patience::NATIVE,
             consent: None,
@@ -344,6 +358,7 @@ impl Client {
             points: side.points,
             coin: side.coin,
             rewards: None,
+            timelock: side.hashed_timelock,
             signer,
             patience: Patience::ETHEREUM,
             consent: None,
@@ -389,6 +404,7 @@ impl Client {
             points: self.points,
             coin: self.coin,
             bridge: self.bridge,
+            timelock: self.timelock,
         }
     }
 

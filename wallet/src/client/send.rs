@@ -4,8 +4,9 @@
 //! is not a failure: the same bytes are broadcast again and the receipt is asked for until
 //! [`Patience`] ends, and then the error names the hash to look up.
 
-use super::{Client, ClientError};
+use super::{Client, ClientError, TimelockError};
 use crate::{
+    clock,
     review::Review,
     rpc::{Chain, RpcError, request},
     transaction::{Fees, Signed, Unsigned, gas_limit, sign},
@@ -100,6 +101,15 @@ pub struct Sent {
     pub gas_used: u64,
 }
 
+/// Until when a transaction may be signed.
+#[derive(Debug)]
+pub(super) struct Last {
+    /// The last second, by this machine's clock.
+    pub(super) second: u64,
+    /// What is said afterwards.
+    pub(super) otherwise: TimelockError,
+}
+
 impl Client {
     /// How long this client waits.
     pub const fn patience(&self) -> Patience {
@@ -168,6 +178,17 @@ impl Client {
         value: U256,
         input: Bytes,
     ) -> Result<TransactionReceipt, ClientError> {
+        self.execute_until(to, value, input, None).await
+    }
+
+    /// The same; nothing is signed any more after `last`.
+    pub(super) async fn execute_until(
+        &self,
+        to: Address,
+        value: U256,
+        input: Bytes,
+        last: Option<Last>,
+    ) -> Result<TransactionReceipt, ClientError> {
         let signer = self.signer()?;
         let account = signer.address();
         let _alone = self.sending.lock().await;
@@ -208,6 +229,12 @@ impl Client {
         {
             return Err(ClientError::Declined);
         }
+        // Whoever was asked may have taken long, or an earlier transaction may have.
+        if let Some(last) = last
+            && clock::now() > last.second
+        {
+            return Err(last.otherwise.into());
+        }
         let signed = sign(signer, &unsigned)?;
         let receipt = self.settle(&signed).await?;
         if !receipt.status() {
@@ -221,7 +248,7 @@ impl Client {
     }
 
     /// The next nonce, once no earlier transaction of the account waits any more.
-    async fn nonce(&self, account: Address) -> Result<u64, ClientError> {
+    pub(super) async fn nonce(&self, account: Address) -> Result<u64, ClientError> {
         let provider = self.endpoint.provider();
         let end = Instant::now() + self.patience.total;
         loop {

@@ -3,6 +3,7 @@
 use super::{Answer, Error, Options, parse_address};
 use crate::{
     client::{Beyond, Client, Entry, MAX_ENTRIES},
+    clock::utc,
     rpc::Chain,
     units::Amount,
 };
@@ -142,28 +143,5 @@ fn there(beyond: &Beyond) -> String {
     match beyond.receiver {
         Some(receiver) => format!("{receiver} on chain {chain}, packet {packet}"),
         None => format!("chain {chain}, packet {packet}"),
-    }
-}
-
-/// Seconds since 1970 as `2026-11-21 14:05:09`.
-fn utc(seconds: u64) -> String {
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(
-            || seconds.to_string(),
-            |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_by_people() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00");
-        assert_eq!(utc(1_795_269_909), "2026-11-21 14:05:09");
-        assert_eq!(utc(u64::MAX), u64::MAX.to_string());
     }
 }

@@ -12,13 +12,15 @@ mod output;
 mod pay;
 mod screen;
 mod swap;
+mod timelock;
 mod transfer;
 
 use crate::{
     access::{Ethereum, Key, Native, NoEndpoint, block_on},
-    client::{Chains, ClientError, ReferenceError},
+    client::{Chains, ClientError, ReferenceError, TimelockError},
     keystore::KeystoreError,
     review::Consent,
+    secrets::SecretError,
     units::{AmountError, Token},
     words::WordsError,
 };
@@ -87,6 +89,8 @@ enum Verb {
     Pay(pay::Arguments),
     /// Swaps points for coin or coin for points, on the native chain or from one chain to the other.
     Swap(swap::Arguments),
+    /// Trades with another person, across the two chains or on one, without the bridge.
+    Timelock(timelock::Arguments),
     /// Lists what happened to an account on the native chain, newest first.
     History(history::Arguments),
     /// Shows what happens to an account on the native chain as it becomes final.
@@ -126,6 +130,12 @@ pub enum Error {
     /// A chain, or what it refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A half of a trade.
+    #[error(transparent)]
+    Timelock(#[from] TimelockError),
+    /// A secret's file.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// A packet's name.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
@@ -169,6 +179,7 @@ pub fn run(command: Command) -> Result<(), Error> {
             Verb::Bridge(verb) => bridge::run(&options, verb).await,
             Verb::Pay(arguments) => pay::run(&options, arguments).await,
             Verb::Swap(arguments) => swap::run(&options, arguments).await,
+            Verb::Timelock(arguments) => timelock::run(&options, arguments).await,
             Verb::History(arguments) => history::list(&options, arguments).await,
             Verb::Watch(arguments) => history::watch(&options, arguments).await,
         }
@@ -274,6 +285,14 @@ mod tests {
             "bridge status 7001:7002:3 --peer-rpc http://127.0.0.1:1",
             "bridge deliver 7001:7002:3",
             "pay --to 0x0000000000000000000000000000000000000001 --points 4500 --with mvc --memo bill-7",
+            "timelock open --chain native --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001 --minutes 120",
+            "timelock open --chain native --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001 --for-amount 5 --for-token mvc --for-chain native --yes --json",
+            "timelock open --chain ethereum --token mvc --amount 5 --lock 0xabababababababababababababababababababababababababababababababab --margin-minutes 90 --first 0xabababababababababababababababababababababababababababababababab --ethereum-contract 0x0000000000000000000000000000000000000001",
+            "timelock claim 0xabababababababababababababababababababababababababababababababab --chain ethereum --secret-file secret",
+            "timelock claim 0xabababababababababababababababababababababababababababababababab --before-final",
+            "timelock refund 0xabababababababababababababababababababababababababababababababab --chain native",
+            "timelock --ethereum-contract 0x0000000000000000000000000000000000000001 status 0xabababababababababababababababababababababababababababababababab",
+            "timelock list --account 0x0000000000000000000000000000000000000001 --blocks 1000",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
@@ -292,6 +311,18 @@ mod tests {
             "swap --give mvp --receive mvc --amount 10",
             "swap --give eth",
             "swap --give mvc --amount 1 --from moon",
+            "timelock",
+            "timelock open --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001",
+            "timelock open --chain native --token mvp --amount 10",
+            "timelock open --chain native --token eth --amount 10 --to 0x0000000000000000000000000000000000000001",
+            "timelock open --chain native --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001 --minutes 0",
+            "timelock open --chain native --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001 --for-token mvc",
+            "timelock open --chain native --token mvp --amount 10 --to 0x0000000000000000000000000000000000000001 --first 0xabababababababababababababababababababababababababababababababab",
+            "timelock open --chain native --token mvp --amount 10 --lock 0x12",
+            "timelock open --chain native --token mvp --amount 10 --lock 0xabababababababababababababababababababababababababababababababab --margin-minutes 0",
+            "timelock claim",
+            "timelock claim 7",
+            "timelock list --blocks 0",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -192,6 +192,7 @@ mod tests {
                 points: address,
                 coin: address,
                 bridge: address,
+                timelock: None,
             },
             account: address,
             transaction: &transaction,
