@@ -35,7 +35,7 @@ use crate::{
     runtime,
 };
 use clap::{Args, ValueEnum};
-use mileverse_gateway::api::MAX_REQUESTS;
+use mileverse_gateway::{api::MAX_REQUESTS, clock::now_ms};
 use std::time::Duration;
 
 /// Before anything is counted.
@@ -110,6 +110,7 @@ async fn measure(command: &Command) -> Result<report::Report, Error> {
     progress.say("one client alone".to_owned());
     let alone = drive::drive(&system, 1, None, ALONE).await?;
     progress.say(format!("{} clients", command.clients));
+    let since = now_ms();
     let all = drive::drive(
         &system,
         command.clients,
@@ -119,8 +120,9 @@ async fn measure(command: &Command) -> Result<report::Report, Error> {
     .await?;
     progress.say("comparing partner, journal and chain".to_owned());
     system.agree().await?;
+    let stages = system.stages(since).await?;
     system.stop().await?;
-    Ok(report::Report::new(command, &alone, &all))
+    Ok(report::Report::new(command, &alone, &all, &stages))
 }
 
 #[cfg(test)]
@@ -144,5 +146,10 @@ mod tests {
         let report = runtime.block_on(measure(&command)).unwrap();
         assert!(report.conversions > 0);
         assert!(report.added_ms.samples > 0);
+        let stages: Vec<_> = report.stages.iter().map(|one| one.stage).collect();
+        assert_eq!(stages, ["created", "debiting", "debited", "issuing"]);
+        for stage in &report.stages {
+            assert!(stage.ms.samples >= report.added_ms.samples, "{stage:?}");
+        }
     }
 }

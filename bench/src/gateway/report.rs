@@ -4,6 +4,7 @@ use super::drive::Seen;
 use super::{Command, Database};
 use crate::figures::{Percentiles, float, tenth};
 use crate::machine::Machine;
+use mileverse_gateway::conversion::state::State;
 use serde::Serialize;
 
 /// The gateway's figures.
@@ -34,12 +35,50 @@ pub struct Report {
     pub quote_ms: Percentiles,
     /// `POST /v1/conversions` with one client alone.
     pub low_load_ms: Percentiles,
+    /// The states that conversions went through under this load, in their order.
+    pub stages: Vec<Stage>,
     /// Where it was measured.
     pub machine: Machine,
 }
 
+/// One state on the way of a conversion.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// The state: `created` is left by the commit that says the debit is sent, `debiting` when the partner has
+    /// answered, `debited` when the issue is signed, `issuing` when the points exist and the books say so.
+    pub stage: &'static str,
+    /// Conversions that left it, a second.
+    pub per_second: f64,
+    /// How long they stayed, to the whole millisecond.
+    pub ms: Percentiles,
+}
+
+fn stages(stayed: &[(State, i64)], seconds: f64) -> Vec<Stage> {
+    let of = |state: State| {
+        let times = stayed.iter().filter(|(one, _)| *one == state);
+        times
+            .map(|(_, ms)| float(u64::try_from(*ms).unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    State::ALL
+        .into_iter()
+        .map(|state| (state, of(state)))
+        .filter(|(_, times)| !times.is_empty())
+        .map(|(state, times)| Stage {
+            stage: state.name(),
+            per_second: tenth(float(u64::try_from(times.len()).unwrap_or(u64::MAX)) / seconds),
+            ms: Percentiles::over(times),
+        })
+        .collect()
+}
+
 impl Report {
-    pub(super) fn new(command: &Command, alone: &Seen, all: &Seen) -> Self {
+    pub(super) fn new(
+        command: &Command,
+        alone: &Seen,
+        all: &Seen,
+        stayed: &[(State, i64)],
+    ) -> Self {
         let conversions = u64::try_from(all.conversions.len()).unwrap_or(u64::MAX);
         let seconds = all.elapsed.as_secs_f64();
         Self {
@@ -58,6 +97,7 @@ impl Report {
             added_ms: Percentiles::over(all.conversions.clone()),
             quote_ms: Percentiles::over(all.quotes.clone()),
             low_load_ms: Percentiles::over(alone.conversions.clone()),
+            stages: stages(stayed, seconds),
             machine: Machine::this(),
         }
     }
@@ -65,7 +105,7 @@ impl Report {
     /// In rows for people.
     pub fn rows(&self) -> Vec<[String; 2]> {
         let times = |times: &Percentiles| format!("{} ms (p50), {} ms (p99)", times.p50, times.p99);
-        vec![
+        let mut rows = vec![
             [
                 "on".into(),
                 format!("{}, {} gateways", self.database, self.replicas),
@@ -90,6 +130,13 @@ impl Report {
             ["a conversion".into(), times(&self.added_ms)],
             ["a quote".into(), times(&self.quote_ms)],
             ["a conversion alone".into(), times(&self.low_load_ms)],
+        ];
+        rows.extend(
+            self.stages
+                .iter()
+                .map(|stage| [format!("  {}", stage.stage), times(&stage.ms)]),
+        );
+        rows.extend([
             [
                 "partner and chain".into(),
                 match self.validators {
@@ -101,6 +148,7 @@ impl Report {
             ],
             ["machine".into(), self.machine.words()],
             ["commit".into(), self.machine.commit.into()],
-        ]
+        ]);
+        rows
     }
 }

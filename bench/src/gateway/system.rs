@@ -10,6 +10,7 @@ use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::config::{
     AdapterConfig, AppConfig, Batches, ChainConfig, Config, IssuerConfig, ProgrammeConfig, Retry,
 };
+use mileverse_gateway::conversion::state::State;
 use mileverse_gateway::keys::{ApiKey, Scope, digest};
 use mileverse_gateway::reconcile::run::Rules as Reconciliation;
 use mileverse_gateway::server::Server;
@@ -37,6 +38,7 @@ pub struct System {
     pub urls: Vec<String>,
     /// What opens them.
     pub key: String,
+    location: Location,
     partner: Arc<Partner>,
     chain: Chain,
     servers: Vec<Server>,
@@ -131,6 +133,7 @@ impl System {
         Ok(Self {
             urls: servers.iter().map(Server::url).collect(),
             key,
+            location,
             partner,
             chain,
             servers,
@@ -163,6 +166,18 @@ impl System {
         Err(failed(&format!(
             "the partner took {taken} miles, the chain issued {issued}, the gateway says {books}"
         )))
+    }
+
+    /// How long each conversion made since a moment (milliseconds since 1970) stayed in each state that it
+    /// left, milliseconds.
+    pub async fn stages(&self, since: i64) -> Result<Vec<(State, i64)>, Error> {
+        let failed = setup("the conversions' events");
+        let store = Store::open(&self.location, Purpose::Administer)
+            .await
+            .map_err(|why| failed(&why))?;
+        let stages = store.stages(since).await.map_err(|why| failed(&why));
+        store.close().await;
+        stages
     }
 
     /// Stops the gateways in order, and then the chain.

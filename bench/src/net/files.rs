@@ -162,6 +162,7 @@ impl Plan {
                 bridge: Address::repeat_byte(1),
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
+                hashed_timelock: None,
             },
             staking: StakingRules {
                 seats: u32::try_from(validators).unwrap_or(u32::MAX),

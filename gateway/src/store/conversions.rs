@@ -130,9 +130,7 @@ fn count(row: &AnyRow, column: &str) -> Result<u32, sqlx::Error> {
 }
 
 fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
-    let state: String = row.try_get("state")?;
-    let state = State::parse(&state)
-        .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {state}").into()))?;
+    let state = state_of(row)?;
     let block: Option<i64> = row.try_get("issue_block")?;
     Ok(Conversion {
         id: row.try_get("id")?,
@@ -437,6 +435,24 @@ impl Store {
         rows.iter().map(state_count).collect()
     }
 
+    /// How long each conversion made since a moment stayed in each state that it has left, milliseconds.
+    pub async fn stages(&self, since: i64) -> Result<Vec<(State, i64)>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT from_state AS state, CAST(at - entered AS BIGINT) AS ms FROM (
+                 SELECT e.from_state, e.at,
+                     LAG(e.at) OVER (PARTITION BY e.conversion_id ORDER BY e.id) AS entered
+                 FROM conversion_events e JOIN conversions c ON c.id = e.conversion_id
+                 WHERE c.created_at >= $1) AS steps
+             WHERE from_state IS NOT NULL",
+        )
+        .bind(since)
+        .fetch_all(self.read())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((state_of(row)?, row.try_get("ms")?)))
+            .collect()
+    }
+
     /// Conversions with a signed issue whose end is not recorded yet.
     pub async fn issuing(&self, limit: u32) -> Result<Vec<Conversion>, sqlx::Error> {
         let rows = sqlx::query(concat!(
@@ -452,10 +468,12 @@ impl Store {
 }
 
 fn state_count(row: &AnyRow) -> Result<(State, u64), sqlx::Error> {
+    Ok((state_of(row)?, from_sql(row.try_get("many")?)?))
+}
+
+fn state_of(row: &AnyRow) -> Result<State, sqlx::Error> {
     let name: String = row.try_get("state")?;
-    let state = State::parse(&name)
-        .ok_or_else(|| sqlx::Error::Decode(format!("unknown state {name}").into()))?;
-    Ok((state, from_sql(row.try_get("many")?)?))
+    State::parse(&name).ok_or_else(|| sqlx::Error::Decode(format!("unknown state {name}").into()))
 }
 
 #[cfg(test)]

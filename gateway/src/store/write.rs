@@ -2,11 +2,13 @@
 //! at once share one commit, and with it one wait for the disk:
 //!
 //! ```txt
-//! BEGIN IMMEDIATE
-//!   SAVEPOINT part … RELEASE part      first writer, waits
-//!   SAVEPOINT part … RELEASE part      second writer, waits
+//! BEGIN IMMEDIATE; SAVEPOINT part …    first writer, waits
+//! RELEASE part; SAVEPOINT part …       second writer, waits
 //! COMMIT                               nobody else is queued: now both are told
 //! ```
+//!
+//! Each line goes to SQLite's thread in one message: a message costs more than most statements. So a part
+//! that has ended is released by whoever begins the next one, or by the commit, and not by itself.
 //!
 //! A part that may be forgotten if the machine goes down is left in the batch and not waited for:
 //! whatever lasts comes after it, in the same batch or a later one.
@@ -149,8 +151,10 @@ pub(super) struct Writer {
 struct State {
     connection: AnyConnection,
     batch: Option<Batch>,
-    /// A part was begun and not released.
+    /// A part was begun and has not ended.
     open: bool,
+    /// A part has ended, and its savepoint is still there: nothing may be rolled back to it.
+    ended: bool,
     /// A statement that frames a batch was begun and its end not seen: whoever waited was dropped.
     torn: bool,
     /// Nothing is written any more.
@@ -193,6 +197,7 @@ impl Writer {
                 connection: options.connect().await?,
                 batch: None,
                 open: false,
+                ended: false,
                 torn: false,
                 closed: false,
             })),
@@ -216,17 +221,7 @@ impl Writer {
             return Err(sqlx::Error::PoolClosed);
         }
         state.mend().await;
-        if state.batch.is_none() {
-            state.frame("BEGIN IMMEDIATE").await?;
-            state.batch = Some(Batch {
-                parts: 0,
-                outcome: watch::Sender::new(None),
-            });
-        }
-        state.open = true;
-        sqlx::query("SAVEPOINT part")
-            .execute(&mut state.connection)
-            .await?;
+        state.begin().await?;
         Ok(Part {
             state,
             writer: Arc::clone(self),
@@ -255,6 +250,26 @@ impl OwnedConnection {
 }
 
 impl State {
+    /// Begins a part, and a batch if there is none.
+    async fn begin(&mut self) -> Result<(), sqlx::Error> {
+        let framed = match (&self.batch, self.ended) {
+            (None, _) => self.frame("BEGIN IMMEDIATE; SAVEPOINT part").await,
+            (Some(_), true) => self.frame("RELEASE part; SAVEPOINT part").await,
+            (Some(_), false) => self.frame("SAVEPOINT part").await,
+        };
+        if let Err(error) = framed {
+            // Half of it may have been done.
+            self.fail(&error.to_string()).await;
+            return Err(error);
+        }
+        self.batch.get_or_insert_with(|| Batch {
+            parts: 0,
+            outcome: watch::Sender::new(None),
+        });
+        (self.open, self.ended) = (true, false);
+        Ok(())
+    }
+
     /// Runs a statement that frames a batch, and remembers if its end is not seen.
     async fn frame(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         self.torn = true;
@@ -270,16 +285,7 @@ impl State {
             self.fail("a writer was interrupted").await;
         }
         if self.open {
-            let back = sqlx::query("ROLLBACK TO part")
-                .execute(&mut self.connection)
-                .await;
-            let back = match back {
-                Ok(_) => sqlx::query("RELEASE part")
-                    .execute(&mut self.connection)
-                    .await
-                    .map(|_| ()),
-                Err(error) => Err(error),
-            };
+            let back = self.frame("ROLLBACK TO part; RELEASE part").await;
             self.open = false;
             if let Err(error) = back {
                 // SQLite gave the whole batch up, as it does when the disk is full.
@@ -290,6 +296,7 @@ impl State {
 
     async fn fail(&mut self, why: &str) {
         let _ = self.frame("ROLLBACK").await;
+        (self.open, self.ended) = (false, false);
         if let Some(batch) = self.batch.take() {
             batch.outcome.send_replace(Some(Err(why.into())));
         }
@@ -302,6 +309,7 @@ impl State {
         }
         match self.frame("COMMIT").await {
             Ok(()) => {
+                self.ended = false;
                 if let Some(batch) = self.batch.take() {
                     batch.outcome.send_replace(Some(Ok(())));
                 }
@@ -330,20 +338,17 @@ impl Drop for Part {
 impl Part {
     /// Ends the part; its batch goes on. Gives where the batch's outcome will be, and whether the
     /// batch is full.
-    async fn release(&mut self) -> Result<(watch::Receiver<Outcome>, bool), sqlx::Error> {
+    fn end(&mut self) -> Result<(watch::Receiver<Outcome>, bool), sqlx::Error> {
         let state = &mut *self.state;
-        sqlx::query("RELEASE part")
-            .execute(&mut state.connection)
-            .await?;
-        state.open = false;
         let batch = state.batch.as_mut().ok_or_else(gone)?;
+        (state.open, state.ended) = (false, true);
         batch.parts = batch.parts.saturating_add(1);
         Ok((batch.outcome.subscribe(), batch.parts >= MOST_PARTS))
     }
 
     /// Leaves the part to whoever commits the batch next; if nobody comes, it is committed soon.
     async fn leave(mut self) -> Result<(), sqlx::Error> {
-        let (outcome, full) = self.release().await?;
+        let (outcome, full) = self.end()?;
         if full {
             self.state.finish().await;
             return Ok(());
@@ -364,7 +369,7 @@ impl Part {
     }
 
     async fn commit(mut self) -> Result<(), sqlx::Error> {
-        let (mut outcome, full) = self.release().await?;
+        let (mut outcome, full) = self.end()?;
         if full || self.writer.queued.load(Ordering::SeqCst) == 0 {
             self.state.finish().await;
         }

@@ -120,6 +120,7 @@ fn genesis(command: &Command, senders: &[PrivateKeySigner]) -> Genesis {
             bridge: Address::repeat_byte(1),
             coin: Address::repeat_byte(2),
             points: Address::repeat_byte(3),
+            hashed_timelock: None,
         },
         bridge: BridgeRules::default(),
         staking: StakingRules::default(),

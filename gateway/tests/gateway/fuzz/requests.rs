@@ -185,7 +185,8 @@ impl Maker {
                 query.push((*self.pick(&odd)).to_owned());
             }
             if self.chance(0.02) && operation.path.contains('{') {
-                let odd = ["%ff", "%00", "%2e%2e", "a%2fb", "%F0%9F%98%80"];
+                // Not "%2e%2e": to a URL that is "..", and so another path.
+                let odd = ["%ff", "%00", "%2e%2e%2e", "a%2fb", "%F0%9F%98%80"];
                 let odd = *self.pick(&odd);
                 path = operation.path.replace("{id}", odd).replace("{name}", odd);
                 path = path.replace("{programme}", "airline").replace("{day}", odd);
