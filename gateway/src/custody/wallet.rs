@@ -88,7 +88,7 @@ impl Machine {
         if !self.keeps_wallets() {
             return Ok(false);
         }
-        let mut connection = self.store.read().acquire().await?;
+        let mut connection = self.store.connection().await?;
         let keeper = keeper(&mut connection, &address.to_string()).await?;
         Ok(keeper.is_some())
     }

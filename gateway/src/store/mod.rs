@@ -7,7 +7,7 @@
 //! | | SQLite | PostgreSQL |
 //! |---|---|---|
 //! | writers | one at a time, in shared commits (`write`) | beside each other, rows locked |
-//! | readers | connections of their own, never wait | the same pool |
+//! | readers | connections of their own, never wait for writers (`read`) | the same pool |
 //! | gateways | one, held by a lock beside the file | any number |
 //!
 //! No transaction is ever open across a call to somebody else.
@@ -26,6 +26,7 @@ pub mod operators;
 pub mod packets;
 pub mod partners;
 pub mod quotes;
+mod read;
 pub mod reconciliations;
 pub mod replicas;
 pub mod rewards;
@@ -38,11 +39,14 @@ pub mod withdrawals;
 pub mod write;
 
 pub use location::Location;
+pub use read::Read;
 pub use write::{Witness, Write};
 
+use read::{Readers, Source};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Any, AnyConnection, AnyPool, Executor, Transaction};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -54,12 +58,16 @@ use thiserror::Error;
 use url::Url;
 use write::Writer;
 
-/// Connections of a SQLite database that read.
+/// Connections of a SQLite database that read, one read after another.
 const READERS: u32 = 4;
+/// Those that read several things as of one moment.
+const SNAPSHOTS: u32 = 2;
 /// Connections to a PostgreSQL server.
 const CONNECTIONS: u32 = 16;
 /// How long a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(10);
+/// A connection to a PostgreSQL server that was idle for so long is asked whether it is alive before it is used.
+const DOUBTFUL: Duration = Duration::from_secs(1);
 
 /// The fact that says whether it is a sandbox's.
 pub const PURPOSE: &str = "purpose";
@@ -71,7 +79,10 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 #[derive(Debug)]
 pub struct Store {
     location: Location,
+    /// PostgreSQL's connections; on SQLite those that read as of one moment.
     pool: AnyPool,
+    /// SQLite's readers.
+    readers: Option<Readers>,
     /// SQLite's one writer.
     writer: Option<Arc<Writer>>,
     /// Sees every commit; none but in tests.
@@ -186,8 +197,11 @@ impl Store {
                     bare.get().execute(SQLITE_WRITER).await.map_err(failed)?;
                     migrations(&SQLITE, bare.get()).await.map_err(migrate)?;
                 }
+                let reading = sqlite_options(path, "ro")?;
+                let readers = Readers::connect(&reading, READERS, ACQUIRE);
+                let readers = readers.await.map_err(failed)?;
                 let pool = AnyPoolOptions::new()
-                    .max_connections(READERS)
+                    .max_connections(SNAPSHOTS)
                     .acquire_timeout(ACQUIRE)
                     .after_connect(|connection, _| {
                         Box::pin(async move {
@@ -195,12 +209,13 @@ impl Store {
                             Ok(())
                         })
                     })
-                    .connect_with(sqlite_options(path, "ro")?)
+                    .connect_with(reading)
                     .await
                     .map_err(failed)?;
                 Ok(Self {
                     location: location.clone(),
                     pool,
+                    readers: Some(readers),
                     writer: Some(writer),
                     witness: OnceLock::new(),
                     ahead_ms: AtomicI64::new(0),
@@ -212,6 +227,15 @@ impl Store {
                 let pool = AnyPoolOptions::new()
                     .max_connections(CONNECTIONS)
                     .acquire_timeout(ACQUIRE)
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, state| {
+                        Box::pin(async move {
+                            if state.idle_for > DOUBTFUL {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
+                        })
+                    })
                     .after_connect(|connection, _| {
                         Box::pin(async move {
                             // A replica that hangs must not hold rows for ever.
@@ -230,6 +254,7 @@ impl Store {
                 Ok(Self {
                     location: location.clone(),
                     pool,
+                    readers: None,
                     writer: None,
                     witness: OnceLock::new(),
                     ahead_ms: AtomicI64::new(0),
@@ -269,8 +294,16 @@ impl Store {
     }
 
     /// Where to read. Sees every commit that returned before the read began.
-    pub const fn read(&self) -> &AnyPool {
-        &self.pool
+    pub fn read(&self) -> Read<'_> {
+        Read(match &self.readers {
+            Some(readers) => Source::Sqlite(readers),
+            None => Source::Postgres(&self.pool),
+        })
+    }
+
+    /// A connection to read by, for what takes one.
+    pub async fn connection(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
+        self.pool.acquire().await
     }
 
     /// Begins to read several things as of one moment.
@@ -286,7 +319,7 @@ impl Store {
     /// Whether the database answers.
     pub async fn reachable(&self) -> Result<(), sqlx::Error> {
         sqlx::query("SELECT 1")
-            .execute(&self.pool)
+            .execute(self.read())
             .await
             .map(|_| ())
     }
@@ -332,6 +365,9 @@ impl Store {
     /// Closes it.
     pub async fn close(&self) {
         self.pool.close().await;
+        if let Some(readers) = &self.readers {
+            readers.close();
+        }
         if let Some(writer) = &self.writer {
             writer.close().await;
         }
@@ -413,7 +449,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use mileverse_fixtures::postgres::{Durability, Postgres};
-    use sqlx::Connection as _;
 
     /// The last version before a database said what it is for.
     const NO_PURPOSE: i64 = 16;

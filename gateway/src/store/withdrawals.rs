@@ -187,7 +187,7 @@ impl Store {
 
     /// The withdrawal of a wallet that is under way.
     pub async fn open_withdrawal(&self, wallet: &str) -> Result<Option<String>, sqlx::Error> {
-        let mut connection = self.read().acquire().await?;
+        let mut connection = self.connection().await?;
         open_of(&mut connection, wallet).await
     }
 
