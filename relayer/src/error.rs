@@ -60,9 +60,11 @@ pub enum Error {
     Rpc(#[from] RpcError),
     /// The chain's gas costs more than allowed; passes.
     #[error(
-        "gas on Ethereum costs {needed} wei, more than max_fee_gwei allows ({allowed} wei); waiting for it to fall"
+        "gas on {chain} costs {needed} wei, more than max_fee_gwei allows ({allowed} wei); waiting for it to fall"
     )]
     TooDear {
+        /// Which chain.
+        chain: Chain,
         /// Now.
         needed: u128,
         /// Allowed.

@@ -19,6 +19,7 @@
 //! route                one route, put together    watch     looks at it from time to time
 //! chain, keys, store   what it works with         http      shows it: metrics, health, pages
 //! worker, transaction  the work                   metrics   figures
+//! swaps                hashed-timelock swaps, completed for either side
 //! ```
 
 pub mod chain;
@@ -29,6 +30,7 @@ pub mod keys;
 pub mod metrics;
 pub mod rules;
 pub mod store;
+pub mod swaps;
 pub mod transaction;
 pub mod worker;
 

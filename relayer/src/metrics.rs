@@ -2,7 +2,7 @@
 //! them. What happens is counted where it happens; what *is* ([`crate::watch`]) is set from time to
 //! time.
 
-use crate::store::Direction;
+use crate::store::{Lane, SwapCounts};
 use mileverse_primitives::Address;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -19,7 +19,7 @@ const SECONDS: [f64; 14] = [
     0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 60.0, 120.0, 300.0, 900.0, 1800.0,
 ];
 
-/// One direction of one route.
+/// One lane of one route: a direction, or the swaps of a chain.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub struct Way {
     route: String,
@@ -28,10 +28,10 @@ pub struct Way {
 
 impl Way {
     /// Of a route.
-    pub fn new(route: &str, direction: Direction) -> Self {
+    pub fn new(route: &str, lane: impl Into<Lane>) -> Self {
         Self {
             route: route.to_owned(),
-            direction: direction.word(),
+            direction: lane.into().word(),
         }
     }
 }
@@ -78,6 +78,8 @@ struct Figures {
     gas: Family<Way, Counter>,
     spent: Family<Way, Counter<f64, AtomicU64>>,
     backlog: Family<Staged, Gauge>,
+    swaps: Family<Staged, Counter>,
+    swaps_open: Family<Staged, Gauge>,
     oldest: Family<Way, Fraction>,
     stalled: Family<Way, Fraction>,
     balance: Family<Accounted, Fraction>,
@@ -105,6 +107,8 @@ impl Default for Metrics {
             gas: Family::default(),
             spent: Family::default(),
             backlog: Family::default(),
+            swaps: Family::default(),
+            swaps_open: Family::default(),
             oldest: Family::default(),
             stalled: Family::default(),
             balance: Family::default(),
@@ -127,7 +131,9 @@ impl Default for Metrics {
             gas, "gas_used", "Gas that our transactions used";
             spent, "spent_ether", "What our transactions cost, in ether";
             backlog, "backlog", "Packets without a final receipt, by state";
-            oldest, "oldest_unrelayed_seconds", "Age of the oldest packet without a receipt";
+            swaps, "swaps", "Hashed-timelock swaps by what became of them: found, claimed, refunded, set_aside, taken_back, forgotten";
+            swaps_open, "swaps_open", "Hashed-timelock swaps that are not done: open, of those waiting (for a secret), due and set_aside; settling";
+            oldest, "oldest_unrelayed_seconds", "Age of the oldest packet without a receipt; of swaps, how long the oldest has been due";
             stalled, "seconds_since_progress", "Time since the direction last went well";
             balance, "balance_ether", "Balance of each signing account, in the destination's coin";
             nonce, "nonce", "Next nonce of each signing account, by its destination chain";
@@ -183,6 +189,35 @@ impl Metrics {
             .packets
             .get_or_create(&staged(way, stage))
             .inc_by(count);
+    }
+
+    /// So many swaps came to this.
+    pub fn swaps(&self, way: &Way, stage: &'static str, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0
+            .swaps
+            .get_or_create(&staged(way, stage))
+            .inc_by(count);
+    }
+
+    /// Swaps that are not done, and how long the oldest has been due.
+    pub fn open_swaps(&self, way: &Way, counts: &SwapCounts, due_ms: u64) {
+        for (stage, count) in [
+            ("open", counts.open),
+            ("waiting", counts.waiting),
+            ("due", counts.due),
+            ("set_aside", counts.set_aside),
+            ("settling", counts.settling),
+        ] {
+            self.0
+                .swaps_open
+                .get_or_create(&staged(way, stage))
+                .set(gauge(count));
+        }
+        self.0
+            .oldest
+            .get_or_create(way)
+            .set(fraction(due_ms.into(), 1_000));
     }
 
     /// A packet took so long to this stage.
@@ -276,6 +311,7 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{chain::End, store::Direction};
 
     #[test]
     fn what_is_noted_is_told() {
@@ -285,11 +321,22 @@ mod tests {
         metrics.latency(&way, "landed", 1_500);
         metrics.backlog(&way, 7, 0, 2_500);
         metrics.spent(&way, 21_000, 500_000_000_000_000_000);
+        let swaps = Way::new("main", Lane::Swaps(End::Ethereum));
+        metrics.swaps(&swaps, "claimed", 2);
+        let counts = SwapCounts {
+            open: 5,
+            waiting: 4,
+            ..SwapCounts::default()
+        };
+        metrics.open_swaps(&swaps, &counts, 500);
         let text = metrics.text();
         for line in [
             r#"mileverse_relayer_packets_total{route="main",direction="to_native",stage="found"} 3"#,
             r#"mileverse_relayer_backlog{route="main",direction="to_native",stage="waiting"} 7"#,
             r#"mileverse_relayer_oldest_unrelayed_seconds{route="main",direction="to_native"} 2.5"#,
+            r#"mileverse_relayer_swaps_total{route="main",direction="swaps_ethereum",stage="claimed"} 2"#,
+            r#"mileverse_relayer_swaps_open{route="main",direction="swaps_ethereum",stage="waiting"} 4"#,
+            r#"mileverse_relayer_oldest_unrelayed_seconds{route="main",direction="swaps_ethereum"} 0.5"#,
             r#"mileverse_relayer_spent_ether_total{route="main",direction="to_native"} 0.5"#,
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

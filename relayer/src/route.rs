@@ -2,16 +2,22 @@
 
 use crate::{
     Error,
-    chain::{Account, Ledger as _, Side as _, ethereum::Ethereum, native::Native},
+    chain::{Account, At, End, Ledger as _, Side as _, ethereum::Ethereum, native::Native},
     clock::Clock,
     config::{self, Key},
     keys::{Signer, Web3Signer},
     metrics::Metrics,
-    store::{Direction, Mark, Network, RouteStore},
+    store::{Direction, Lane, Mark, Network, RouteStore},
+    swaps::{self, Swaps, Timelock},
     transaction::{Limits, Sender},
-    worker::{Delivery, FromEthereum, FromOutbox, Orders, Worker},
+    worker::{Carries, Delivery, FromEthereum, FromOutbox, Orders, Worker},
 };
-use mileverse_primitives::packet::PacketId;
+use mileverse_primitives::{
+    Address,
+    address::{COIN, POINTS},
+    exchange::HASHED_TIMELOCK,
+    packet::PacketId,
+};
 use mileverse_wallet::{
     client::{PacketName, PacketReference},
     keystore,
@@ -28,7 +34,12 @@ pub(crate) struct Route {
     pub(crate) far: Far,
     native_signers: Vec<Signer>,
     far_signers: Vec<Signer>,
+    /// Who completes swaps on the native chain, and on Ethereum.
+    swappers: [Vec<Signer>; 2],
 }
+
+/// The two ends where swaps are.
+pub(crate) const SWAP_ENDS: [End; 2] = [End::Native, End::Ethereum];
 
 /// The chain at the other end, and what its configuration says.
 #[derive(Clone)]
@@ -67,13 +78,15 @@ macro_rules! each {
     };
 }
 
-impl Worker for Carrier {
-    fn direction(&self) -> Direction {
-        each!(self, worker => worker.direction())
-    }
-
+impl Carries for Carrier {
     fn delivery(&mut self) -> &mut Delivery {
         each!(self, worker => worker.delivery())
+    }
+}
+
+impl Worker for Carrier {
+    fn lane(&self) -> Lane {
+        each!(self, worker => worker.lane())
     }
 
     fn doubt(&self, chain: Chain) {
@@ -92,9 +105,19 @@ impl Route {
             config::Far::Ethereum(ethereum) => &ethereum.keys,
             config::Far::Peer(peer) => &peer.keys,
         };
+        let native_signers = signers(&config.native.keys)?;
+        let far_signers = signers(far_keys)?;
+        let swappers = match &config.swaps {
+            None => Default::default(),
+            Some(swaps) => [
+                swappers("native", &swaps.native_keys, &native_signers)?,
+                swappers("ethereum", &swaps.ethereum_keys, &far_signers)?,
+            ],
+        };
         Ok(Self {
-            native_signers: signers(&config.native.keys)?,
-            far_signers: signers(far_keys)?,
+            native_signers,
+            far_signers,
+            swappers,
             ..Self::look(name, config)?
         })
     }
@@ -122,6 +145,7 @@ impl Route {
             far,
             native_signers: Vec::new(),
             far_signers: Vec::new(),
+            swappers: Default::default(),
             config: config.clone(),
         })
     }
@@ -162,6 +186,41 @@ impl Route {
             Direction::ToNative => &self.native_signers,
             Direction::ToEthereum | Direction::ToPeer => &self.far_signers,
         }
+    }
+
+    /// Its lanes: the two directions, and the swaps of both ends if they are completed.
+    pub(crate) fn lanes(&self) -> Vec<Lane> {
+        self.config.lanes()
+    }
+
+    /// The chain where a lane's transactions go.
+    pub(crate) fn place(&self, lane: Lane) -> (End, &Account) {
+        match lane {
+            Lane::Packets(direction) => (direction.destination(), self.destination(direction)),
+            Lane::Swaps(End::Ethereum) => (End::Ethereum, self.far.ledger()),
+            Lane::Swaps(End::Native | End::Peer) => (End::Native, self.native.ledger()),
+        }
+    }
+
+    /// Who signs a lane's transactions.
+    pub(crate) fn signers_of(&self, lane: Lane) -> &[Signer] {
+        let [native, ethereum] = &self.swappers;
+        match lane {
+            Lane::Packets(direction) => self.signers(direction),
+            Lane::Swaps(End::Ethereum) => ethereum,
+            Lane::Swaps(End::Native | End::Peer) => native,
+        }
+    }
+
+    /// The contracts of swaps on both chains, if swaps are completed. Asks nobody anything.
+    pub(crate) fn timelocks(&self, network: &Network) -> Option<[Timelock; 2]> {
+        let given = self.config.swaps.as_ref()?;
+        let native = self.native.ledger().pool().clone();
+        let ethereum = self.far.ledger().pool().clone();
+        Some([
+            Timelock::new(native, network.native_chain, HASHED_TIMELOCK),
+            Timelock::new(ethereum, network.far_chain, given.ethereum),
+        ])
     }
 
     /// Which way a packet goes, if it is one of this route.
@@ -366,6 +425,113 @@ impl Route {
     }
 }
 
+impl Route {
+    /// The workers of its swaps, on the native chain and on Ethereum, if swaps are completed. Makes sure
+    /// that the contracts are there and are the ones that the native chain names.
+    pub(crate) async fn swaps(
+        &self,
+        network: &Network,
+        store: &RouteStore,
+        clock: &Clock,
+        metrics: &Metrics,
+    ) -> Result<Option<[Swaps<Timelock>; 2]>, Error> {
+        let (Some(given), Far::Ethereum(_, ethereum)) = (&self.config.swaps, &self.far) else {
+            return Ok(None);
+        };
+        let Some(timelocks) = self.timelocks(network) else {
+            return Ok(None);
+        };
+        let tokens = self.swap_tokens().await?;
+        let native = &self.config.native;
+        let ends = [
+            (native.in_flight, Duration::from_secs(2), 0),
+            (
+                ethereum.in_flight,
+                Duration::from_secs(10),
+                given.start_block,
+            ),
+        ];
+        let mut workers = Vec::with_capacity(2);
+        for (((end, chain), allowed), (in_flight, rebroadcast, start_block)) in
+            SWAP_ENDS.into_iter().zip(timelocks).zip(tokens).zip(ends)
+        {
+            if !chain.is_there(At::Latest).await? {
+                return Err(no_contract(end, given));
+            }
+            let limits = Limits {
+                max_gas: given.max_gas,
+                max_fee: ethereum.max_fee(),
+                in_flight,
+                rebroadcast,
+                replace: Duration::from_secs(ethereum.replace_after_s),
+                profit: None,
+            };
+            let chain_id = match end {
+                End::Ethereum => network.far_chain,
+                End::Native | End::Peer => network.native_chain,
+            };
+            let lane = Lane::Swaps(end);
+            let senders = self.signers_of(lane).iter().map(|signer| {
+                Sender::new(
+                    store.clone(),
+                    lane,
+                    signer.clone(),
+                    chain_id,
+                    limits,
+                    clock.clone(),
+                    metrics.clone(),
+                )
+            });
+            let mut rules = given.rules.clone();
+            if rules.allow_tokens.is_empty() {
+                rules.allow_tokens = allowed.to_vec();
+            }
+            workers.push(Swaps::new(
+                chain,
+                end,
+                store.clone(),
+                senders.collect(),
+                swaps::Orders {
+                    rules,
+                    start_block,
+                    log_range: ethereum.log_range,
+                },
+                clock.clone(),
+                metrics.clone(),
+            ));
+        }
+        Ok(workers.try_into().ok())
+    }
+
+    /// MVP and MVC by their contracts, on the native chain and on Ethereum. Others could run any code at the
+    /// relayer's cost. Refuses a contract of swaps that is not the one that the native chain names.
+    pub(crate) async fn swap_tokens(&self) -> Result<[[Address; 2]; 2], Error> {
+        let facts = self.native.facts().await?.ethereum;
+        if let (Some(given), Some(named)) = (&self.config.swaps, facts.hashed_timelock)
+            && given.ethereum != named
+        {
+            return Err(Error::Mismatch(format!(
+                "the native chain's hashed-timelock swaps on Ethereum are at {named}, swaps.ethereum says {}",
+                given.ethereum
+            )));
+        }
+        Ok([[POINTS, COIN], [facts.points, facts.coin]])
+    }
+}
+
+/// There is no contract of swaps at an end.
+pub(crate) fn no_contract(end: End, given: &config::Swaps) -> Error {
+    Error::Mismatch(match end {
+        End::Ethereum => format!(
+            "there is no contract at {} on Ethereum, which swaps.ethereum names",
+            given.ethereum
+        ),
+        End::Native | End::Peer => format!(
+            "the native chain has no hashed-timelock swaps at {HASHED_TIMELOCK}; leave the table swaps out"
+        ),
+    })
+}
+
 /// What a native node calls its chain, in both of its ways to say so.
 async fn named(end: &str, native: &Native, says: u64) -> Result<u64, Error> {
     let signed_for = native.ledger().chain_id().await?;
@@ -405,6 +571,20 @@ fn signers(keys: &[Key]) -> Result<Vec<Signer>, Error> {
     Ok(signers)
 }
 
+/// Who completes swaps at an end: none of those that deliver there.
+fn swappers(end: &str, keys: &[Key], others: &[Signer]) -> Result<Vec<Signer>, Error> {
+    let swappers = signers(keys)?;
+    for signer in &swappers {
+        let account = signer.account();
+        if others.iter().any(|other| other.account() == account) {
+            return Err(Error::Mismatch(format!(
+                "the account {account} stands in {end}.keys and in swaps.{end}_keys; each needs an account of its own, or they fight over its nonces"
+            )));
+        }
+    }
+    Ok(swappers)
+}
+
 fn signer(key: &Key) -> Result<Signer, Error> {
     match key {
         Key::Keystore(key) => {
@@ -417,5 +597,35 @@ fn signer(key: &Key) -> Result<Signer, Error> {
         Key::Signer(key) => Web3Signer::new(&key.signer, key.address)
             .map(Signer::Remote)
             .map_err(Error::Mismatch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::ExternalSigner;
+
+    fn key(byte: u8) -> Key {
+        Key::Signer(ExternalSigner {
+            signer: "http://127.0.0.1:1".into(),
+            address: Address::repeat_byte(byte),
+        })
+    }
+
+    #[test]
+    fn swaps_have_accounts_of_their_own() {
+        let deliver = signers(&[key(1), key(2)]).unwrap();
+        assert_eq!(swappers("native", &[key(3)], &deliver).unwrap().len(), 1);
+        for (keys, sentence) in [
+            (
+                [key(3), key(2)],
+                "stands in native.keys and in swaps.native_keys",
+            ),
+            ([key(3), key(3)], "each account can stand there once"),
+        ] {
+            let error = swappers("native", &keys, &deliver).unwrap_err();
+            assert!(error.to_string().contains(sentence), "{error}");
+        }
     }
 }

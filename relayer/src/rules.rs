@@ -1,13 +1,10 @@
-//! Which packets this relayer carries: allow and deny lists by sender, receiver, token and amount.
+//! Which packets this relayer carries, and which swaps it completes: allow and deny lists by sender, receiver, token and amount.
 //!
 //! A packet that the rules pass over stays where it is, for any other relayer to carry; this one only
 //! watches for its receipt. An expiry or an acknowledgement is judged by the transfer inside it, so whoever
 //! was carried one way is refunded or told by the same rules. A rotation of the delegates' key is always carried.
 
-use mileverse_primitives::{
-    Address, U256,
-    packet::{Packet, Transfer},
-};
+use mileverse_primitives::{Address, U256, packet::Packet};
 use serde::Deserialize;
 
 /// Most entries of one list.
@@ -39,30 +36,32 @@ impl Rules {
     /// Why a packet is passed over; `None` if it is carried.
     pub fn pass_over(&self, packet: &Packet) -> Option<String> {
         let transfer = packet.transfer()?;
-        self.refuse(transfer)
-            .map(|reason| format!("passed over by the rules: {reason}"))
+        self.refuse(
+            transfer.sender,
+            transfer.receiver,
+            transfer.token.contract,
+            transfer.amount,
+        )
+        .map(|reason| format!("passed over by the rules: {reason}"))
     }
 
-    fn refuse(&self, transfer: &Transfer) -> Option<String> {
+    /// Why tokens that go from somebody to somebody are passed over; `None` if they are not.
+    pub fn refuse(
+        &self,
+        sender: Address,
+        receiver: Address,
+        token: Address,
+        amount: U256,
+    ) -> Option<String> {
         for (what, account, allow, deny) in [
-            (
-                "sender",
-                transfer.sender,
-                &self.allow_senders,
-                &self.deny_senders,
-            ),
+            ("sender", sender, &self.allow_senders, &self.deny_senders),
             (
                 "receiver",
-                transfer.receiver,
+                receiver,
                 &self.allow_receivers,
                 &self.deny_receivers,
             ),
-            (
-                "token",
-                transfer.token.contract,
-                &self.allow_tokens,
-                &self.deny_tokens,
-            ),
+            ("token", token, &self.allow_tokens, &self.deny_tokens),
         ] {
             if deny.contains(&account) {
                 return Some(format!("the {what} {account} is denied"));
@@ -71,17 +70,18 @@ impl Rules {
                 return Some(format!("the {what} {account} is not allowed"));
             }
         }
-        if let Some(least) = self.least_amount.filter(|least| transfer.amount < *least) {
-            return Some(format!("the amount {} is below {least}", transfer.amount));
+        if let Some(least) = self.least_amount.filter(|least| amount < *least) {
+            return Some(format!("the amount {amount} is below {least}"));
         }
-        if let Some(most) = self.most_amount.filter(|most| transfer.amount > *most) {
-            return Some(format!("the amount {} is above {most}", transfer.amount));
+        if let Some(most) = self.most_amount.filter(|most| amount > *most) {
+            return Some(format!("the amount {amount} is above {most}"));
         }
         None
     }
 
-    /// Whether every list has a length that can be searched quickly.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether every list has a length that can be searched quickly; `table` is what these rules are
+    /// called.
+    pub fn check(&self, table: &str) -> Result<(), String> {
         for (name, list) in [
             ("allow_senders", &self.allow_senders),
             ("deny_senders", &self.deny_senders),
@@ -91,7 +91,7 @@ impl Rules {
             ("deny_tokens", &self.deny_tokens),
         ] {
             if list.len() > MAX_LIST {
-                return Err(format!("rules.{name} has more than {MAX_LIST} entries"));
+                return Err(format!("{table}.{name} has more than {MAX_LIST} entries"));
             }
         }
         Ok(())
@@ -103,7 +103,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use mileverse_primitives::packet::{
-        Acknowledgement, Expiry, GroupKey, PacketId, Rotation, Token,
+        Acknowledgement, Expiry, GroupKey, PacketId, Rotation, Token, Transfer,
     };
 
     fn account(byte: u8) -> Address {

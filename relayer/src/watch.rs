@@ -19,15 +19,15 @@
 use crate::{
     Error,
     chain::{
-        Account, At, Door, End, Ledger as _, Side as _, Verifier as _, ethereum::Ethereum,
-        native::Native,
+        Account, At, Door, End, Inbox as _, Ledger as _, Side as _, Verifier as _,
+        ethereum::Ethereum, native::Native,
     },
     clock::Clock,
     config,
     http::{AccountView, Board, RouteView, TokenView},
     metrics::{Way, fraction},
-    route::{Far, Route},
-    store::RouteStore,
+    route::{Far, Route, SWAP_ENDS},
+    store::{Lane, RouteStore},
 };
 use alloy::{
     eips::BlockId,
@@ -75,7 +75,9 @@ pub(crate) async fn watch(route: Route, board: Board) -> Error {
         }
         match board.rows(&route.name).await {
             Ok(Some(rows)) => {
-                if let Err(error) = backlog(&rows, &board, &clock).await {
+                if let Err(error) =
+                    backlog(&rows, route.config.swaps.is_some(), &board, &clock).await
+                {
                     return error;
                 }
                 match accounts(&route, &rows, &board).await {
@@ -94,7 +96,12 @@ pub(crate) async fn watch(route: Route, board: Board) -> Error {
     }
 }
 
-async fn backlog(rows: &RouteStore, board: &Board, clock: &Clock) -> Result<(), Error> {
+async fn backlog(
+    rows: &RouteStore,
+    swaps: bool,
+    board: &Board,
+    clock: &Clock,
+) -> Result<(), Error> {
     for direction in rows.directions() {
         let way = Way::new(rows.name(), direction);
         let now = clock.now_ms();
@@ -107,6 +114,17 @@ async fn backlog(rows: &RouteStore, board: &Board, clock: &Clock) -> Result<(), 
         let well = rows.health(direction).await?.ok_ms;
         board.metrics().stalled(&way, now.saturating_sub(well));
     }
+    for end in SWAP_ENDS.into_iter().filter(|_| swaps) {
+        let lane = Lane::Swaps(end);
+        let way = Way::new(rows.name(), lane);
+        let now = clock.now_ms();
+        let counts = rows.swap_counts(end, now).await?;
+        let oldest = rows.oldest_due_swap_ms(end, now).await?;
+        let due = oldest.map_or(0, |since| now.saturating_sub(since));
+        board.metrics().open_swaps(&way, &counts, due);
+        let well = rows.health(lane).await?.ok_ms;
+        board.metrics().stalled(&way, now.saturating_sub(well));
+    }
     Ok(())
 }
 
@@ -116,14 +134,14 @@ async fn accounts(
     board: &Board,
 ) -> Result<Vec<AccountView>, Error> {
     let mut views = Vec::new();
-    for direction in route.directions() {
-        let way = Way::new(&route.name, direction);
-        let ledger = route.destination(direction);
-        let signed = rows.signed(direction).await?;
-        for signer in route.signers(direction) {
+    for lane in route.lanes() {
+        let way = Way::new(&route.name, lane);
+        let (end, ledger) = route.place(lane);
+        let signed = rows.signed(lane).await?;
+        for signer in route.signers_of(lane) {
             let account = signer.account();
             let nonce = ledger.nonce(account, At::Latest).await?;
-            let balance = ledger.balance(account).await?;
+            let balance = ledger.pool().balance(account).await?;
             let balance = u128::try_from(balance).unwrap_or(u128::MAX);
             let mut open: Vec<_> = signed
                 .iter()
@@ -135,7 +153,7 @@ async fn accounts(
                 .metrics()
                 .account(&way, account, balance, nonce, open.len());
             views.push(AccountView {
-                chain: direction.destination().word(),
+                chain: end.word(),
                 account,
                 balance_wei: balance.to_string(),
                 nonce,

@@ -8,16 +8,19 @@
 )]
 
 use mileverse_fixtures::postgres::{Durability, Postgres};
-use mileverse_primitives::{Address, B256, Bytes};
+use mileverse_primitives::{Address, B256, Bytes, U256};
 use mileverse_relayer::{
     Error,
-    chain::ROTATIONS,
+    chain::{End, ROTATIONS},
     store::{
-        Counts, Database, Direction, Mark, Network, NewPacket, Outcome, Payload, Position,
-        RouteStore, RowState, SignedRow, Store,
+        Counts, Database, Direction, Found, Lane, Mark, Network, NewPacket, NewSwap, Outcome,
+        Payload, Position, RouteStore, RowState, Searched, SignedRow, Store, SwapEnd, SwapRow,
     },
 };
-use mileverse_wallet::transaction::Fees;
+use mileverse_wallet::{
+    timelock::{Terms, lock_of},
+    transaction::Fees,
+};
 use sqlx::migrate::Migrator;
 use std::collections::HashSet;
 use url::Url;
@@ -307,6 +310,21 @@ async fn transactions_stay_as_they_were_signed(database: &Database) {
         [(Address::repeat_byte(1), 9), (Address::repeat_byte(2), 4)]
     );
     assert!(rows.signed(BACK).await.unwrap().is_empty());
+    let lane = Lane::Swaps(HERE);
+    let mine = SignedRow {
+        hash: B256::repeat_byte(0x5a),
+        ..row(1, 3, 1)
+    };
+    rows.store_signed(lane, &mine, &payload).await.unwrap();
+    assert_eq!(
+        rows.signed(lane).await.unwrap(),
+        std::slice::from_ref(&mine)
+    );
+    assert!(rows.signed(Lane::Swaps(THERE)).await.unwrap().is_empty());
+    rows.forget_signed(TO, mine.account, 99).await.unwrap();
+    assert_eq!(rows.signed(lane).await.unwrap().len(), 1, "another lane's");
+    rows.forget_signed(lane, mine.account, 99).await.unwrap();
+    assert!(rows.signed(lane).await.unwrap().is_empty());
     let free = SignedRow {
         fees: Fees::Legacy { price: 0 },
         ..row(3, 1, 99)
@@ -336,6 +354,12 @@ async fn trouble_is_remembered_since_it_began(database: &Database) {
     let health = rows.health(TO).await.unwrap();
     assert_eq!((health.ok_ms, health.error_ms), (30, 40));
     assert_eq!(rows.health(BACK).await.unwrap().ok_ms, 0);
+    for end in [HERE, THERE] {
+        let lane = Lane::Swaps(end);
+        assert_eq!(rows.health(lane).await.unwrap().ok_ms, 0);
+        rows.note_ok(lane, 50).await.unwrap();
+        assert_eq!(rows.health(lane).await.unwrap().ok_ms, 50);
+    }
     store.close().await;
 }
 
@@ -352,6 +376,205 @@ async fn routes_do_not_see_each_other(database: &Database) {
         .unwrap();
     rows.note_done(TO, &[(1, 1)], 2).await.unwrap();
     assert_eq!(other.counts(TO).await.unwrap().waiting, 2);
+    store.close().await;
+}
+
+const HERE: End = End::Ethereum;
+const THERE: End = End::Native;
+
+/// A swap under the lock of this secret, with this deadline in seconds.
+fn swap(secret: u8, deadline: u64) -> NewSwap {
+    let terms = Terms {
+        token: Address::repeat_byte(1),
+        amount: U256::MAX - U256::from(deadline),
+        opener: Address::repeat_byte(2),
+        claimer: Address::repeat_byte(3),
+        lock: lock_of(B256::repeat_byte(secret)),
+        deadline,
+    };
+    NewSwap {
+        id: terms.id(1, Address::ZERO),
+        terms,
+        block: 7,
+    }
+}
+
+fn shown(secret: u8) -> (B256, B256) {
+    let secret = B256::repeat_byte(secret);
+    (lock_of(secret), secret)
+}
+
+const fn searched(next: u64, sweep: u64) -> Searched {
+    Searched { next, sweep }
+}
+
+fn deadlines(rows: &[SwapRow]) -> Vec<u64> {
+    rows.iter().map(|row| row.terms.deadline).collect()
+}
+
+async fn found(rows: &RouteStore, end: End, opened: &[NewSwap], now_ms: u64) -> usize {
+    let found = Found {
+        opened: opened.to_vec(),
+        ..Found::default()
+    };
+    let how_far = searched(9, 3);
+    rows.note_found(end, how_far, &found, now_ms).await.unwrap()
+}
+
+async fn swaps_go_from_found_to_done_and_never_back(database: &Database) {
+    let (store, rows) = bound(database).await;
+    let first = searched(5, 5);
+    assert_eq!(rows.searched(HERE, first).await.unwrap(), first);
+    let all = [swap(1, 300), swap(2, 100), swap(3, 200), swap(4, 100)];
+    assert_eq!(found(&rows, HERE, &all, 1_000).await, 4);
+    assert_eq!(found(&rows, HERE, &all, 2_000).await, 0, "known");
+    // The same terms may stand on both chains.
+    assert_eq!(found(&rows, THERE, &all[..1], 1_000).await, 1);
+    assert_eq!(rows.searched(HERE, first).await.unwrap(), searched(9, 3));
+    rows.search_again(HERE, 8).await.unwrap();
+    rows.search_again(HERE, 20).await.unwrap();
+    assert_eq!(rows.searched(HERE, first).await.unwrap(), searched(8, 3));
+    assert_eq!(rows.searched(THERE, first).await.unwrap(), searched(9, 3));
+    let ids = all.map(|swap| swap.id);
+    assert_eq!(rows.known_swaps(HERE, &ids).await.unwrap().len(), 4);
+    assert_eq!(rows.known_swaps(THERE, &ids).await.unwrap().len(), 1);
+
+    // By what they wait for. Nothing is claimable without its secret.
+    assert!(rows.claimable(HERE, 0, 0, 9).await.unwrap().is_empty());
+    let how_far = searched(10, 3);
+    let secrets = Found {
+        secrets: vec![shown(1), shown(2), shown(9)],
+        ..Found::default()
+    };
+    rows.note_found(THERE, how_far, &secrets, 1_500)
+        .await
+        .unwrap();
+    let due = rows.claimable(HERE, 100, 0, 9).await.unwrap();
+    assert_eq!(deadlines(&due), [100, 300], "the nearest first");
+    assert_eq!(due[0].secret, Some(B256::repeat_byte(2)));
+    assert_eq!(
+        (due[0].terms, due[0].id, due[0].block, due[0].found_ms),
+        (all[1].terms, all[1].id, 7, 1_000)
+    );
+    let late = rows.claimable(HERE, 101, 0, 9).await.unwrap();
+    assert_eq!(deadlines(&late), [300], "in time only");
+    assert_eq!(rows.claimable(HERE, 0, 0, 1).await.unwrap().len(), 1);
+    assert!(rows.refundable(HERE, 100, 0, 9).await.unwrap().is_empty());
+    let past = rows.refundable(HERE, 201, 0, 9).await.unwrap();
+    assert_eq!(deadlines(&past), [100, 100, 200]);
+    let counts = rows.swap_counts(HERE, 150_000).await.unwrap();
+    assert_eq!((counts.open, counts.waiting, counts.due), (4, 1, 3));
+    let since = rows.oldest_due_swap_ms(HERE, 150_000).await.unwrap();
+    assert_eq!(since, Some(1_500), "found, and its secret shown");
+    let since = rows.oldest_due_swap_ms(THERE, 0).await.unwrap();
+    assert_eq!(since, Some(1_500));
+
+    // Set aside, left alone, looked at.
+    let [one, two] = [due[1].number, due[0].number];
+    rows.look_at_swaps(&[one, two], 9_000).await.unwrap();
+    assert_eq!(
+        rows.swaps_to_look_at(HERE, 8_999, 9).await.unwrap().len(),
+        2
+    );
+    rows.set_swap_aside(two, 5_000, "no").await.unwrap();
+    assert_eq!(
+        rows.swaps_to_look_at(HERE, 8_999, 9).await.unwrap().len(),
+        3
+    );
+    let due = rows.claimable(HERE, 0, 4_999, 9).await.unwrap();
+    assert_eq!(deadlines(&due), [300]);
+    let due = rows.claimable(HERE, 0, 5_000, 9).await.unwrap();
+    assert_eq!((due[0].number, due[0].attempts), (two, 1));
+    let aside = rows.swap_asides(HERE, 9).await.unwrap();
+    assert_eq!((aside[0].id, aside[0].reason.as_str()), (all[1].id, "no"));
+    rows.leave_swap(one, 9_000, 6_000).await.unwrap();
+    assert_eq!(rows.claimable(HERE, 200, 5_999, 9).await.unwrap(), []);
+    assert_eq!(rows.claimable(HERE, 200, 6_000, 9).await.unwrap().len(), 1);
+    let hint = Found {
+        ended: vec![all[0].id],
+        ..Found::default()
+    };
+    rows.note_found(HERE, how_far, &hint, 1).await.unwrap();
+    assert_eq!(rows.swaps_to_look_at(HERE, 0, 9).await.unwrap().len(), 4);
+
+    // Settling, taken back, done.
+    let ended = [(one, SwapEnd::Claimed), (two, SwapEnd::Refunded)];
+    rows.note_settling(&ended, 70, 7_000).await.unwrap();
+    assert!(rows.settling(HERE, 69, 9).await.unwrap().is_empty());
+    assert_eq!(rows.settling(HERE, 70, 9).await.unwrap().len(), 2);
+    assert!(rows.claimable(HERE, 0, 99_999, 9).await.unwrap().is_empty());
+    assert_eq!(rows.open_swap(one).await.unwrap(), None);
+    rows.swap_taken_back(one).await.unwrap();
+    let back = rows.open_swap(one).await.unwrap().unwrap();
+    assert_eq!(back.secret, Some(B256::repeat_byte(1)), "known for good");
+    rows.note_settling(&ended, 71, 8_000).await.unwrap();
+    assert_eq!(rows.newest_settled_swap_ms(HERE).await.unwrap(), 8_000);
+    let news = rows.note_ended(HERE, &ended, 9_000).await.unwrap();
+    assert_eq!(news, [SwapEnd::Claimed, SwapEnd::Refunded]);
+    assert!(
+        rows.note_ended(HERE, &ended, 9_500)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    rows.note_settling(&ended, 99, 9_900).await.unwrap();
+    rows.forget_swap(one).await.unwrap();
+    assert_eq!(found(&rows, HERE, &all, 9_900).await, 0, "done for ever");
+    let counts = rows.swap_counts(HERE, 150_000).await.unwrap();
+    assert_eq!((counts.claimed, counts.refunded), (1, 1));
+    assert_eq!((counts.open, counts.settling), (2, 0));
+
+    // A number is never used again.
+    let left = rows.refundable(HERE, 999, 0, 9).await.unwrap();
+    let newest = left.iter().map(|row| row.number).max().unwrap();
+    rows.forget_swap(newest).await.unwrap();
+    let forgotten = all
+        .iter()
+        .find(|swap| swap.terms.deadline == 100 && swap.id != all[1].id);
+    assert_eq!(found(&rows, HERE, &[*forgotten.unwrap()], 1).await, 1);
+    let left = rows.refundable(HERE, 999, 0, 9).await.unwrap();
+    assert!(left.iter().all(|row| row.number != newest));
+    let other = store.bind("second", &network()).await.unwrap();
+    assert_eq!(other.swap_counts(HERE, 0).await.unwrap().open, 0);
+    store.close().await;
+}
+
+async fn what_is_kept_long_enough_is_dropped(database: &Database) {
+    const DAY_MS: u64 = 24 * 3_600 * 1_000;
+    let (store, rows) = bound(database).await;
+    let all = [swap(1, 300), swap(2, 100)];
+    found(&rows, HERE, &all, 0).await;
+    let secrets = Found {
+        secrets: vec![shown(1), shown(2), shown(3)],
+        ..Found::default()
+    };
+    rows.note_found(HERE, searched(9, 3), &secrets, 0)
+        .await
+        .unwrap();
+    let locks = [1, 2, 3].map(|secret| shown(secret).0);
+    assert_eq!(rows.wanted_locks(&locks).await.unwrap().len(), 2);
+    let due = rows.claimable(HERE, 0, 0, 9).await.unwrap();
+    let ended = [(due[0].number, SwapEnd::Claimed)];
+    rows.note_ended(HERE, &ended, DAY_MS).await.unwrap();
+    assert_eq!(rows.wanted_locks(&locks).await.unwrap().len(), 1);
+    assert!(!rows.others_wait(locks[0], due[1].number).await.unwrap());
+    assert!(rows.others_wait(locks[0], 0).await.unwrap());
+
+    rows.prune_swaps(31 * DAY_MS).await.unwrap();
+    let ids = all.map(|swap| swap.id);
+    assert_eq!(rows.known_swaps(HERE, &ids).await.unwrap().len(), 2);
+    rows.prune_swaps(31 * DAY_MS + 1).await.unwrap();
+    assert_eq!(rows.known_swaps(HERE, &ids).await.unwrap().len(), 1);
+    let counts = rows.swap_counts(HERE, 0).await.unwrap();
+    assert_eq!(
+        (counts.claimed, counts.open),
+        (1, 1),
+        "what was dropped counts"
+    );
+    // Only the secret stays that an open swap waits for.
+    found(&rows, THERE, &[swap(2, 500), swap(3, 500)], 1).await;
+    assert!(rows.claimable(THERE, 0, 0, 9).await.unwrap().is_empty());
+    assert_eq!(rows.claimable(HERE, 0, 0, 9).await.unwrap().len(), 1);
     store.close().await;
 }
 
@@ -403,6 +626,12 @@ async fn an_older_database_goes_on(database: &Database) {
     .execute(&old)
     .await
     .unwrap();
+    sqlx::query(
+        "INSERT INTO health (route, direction, ok_ms) SELECT id, 'to_native', 5 FROM route",
+    )
+    .execute(&old)
+    .await
+    .unwrap();
     old.close().await;
 
     let (store, rows) = bound(database).await;
@@ -414,6 +643,7 @@ async fn an_older_database_goes_on(database: &Database) {
         (signed[0].nonce, signed[0].packets.as_slice()),
         (4, &[7][..])
     );
+    assert_eq!(rows.health(BACK).await.unwrap().ok_ms, 5);
     assert_eq!(rows.packet(TO, 7).await.unwrap().unwrap().kind, "transfer");
     assert_eq!(rows.packet_name(TO, 7), "native:7");
     assert_eq!(rows.packet_name(BACK, 7), "ethereum:7");
@@ -468,6 +698,8 @@ conformance!(
     transactions_stay_as_they_were_signed,
     trouble_is_remembered_since_it_began,
     routes_do_not_see_each_other,
+    swaps_go_from_found_to_done_and_never_back,
+    what_is_kept_long_enough_is_dropped,
     an_older_database_goes_on,
 );
 

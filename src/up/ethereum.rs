@@ -68,6 +68,8 @@ pub struct Contracts {
     pub reserve: Address,
     /// Pays the quarterly rewards there.
     pub rewards: Address,
+    /// Holds what two people trade without the bridge.
+    pub hashed_timelock: Address,
     /// No packet was sent before this block.
     pub start_block: u64,
 }
@@ -217,6 +219,7 @@ impl Ethereum {
             authority: deployment.authority,
             reserve: deployment.reserve,
             rewards: deployment.rewards,
+            hashed_timelock: deployment.hashed_timelock,
             start_block,
         };
         files::write_json(&layout.deployment(), &contracts)?;
@@ -225,7 +228,7 @@ impl Ethereum {
 
     /// Sees to it that the sample accounts can act: ether for gas, and MVC for the member.
     pub async fn fund(&self, keys: &Keys, contracts: &Contracts) -> Result<(), Error> {
-        for key in [&keys.member, &keys.relayer, &keys.rewards] {
+        for key in [&keys.member, &keys.relayer, &keys.swaps, &keys.rewards] {
             self.give_ether(key.address()).await?;
         }
         self.give_coin(keys.member.address(), contracts.coin).await

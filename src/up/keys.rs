@@ -15,6 +15,8 @@ pub struct Keys {
     pub issuer: PrivateKeySigner,
     /// The relayer's, on both chains.
     pub relayer: PrivateKeySigner,
+    /// The relayer's for hashed-timelock swaps, on both chains.
+    pub swaps: PrivateKeySigner,
     /// The gateway's on Ethereum, which opens and claims quarterly rewards.
     pub rewards: PrivateKeySigner,
     /// Receives the fees of points, and may stop issuing.
@@ -32,6 +34,8 @@ pub const ISSUER: &str = "issuer";
 /// See [`MEMBER`].
 pub const RELAYER: &str = "relayer";
 /// See [`MEMBER`].
+pub const SWAPS: &str = "swaps";
+/// See [`MEMBER`].
 pub const REWARDS: &str = "rewards";
 /// See [`MEMBER`].
 pub const TREASURY: &str = "treasury";
@@ -46,6 +50,7 @@ impl Keys {
             shop: key(SHOP)?,
             issuer: key(ISSUER)?,
             relayer: key(RELAYER)?,
+            swaps: key(SWAPS)?,
             rewards: key(REWARDS)?,
             treasury: key(TREASURY)?,
             owners: (0..validators)

@@ -8,7 +8,8 @@
 //!   dealing.json         public outcome of the dealing
 //!   genesis.json         the native chain's genesis
 //!   journey.json         what the last conversion was, to replay it
-//!   keys/                keystores (V3) of member, shop, issuer, relayer, rewards, treasury, delegate-N; one password file
+//!   keys/                keystores (V3) of member, shop, issuer, relayer, swaps, rewards, treasury, delegate-N;
+//!                        one password file
 //!   ethereum/            anvil's state, addresses of the contracts
 //!   validators/0 ...     node.toml, keys.json, data/
 //!   airline/             the sandbox airline

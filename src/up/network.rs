@@ -83,6 +83,7 @@ pub fn genesis_coins(settings: &Settings, dealt: &Dealt, keys: &Keys) -> Result<
         bridge: Address::ZERO,
         coin: Address::ZERO,
         points: Address::ZERO,
+        hashed_timelock: None,
     };
     draft(settings, dealt, keys, nowhere, None, 0)?
         .coins()
@@ -120,6 +121,7 @@ pub fn genesis(
         bridge: contracts.bridge,
         coin: contracts.coin,
         points: contracts.points,
+        hashed_timelock: Some(contracts.hashed_timelock),
     };
     let source = Some(contracts.rewards);
     let genesis = draft(settings, dealt, keys, ethereum, source, now_ms)?;

@@ -5,7 +5,7 @@ use super::{
     error::Error,
     ethereum::{Contracts, local},
     files,
-    keys::{ISSUER, Keys, RELAYER, REWARDS, random},
+    keys::{ISSUER, Keys, RELAYER, REWARDS, SWAPS, random},
     layout::Layout,
     network::{this_program, write_toml},
     process::Recipe,
@@ -94,6 +94,7 @@ struct RelayerRoutes {
 struct RelayerRoute {
     native: RelayerNative,
     ethereum: RelayerEthereum,
+    swaps: RelayerSwaps,
 }
 
 #[derive(Serialize)]
@@ -107,6 +108,14 @@ struct RelayerEthereum {
     rpc: Url,
     bridge: Address,
     keys: [RelayerKey; 1],
+    start_block: u64,
+}
+
+#[derive(Serialize)]
+struct RelayerSwaps {
+    ethereum: Address,
+    native_keys: [RelayerKey; 1],
+    ethereum_keys: [RelayerKey; 1],
     start_block: u64,
 }
 
@@ -224,8 +233,8 @@ pub fn relayer(
     contracts: &Contracts,
 ) -> Result<Recipe, Error> {
     let directory = layout.relayer();
-    let key = RelayerKey {
-        keystore: layout.keystore(RELAYER),
+    let key = |name| RelayerKey {
+        keystore: layout.keystore(name),
         password_file: layout.password(),
     };
     let config = RelayerConfig {
@@ -237,12 +246,19 @@ pub fn relayer(
             main: RelayerRoute {
                 native: RelayerNative {
                     rpc: native.clone(),
-                    keys: [key.clone()],
+                    keys: [key(RELAYER)],
                 },
                 ethereum: RelayerEthereum {
                     rpc: ethereum.clone(),
                     bridge: contracts.bridge,
-                    keys: [key],
+                    keys: [key(RELAYER)],
+                    start_block: contracts.start_block,
+                },
+                // Keys of their own: an account's numbers belong to one sender.
+                swaps: RelayerSwaps {
+                    ethereum: contracts.hashed_timelock,
+                    native_keys: [key(SWAPS)],
+                    ethereum_keys: [key(SWAPS)],
                     start_block: contracts.start_block,
                 },
             },

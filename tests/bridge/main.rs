@@ -11,6 +11,7 @@
 //! held      large transfers: released by the relayer, or stopped by the guardian and refunded
 //! peers     two native chains without Ethereum: points there and back, an expiry, a new key, relayers that die
 //! quarter   a quarter's end on both chains: opened, forwarded, carried over, paid and claimed
+//! timelock  trades without the bridge, by the wallet's commands and many at once, completed by the relayer
 //! ```
 
 #![allow(
@@ -30,3 +31,4 @@ mod process;
 mod quarter;
 mod storm;
 mod swaps;
+mod timelock;

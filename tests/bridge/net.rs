@@ -134,6 +134,7 @@ impl Net {
             advisor_lockup: Address::ZERO,
             reserve: Address::ZERO,
             rewards: Address::ZERO,
+            hashed_timelock: Address::repeat_byte(4),
         };
         let draft = genesis(root, plan, consensus, issuer.address(), &zero);
 
@@ -207,7 +208,7 @@ impl Net {
         }
         let config = root.join("relayer.toml");
         let relayer = relayer(root, &config, &proxies, &contracts);
-        for name in ["first", "second"] {
+        for name in ["first", "second", "swaps"] {
             let key = keystore_of(root, name);
             anvil_says(
                 &ethereum,
@@ -462,9 +463,13 @@ fn genesis(
     spec += &format!(
         "chain_id = {NATIVE}\nepoch_blocks = 64\ndealing = 'dealing.json'\n\
          block_time_ms = 100\nidle_block_time_ms = 300\n[ethereum]\nchain_id = {ETHEREUM}\n\
-         bridge = '{}'\ncoin = '{}'\npoints = '{}'\n\
+         bridge = '{}'\ncoin = '{}'\npoints = '{}'\nhashed_timelock = '{}'\n\
          [[issuers]]\naddress = '{issuer}'\ndaily_quota = '1000000'\n{}",
-        contracts.bridge, contracts.coin, contracts.points, plan.native_rules
+        contracts.bridge,
+        contracts.coin,
+        contracts.points,
+        contracts.hashed_timelock,
+        plan.native_rules
     );
     for (number, port) in (10..).zip(ports) {
         spec += &format!(
@@ -515,14 +520,12 @@ fn relayer(
     contracts: &Deployment,
 ) -> Process {
     secret(&root.join("password"), PASSWORD);
-    let keys: Vec<_> = ["first", "second"]
-        .iter()
-        .map(|name| {
-            keystore_of(root, name);
-            format!("{{ keystore = '{name}', password_file = 'password' }}")
-        })
-        .collect();
-    let keys = keys.join(", ");
+    let key = |name: &str| {
+        keystore_of(root, name);
+        format!("{{ keystore = '{name}', password_file = 'password' }}")
+    };
+    let keys = ["first", "second"].map(key).join(", ");
+    let swaps = key("swaps");
     let urls = |chain: usize| {
         let urls: Vec<_> = proxies[chain]
             .iter()
@@ -534,10 +537,12 @@ fn relayer(
         "database = 'relayer.sqlite'\npoll_interval_ms = 100\nlisten = '127.0.0.1:0'\n\
          [route.main.native]\nrpc = [{}]\nquorum = 2\nkeys = [{keys}]\n\
          [route.main.ethereum]\nrpc = [{}]\nquorum = 2\nbridge = '{}'\nkeys = [{keys}]\n\
-         replace_after_s = 20\n",
+         replace_after_s = 20\n\
+         [route.main.swaps]\nethereum = '{}'\nnative_keys = [{swaps}]\nethereum_keys = [{swaps}]\n",
         urls(0),
         urls(1),
-        contracts.bridge
+        contracts.bridge,
+        contracts.hashed_timelock
     );
     fs::write(config, text).unwrap();
     let arguments = [

@@ -111,6 +111,7 @@ impl Node {
                 bridge: Address::repeat_byte(1),
                 coin: Address::repeat_byte(2),
                 points: Address::repeat_byte(3),
+                hashed_timelock: None,
             },
             staking: StakingRules {
                 seats: validators.into(),

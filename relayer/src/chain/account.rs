@@ -1,21 +1,18 @@
-//! The part that all chains share, over JSON-RPC.
+//! Where a chain takes packets in, over JSON-RPC.
 
-use super::{At, Door, Inclusion, Ledger, Pool, ROTATIONS, brings_swap};
+use super::{
+    At, Door, Inbox, Ledger as _, Pool, ROTATIONS, brings_swap,
+    remote::{Remote, dynamic_fees, many, tag},
+};
 use alloy::{
-    eips::BlockNumberOrTag,
-    primitives::{Address, B256, Bytes, U256},
+    primitives::{Address, Bytes, U256},
     providers::Provider,
-    rpc::{
-        client::BatchRequest,
-        json_rpc::{RpcRecv, RpcSend},
-    },
 };
 use mileverse_primitives::{
     exchange::ROUTER,
     packet::{ACKNOWLEDGED, REFUNDED},
 };
 use mileverse_wallet::{
-    client::is_known,
     rpc::{Chain, Endpoint, RpcError, request},
     transaction::Fees,
 };
@@ -23,9 +20,6 @@ use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
-
-/// Most calls in one request; nodes take a thousand and more.
-const MANY: usize = 128;
 
 /// One chain's endpoints, and where that chain takes packets in.
 #[derive(Clone, Debug)]
@@ -77,58 +71,14 @@ impl Account {
         let stored = self.door.outbound(self.endpoint(), sequence).await?;
         Ok([REFUNDED, ACKNOWLEDGED].contains(&stored))
     }
-
-    /// What an account has, in wei.
-    pub async fn balance(&self, account: Address) -> Result<U256, RpcError> {
-        let endpoint = self.endpoint();
-        let balance = endpoint.provider().get_balance(account).await;
-        balance.map_err(|fault| endpoint.fault(fault))
-    }
 }
 
-/// Asks the same of many things, in few requests. The answers have the order of the questions.
-pub(super) async fn many<P: RpcSend, R: RpcRecv>(
-    endpoint: &Endpoint,
-    method: &'static str,
-    questions: impl IntoIterator<Item = P>,
-) -> Result<Vec<R>, RpcError> {
-    let questions: Vec<_> = questions.into_iter().collect();
-    let mut answers = Vec::with_capacity(questions.len());
-    for part in questions.chunks(MANY) {
-        let mut batch = BatchRequest::new(endpoint.provider().client());
-        let mut waiting = Vec::with_capacity(part.len());
-        for question in part {
-            let answer = batch
-                .add_call(method, question)
-                .map_err(|fault| endpoint.fault(fault))?;
-            waiting.push(answer);
-        }
-        batch.send().await.map_err(|fault| endpoint.fault(fault))?;
-        for answer in waiting {
-            answers.push(answer.await.map_err(|fault| endpoint.fault(fault))?);
-        }
-    }
-    Ok(answers)
-}
-
-impl Ledger for Account {
-    fn chain(&self) -> Chain {
-        self.pool.chain()
+impl Remote for Account {
+    fn pool(&self) -> &Pool {
+        &self.pool
     }
 
-    async fn chain_id(&self) -> Result<u64, RpcError> {
-        self.endpoint()
-            .provider()
-            .get_chain_id()
-            .await
-            .map_err(|fault| self.endpoint().fault(fault))
-    }
-
-    fn bridge(&self) -> Address {
-        self.door.address()
-    }
-
-    async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
+    async fn destination(&self, input: &Bytes) -> Result<Address, RpcError> {
         // Where there is no router the bridge itself sends swaps home.
         let through_router =
             self.chain() == Chain::Native && brings_swap(input) && self.has_router().await?;
@@ -139,25 +89,17 @@ impl Ledger for Account {
         })
     }
 
-    async fn height(&self) -> Result<u64, RpcError> {
-        let endpoint = self.endpoint();
-        let height = endpoint.provider().get_block_number().await;
-        height.map_err(|fault| endpoint.fault(fault))
-    }
-
-    async fn nonce(&self, account: Address, at: At) -> Result<u64, RpcError> {
-        let ask = |endpoint: Endpoint| async move {
-            let call = endpoint.provider().get_transaction_count(account);
-            let call = match (at, endpoint.chain()) {
-                (At::Finalized, Chain::Ethereum) => call.finalized(),
-                _ => call.latest(),
-            };
-            call.await.map_err(|fault| endpoint.fault(fault))
-        };
-        match at {
-            At::Latest => ask(self.endpoint().clone()).await,
-            At::Finalized => self.pool.reached(ask).await,
+    async fn price(&self) -> Result<Fees, RpcError> {
+        match self.chain() {
+            Chain::Native => Ok(Fees::Legacy { price: 0 }),
+            Chain::Ethereum => dynamic_fees(self.endpoint()).await,
         }
+    }
+}
+
+impl Inbox for Account {
+    fn bridge(&self) -> Address {
+        self.door.address()
     }
 
     async fn simulate(&self, from: Address, input: Bytes) -> Result<(), RpcError> {
@@ -171,61 +113,6 @@ impl Ledger for Account {
             .map_err(|fault| self.endpoint().fault(fault))
     }
 
-    async fn estimate(&self, from: Address, input: Bytes) -> Result<u64, RpcError> {
-        let to = self.target(&input).await?;
-        self.endpoint()
-            .provider()
-            .estimate_gas(request(from, to, U256::ZERO, input))
-            .latest()
-            .await
-            .map_err(|fault| self.endpoint().fault(fault))
-    }
-
-    async fn fees(&self) -> Result<Fees, RpcError> {
-        match self.chain() {
-            Chain::Native => Ok(Fees::Legacy { price: 0 }),
-            Chain::Ethereum => {
-                let estimate = self
-                    .endpoint()
-                    .provider()
-                    .estimate_eip1559_fees()
-                    .await
-                    .map_err(|fault| self.endpoint().fault(fault))?;
-                Ok(Fees::Dynamic {
-                    max: estimate.max_fee_per_gas,
-                    tip: estimate.max_priority_fee_per_gas,
-                })
-            }
-        }
-    }
-
-    async fn broadcast(&self, raw: Bytes) -> Result<(), RpcError> {
-        match self.endpoint().provider().send_raw_transaction(&raw).await {
-            Ok(_) => Ok(()),
-            Err(fault) => match self.endpoint().fault(fault) {
-                RpcError::Refused { message, .. } if is_known(&message) => Ok(()),
-                other => Err(other),
-            },
-        }
-    }
-
-    async fn inclusion(&self, hash: B256) -> Result<Option<Inclusion>, RpcError> {
-        let receipt = self
-            .endpoint()
-            .provider()
-            .get_transaction_receipt(hash)
-            .await
-            .map_err(|fault| self.endpoint().fault(fault))?;
-        Ok(receipt.and_then(|receipt| {
-            Some(Inclusion {
-                block: receipt.block_number?,
-                success: receipt.status(),
-                gas_used: receipt.gas_used,
-                cost_wei: u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price),
-            })
-        }))
-    }
-
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
         let found = self.receipts(&[sequence], at).await?;
         Ok(found.first().copied().unwrap_or(0))
@@ -234,10 +121,7 @@ impl Ledger for Account {
     async fn receipts(&self, sequences: &[u64], at: At) -> Result<Vec<u8>, RpcError> {
         let door = self.door;
         let ask = |endpoint: Endpoint| async move {
-            let block = match (at, endpoint.chain()) {
-                (At::Finalized, Chain::Ethereum) => BlockNumberOrTag::Finalized,
-                _ => BlockNumberOrTag::Latest,
-            };
+            let block = tag(at, endpoint.chain());
             let questions = sequences.iter().map(|sequence| {
                 let (to, input) = (door.address(), door.receipt(*sequence));
                 (request(Address::ZERO, to, U256::ZERO, input), block)
@@ -264,9 +148,5 @@ impl Ledger for Account {
             return Ok(None);
         }
         self.door.held(self.endpoint(), sequence).await
-    }
-
-    fn doubt(&self) {
-        self.pool.doubt();
     }
 }

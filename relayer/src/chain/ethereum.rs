@@ -50,21 +50,12 @@ impl Side for Ethereum {
 
 impl Verifier for Ethereum {
     async fn finalized(&self) -> Result<u64, RpcError> {
-        let ask = |endpoint: Endpoint| async move {
-            let block = endpoint
-                .provider()
-                .get_block_by_number(BlockNumberOrTag::Finalized)
-                .await
-                .map_err(|fault| endpoint.fault(fault))?;
-            // A chain younger than its first finalized epoch has none.
-            Ok(block.map_or(0, |block| block.header.number))
-        };
-        self.account.pool().reached(ask).await
+        super::finalized(self.account.pool()).await
     }
 
     async fn key(&self) -> Result<KeyInForce, RpcError> {
         let endpoint = self.account.endpoint();
-        let bridge = super::Ledger::bridge(&self.account);
+        let bridge = super::Inbox::bridge(&self.account);
         let key = endpoint.view(bridge, &Bridge::keyInForceCall {}).await?;
         Ok(KeyInForce {
             version: key.keyVersion,
@@ -83,7 +74,7 @@ impl Verifier for Ethereum {
 
 impl EthereumChain for Ethereum {
     async fn next_sequence(&self) -> Result<u64, RpcError> {
-        let bridge = super::Ledger::bridge(&self.account);
+        let bridge = super::Inbox::bridge(&self.account);
         let ask = |endpoint: Endpoint| async move {
             let code = endpoint
                 .provider()
@@ -108,7 +99,7 @@ impl EthereumChain for Ethereum {
 
     async fn sent(&self, from: u64, to: u64) -> Result<Vec<SentLog>, RpcError> {
         let endpoint = self.account.endpoint();
-        let bridge = super::Ledger::bridge(&self.account);
+        let bridge = super::Inbox::bridge(&self.account);
         let filter = Filter::new()
             .address(bridge)
             .event_signature(IBridge::PacketSent::SIGNATURE_HASH)
@@ -146,7 +137,7 @@ impl EthereumChain for Ethereum {
 
     async fn proof(&self, block: u64, sequences: &[u64]) -> Result<Proof, RpcError> {
         let endpoint = self.account.endpoint();
-        let bridge = super::Ledger::bridge(&self.account);
+        let bridge = super::Inbox::bridge(&self.account);
         let slots: Vec<_> = sequences.iter().map(|sequence| slot(*sequence)).collect();
         let answer = endpoint
             .provider()

@@ -1,8 +1,10 @@
 //! The chains as the workers need them, behind traits.
 //!
 //! ```txt
-//! Ledger          what all offer: nonces, simulation, gas, broadcast, receipts of packets
-//!  │                 Account over a Pool of endpoints, at one Door of the chain
+//! Ledger          what a sender of transactions needs: nonces, gas, broadcast
+//!  │                 over a Pool of endpoints (Remote)
+//! Inbox           a ledger that takes packets in: simulation, receipts
+//!  │                 Account, at one Door of the chain
 //!  ├ NativeChain    a source: outbox, certificates, paths          native::Native
 //!  ├ Verifier       a destination that believes certificates       ethereum::Ethereum, native::Native
 //!  └ EthereumChain  a source: finalized blocks, logs, proofs       ethereum::Ethereum
@@ -19,11 +21,14 @@ mod door;
 pub mod ethereum;
 pub mod native;
 mod pool;
+mod remote;
 
 pub use account::Account;
 pub use door::{Door, ROTATIONS};
 pub use mileverse_wallet::client::outbound_slot as slot;
 pub use pool::{EndpointHealth, MAX_ENDPOINTS, Pool};
+pub use remote::Remote;
+pub(crate) use remote::{dynamic_fees, finalized, many, tag};
 
 use alloy::sol_types::SolCall as _;
 use mileverse_primitives::{
@@ -132,29 +137,21 @@ pub struct KeyInForce {
     pub first_epoch: u64,
 }
 
-/// What every chain offers.
+/// What every chain offers to who sends transactions.
 pub trait Ledger: Send + Sync {
     /// What kind of chain.
     fn chain(&self) -> Chain;
     /// EIP-155 id.
     fn chain_id(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// The bridge.
-    fn bridge(&self) -> Address;
-    /// Whom a delivery goes to: the bridge, or on the native chain the router where one that it
-    /// [`brings_swap`]s.
+    /// Whom a call goes to: the bridge, or on the native chain the router with a delivery that
+    /// [`brings_swap`]s; or the contract of hashed-timelock swaps.
     fn target(&self, input: &Bytes) -> impl Future<Output = Result<Address, RpcError>> + Send;
     /// Number of the newest block.
     fn height(&self) -> impl Future<Output = Result<u64, RpcError>> + Send;
     /// Transactions that an account has had in blocks.
     fn nonce(&self, account: Address, at: At)
     -> impl Future<Output = Result<u64, RpcError>> + Send;
-    /// Tries a delivery without a transaction; an error if it would be refused.
-    fn simulate(
-        &self,
-        from: Address,
-        input: Bytes,
-    ) -> impl Future<Output = Result<(), RpcError>> + Send;
-    /// Gas that a delivery would use.
+    /// Gas that a call would use; an error if it would be refused.
     fn estimate(
         &self,
         from: Address,
@@ -169,6 +166,21 @@ pub trait Ledger: Send + Sync {
         &self,
         hash: B256,
     ) -> impl Future<Output = Result<Option<Inclusion>, RpcError>> + Send;
+    /// Something that this chain's endpoints said cannot be right, or was refused: better ask another
+    /// one first.
+    fn doubt(&self) {}
+}
+
+/// A chain that takes packets in.
+pub trait Inbox: Ledger {
+    /// The bridge.
+    fn bridge(&self) -> Address;
+    /// Tries a delivery without a transaction; an error if it would be refused.
+    fn simulate(
+        &self,
+        from: Address,
+        input: Bytes,
+    ) -> impl Future<Output = Result<(), RpcError>> + Send;
     /// The bridge's receipt of an inbound packet: 0 none, 1 received, 2 expired.
     fn receipt(&self, sequence: u64, at: At) -> impl Future<Output = Result<u8, RpcError>> + Send;
     /// The same of many packets, in their order.
@@ -180,15 +192,12 @@ pub trait Ledger: Send + Sync {
     /// From when on an inbound packet that waits for its delay may be released, in seconds since
     /// 1970; `None` if it does not wait.
     fn held(&self, sequence: u64) -> impl Future<Output = Result<Option<u64>, RpcError>> + Send;
-    /// Something that this chain's endpoints said cannot be right, or was refused: better ask another
-    /// one first.
-    fn doubt(&self) {}
 }
 
 /// A chain at one end of a route.
 pub trait Side: Send + Sync {
-    /// What every chain offers.
-    type Ledger: Ledger;
+    /// Where it takes packets in.
+    type Ledger: Inbox;
     /// The same.
     fn ledger(&self) -> &Self::Ledger;
 }

@@ -1,6 +1,6 @@
 //! A native chain over its JSON-RPC.
 
-use super::{Account, Door, KeyInForce, Leaf, NativeChain, Pool, Side, Verifier, account::many};
+use super::{Account, Door, KeyInForce, Leaf, NativeChain, Pool, Side, Verifier, remote::many};
 use alloy::sol_types::SolCall;
 use mileverse_primitives::{
     Address, Bytes,

@@ -7,13 +7,13 @@ use super::say;
 use crate::{
     Error,
     chain::{
-        Account, At, End, KeyInForce, Ledger as _, NativeChain as _, Pool, Side as _,
+        Account, At, End, Inbox as _, KeyInForce, Ledger as _, NativeChain as _, Pool, Side as _,
         Verifier as _, ethereum::Ethereum, native::Native,
     },
     config::{self, Config},
     keys::Signer,
-    route::{Far, Route},
-    store::{Direction, Mark, Store},
+    route::{Far, Route, SWAP_ENDS, no_contract},
+    store::{Lane, Mark, Network, Store},
 };
 use alloy::{eips::BlockNumberOrTag, providers::Provider as _};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -159,13 +159,41 @@ async fn check_route(route: &Route, checks: &mut Checks) {
             }
         }
     }
-    for direction in route.directions().into_iter().rev() {
-        for signer in route.signers(direction) {
-            let end = direction.destination().word();
-            let what = format!("{end} account {}", signer.account());
-            checks.note(what, plain(account(route, direction, signer).await));
+    swaps(route, &network, checks).await;
+    let mut lanes = route.lanes();
+    // The native chain first.
+    lanes.sort_by_key(|lane| route.place(*lane).0);
+    for lane in lanes {
+        for signer in route.signers_of(lane) {
+            let end = route.place(lane).0.word();
+            let what = match lane {
+                Lane::Packets(_) => format!("{end} account {}", signer.account()),
+                Lane::Swaps(_) => format!("{end} account for swaps {}", signer.account()),
+            };
+            checks.note(what, plain(account(route, lane, signer).await));
         }
     }
+}
+
+/// Whether the contracts of swaps are there and are the ones that the native chain names. That their keys
+/// are accounts of their own was seen when the keys were opened.
+async fn swaps(route: &Route, network: &Network, checks: &mut Checks) {
+    let (Some(given), Some(timelocks)) = (&route.config.swaps, route.timelocks(network)) else {
+        return;
+    };
+    for (end, timelock) in SWAP_ENDS.into_iter().zip(timelocks) {
+        let found = match timelock.is_there(At::Latest).await {
+            Ok(true) => Ok("is there".to_owned()),
+            Ok(false) => Err(no_contract(end, given).to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        checks.note(format!("swaps' contract on {}", end.word()), found);
+    }
+    let named = match route.swap_tokens().await {
+        Ok(_) => Ok("as the native chain names it, or it names none".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    checks.note("swaps.ethereum", named);
 }
 
 /// A finding, or in its place a sentence of what is wrong.
@@ -325,16 +353,17 @@ async fn start_block(ethereum: &Ethereum, config: &config::Ethereum) -> Finding 
     })
 }
 
-async fn account(route: &Route, direction: Direction, signer: &Signer) -> Finding {
+async fn account(route: &Route, lane: Lane, signer: &Signer) -> Finding {
     if let Signer::Remote(remote) = signer
         && let Err(error) = remote.identify().await
     {
         return Ok(Err(error.to_string()));
     }
     let account = signer.account();
-    let ledger = route.destination(direction);
-    match (&route.far, direction) {
-        (Far::Ethereum(_, config), Direction::ToEthereum) => ether(ledger, config, account).await,
+    let (end, ledger) = route.place(lane);
+    match (&route.far, end, lane) {
+        (Far::Ethereum(_, config), End::Ethereum, _) => ether(ledger, config, account).await,
+        (_, _, Lane::Swaps(_)) => coin(route, ledger, account).await,
         _ => {
             let nonce = ledger.nonce(account, At::Latest).await?;
             Ok(Ok(format!(
@@ -344,9 +373,28 @@ async fn account(route: &Route, direction: Direction, signer: &Signer) -> Findin
     }
 }
 
+/// Whether an account can pay for a claim on the native chain, where gas may cost nothing.
+async fn coin(route: &Route, ledger: &Account, account: Address) -> Finding {
+    let endpoint = ledger.endpoint();
+    let price = endpoint.provider().get_gas_price().await;
+    let price = price.map_err(|fault| endpoint.fault(fault))?;
+    let gas = route.config.swaps.as_ref().map_or(0, |swaps| swaps.max_gas);
+    let needed = U256::from(price).saturating_mul(U256::from(gas));
+    let balance = ledger.pool().balance(account).await?;
+    Ok(if balance < needed {
+        Err(format!(
+            "has {balance} of the coin's smallest unit, and one claim may cost {needed} now; send it MVC"
+        ))
+    } else if needed.is_zero() {
+        Ok("gas costs nothing there".to_owned())
+    } else {
+        Ok(format!("has {balance} of the coin's smallest unit"))
+    })
+}
+
 /// Whether an account can pay for a delivery.
 async fn ether(ledger: &Account, config: &config::Ethereum, account: Address) -> Finding {
-    let balance = ledger.balance(account).await?;
+    let balance = ledger.pool().balance(account).await?;
     let price = ledger.fees().await?.most().min(config.max_fee());
     let needed = U256::from(price).saturating_mul(U256::from(ONE_DELIVERY_GAS));
     Ok(if balance < needed {

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     keys::Signer,
     route::Route,
+    store::Lane,
 };
 use clap::Subcommand;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -65,6 +66,8 @@ struct Made {
 struct Listed {
     route: String,
     chain: &'static str,
+    /// What it signs.
+    signs: &'static str,
     account: Address,
     kept: &'static str,
     balance: Option<String>,
@@ -111,13 +114,16 @@ async fn list(config: &Config, json: bool) -> Result<(), Error> {
     let mut listed = Vec::new();
     for (name, route) in &config.routes {
         let route = Route::open(name, route)?;
-        for direction in route.directions().into_iter().rev() {
-            let ledger = route.destination(direction);
-            for signer in route.signers(direction) {
+        let mut lanes = route.lanes();
+        // The native chain first.
+        lanes.sort_by_key(|lane| route.place(*lane).0);
+        for lane in lanes {
+            let (end, ledger) = route.place(lane);
+            for signer in route.signers_of(lane) {
                 let account = signer.account();
                 let asked = async {
                     let nonce = ledger.nonce(account, At::Latest).await?;
-                    Ok::<_, Error>((nonce, ledger.balance(account).await?))
+                    Ok::<_, Error>((nonce, ledger.pool().balance(account).await?))
                 };
                 let (nonce, balance, error) = match asked.await {
                     Ok((nonce, balance)) => (Some(nonce), Some(balance), None),
@@ -129,7 +135,11 @@ async fn list(config: &Config, json: bool) -> Result<(), Error> {
                 };
                 listed.push(Listed {
                     route: name.clone(),
-                    chain: direction.destination().word(),
+                    chain: end.word(),
+                    signs: match lane {
+                        Lane::Packets(_) => "deliveries",
+                        Lane::Swaps(_) => "swaps",
+                    },
                     account,
                     kept: match signer {
                         Signer::Local(_) => "keystore",
@@ -145,11 +155,14 @@ async fn list(config: &Config, json: bool) -> Result<(), Error> {
     say(json, &listed, || {
         let mut table = Table::new();
         table.load_preset(UTF8_FULL_CONDENSED);
-        table.set_header(["route", "chain", "account", "kept in", "balance", "nonce"]);
+        table.set_header([
+            "route", "chain", "signs", "account", "kept in", "balance", "nonce",
+        ]);
         for one in &listed {
             table.add_row([
                 one.route.clone(),
                 one.chain.to_owned(),
+                one.signs.to_owned(),
                 one.account.to_string(),
                 one.kept.to_owned(),
                 one.balance

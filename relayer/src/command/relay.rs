@@ -6,13 +6,13 @@
 use super::say;
 use crate::{
     Error,
-    chain::{At, Ledger as _},
+    chain::{At, Inbox as _},
     clock::Clock,
     config::Config,
     metrics::Metrics,
     route::{Carrier, Route},
     store::{Direction, RouteStore, Store},
-    worker::Worker,
+    worker::{Carries as _, Worker as _},
 };
 use clap::Args;
 use mileverse_primitives::packet::{NEWS_LENGTHS, Packet};
@@ -142,7 +142,7 @@ impl Trip {
     /// One look at one direction, in which only this packet is sent.
     async fn tick(&mut self, direction: Direction, sequence: u64) -> Result<(), Error> {
         let mut workers = self.workers.iter_mut();
-        let Some(worker) = workers.find(|worker| worker.direction() == direction) else {
+        let Some(worker) = workers.find(|worker| worker.lane() == direction.into()) else {
             return Ok(());
         };
         worker.delivery().only(sequence);

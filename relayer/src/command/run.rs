@@ -1,7 +1,7 @@
 //! `mileverse relayer run`: every route at work, each for itself.
 //!
 //! A route that is sick (an endpoint down, two ends that do not know each other) is tried again and
-//! stops no other. Only what no waiting cures for any of them, the database above all, ends the
+//! stops no other, and its swaps stop none of its directions. Only what no waiting cures for any of them, the database above all, ends the
 //! process.
 
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     config::Config,
     http::{self, Board},
     metrics::Metrics,
-    route::Route,
-    store::{Network, Store},
+    route::{Route, SWAP_ENDS},
+    store::{Lane, Network, RouteStore, Store},
     watch, worker,
 };
 use std::{io::Write as _, time::Duration};
@@ -92,16 +92,54 @@ async fn keep(route: Route, store: Store, board: Board, poll: Duration) -> Error
         let error = tokio::select! {
             error = worker::run(&mut there, &rows, &clock, poll) => error,
             error = worker::run(&mut back, &rows, &clock, poll) => error,
+            error = Box::pin(swaps(&route, &network, &rows, &board, poll)) => error,
         };
-        let ends = matches!(
-            error,
-            Error::Store(_) | Error::Damaged(_) | Error::Output(_) | Error::Start(_)
-        );
-        if ends {
+        if ends(&error) {
             return error;
         }
         tracing::error!(route = route.name, %error, "this route starts over");
         board.trouble(&route.name, Some(error.to_string()));
+        tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)).await;
+    }
+}
+
+/// Whether this ends the process.
+const fn ends(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Store(_) | Error::Damaged(_) | Error::Output(_) | Error::Start(_)
+    )
+}
+
+/// Keeps the swaps of both ends going for ever, if they are completed. Returns only what ends the process:
+/// whatever else is wrong with them is noted as their own trouble.
+async fn swaps(
+    route: &Route,
+    network: &Network,
+    rows: &RouteStore,
+    board: &Board,
+    poll: Duration,
+) -> Error {
+    let clock = Clock::system();
+    loop {
+        let error = match route.swaps(network, rows, &clock, board.metrics()).await {
+            Ok(None) => return std::future::pending().await,
+            Ok(Some([mut native, mut ethereum])) => tokio::select! {
+                error = worker::run(&mut native, rows, &clock, poll) => error,
+                error = worker::run(&mut ethereum, rows, &clock, poll) => error,
+            },
+            Err(error) => error,
+        };
+        if ends(&error) {
+            return error;
+        }
+        tracing::error!(route = route.name, %error, "this route's swaps stand still");
+        for lane in SWAP_ENDS.map(Lane::Swaps) {
+            let reason = error.to_string();
+            if let Err(error) = rows.note_error(lane, clock.now_ms(), &reason).await {
+                return error;
+            }
+        }
         tokio::time::sleep(Duration::from_millis(LONGEST_WAIT_MS)).await;
     }
 }

@@ -38,6 +38,17 @@
 //! deny_senders = ["0x…"]
 //! least_amount = "1000000"
 //!
+//! [route.main.swaps]                 # hashed-timelock swaps on both chains; none are completed if left out
+//! ethereum = "0x…"                   # the contract on Ethereum; the native chain's is 0x4d56…0105
+//! native_keys = [{ keystore = "keys/swaps.json", password_file = "keys/password" }]
+//! ethereum_keys = [{ keystore = "keys/swaps.json", password_file = "keys/password" }]
+//!                                    # accounts of their own: none of the route's on the same chain
+//! start_block = 0                    # block of the contract's deployment on Ethereum
+//! max_gas = 500000                   # for one claim or refund, 100,000 to 10,000,000
+//!
+//! [route.main.swaps.rules]           # as `rules`, for opener (sender), claimer (receiver), token by its
+//! least_amount = "1000000"           # contract where the swap is; MVP and MVC if allow_tokens is left out
+//!
 //! [route.branch.native]              # a route between two native chains, which are peers
 //! chain_id = 7001                    # must be given here; on routes to Ethereum it is checked if given
 //! rpc = ["http://127.0.0.1:8545"]
@@ -58,7 +69,7 @@ use crate::{
     Error,
     chain::End,
     rules::Rules,
-    store::{Database, Direction},
+    store::{Database, Direction, Lane},
     transaction::Profit,
 };
 use mileverse_primitives::Address;
@@ -112,6 +123,8 @@ pub struct Route {
     pub far: Far,
     /// What is carried.
     pub rules: Rules,
+    /// Hashed-timelock swaps, if they are completed.
+    pub swaps: Option<Box<Swaps>>,
 }
 
 /// The chain at the other end of a route.
@@ -132,6 +145,7 @@ struct Given {
     peer: Option<Native>,
     #[serde(default)]
     rules: Rules,
+    swaps: Option<Box<Swaps>>,
 }
 
 impl TryFrom<Given> for Route {
@@ -147,10 +161,16 @@ impl TryFrom<Given> for Route {
                 );
             }
         };
+        if given.swaps.is_some() && matches!(far, Far::Peer(_)) {
+            return Err(
+                "hashed-timelock swaps are completed between the native chain and Ethereum only; leave the table `swaps` out of a route with `peer`",
+            );
+        }
         Ok(Self {
             native: given.native,
             far,
             rules: given.rules,
+            swaps: given.swaps,
         })
     }
 }
@@ -251,6 +271,28 @@ pub struct Ethereum {
     pub profit: Option<ProfitRule>,
 }
 
+/// Hashed-timelock swaps on both chains of a route to Ethereum. Caps of fees, transactions in flight and
+/// blocks of one search are the route's.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Swaps {
+    /// The contract on Ethereum.
+    pub ethereum: Address,
+    /// The accounts that claim and refund on the native chain.
+    pub native_keys: Vec<Key>,
+    /// The accounts that claim, refund and pay on Ethereum.
+    pub ethereum_keys: Vec<Key>,
+    /// First block of Ethereum that can hold a swap.
+    #[serde(default)]
+    pub start_block: u64,
+    /// Most gas for one claim or refund.
+    #[serde(default = "defaults::max_gas_swap")]
+    pub max_gas: u64,
+    /// Which swaps are completed.
+    #[serde(default)]
+    pub rules: Rules,
+}
+
 /// What a packet may cost, and for how long it is held back for that.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +340,9 @@ mod defaults {
     }
     pub(super) const fn max_gas_ethereum() -> u64 {
         15_000_000
+    }
+    pub(super) const fn max_gas_swap() -> u64 {
+        500_000
     }
     pub(super) const fn max_fee_gwei() -> u64 {
         500
@@ -354,7 +399,11 @@ impl Config {
                 Far::Ethereum(ethereum) => &mut ethereum.keys,
                 Far::Peer(peer) => &mut peer.keys,
             };
-            for key in route.native.keys.iter_mut().chain(far) {
+            let swaps = route
+                .swaps
+                .iter_mut()
+                .flat_map(|swaps| swaps.native_keys.iter_mut().chain(&mut swaps.ethereum_keys));
+            for key in route.native.keys.iter_mut().chain(far).chain(swaps) {
                 if let Key::Keystore(key) = key {
                     key.keystore = directory.join(&key.keystore);
                     key.password_file = directory.join(&key.password_file);
@@ -417,6 +466,15 @@ impl Route {
         Direction::of_route(self.far_end())
     }
 
+    /// Its lanes: the two directions, and the swaps of both ends if they are completed.
+    pub fn lanes(&self) -> Vec<Lane> {
+        let mut lanes: Vec<_> = self.directions().map(Lane::from).into();
+        if self.swaps.is_some() {
+            lanes.extend([End::Native, End::Ethereum].map(Lane::Swaps));
+        }
+        lanes
+    }
+
     fn check(&self, name: &str) -> Result<(), String> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         if name.is_empty() || name.len() > 32 || !name.chars().all(plain) || name.contains("__") {
@@ -442,7 +500,35 @@ impl Route {
                 }
             }
         }
-        self.rules.check()
+        if let Some(swaps) = &self.swaps {
+            swaps.check()?;
+        }
+        self.rules.check("rules")
+    }
+}
+
+impl Swaps {
+    fn check(&self) -> Result<(), String> {
+        let most = count(MAX_KEYS);
+        for (name, keys) in [
+            ("native_keys", &self.native_keys),
+            ("ethereum_keys", &self.ethereum_keys),
+        ] {
+            range(
+                &format!("entries of swaps.{name}"),
+                count(keys.len()),
+                1,
+                most,
+            )?;
+        }
+        range("swaps.max_gas", self.max_gas, 100_000, 10_000_000)?;
+        if self.ethereum.is_zero() {
+            return Err(
+                "swaps.ethereum is the zero address; give the contract of hashed-timelock swaps"
+                    .into(),
+            );
+        }
+        self.rules.check("swaps.rules")
     }
 }
 
@@ -679,6 +765,93 @@ mod tests {
         assert!(error.contains("small letters"), "{error}");
         let missing = Config::read(Path::new("/nowhere/relayer.toml")).unwrap_err();
         assert!(missing.to_string().contains("--config"), "{missing}");
+    }
+
+    /// With swaps.
+    fn swapping() -> String {
+        format!(
+            r#"{SMALL}
+            [route.main.swaps]
+            ethereum = "0x0606060606060606060606060606060606060606"
+            native_keys = [{{ keystore = "swaps.json", password_file = "/abs/password" }}]
+            ethereum_keys = [{{ keystore = "swaps.json", password_file = "/abs/password" }}]
+            "#
+        )
+    }
+
+    #[test]
+    fn swaps_are_completed_where_they_are_configured() {
+        assert_eq!(parse(SMALL).unwrap().route(None).unwrap().1.swaps, None);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("relayer.toml");
+        let rules = "[route.main.swaps.rules]\nleast_amount = \"7\"";
+        fs::write(&path, format!("{}\n{rules}", swapping())).unwrap();
+        let config = Config::read(&path).unwrap();
+        let swaps = config.route(None).unwrap().1.swaps.as_deref().unwrap();
+        assert_eq!(swaps.ethereum, Address::repeat_byte(6));
+        assert_eq!((swaps.start_block, swaps.max_gas), (0, 500_000));
+        assert_eq!(swaps.rules.least_amount.unwrap().to_string(), "7");
+        for keys in [&swaps.native_keys, &swaps.ethereum_keys] {
+            assert!(
+                matches!(&keys[0], Key::Keystore(key) if key.keystore == directory.path().join("swaps.json"))
+            );
+        }
+        let overrides = environment::of(
+            [
+                ("MILEVERSE_RELAYER__ROUTE__MAIN__SWAPS__START_BLOCK", "19"),
+                (
+                    "MILEVERSE_RELAYER__ROUTE__MAIN__SWAPS__NATIVE_KEYS__0__PASSWORD_FILE",
+                    "/run/password",
+                ),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let config = Config::parse(&swapping(), &overrides).unwrap();
+        let swaps = config.route(None).unwrap().1.swaps.as_deref().unwrap();
+        assert_eq!(swaps.start_block, 19);
+        assert!(
+            matches!(&swaps.native_keys[0], Key::Keystore(key) if key.password_file == Path::new("/run/password"))
+        );
+    }
+
+    #[test]
+    fn bad_swaps_say_what_is_wrong() {
+        let many = "native_keys = [] #";
+        let list = format!(
+            "ethereum = \"0x{}\"",
+            "0000000000000000000000000000000000000000"
+        );
+        for (from, to, sentence) in [
+            (
+                "ethereum = \"0x0606060606060606060606060606060606060606\"",
+                list.as_str(),
+                "swaps.ethereum is the zero address",
+            ),
+            (
+                "ethereum = \"0x0606060606060606060606060606060606060606\"",
+                "",
+                "missing field `ethereum`",
+            ),
+            (
+                "native_keys",
+                many,
+                "entries of swaps.native_keys must be 1 to 16",
+            ),
+            ("ethereum_keys", "keys", "unknown field"),
+            (
+                "[route.main.swaps]",
+                "[route.main.swaps]\nmax_gas = 1",
+                "swaps.max_gas must be 100000 to 10000000",
+            ),
+            ("[route.main.swaps]", "[route.main.swap]", "unknown field"),
+        ] {
+            let error = parse(&swapping().replacen(from, to, 1)).unwrap_err();
+            assert!(error.contains(sentence), "{error}");
+        }
+        let table = swapping();
+        let table = table.split_once("[route.main.swaps]").unwrap().1;
+        let error = parse(&format!("{}\n[route.main.swaps]{table}", between())).unwrap_err();
+        assert!(error.contains("leave the table `swaps` out"), "{error}");
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use crate::{
     Error,
-    chain::EndpointHealth,
+    chain::{End, EndpointHealth},
     clock::Clock,
     config::Config,
     metrics::Metrics,
-    store::{Counts, Direction, Health, RouteStore, SetAside, Store},
+    route::SWAP_ENDS,
+    store::{Counts, Direction, Health, Lane, RouteStore, SetAside, Store, SwapAside, SwapCounts},
 };
 use mileverse_primitives::Address;
 use serde::Serialize;
@@ -65,6 +66,9 @@ pub(crate) struct RouteShown {
     /// Why the route stands still, if it does.
     pub(crate) trouble: Option<String>,
     pub(crate) directions: Vec<DirectionView>,
+    /// Hashed-timelock swaps by chain, if they are completed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) swaps: Vec<SwapsView>,
     pub(crate) endpoints: Vec<EndpointShown>,
     pub(crate) accounts: Vec<AccountView>,
     pub(crate) tokens: Vec<TokenView>,
@@ -82,6 +86,22 @@ pub(crate) struct DirectionView {
     /// When a packet last landed; 0 = never.
     pub(crate) newest_landed_ms: u64,
     pub(crate) set_aside: Vec<SetAside>,
+}
+
+/// The swaps on one chain.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SwapsView {
+    pub(crate) chain: &'static str,
+    #[serde(skip)]
+    pub(crate) lane: Lane,
+    pub(crate) counts: SwapCounts,
+    pub(crate) health: Health,
+    /// Since when the swap has been due that is due for longest, and whose time has come.
+    pub(crate) oldest_due_ms: Option<u64>,
+    /// When a swap last ended; 0 = never.
+    pub(crate) newest_settled_ms: u64,
+    pub(crate) set_aside: Vec<SwapAside>,
 }
 
 /// One endpoint.
@@ -110,6 +130,8 @@ struct Inner {
 #[derive(Clone)]
 struct Shown {
     directions: [Direction; 2],
+    /// Whether its swaps are completed.
+    swaps: bool,
     /// Why it stands still, if it does.
     trouble: Option<String>,
     view: RouteView,
@@ -120,15 +142,20 @@ impl Board {
     pub(crate) fn new(config: &Config, store: Store, metrics: Metrics) -> Self {
         let routes = config.routes.iter();
         let routes: Vec<_> = routes
-            .map(|(name, route)| (name.as_str(), route.directions()))
+            .map(|(name, route)| (name.as_str(), route.directions(), route.swaps.is_some()))
             .collect();
         Self::of(&routes, store, metrics)
     }
 
-    pub(super) fn of(routes: &[(&str, [Direction; 2])], store: Store, metrics: Metrics) -> Self {
-        let routes = routes.iter().map(|(name, directions)| {
+    pub(super) fn of(
+        routes: &[(&str, [Direction; 2], bool)],
+        store: Store,
+        metrics: Metrics,
+    ) -> Self {
+        let routes = routes.iter().map(|(name, directions, swaps)| {
             let route = Shown {
                 directions: *directions,
+                swaps: *swaps,
                 trouble: None,
                 view: RouteView::default(),
             };
@@ -203,8 +230,16 @@ impl Board {
                     None => DirectionView::nothing(direction),
                 });
             }
+            let mut swaps = Vec::new();
+            for end in SWAP_ENDS.into_iter().filter(|_| known.swaps) {
+                swaps.push(match &rows {
+                    Some(rows) => self.swaps(rows, end).await?,
+                    None => SwapsView::nothing(end),
+                });
+            }
             shown.push(RouteShown {
                 route,
+                swaps,
                 trouble: trouble.or(view.trouble),
                 directions,
                 endpoints: view
@@ -238,6 +273,34 @@ impl Board {
             newest_landed_ms: rows.newest_landed_ms(direction).await?,
             set_aside: rows.set_asides(direction, MAX_SET_ASIDE).await?,
         })
+    }
+}
+
+impl Board {
+    async fn swaps(&self, rows: &RouteStore, end: End) -> Result<SwapsView, Error> {
+        let now = self.now_ms();
+        Ok(SwapsView {
+            counts: rows.swap_counts(end, now).await?,
+            health: rows.health(Lane::Swaps(end)).await?,
+            oldest_due_ms: rows.oldest_due_swap_ms(end, now).await?,
+            newest_settled_ms: rows.newest_settled_swap_ms(end).await?,
+            set_aside: rows.swap_asides(end, MAX_SET_ASIDE).await?,
+            ..SwapsView::nothing(end)
+        })
+    }
+}
+
+impl SwapsView {
+    fn nothing(end: End) -> Self {
+        Self {
+            chain: end.word(),
+            lane: Lane::Swaps(end),
+            counts: SwapCounts::default(),
+            health: Health::default(),
+            oldest_due_ms: None,
+            newest_settled_ms: 0,
+            set_aside: Vec::new(),
+        }
     }
 }
 

@@ -5,13 +5,14 @@
 //! | `/` | a page: routes, endpoints, accounts, the latest packets |
 //! | `/metrics` | for Prometheus |
 //! | `/health` | 200 as long as the process answers |
-//! | `/ready` | 200 if every route makes progress, else 503; with a reason for each direction |
+//! | `/ready` | 200 if every route makes progress, else 503; with a reason for each direction and the swaps of each chain |
 //! | `/api/routes` | the routes with counts, health, endpoints, accounts, tokens |
 //! | `/api/packets/{route}/{direction}?below=N&limit=N` | packets, newest first; 200 at most |
 //! | `/api/packets/{route}/{direction}/{sequence}` | one packet |
 //!
 //! *Progress* of a direction: it went well within [`QUIET_MS`], and no packet whose time has come
-//! has waited longer than [`STUCK_MS`] while nothing landed for as long.
+//! has waited longer than [`STUCK_MS`] while nothing landed for as long. Of swaps the same: none has been
+//! due for so long while none ended.
 //!
 //! Limits: [`MAX_AT_ONCE`] requests at a time, each ends within [`TIMEOUT`].
 
@@ -20,7 +21,10 @@ mod page;
 
 pub(crate) use board::{AccountView, Board, RouteView, TokenView};
 
-use crate::{Error, store::Direction};
+use crate::{
+    Error,
+    store::{Direction, Health, Lane},
+};
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -28,7 +32,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use board::DirectionView;
+use board::{DirectionView, SwapsView};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -152,7 +156,7 @@ struct Ready {
 #[serde(rename_all = "camelCase")]
 struct DirectionReady {
     route: String,
-    direction: Direction,
+    direction: Lane,
     ready: bool,
     reason: Option<String>,
 }
@@ -165,14 +169,15 @@ async fn ready(State(board): State<Board>) -> Response {
     let now = board.now_ms();
     let mut directions = Vec::new();
     for route in shown {
-        for view in route.directions {
-            let reason = match &route.trouble {
-                Some(trouble) => Some(trouble.clone()),
-                None => stuck(&view, now),
-            };
+        let packets = route.directions.iter();
+        let packets = packets.map(|view| (Lane::from(view.direction), stuck(view, now)));
+        let swaps = route.swaps.iter();
+        let swaps = swaps.map(|view| (view.lane, overdue(view, now)));
+        for (direction, stuck) in packets.chain(swaps) {
+            let reason = route.trouble.clone().or(stuck);
             directions.push(DirectionReady {
                 route: route.route.clone(),
-                direction: view.direction,
+                direction,
                 ready: reason.is_none(),
                 reason,
             });
@@ -189,10 +194,8 @@ async fn ready(State(board): State<Board>) -> Response {
 
 /// Why a direction makes no progress.
 fn stuck(view: &DirectionView, now_ms: u64) -> Option<String> {
-    let quiet = now_ms.saturating_sub(view.health.ok_ms);
-    if quiet > QUIET_MS {
-        let why = view.health.error.as_deref().unwrap_or("no tick ended");
-        return Some(format!("nothing went well for {} s: {why}", quiet / 1_000));
+    if let Some(reason) = quiet(&view.health, now_ms) {
+        return Some(reason);
     }
     let due = now_ms.saturating_sub(view.oldest_due_ms?);
     let landed = now_ms.saturating_sub(view.newest_landed_ms);
@@ -202,6 +205,28 @@ fn stuck(view: &DirectionView, now_ms: u64) -> Option<String> {
             due / 1_000
         )
     })
+}
+
+/// Why the swaps of a chain make no progress.
+fn overdue(view: &SwapsView, now_ms: u64) -> Option<String> {
+    if let Some(reason) = quiet(&view.health, now_ms) {
+        return Some(reason);
+    }
+    let due = now_ms.saturating_sub(view.oldest_due_ms?);
+    let settled = now_ms.saturating_sub(view.newest_settled_ms);
+    (due > STUCK_MS && settled > STUCK_MS).then(|| {
+        format!(
+            "a swap has been due for {} s, and none ended for as long",
+            due / 1_000
+        )
+    })
+}
+
+/// Since when nothing went well, if that is too long.
+fn quiet(health: &Health, now_ms: u64) -> Option<String> {
+    let quiet = now_ms.saturating_sub(health.ok_ms);
+    let why = health.error.as_deref().unwrap_or("no tick ended");
+    (quiet > QUIET_MS).then(|| format!("nothing went well for {} s: {why}", quiet / 1_000))
 }
 
 async fn routes(State(board): State<Board>) -> Response {
@@ -269,10 +294,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::{
+        chain::End,
         metrics::Metrics,
-        store::{Database, Mark, Network, NewPacket, Position, Store},
+        store::{Database, Found, Mark, Network, NewPacket, NewSwap, Position, Searched, Store},
     };
-    use mileverse_primitives::{Address, B256};
+    use mileverse_primitives::{Address, B256, U256};
+    use mileverse_wallet::timelock::Terms;
 
     const NETWORK: Network = Network {
         native_chain: 1,
@@ -288,7 +315,7 @@ mod tests {
         let store = Store::open(&database).await.unwrap();
         let rows = store.bind("main", &NETWORK).await.unwrap();
         let board = Board::of(
-            &[("main", NETWORK.directions())],
+            &[("main", NETWORK.directions(), true)],
             Store::look(&database).await.unwrap(),
             Metrics::default(),
         );
@@ -310,7 +337,45 @@ mod tests {
         for direction in NETWORK.directions() {
             rows.note_ok(direction, now).await.unwrap();
         }
+        let (status, text) = ask("/ready").await;
+        assert_eq!(status, 503, "its swaps did not go well yet: {text}");
+        assert!(text.contains("swaps_ethereum"), "{text}");
+        for end in crate::route::SWAP_ENDS {
+            rows.note_ok(Lane::Swaps(end), now).await.unwrap();
+        }
         assert_eq!(ask("/ready").await.0, 200);
+
+        let swap = NewSwap {
+            id: B256::repeat_byte(5),
+            terms: Terms {
+                token: Address::ZERO,
+                amount: U256::from(3),
+                opener: Address::ZERO,
+                claimer: Address::ZERO,
+                lock: B256::repeat_byte(6),
+                deadline: (now - STUCK_MS) / 1_000 - 60,
+            },
+            block: 1,
+        };
+        let found = Found {
+            opened: vec![swap],
+            ..Found::default()
+        };
+        let searched = Searched { next: 1, sweep: 0 };
+        rows.note_found(End::Ethereum, searched, &found, 1)
+            .await
+            .unwrap();
+        let (status, text) = ask("/ready").await;
+        assert_eq!(status, 503);
+        assert!(text.contains("a swap has been due"), "{text}");
+        let (_, text) = ask("/api/routes").await;
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(shown[0]["swaps"][1]["chain"], "ethereum");
+        assert_eq!(shown[0]["swaps"][1]["counts"]["due"], 1);
+        rows.set_swap_aside(1, now + 1_000_000, "<b>a bad token</b>")
+            .await
+            .unwrap();
+        assert_eq!(ask("/ready").await.0, 200, "its time has not come");
 
         let packet = NewPacket {
             sequence: 1,
@@ -340,6 +405,7 @@ mod tests {
         assert_eq!(status, 200);
         assert!(text.contains("native:1") && text.contains("&lt;script&gt;"));
         assert!(!text.contains("<script"), "{text}");
+        assert!(text.contains("&lt;b&gt;a bad token") && text.contains("Swaps on Ethereum"));
         let (_, text) = ask("/api/packets/main/to_ethereum?limit=5").await;
         let listed: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(listed[0]["sequence"], 1);

@@ -1,8 +1,8 @@
 //! The page: one HTML document, made here, with nothing to load and no script. It shows the newest
 //! state every five seconds.
 
-use super::board::{DirectionView, RouteShown};
-use crate::store::{Direction, PacketRow, RowState};
+use super::board::{DirectionView, RouteShown, SwapsView};
+use crate::store::{Direction, Health, PacketRow, RowState};
 use std::fmt::{self, Write as _};
 
 /// Packets of each direction that are listed.
@@ -112,6 +112,9 @@ fn route_section(out: &mut String, route: &RouteShown, now_ms: u64) -> fmt::Resu
     for view in &route.directions {
         card(out, title(view.direction, both), view, now_ms)?;
     }
+    for view in &route.swaps {
+        swaps_card(out, view, now_ms)?;
+    }
     out.write_str("</div>")?;
     if !route.tokens.is_empty() {
         out.write_str(
@@ -200,20 +203,7 @@ fn card(out: &mut String, title: &str, view: &DirectionView, now_ms: u64) -> fmt
         write!(out, "<span><b>{number}</b>{word}</span>")?;
     }
     out.write_str("</div>")?;
-    match &view.health.error {
-        Some(error) => write!(
-            out,
-            "<p class=bad>{} (for {})</p>",
-            Safe(error),
-            Span(now_ms.saturating_sub(view.health.error_ms))
-        )?,
-        None if view.health.ok_ms == 0 => out.write_str("<p class=wait>starting</p>")?,
-        None => write!(
-            out,
-            "<p class=good>well {} ago</p>",
-            Span(now_ms.saturating_sub(view.health.ok_ms))
-        )?,
-    }
+    health(out, &view.health, now_ms)?;
     if !view.set_aside.is_empty() {
         write!(
             out,
@@ -222,6 +212,56 @@ fn card(out: &mut String, title: &str, view: &DirectionView, now_ms: u64) -> fmt
         )?;
     }
     out.write_str("</div>")
+}
+
+/// The swaps on one chain.
+fn swaps_card(out: &mut String, view: &SwapsView, now_ms: u64) -> fmt::Result {
+    let chain = match view.chain {
+        "ethereum" => "Ethereum",
+        _ => "the native chain",
+    };
+    write!(
+        out,
+        "<div class=card><strong>Swaps on {chain}</strong><div class=figures>"
+    )?;
+    for (number, word) in [
+        (view.counts.waiting, "waiting for a secret"),
+        (view.counts.due, "due"),
+        (view.counts.settling, "settling"),
+        (view.counts.claimed, "claimed"),
+        (view.counts.refunded, "refunded"),
+    ] {
+        write!(out, "<span><b>{number}</b>{word}</span>")?;
+    }
+    out.write_str("</div>")?;
+    health(out, &view.health, now_ms)?;
+    for swap in &view.set_aside {
+        write!(
+            out,
+            "<p class=wait><code>{}</code> set aside {} times: {}</p>",
+            swap.id,
+            swap.attempts,
+            Safe(&swap.reason)
+        )?;
+    }
+    out.write_str("</div>")
+}
+
+fn health(out: &mut String, health: &Health, now_ms: u64) -> fmt::Result {
+    match &health.error {
+        Some(error) => write!(
+            out,
+            "<p class=bad>{} (for {})</p>",
+            Safe(error),
+            Span(now_ms.saturating_sub(health.error_ms))
+        ),
+        None if health.ok_ms == 0 => out.write_str("<p class=wait>starting</p>"),
+        None => write!(
+            out,
+            "<p class=good>well {} ago</p>",
+            Span(now_ms.saturating_sub(health.ok_ms))
+        ),
+    }
 }
 
 /// A transfer whose sender wants to know.

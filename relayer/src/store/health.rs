@@ -1,11 +1,11 @@
-//! How each direction is doing, for people who ask.
+//! How each lane is doing, for people who ask.
 
-use super::{Direction, RouteStore, from_sql, to_sql};
+use super::{Lane, RouteStore, from_sql, to_sql};
 use crate::Error;
 use serde::Serialize;
 use sqlx::Row as _;
 
-/// How a direction is doing.
+/// How a lane is doing.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -19,13 +19,13 @@ pub struct Health {
 
 impl RouteStore {
     /// All went well.
-    pub async fn note_ok(&self, direction: Direction, now_ms: u64) -> Result<(), Error> {
+    pub async fn note_ok(&self, lane: impl Into<Lane>, now_ms: u64) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO health (route, direction, ok_ms) VALUES ($1, $2, $3)
-             ON CONFLICT (route, direction) DO UPDATE SET ok_ms = excluded.ok_ms, error = NULL",
+            "INSERT INTO health (route, lane, ok_ms) VALUES ($1, $2, $3)
+             ON CONFLICT (route, lane) DO UPDATE SET ok_ms = excluded.ok_ms, error = NULL",
         )
         .bind(self.id)
-        .bind(direction.word())
+        .bind(lane.into().word())
         .bind(to_sql(now_ms)?)
         .execute(self.pool())
         .await?;
@@ -35,18 +35,18 @@ impl RouteStore {
     /// Something is wrong.
     pub async fn note_error(
         &self,
-        direction: Direction,
+        lane: impl Into<Lane>,
         now_ms: u64,
         error: &str,
     ) -> Result<(), Error> {
         sqlx::query(
-            "INSERT INTO health (route, direction, error, error_ms) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (route, direction) DO UPDATE SET
+            "INSERT INTO health (route, lane, error, error_ms) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (route, lane) DO UPDATE SET
                  error_ms = CASE WHEN health.error IS NULL THEN excluded.error_ms ELSE health.error_ms END,
                  error = excluded.error",
         )
         .bind(self.id)
-        .bind(direction.word())
+        .bind(lane.into().word())
         .bind(error)
         .bind(to_sql(now_ms)?)
         .execute(self.pool())
@@ -55,14 +55,13 @@ impl RouteStore {
     }
 
     /// How it is.
-    pub async fn health(&self, direction: Direction) -> Result<Health, Error> {
-        let row = sqlx::query(
-            "SELECT ok_ms, error, error_ms FROM health WHERE route = $1 AND direction = $2",
-        )
-        .bind(self.id)
-        .bind(direction.word())
-        .fetch_optional(self.pool())
-        .await?;
+    pub async fn health(&self, lane: impl Into<Lane>) -> Result<Health, Error> {
+        let row =
+            sqlx::query("SELECT ok_ms, error, error_ms FROM health WHERE route = $1 AND lane = $2")
+                .bind(self.id)
+                .bind(lane.into().word())
+                .fetch_optional(self.pool())
+                .await?;
         let Some(row) = row else {
             return Ok(Health::default());
         };

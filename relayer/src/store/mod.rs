@@ -5,7 +5,8 @@
 //!  └ RouteStore  one route's rows
 //!      packets       packets seen, how far each direction has looked
 //!      transactions  signed transactions, from before their broadcast on
-//!      health        how each direction is doing
+//!      swaps         hashed-timelock swaps, the secrets that were shown, how far each chain was searched
+//!      health        how each lane is doing
 //! ```
 //!
 //! The tables stand in `migrations/`. What is here can be found again on the chains, with one
@@ -17,11 +18,15 @@
 //! gets a new connection only together with the lock. Readers ([`Store::look`]) need neither.
 
 mod health;
+mod lane;
 mod packets;
+mod swaps;
 mod transactions;
 
 pub use health::Health;
+pub use lane::Lane;
 pub use packets::{Counts, Done, NewPacket, PacketRow, Position, Row, RowState, SetAside};
+pub use swaps::{Found, NewSwap, Searched, SwapAside, SwapCounts, SwapEnd, SwapRow};
 pub use transactions::{Outcome, Payload, SignedRow};
 
 use crate::{

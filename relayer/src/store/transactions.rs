@@ -1,6 +1,6 @@
 //! Signed transactions, kept from before their broadcast until their nonce is used up for ever.
 
-use super::{Direction, RouteStore, from_sql, hash_from_sql, to_sql};
+use super::{Lane, RouteStore, from_sql, hash_from_sql, to_sql};
 use crate::Error;
 use mileverse_primitives::{Address, B256, Bytes};
 use mileverse_wallet::transaction::Fees;
@@ -41,7 +41,7 @@ pub struct SignedRow {
     pub gas_limit: u64,
     /// What it offers for gas.
     pub fees: Fees,
-    /// The packets in it.
+    /// What is in it: sequences of packets, or numbers of swaps.
     pub packets: Vec<u64>,
     /// When it was signed.
     pub created_ms: u64,
@@ -64,7 +64,7 @@ impl RouteStore {
     /// Stores a transaction that nobody has seen yet.
     pub async fn store_signed(
         &self,
-        direction: Direction,
+        lane: impl Into<Lane>,
         row: &SignedRow,
         payload: &Payload,
     ) -> Result<(), Error> {
@@ -75,14 +75,14 @@ impl RouteStore {
         let packets = serde_json::to_string(&row.packets)
             .map_err(|error| Error::Damaged(error.to_string()))?;
         sqlx::query(
-            "INSERT INTO signed (hash, route, direction, account, nonce, raw, input, gas_limit, max_fee,
+            "INSERT INTO signed (hash, route, lane, account, nonce, raw, input, gas_limit, max_fee,
                  tip, packets, created_ms, broadcast_ms)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0)
              ON CONFLICT (hash) DO NOTHING",
         )
         .bind(row.hash.to_vec())
         .bind(self.id)
-        .bind(direction.word())
+        .bind(lane.into().word())
         .bind(row.account.to_vec())
         .bind(to_sql(row.nonce)?)
         .bind(payload.raw.to_vec())
@@ -98,14 +98,14 @@ impl RouteStore {
     }
 
     /// All that is stored, by account, then by nonce, then by age.
-    pub async fn signed(&self, direction: Direction) -> Result<Vec<SignedRow>, Error> {
+    pub async fn signed(&self, lane: impl Into<Lane>) -> Result<Vec<SignedRow>, Error> {
         let rows = sqlx::query(
             "SELECT hash, nonce, gas_limit, max_fee, tip, packets, created_ms, broadcast_ms, outcome,
                  account
-             FROM signed WHERE route = $1 AND direction = $2 ORDER BY account, nonce, number",
+             FROM signed WHERE route = $1 AND lane = $2 ORDER BY account, nonce, number",
         )
         .bind(self.id)
-        .bind(direction.word())
+        .bind(lane.into().word())
         .fetch_all(self.pool())
         .await?;
         rows.iter().map(signed_row).collect()
@@ -156,16 +156,16 @@ impl RouteStore {
     /// Forgets an account's transactions below a nonce that is used up for ever.
     pub async fn forget_signed(
         &self,
-        direction: Direction,
+        lane: impl Into<Lane>,
         account: Address,
         below: u64,
     ) -> Result<(), Error> {
         sqlx::query(
             "DELETE FROM signed
-             WHERE route = $1 AND direction = $2 AND account = $3 AND nonce < $4",
+             WHERE route = $1 AND lane = $2 AND account = $3 AND nonce < $4",
         )
         .bind(self.id)
-        .bind(direction.word())
+        .bind(lane.into().word())
         .bind(account.to_vec())
         .bind(to_sql(below)?)
         .execute(self.pool())

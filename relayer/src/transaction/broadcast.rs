@@ -60,7 +60,7 @@ impl Sender {
             match step {
                 Step::Wait => {}
                 Step::Broadcast => {
-                    tracing::debug!(direction = %self.direction, hash = %newest.hash, "broadcast again");
+                    tracing::debug!(lane = %self.lane, hash = %newest.hash, "broadcast again");
                     match self.broadcast_again(ledger, newest.hash).await {
                         Err(Error::Rpc(
                             RpcError::Refused {
@@ -83,7 +83,7 @@ impl Sender {
     /// nothing.
     async fn give_up(&self, row: &SignedRow, reason: &str) -> Result<(), Error> {
         tracing::info!(
-            direction = %self.direction, hash = %row.hash, nonce = row.nonce, reason,
+            lane = %self.lane, hash = %row.hash, nonce = row.nonce, reason,
             "the node will not have this transaction; its packets are looked at again"
         );
         self.metrics.transaction(&self.way, "given_up");
@@ -108,12 +108,10 @@ impl Sender {
                 old.packets.clone(),
             )
             .await?;
-        self.store
-            .store_signed(self.direction, &row, &payload)
-            .await?;
+        self.store.store_signed(self.lane, &row, &payload).await?;
         self.metrics.transaction(&self.way, "replaced");
         tracing::warn!(
-            direction = %self.direction, old = %old.hash, hash = %row.hash, nonce = row.nonce,
+            lane = %self.lane, old = %old.hash, hash = %row.hash, nonce = row.nonce,
             "a transaction waits long; offering more for it"
         );
         self.broadcast(ledger, row.hash, payload).await

@@ -8,7 +8,7 @@ use crate::{
 };
 use mileverse_primitives::{B256, Bytes, U256};
 use mileverse_wallet::{
-    rpc::RpcError,
+    rpc::{Chain, RpcError},
     transaction::{Fees, Unsigned, gas_limit},
 };
 
@@ -34,8 +34,8 @@ pub enum Built {
 }
 
 impl Sender {
-    /// Signs a delivery, stores it, and broadcasts it. `oldest_ms` is when the first of
-    /// its packets was found.
+    /// Signs a call, stores it, and broadcasts it. `packets` is what is in it, `oldest_ms` when the
+    /// first of that was found.
     pub async fn send(
         &self,
         ledger: &impl Ledger,
@@ -55,7 +55,7 @@ impl Sender {
         let Some(gas_limit) = gas_limit(estimate, self.limits.max_gas) else {
             return Ok(Built::TooLarge { gas: estimate });
         };
-        let fees = self.affordable(ledger.fees().await?)?;
+        let fees = self.affordable(ledger.chain(), ledger.fees().await?)?;
         if let Some(each) = self.too_dear(estimate, fees, packets.len(), oldest_ms) {
             self.metrics.transaction(&self.way, "dear");
             return Ok(Built::Dear { each });
@@ -70,12 +70,10 @@ impl Sender {
         let (row, payload) = self
             .sign(ledger, nonce, gas_limit, fees, input, packets)
             .await?;
-        self.store
-            .store_signed(self.direction, &row, &payload)
-            .await?;
+        self.store.store_signed(self.lane, &row, &payload).await?;
         self.metrics.transaction(&self.way, "signed");
         tracing::info!(
-            direction = %self.direction, hash = %row.hash, nonce, gas_limit,
+            lane = %self.lane, hash = %row.hash, nonce, gas_limit,
             packets = row.packets.len(), first = ?row.packets.first(), "transaction signed"
         );
         self.broadcast(ledger, row.hash, payload).await?;
@@ -131,9 +129,10 @@ impl Sender {
         (each > profit.most_per_packet).then_some(each)
     }
 
-    fn affordable(&self, fees: Fees) -> Result<Fees, Error> {
+    fn affordable(&self, chain: Chain, fees: Fees) -> Result<Fees, Error> {
         if fees.most() > self.limits.max_fee {
             return Err(Error::TooDear {
+                chain,
                 needed: fees.most(),
                 allowed: self.limits.max_fee,
             });

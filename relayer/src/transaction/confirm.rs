@@ -53,7 +53,7 @@ impl Sender {
                 }
                 if outcome != Outcome::Gone || found.is_none() {
                     tracing::info!(
-                        direction = %self.direction, hash = %row.hash, nonce = row.nonce, ?outcome,
+                        lane = %self.lane, hash = %row.hash, nonce = row.nonce, ?outcome,
                         block = found.map(|(_, inclusion)| inclusion.block), "transaction settled"
                     );
                     settled.push(Settled {
@@ -69,7 +69,7 @@ impl Sender {
             let forever = ledger.nonce(self.account(), At::Finalized).await?.min(next);
             if used.iter().any(|row| row.nonce < forever) {
                 self.store
-                    .forget_signed(self.direction, self.account(), forever)
+                    .forget_signed(self.lane, self.account(), forever)
                     .await?;
             }
         }

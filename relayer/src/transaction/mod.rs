@@ -5,6 +5,7 @@
 //! nonce      the state machine: what stored transactions and the chain's nonce say together
 //! broadcast  the same bytes again while the outcome is unknown; a higher fee after long waiting
 //! confirm    what became of it, once its nonce is used; forgotten when it is used for ever
+//! desk       several senders of one lane as one
 //! ```
 //!
 //! One sender has one account on one chain (several senders work side by side, each on packets of its
@@ -19,10 +20,12 @@
 mod broadcast;
 mod build;
 mod confirm;
+mod desk;
 pub mod nonce;
 
 pub use build::Built;
 pub(crate) use build::about_gas;
+pub(crate) use desk::{Desk, drive};
 
 use crate::{
     Error,
@@ -30,7 +33,7 @@ use crate::{
     clock::Clock,
     keys::Signer,
     metrics::{Metrics, Way},
-    store::{Direction, Outcome, RouteStore, SignedRow},
+    store::{Lane, Outcome, RouteStore, SignedRow},
 };
 use mileverse_primitives::{Address, B256};
 use std::time::Duration;
@@ -62,10 +65,10 @@ pub struct Profit {
     pub longest_wait: Duration,
 }
 
-/// One account that sends in one direction.
+/// One account that sends in one lane.
 pub struct Sender {
     store: RouteStore,
-    direction: Direction,
+    lane: Lane,
     signer: Signer,
     chain_id: u64,
     limits: Limits,
@@ -79,7 +82,7 @@ pub struct Sender {
 pub struct Driven {
     /// So many new transactions may be sent.
     pub free: usize,
-    /// Packets of transactions that can get into a block, and whose outcome is unknown.
+    /// What is in transactions that can get into a block, and whose outcome is unknown.
     pub reserved: Vec<u64>,
     /// Transactions whose outcome is known since this look, with their packets.
     pub settled: Vec<Settled>,
@@ -100,17 +103,18 @@ impl Sender {
     /// A sender for the account of `signer`.
     pub fn new(
         store: RouteStore,
-        direction: Direction,
+        lane: impl Into<Lane>,
         signer: Signer,
         chain_id: u64,
         limits: Limits,
         clock: Clock,
         metrics: Metrics,
     ) -> Self {
+        let lane = lane.into();
         Self {
-            way: Way::new(store.name(), direction),
+            way: Way::new(store.name(), lane),
             store,
-            direction,
+            lane,
             signer,
             chain_id,
             limits,
@@ -162,7 +166,7 @@ impl Sender {
 
     /// What this account has signed, by nonce, then by age.
     async fn stored(&self) -> Result<Vec<SignedRow>, Error> {
-        let mut rows = self.store.signed(self.direction).await?;
+        let mut rows = self.store.signed(self.lane).await?;
         rows.retain(|row| row.account == self.account());
         Ok(rows)
     }

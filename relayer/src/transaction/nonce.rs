@@ -49,7 +49,7 @@ pub fn decide(
     if newest.broadcast_ms == 0 {
         return Step::Broadcast;
     }
-    let priced = matches!(newest.fees, Fees::Dynamic { .. });
+    let priced = newest.fees.most() > 0;
     if lowest && priced && since(newest.created_ms) >= replace_ms {
         return Step::Replace;
     }
@@ -89,6 +89,9 @@ pub fn raise(old: Fees, now: Fees, most: u128) -> Option<Fees> {
                 tip,
             }
         }
+        (Fees::Legacy { price }, Fees::Legacy { price: now }) if price > 0 => Fees::Legacy {
+            price: eighth(price).max(now),
+        },
         _ => return None,
     };
     (raised.most() <= most).then_some(raised)
@@ -161,6 +164,20 @@ mod tests {
     #[test]
     fn a_clock_set_back_silences_nothing() {
         assert_eq!(at(&[attempt(50_000, 50_000)], true, 100), Step::Broadcast);
+    }
+
+    #[test]
+    fn one_price_is_raised_like_two_unless_it_is_zero() {
+        let legacy = |price| Fees::Legacy { price };
+        assert_eq!(raise(legacy(80), legacy(10), 100), Some(legacy(91)));
+        assert_eq!(raise(legacy(80), legacy(95), 100), Some(legacy(95)));
+        assert_eq!(raise(legacy(80), legacy(95), 94), None);
+        assert_eq!(raise(legacy(0), legacy(95), 100), None);
+        let paid = [Attempt {
+            fees: legacy(80),
+            ..attempt(100, 100)
+        }];
+        assert_eq!(at(&paid, true, 10_100), Step::Replace);
     }
 
     proptest! {

@@ -3,25 +3,22 @@
 use super::isolate::isolate;
 use crate::{
     Error,
-    chain::{At, Ledger},
+    chain::{At, Inbox},
     clock::{Clock, back_off_ms},
     metrics::{Metrics, Way},
     rules::Rules,
     store::{Direction, NewPacket, Outcome, Position, RouteStore, Row},
-    transaction::{Built, Sender},
+    transaction::{Built, Desk, Sender, drive},
 };
 use mileverse_primitives::{Bytes, packet::Packet};
 use mileverse_wallet::rpc::Chain;
-use std::{
-    collections::HashSet,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Most bytes of call data in one transaction; nodes take transactions up to 131,072 bytes.
 const MAX_INPUT_LENGTH: usize = 120_000;
 /// First and longest wait of a refused packet.
-const FIRST_RETRY_MS: u64 = 1_000;
-const LONGEST_RETRY_MS: u64 = 5 * 60 * 1_000;
+pub(crate) const FIRST_RETRY_MS: u64 = 1_000;
+pub(crate) const LONGEST_RETRY_MS: u64 = 5 * 60 * 1_000;
 /// How often a packet that is passed over is looked at.
 const PASSED_OVER_MS: u64 = 60 * 1_000;
 /// How soon a transfer that is held is looked at again: a guardian may have stopped it.
@@ -61,16 +58,6 @@ pub(super) struct Proven<T> {
     pub(super) sequence: u64,
     pub(super) found_ms: u64,
     pub(super) item: T,
-}
-
-/// What the senders are doing.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Desk {
-    /// Senders that can take a transaction, by their place; who can take several stands there as
-    /// often.
-    pub(super) idle: Vec<usize>,
-    /// Packets that are under way.
-    pub(super) reserved: HashSet<u64>,
 }
 
 impl Delivery {
@@ -145,59 +132,31 @@ impl Delivery {
     }
 
     /// Sees to what was sent. A sender that is in trouble does not stop the others, unless all are.
-    pub(super) async fn drive(&self, ledger: &impl Ledger) -> Result<Desk, Error> {
-        let mut desk = Desk::default();
-        let mut trouble = None;
-        let mut well = 0usize;
-        let mut free = Vec::with_capacity(self.senders.len());
+    pub(super) async fn drive(&self, ledger: &impl Inbox) -> Result<Desk, Error> {
+        let mut desk = drive(&self.senders, ledger).await?;
         let mut included = Vec::new();
-        for (place, sender) in self.senders.iter().enumerate() {
-            let driven = match sender.drive(ledger).await {
-                Ok(driven) => driven,
-                Err(error) if error.passes() => {
-                    tracing::warn!(account = %sender.account(), %error, "a sender is in trouble");
-                    desk.reserved.extend(sender.unsettled().await?);
-                    trouble = Some(error);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            well = well.saturating_add(1);
-            desk.reserved.extend(driven.reserved);
-            free.push((place, driven.free));
-            for settled in driven.settled {
-                match settled.outcome {
-                    Outcome::Included => included.extend(settled.packets),
-                    Outcome::Gone => {}
-                    Outcome::Reverted => {
-                        let reason =
-                            format!("transaction {} was refused in its block", settled.hash);
-                        for sequence in settled.packets {
-                            self.set_aside(sequence, &reason).await?;
-                        }
+        for settled in std::mem::take(&mut desk.settled) {
+            match settled.outcome {
+                Outcome::Included => included.extend(settled.packets),
+                Outcome::Gone => {}
+                Outcome::Reverted => {
+                    let reason = format!("transaction {} was refused in its block", settled.hash);
+                    for sequence in settled.packets {
+                        self.set_aside(sequence, &reason).await?;
                     }
                 }
             }
         }
         self.arrived(ledger, included).await?;
-        // One for each before a second for any.
-        while free.iter().any(|(_, free)| *free > 0) {
-            for (place, free) in &mut free {
-                if let Some(fewer) = free.checked_sub(1) {
-                    *free = fewer;
-                    desk.idle.push(*place);
-                }
-            }
-        }
-        match trouble {
-            Some(error) if well == 0 => Err(error),
-            _ => Ok(desk),
+        match desk.trouble.take() {
+            Some(error) => Err(error),
+            None => Ok(desk),
         }
     }
 
     /// Their transaction is in a block: most of them have a receipt now, and some wait there for
     /// their delay.
-    async fn arrived(&self, ledger: &impl Ledger, sequences: Vec<u64>) -> Result<(), Error> {
+    async fn arrived(&self, ledger: &impl Inbox, sequences: Vec<u64>) -> Result<(), Error> {
         let (receipts, without): (Vec<_>, Vec<_>) = self
             .receipts(ledger, sequences, At::Latest)
             .await?
@@ -212,7 +171,7 @@ impl Delivery {
 
     /// Sets a large transfer aside until its delay is over, or until it is time to see whether a guardian
     /// stopped it; `true` if it is one.
-    async fn wait_if_held(&self, ledger: &impl Ledger, sequence: u64) -> Result<bool, Error> {
+    async fn wait_if_held(&self, ledger: &impl Inbox, sequence: u64) -> Result<bool, Error> {
         let Some(until) = ledger.held(sequence).await? else {
             return Ok(false);
         };
@@ -247,7 +206,7 @@ impl Delivery {
     /// Looks at receipts again whose block is final now: they are for ever, or were taken back.
     pub(super) async fn settle(
         &mut self,
-        ledger: &impl Ledger,
+        ledger: &impl Inbox,
         finalized: u64,
     ) -> Result<(), Error> {
         if self.looked_at == Some(finalized) {
@@ -303,7 +262,7 @@ impl Delivery {
     /// Packets to deliver, up to `place`; and whether others could be put away.
     pub(super) async fn ready(
         &self,
-        ledger: &impl Ledger,
+        ledger: &impl Inbox,
         desk: &Desk,
         place: u64,
     ) -> Result<(Vec<Row>, bool), Error> {
@@ -339,7 +298,7 @@ impl Delivery {
     }
 
     /// These have receipts. `true` if that is believed.
-    async fn note(&self, ledger: &impl Ledger, receipts: Vec<(u64, u8)>) -> Result<bool, Error> {
+    async fn note(&self, ledger: &impl Inbox, receipts: Vec<(u64, u8)>) -> Result<bool, Error> {
         if receipts.is_empty() {
             return Ok(false);
         }
@@ -367,7 +326,7 @@ impl Delivery {
     /// Sends one batch, or what of it goes through. `true` if something was sent or set aside.
     pub(super) async fn deliver<T: Clone + Sync>(
         &self,
-        ledger: &impl Ledger,
+        ledger: &impl Inbox,
         sender: usize,
         mut items: Vec<Proven<T>>,
         encode: impl Fn(&[Proven<T>]) -> Bytes + Sync,
@@ -487,7 +446,7 @@ impl Delivery {
     }
 
     /// Receipts that are not final yet.
-    async fn landed(&self, ledger: &impl Ledger, receipts: &[(u64, u8)]) -> Result<(), Error> {
+    async fn landed(&self, ledger: &impl Inbox, receipts: &[(u64, u8)]) -> Result<(), Error> {
         // Asked after the receipts were seen, so it is not older than their blocks.
         let block = ledger.height().await?;
         let now = self.clock.now_ms();
@@ -498,7 +457,7 @@ impl Delivery {
 
     async fn receipts(
         &self,
-        ledger: &impl Ledger,
+        ledger: &impl Inbox,
         sequences: Vec<u64>,
         at: At,
     ) -> Result<Vec<(u64, u8)>, Error> {

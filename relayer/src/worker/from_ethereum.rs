@@ -10,13 +10,13 @@
 //! ```
 
 use super::{
-    Worker,
+    Carries, Worker,
     delivery::{Delivery, Proven},
 };
 use crate::{
     Error,
     chain::{EthereumChain, Ledger as _, NativeChain, SentLog},
-    store::{Direction, NewPacket, Position, Row},
+    store::{Lane, NewPacket, Position, Row},
 };
 use alloy::sol_types::SolCall;
 use mileverse_primitives::{
@@ -194,13 +194,15 @@ impl<N: NativeChain, E: EthereumChain> FromEthereum<N, E> {
     }
 }
 
-impl<N: NativeChain, E: EthereumChain> Worker for FromEthereum<N, E> {
-    fn direction(&self) -> Direction {
-        self.delivery.direction()
-    }
-
+impl<N: NativeChain, E: EthereumChain> Carries for FromEthereum<N, E> {
     fn delivery(&mut self) -> &mut Delivery {
         &mut self.delivery
+    }
+}
+
+impl<N: NativeChain, E: EthereumChain> Worker for FromEthereum<N, E> {
+    fn lane(&self) -> Lane {
+        self.delivery.direction().into()
     }
 
     fn doubt(&self, chain: Chain) {

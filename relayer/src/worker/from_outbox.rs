@@ -20,13 +20,13 @@
 //! sent: the outbox is read again, from another endpoint if there is one, and each time from further back.
 
 use super::{
-    Worker,
+    Carries, Worker,
     delivery::{Delivery, Proven},
 };
 use crate::{
     Error,
     chain::{Leaf, Ledger as _, NativeChain, ROTATIONS, Verifier},
-    store::{Direction, NewPacket, Position, Row},
+    store::{Lane, NewPacket, Position, Row},
 };
 use mileverse_primitives::{
     outbox,
@@ -395,13 +395,15 @@ impl<N: NativeChain, V: Verifier> FromOutbox<N, V> {
     }
 }
 
-impl<N: NativeChain, V: Verifier> Worker for FromOutbox<N, V> {
-    fn direction(&self) -> Direction {
-        self.delivery.direction()
-    }
-
+impl<N: NativeChain, V: Verifier> Carries for FromOutbox<N, V> {
     fn delivery(&mut self) -> &mut Delivery {
         &mut self.delivery
+    }
+}
+
+impl<N: NativeChain, V: Verifier> Worker for FromOutbox<N, V> {
+    fn lane(&self) -> Lane {
+        self.delivery.direction().into()
     }
 
     fn doubt(&self, chain: Chain) {

@@ -4,7 +4,7 @@
 //! in about `k · log2 n` simulations. At most [`MAX_SIMULATIONS`] are made; what was not reached
 //! simply waits for the next tick.
 
-use crate::{chain::Ledger, transaction::about_gas};
+use crate::{chain::Inbox, transaction::about_gas};
 use mileverse_primitives::{Address, Bytes};
 use mileverse_wallet::rpc::RpcError;
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(super) struct Isolated {
 
 /// Takes a batch apart.
 pub(super) async fn isolate<T: Sync>(
-    ledger: &impl Ledger,
+    ledger: &impl Inbox,
     from: Address,
     items: &[T],
     encode: &(impl Fn(&[T]) -> Bytes + Sync),

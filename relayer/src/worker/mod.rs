@@ -11,13 +11,14 @@ pub mod from_outbox;
 mod isolate;
 
 pub use delivery::{Delivery, Orders};
+pub(crate) use delivery::{FIRST_RETRY_MS, LONGEST_RETRY_MS};
 pub use from_ethereum::FromEthereum;
 pub use from_outbox::FromOutbox;
 
 use crate::{
     Error,
     clock::{Clock, back_off_ms},
-    store::{Direction, RouteStore},
+    store::{Lane, RouteStore},
 };
 use mileverse_wallet::rpc::Chain;
 use std::{future::Future, time::Duration};
@@ -27,16 +28,20 @@ const LONGEST_WAIT_MS: u64 = 30_000;
 /// Between two notes that all is well.
 const NOTE_OK_MS: u64 = 5_000;
 
-/// One direction's work.
+/// One lane's work.
 pub trait Worker {
     /// Which one.
-    fn direction(&self) -> Direction;
-    /// What it shares with the other direction's.
-    fn delivery(&mut self) -> &mut Delivery;
+    fn lane(&self) -> Lane;
     /// What endpoints of this kind of chain said cannot be right; better ask others first.
     fn doubt(&self, chain: Chain);
     /// Does what can be done now; `true` if there may be more to do at once.
     fn tick(&mut self) -> impl Future<Output = Result<bool, Error>> + Send;
+}
+
+/// One direction's work.
+pub trait Carries: Worker {
+    /// What it shares with the other direction's.
+    fn delivery(&mut self) -> &mut Delivery;
 }
 
 /// Ticks for ever; returns only what waiting cannot cure.
@@ -46,7 +51,7 @@ pub async fn run(
     clock: &Clock,
     poll: Duration,
 ) -> Error {
-    let direction = worker.direction();
+    let lane = worker.lane();
     let poll_ms = u64::try_from(poll.as_millis()).unwrap_or(u64::MAX);
     let mut failures = 0u32;
     let mut noted_ok_ms = 0u64;
@@ -54,11 +59,11 @@ pub async fn run(
         let wait_ms = match worker.tick().await {
             Ok(more) => {
                 if failures > 0 {
-                    tracing::info!(route = store.name(), %direction, "going on");
+                    tracing::info!(route = store.name(), %lane, "going on");
                 }
                 let now = clock.now_ms();
                 if failures > 0 || now.saturating_sub(noted_ok_ms) >= NOTE_OK_MS {
-                    if let Err(error) = store.note_ok(direction, now).await {
+                    if let Err(error) = store.note_ok(lane, now).await {
                         return error;
                     }
                     noted_ok_ms = now;
@@ -67,12 +72,12 @@ pub async fn run(
                 if more { 0 } else { poll_ms }
             }
             Err(error) if error.passes() => {
-                tracing::warn!(route = store.name(), %direction, %error, "trying again");
+                tracing::warn!(route = store.name(), %lane, %error, "trying again");
                 if let Some(chain) = error.doubtful() {
                     worker.doubt(chain);
                 }
                 let noted = store
-                    .note_error(direction, clock.now_ms(), &error.to_string())
+                    .note_error(lane, clock.now_ms(), &error.to_string())
                     .await;
                 if let Err(error) = noted {
                     return error;

@@ -6,7 +6,7 @@ use alloy::{
     eips::eip2718::Decodable2718 as _,
 };
 use mileverse_primitives::{Address, B256, Bytes, address::PEERS, exchange::ROUTER};
-use mileverse_relayer::chain::{At, End, Inclusion, Ledger, ROTATIONS, brings_swap};
+use mileverse_relayer::chain::{At, End, Inbox, Inclusion, Ledger, ROTATIONS, brings_swap};
 use mileverse_wallet::{
     rpc::{Chain, RpcError},
     transaction::Fees,
@@ -111,14 +111,6 @@ impl Ledger for Ledgers {
         Ok(super::chain_id(self.here))
     }
 
-    fn bridge(&self) -> Address {
-        let there = self.shared.lock().opposite(self.here);
-        match (self.here, there) {
-            (End::Ethereum, _) | (_, End::Ethereum) => BRIDGE,
-            _ => PEERS,
-        }
-    }
-
     async fn target(&self, input: &Bytes) -> Result<Address, RpcError> {
         Ok(match self.here {
             End::Ethereum => BRIDGE,
@@ -152,11 +144,6 @@ impl Ledger for Ledgers {
             })
         })
         .await
-    }
-
-    async fn simulate(&self, _from: Address, input: Bytes) -> Result<(), RpcError> {
-        self.ask(|world, _| self.try_call(world, &input).map(|_| ()))
-            .await
     }
 
     async fn estimate(&self, _from: Address, input: Bytes) -> Result<u64, RpcError> {
@@ -218,6 +205,21 @@ impl Ledger for Ledgers {
             Ok(accounts.included.get(&hash).copied())
         })
         .await
+    }
+}
+
+impl Inbox for Ledgers {
+    fn bridge(&self) -> Address {
+        let there = self.shared.lock().opposite(self.here);
+        match (self.here, there) {
+            (End::Ethereum, _) | (_, End::Ethereum) => BRIDGE,
+            _ => PEERS,
+        }
+    }
+
+    async fn simulate(&self, _from: Address, input: Bytes) -> Result<(), RpcError> {
+        self.ask(|world, _| self.try_call(world, &input).map(|_| ()))
+            .await
     }
 
     async fn receipt(&self, sequence: u64, at: At) -> Result<u8, RpcError> {
