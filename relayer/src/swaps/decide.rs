@@ -182,7 +182,7 @@ mod tests {
         fn a_claim_is_tried_again_before_its_deadline(attempts in 0u32..100, left in 0u64..10_000, seed: u64) {
             let moment = Moment::after(Chain::Native, 5);
             let wait = retry_ms(attempts, &terms(5 + left), Some(moment), seed);
-            prop_assert!(wait <= LONGEST_RETRY_MS && wait >= FIRST_RETRY_MS / 2);
+            prop_assert!((FIRST_RETRY_MS / 2..=LONGEST_RETRY_MS).contains(&wait));
             prop_assert!(left < 2 || wait < left * 1_000);
         }
     }

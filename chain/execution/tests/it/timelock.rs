@@ -7,7 +7,7 @@ use super::{
 };
 use alloy::{
     primitives::{Address, B256, U256, b256},
-    sol_types::{SolCall as _, SolError as _, SolEvent as _},
+    sol_types::{SolError as _, SolEvent as _},
 };
 use mileverse_execution::CallOutcome;
 use mileverse_primitives::{

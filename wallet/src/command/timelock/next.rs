@@ -19,7 +19,7 @@ pub(super) fn step(trade: &Trade, now: u64) -> String {
         return "nothing: each half was paid out".to_owned();
     }
     if trade.secret.is_some()
-        && let Some(half) = open.iter().filter(claims).next_back()
+        && let Some(half) = open.iter().rfind(claims)
     {
         return format!(
             "{} claims on {} until {} UTC, with the secret that was shown: mileverse wallet timelock claim {}",
