@@ -592,9 +592,7 @@ impl Machine {
             subject: &conversion.id,
             facts,
         };
-        cases::open(connection, &opening, GATEWAY, now)
-            .await
-            .map(|_| ())
+        cases::open(connection, &opening, GATEWAY, now).await
     }
 
     /// What a conversion took up is free again: it came to nothing.

@@ -141,6 +141,10 @@ impl Machine {
             return Ok(());
         };
         let now = self.store.now();
+        // Before anything is read: who hands something in after this gets another run.
+        if !self.store.begin_reconciliation(id, now).await? {
+            return Ok(());
+        }
         let window = self.reconciliation.window(found.day, now);
         let mut differences = Vec::new();
         let mut judged = HashSet::new();

@@ -120,14 +120,13 @@ fn action(row: &AnyRow) -> Result<Action, sqlx::Error> {
     })
 }
 
-/// Opens a case, unless one is open. Whether it was opened. Writes to the audit log, so call it
-/// last.
-pub async fn open(
+/// Stores a case, unless one is open. Its id, if it was stored; then the audit log must hear of it
+/// ([`log_opened`]).
+pub async fn insert(
     connection: &mut AnyConnection,
     opening: &Opening<'_>,
-    by: &str,
     now: i64,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<String>, sqlx::Error> {
     let id = ids::case();
     let done = sqlx::query(
         "INSERT INTO cases (id, kind, programme, subject, facts, state, opened_at)
@@ -140,20 +139,40 @@ pub async fn open(
     .bind(opening.subject)
     .bind(opening.facts)
     .bind(now)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    if done.rows_affected() != 1 {
-        return Ok(false);
-    }
+    Ok((done.rows_affected() == 1).then_some(id))
+}
+
+/// Logs that a case was opened.
+pub async fn log_opened(
+    connection: &mut AnyConnection,
+    id: &str,
+    opening: &Opening<'_>,
+    by: &str,
+    now: i64,
+) -> Result<(), sqlx::Error> {
     let detail = format!("{} {}: {}", opening.kind, opening.subject, opening.facts);
     let event = Event {
         actor: by,
         verb: "case.opened",
-        subject: &id,
+        subject: id,
         detail: &detail,
     };
-    audit::log(connection, &event, now).await?;
-    Ok(true)
+    audit::log(connection, &event, now).await
+}
+
+/// Opens a case, unless one is open. Writes to the audit log, so call it last.
+pub async fn open(
+    connection: &mut AnyConnection,
+    opening: &Opening<'_>,
+    by: &str,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    match insert(connection, opening, now).await? {
+        Some(id) => log_opened(connection, &id, opening, by, now).await,
+        None => Ok(()),
+    }
 }
 
 /// Whether two operators closed a case with these very facts.

@@ -282,6 +282,12 @@ impl Store {
         now: i64,
     ) -> Result<Statement, sqlx::Error> {
         let mut write = self.write().await?;
+        // Two statements of one day come one after the other; SQLite has one writer anyway.
+        if self.is_shared() {
+            sqlx::query("LOCK TABLE partner_statements IN SHARE ROW EXCLUSIVE MODE")
+                .execute(&mut *write)
+                .await?;
+        }
         let there = sqlx::query(
             "SELECT * FROM partner_statements WHERE programme = $1 AND day = $2 AND current = 1",
         )
@@ -396,7 +402,8 @@ impl Store {
         write.commit().await
     }
 
-    /// Asks for a reconciliation of a day; one that waits already is the same. Gives its id.
+    /// Asks for a reconciliation of a day; one that waits already and was not taken up yet is the same.
+    /// Gives its id.
     pub async fn request_reconciliation(
         &self,
         day: i64,
@@ -405,26 +412,24 @@ impl Store {
     ) -> Result<String, sqlx::Error> {
         let mut write = self.write().await?;
         let id = ids::reconciliation();
-        let done = sqlx::query(
+        // One statement that finds or makes: between two, a worker could take up what was found. The
+        // update changes nothing; it locks the row, so that it is not taken up before this commit.
+        let waits: String = sqlx::query_scalar(
             "INSERT INTO reconciliations (id, day, daily, state, requested_by, requested_at)
              VALUES ($1, $2, 0, 'waiting', $3, $4)
-             ON CONFLICT (day) WHERE daily = 0 AND state = 'waiting' DO NOTHING",
+             ON CONFLICT (day) WHERE daily = 0 AND state = 'waiting' AND begun_at IS NULL
+                 DO UPDATE SET state = 'waiting'
+             RETURNING id",
         )
         .bind(&id)
         .bind(day)
         .bind(by)
         .bind(now)
-        .execute(&mut *write)
+        .fetch_one(&mut *write)
         .await?;
-        if done.rows_affected() != 1 {
-            let waiting: String = sqlx::query_scalar(
-                "SELECT id FROM reconciliations WHERE day = $1 AND daily = 0 AND state = 'waiting'",
-            )
-            .bind(day)
-            .fetch_one(&mut *write)
-            .await?;
+        if waits != id {
             write.commit().await?;
-            return Ok(waiting);
+            return Ok(waits);
         }
         jobs::add(&mut write, JobKind::Reconciliation, &id, now, now).await?;
         let detail = format!("day {day}");
@@ -437,6 +442,21 @@ impl Store {
         audit::log(&mut write, &event, now).await?;
         write.commit().await?;
         Ok(id)
+    }
+
+    /// Takes up a run that waits, for the first time or again: what is handed in from now on may not be
+    /// in its report. Whether it waits.
+    pub async fn begin_reconciliation(&self, id: &str, now: i64) -> Result<bool, sqlx::Error> {
+        let mut write = self.write().await?;
+        let done = sqlx::query(
+            "UPDATE reconciliations SET begun_at = $2 WHERE id = $1 AND state = 'waiting'",
+        )
+        .bind(id)
+        .bind(now)
+        .execute(&mut *write)
+        .await?;
+        write.commit().await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Puts in the daily run of a day that has none. Whether it had none.
@@ -639,17 +659,13 @@ impl Store {
             .execute(&mut *write)
             .await?;
         }
+        let mut closed = Vec::new();
         for case in settled {
             if cases::close(&mut write, case, "agrees", "gateway", now).await? {
-                let event = Event {
-                    actor: "gateway",
-                    verb: "case.closed",
-                    subject: case,
-                    detail: "both sides agree again",
-                };
-                audit::log(&mut write, &event, now).await?;
+                closed.push(case);
             }
         }
+        let mut opened = Vec::new();
         for difference in differences {
             let opening = Opening {
                 kind: difference.kind.name(),
@@ -657,9 +673,24 @@ impl Store {
                 subject: &difference.subject,
                 facts: &difference.facts,
             };
-            if !cases::is_accepted(&mut write, &opening).await? {
-                cases::open(&mut write, &opening, "gateway", now).await?;
+            if cases::is_accepted(&mut write, &opening).await? {
+                continue;
             }
+            if let Some(id) = cases::insert(&mut write, &opening, now).await? {
+                opened.push((id, opening));
+            }
+        }
+        for case in closed {
+            let event = Event {
+                actor: "gateway",
+                verb: "case.closed",
+                subject: case,
+                detail: "both sides agree again",
+            };
+            audit::log(&mut write, &event, now).await?;
+        }
+        for (id, opening) in &opened {
+            cases::log_opened(&mut write, id, opening, "gateway", now).await?;
         }
         write.commit().await?;
         Ok(true)

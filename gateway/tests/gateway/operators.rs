@@ -26,6 +26,7 @@ crate::on_both! {
     roles_hold_and_keys_end,
     the_database_refuses_two_eyes_and_another_past,
     a_day_has_one_run_of_its_own,
+    a_run_reads_what_was_handed_in_before_it_was_asked_for,
 }
 
 const MINJI: (&str, &str) = ("minji@sky.example", "blue-heron-41");
@@ -709,6 +710,61 @@ async fn a_day_has_one_run_of_its_own(on: &Databases) {
     }
     assert!(store.waiting_jobs(10).await.unwrap().is_empty());
     assert_eq!(machine.schedule_reconciliations(later).await.unwrap(), 0);
+    store.close().await;
+    gateway.stop().await;
+}
+
+/// Runs are asked for while others are taken up and end, and two hand in statements of one day at once:
+/// nobody is let down, and whoever hands something in gets a run that has read it.
+async fn a_run_reads_what_was_handed_in_before_it_was_asked_for(on: &Databases) {
+    const TIMES: u32 = 30;
+    let world = World::with(on, strict()).await;
+    people(&world).await;
+    let gateway = world.gateway().await;
+    let today = mileverse_gateway::clock::day(now_ms());
+    let (day, other_day) = (date(today - 1), date(today - 2));
+    let hand_in = async |day: &str, number: u32| {
+        let line = format!("conv_x,SKY,debit,SKY-9,{number},{day}T00:00:00Z");
+        let columns = "reference,partner_reference,kind,member,miles,at";
+        let url = format!("{}/v1/operator/statements/airline/{day}", gateway.url);
+        let request = world.client.put(url).bearer_auth("olaf");
+        let answer = request.body(format!("{columns}\n{line}\n"));
+        let answer = answer.send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    };
+    let reads = async {
+        for number in 1..=TIMES {
+            let statement = hand_in(&day, number).await;
+            let run = text(&statement, "reconciliation_id");
+            let report = report(&world, &gateway, &run).await;
+            let read = &report["totals"]["programmes"][0]["statement"];
+            assert_eq!(*read, statement["id"], "{report}");
+        }
+    };
+    let asks = async {
+        let body = json!({ "day": day });
+        let path = "/reconciliations";
+        for _ in 0..TIMES * 10 {
+            let answer = ask(&world, &gateway, "olaf", Method::POST, path, Some(&body)).await;
+            assert_eq!(answer.0, StatusCode::ACCEPTED, "{}", answer.1);
+        }
+    };
+    let hands_in = async |from: u32| {
+        for number in from..from + TIMES {
+            hand_in(&other_day, number).await;
+        }
+    };
+    futures::join!(reads, asks, hands_in(1), hands_in(1_000));
+    let store = world.store().await;
+    let deadline = Instant::now() + PATIENCE;
+    while !store.waiting_jobs(1).await.unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "runs are not done");
+        time::sleep(Duration::from_millis(20)).await;
+    }
+    audit_holds(&world, &gateway).await;
     store.close().await;
     gateway.stop().await;
 }

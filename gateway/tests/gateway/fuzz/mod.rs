@@ -322,12 +322,13 @@ impl Client<'_> {
         got
     }
 
-    /// The same request with the same Idempotency-Key: the same answer.
+    /// The same request with the same Idempotency-Key: the same answer, where the document has one. (A
+    /// token is another each time.)
     async fn again(&mut self, operation: &Operation, sent: &Sent, key: Option<&str>, first: &Got) {
-        let named = sent
-            .headers
+        let named = operation
+            .parameters
             .iter()
-            .any(|(name, _)| *name == "idempotency-key");
+            .any(|parameter| parameter["in"] == "header");
         let got = self.answered(operation, sent, key).await;
         // A conversion that was not settled is told as it stands.
         if named && first.status != 202 {
