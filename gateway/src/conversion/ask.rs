@@ -9,6 +9,7 @@ use crate::clock::day;
 use crate::custody::CustodyError;
 use crate::float::{self, Held};
 use crate::ids;
+use crate::store::Connection;
 use crate::store::conversions::{self, Conversion, Page};
 use crate::store::idempotency::{self, Key, Stored};
 use crate::store::jobs::{self, Kind as JobKind};
@@ -22,7 +23,6 @@ use mileverse_gateway_api::wallets::CUSTODIAL;
 use mileverse_primitives::address;
 use mileverse_trace::{Spec, span};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::AnyConnection;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -432,7 +432,7 @@ impl Machine {
     /// is the one that most conversions want.
     async fn take_limits(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         programme: &Programme,
         conversion: &Conversion,
     ) -> Result<(), Refused> {

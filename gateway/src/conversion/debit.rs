@@ -21,9 +21,9 @@
 use super::machine::{Machine, Step, StepError};
 use super::state::State;
 use crate::journal::Kind;
+use crate::store::Connection;
 use crate::store::conversions::{self, Change, Conversion};
 use mileverse_adapters::{Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session};
-use sqlx::AnyConnection;
 
 /// A change that only gives a reason.
 fn because(code: &'static str, reason: impl Into<String>) -> Change {
@@ -45,7 +45,7 @@ impl Machine {
     /// conversion: one commit, and then the call.
     pub(super) async fn intend(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         conversion: Conversion,
     ) -> Result<Conversion, sqlx::Error> {
         let intent = Change {

@@ -171,7 +171,7 @@ impl Machine {
     /// Takes a nonce, signs, and stores both, in a transaction.
     pub(super) async fn store_signature(
         &self,
-        connection: &mut sqlx::AnyConnection,
+        connection: &mut crate::store::Connection,
         what: &Signed<'_>,
         now: i64,
     ) -> Result<IssueTransaction, StepError> {

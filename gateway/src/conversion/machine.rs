@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::operator::CaseKind;
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::Rewards;
+use crate::store::Connection;
 use crate::store::cases::{self, Opening};
 use crate::store::conversions::{self, Change, Conversion};
 use crate::store::idempotency::{self, Key, Stored};
@@ -31,7 +32,6 @@ use crate::webhook::deliver::Sender;
 use alloy::primitives::Address;
 use mileverse_trace::{Spec, Tracer, note};
 use rand::Rng;
-use sqlx::AnyConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -510,7 +510,7 @@ impl Machine {
     /// where it was found.
     pub(crate) async fn advance_in(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         step: &Move<'_>,
         now: i64,
     ) -> Result<bool, StepError> {
@@ -562,7 +562,7 @@ impl Machine {
         answers.remove(id);
     }
 
-    async fn answer_in(&self, connection: &mut AnyConnection, id: &str) -> Result<(), sqlx::Error> {
+    async fn answer_in(&self, connection: &mut Connection, id: &str) -> Result<(), sqlx::Error> {
         let answer = {
             let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             answers.get(id).cloned()
@@ -580,7 +580,7 @@ impl Machine {
     /// Lets a conversion wait for an operator, in the transaction that finds out, and last in it.
     pub(super) async fn open_case(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         conversion: &Conversion,
         kind: CaseKind,
         facts: &str,
@@ -598,7 +598,7 @@ impl Machine {
     /// What a conversion took up is free again: it came to nothing.
     async fn undo(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         conversion: &Conversion,
         now: i64,
     ) -> Result<(), StepError> {

@@ -3,10 +3,10 @@
 //! No member and no receiver is in it: whoever may know looks the conversion up.
 
 use super::state::State;
+use crate::store::Connection;
 use crate::store::conversions::{Change, Conversion};
 use crate::webhook::{self, Kind};
 use serde_json::json;
-use sqlx::AnyConnection;
 
 const fn kind(from: State, to: State) -> Option<Kind> {
     match to {
@@ -28,7 +28,7 @@ const fn kind(from: State, to: State) -> Option<Kind> {
 
 /// Tells of a move, in the transaction that makes it, if it settles the conversion.
 pub async fn tell(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     to: State,
     change: &Change,

@@ -88,8 +88,7 @@ impl Machine {
         if !self.keeps_wallets() {
             return Ok(false);
         }
-        let mut connection = self.store.connection().await?;
-        let keeper = keeper(&mut connection, &address.to_string()).await?;
+        let keeper = keeper(self.store.read(), &address.to_string()).await?;
         Ok(keeper.is_some())
     }
 

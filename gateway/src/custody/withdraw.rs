@@ -22,6 +22,7 @@ use crate::issuer::chain::Receipt;
 use crate::issuer::conversion_name;
 use crate::issuer::signer::sign_call;
 use crate::journal::{self, GATEWAY, POINTS, Posting, pair};
+use crate::store::Connection;
 use crate::store::conversions::Conversion;
 use crate::store::idempotency::{self, Key};
 use crate::store::jobs::{self, Kind as JobKind};
@@ -35,7 +36,6 @@ use alloy::sol_types::SolCall;
 use mileverse_gateway_api::wallets::{ALL_POINTS, WithdrawalState as State};
 use mileverse_primitives::abi::IPoints;
 use serde_json::json;
-use sqlx::AnyConnection;
 use tokio::time::{self, Instant};
 
 /// Times that the chain is read anew because a withdrawal was stored meanwhile.
@@ -180,7 +180,7 @@ impl Machine {
         if !wallets::use_open(&mut write, &wallet.member_id).await? {
             return Err(CustodyError::NoWallet);
         }
-        if let Some(open) = withdrawals::open_of(&mut write, &wallet.address).await? {
+        if let Some(open) = withdrawals::open_of(&mut *write, &wallet.address).await? {
             // Who stored it may share this commit: after it, that is seen.
             write.commit().await?;
             return Err(CustodyError::Open(open));
@@ -401,7 +401,7 @@ impl Machine {
 
 /// Tells the partner that a withdrawal is settled, in the transaction that settles it.
 async fn tell(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     row: &Withdrawal,
     end: &End<'_>,
     now: i64,
@@ -427,11 +427,11 @@ async fn tell(
 /// Posts that points of a conversion came into a wallet of the gateway's, if its receiver is one, in the
 /// transaction that completes it.
 pub(crate) async fn entrust(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let Some(partner) = wallets::keeper(connection, &conversion.receiver).await? else {
+    let Some(partner) = wallets::keeper(&mut *connection, &conversion.receiver).await? else {
         return Ok(());
     };
     let entries = pair(

@@ -28,11 +28,12 @@ pub mod price;
 pub mod top_up;
 
 use crate::journal::{self, Entry, GATEWAY, POINTS, Posting, pair};
+use crate::store::Connection;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
 use crate::units::MicroPoints;
 use price::Basis;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 
 /// Currency of ether in the journal, counted in billionths.
 pub const GWEI: &str = "GWEI";
@@ -69,7 +70,7 @@ pub enum Held {
 
 /// Sets points aside for a conversion, if there are enough.
 pub async fn hold(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     now: i64,
 ) -> Result<Held, sqlx::Error> {
@@ -107,7 +108,7 @@ pub async fn hold(
 
 /// Puts back what was set aside: the conversion came to nothing.
 pub async fn release(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     now: i64,
 ) -> Result<(), sqlx::Error> {
@@ -134,7 +135,7 @@ pub async fn release(
 
 /// Uses what was set aside: the points are issued. Gives the entries that belong to the issue.
 pub async fn spend(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
 ) -> Result<[Entry; 2], sqlx::Error> {
     let points = to_sql(conversion.held.0)?;
@@ -162,7 +163,7 @@ fn changed(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
 }
 
 async fn post(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     subject: &str,
     kind: &str,
     entries: &[Entry],
@@ -225,7 +226,7 @@ impl Store {
 }
 
 /// Whether every float is what the journal says of it.
-pub async fn agree(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+pub async fn agree(connection: &mut Connection) -> Result<bool, sqlx::Error> {
     let odd: Option<String> = sqlx::query_scalar(
         "SELECT partner FROM floats f
          WHERE available <> -COALESCE((SELECT SUM(amount) FROM journal_entries

@@ -242,7 +242,7 @@ impl Store {
             .bind(begin)
             .bind(now)
             .bind(MAX_PRICES)
-            .fetch_all(self.read())
+            .fetch_all(self.scan())
             .await?;
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= MAX_PRICES {
             return Err(PriceError::Range);

@@ -18,6 +18,7 @@ use crate::clock::rfc3339;
 use crate::ids;
 use crate::issuer::chain::ChainError;
 use crate::journal::{self, GATEWAY, POINTS, Posting, pair};
+use crate::store::Connection;
 use crate::store::idempotency::{self, Key, Stored};
 use crate::store::jobs::{self, Kind};
 use crate::store::{Store, from_sql, to_sql};
@@ -26,8 +27,8 @@ use crate::webhook::{self, Kind as Event};
 use alloy::primitives::B256;
 use rand::Rng;
 use serde_json::json;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 use thiserror::Error;
 
 /// Amounts are told apart by fewer gwei than this.
@@ -134,7 +135,7 @@ fn read(row: &AnyRow) -> Result<TopUp, sqlx::Error> {
 }
 
 /// Stores a top-up with an amount of its own. Whether it could.
-async fn insert(connection: &mut AnyConnection, top_up: &mut TopUp) -> Result<bool, sqlx::Error> {
+async fn insert(connection: &mut Connection, top_up: &mut TopUp) -> Result<bool, sqlx::Error> {
     let base = top_up.gwei;
     for _ in 0..TRIES {
         top_up.gwei = base.saturating_add(rand::rng().random_range(0..TAGS));
@@ -339,7 +340,7 @@ impl Seller {
 
 /// Tells the partner.
 async fn tell(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     top_up: &TopUp,
     kind: Event,
     now: i64,
@@ -358,7 +359,7 @@ async fn tell(
 }
 
 /// Puts the points of a paid top-up into the float.
-async fn book(connection: &mut AnyConnection, top_up: &TopUp, now: i64) -> Result<(), sqlx::Error> {
+async fn book(connection: &mut Connection, top_up: &TopUp, now: i64) -> Result<(), sqlx::Error> {
     let points = to_sql(top_up.points.0)?;
     changed(
         sqlx::query("UPDATE floats SET available = available + $2 WHERE partner = $1")

@@ -25,9 +25,10 @@
 
 use crate::float;
 use crate::ids;
+use crate::store::Connection;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row};
 use std::fmt::Write as _;
 
 /// Currency of points, counted in micro-points.
@@ -127,7 +128,7 @@ pub fn entries(conversion: &Conversion, kind: Kind) -> Result<Vec<Entry>, sqlx::
 
 /// Posts what happened to a conversion, in the transaction that changes its state.
 pub async fn post(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     kind: Kind,
     by: &str,
@@ -161,7 +162,7 @@ pub struct Posting<'a> {
 
 /// Writes entries and seals them. The database refuses what does not balance.
 pub async fn write(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     posting: &Posting<'_>,
     entries: &[Entry],
     now: i64,
@@ -188,7 +189,7 @@ pub async fn write(
 /// All entries in one statement, and before them the accounts that are new, in a fixed order so
 /// that two postings never wait for each other.
 async fn insert_entries(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
@@ -266,7 +267,7 @@ pub struct Books {
     pub floats_agree: bool,
 }
 
-async fn balance(connection: &mut AnyConnection, account: &str) -> Result<i64, sqlx::Error> {
+async fn balance(connection: &mut Connection, account: &str) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM journal_entries WHERE account = $1",
     )
@@ -300,7 +301,7 @@ impl Store {
         let mut snapshot = self.snapshot().await?;
         let programmes: Vec<String> =
             sqlx::query_scalar("SELECT DISTINCT programme FROM conversions ORDER BY programme")
-                .fetch_all(&mut *snapshot)
+                .fetch_all(&mut snapshot)
                 .await?;
         let mut books = Books::default();
         for programme in programmes {
@@ -321,7 +322,7 @@ impl Store {
                  FROM conversions WHERE programme = $1 AND state IN ('completed', 'disputed')",
             )
             .bind(&programme)
-            .fetch_one(&mut *snapshot)
+            .fetch_one(&mut snapshot)
             .await?;
             books.programmes.push(ProgrammeBooks {
                 programme,
@@ -335,7 +336,7 @@ impl Store {
         let unbalanced: i64 = sqlx::query_scalar(
             "SELECT COUNT(*) FROM (SELECT 1 FROM journal_entries GROUP BY currency HAVING SUM(amount) <> 0) AS unbalanced",
         )
-        .fetch_one(&mut *snapshot)
+        .fetch_one(&mut snapshot)
         .await?;
         books.balanced = unbalanced == 0;
         books.floats_agree = float::agree(&mut snapshot).await?;

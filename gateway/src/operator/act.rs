@@ -243,7 +243,7 @@ impl Machine {
 
     async fn carry_out_action(
         &self,
-        connection: &mut sqlx::AnyConnection,
+        connection: &mut crate::store::Connection,
         case: &Case,
         action: &Action,
         plan: &Plan,

@@ -10,8 +10,9 @@
 //! micro-points or gwei. A correction of a partner's float moves the float too.
 
 use crate::journal::{Entry, pair};
+use crate::store::Connection;
 use serde::{Deserialize, Serialize};
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 use utoipa::ToSchema;
 
 /// Most lines of one correction.
@@ -83,7 +84,7 @@ pub fn entries(lines: &[Line]) -> Result<Vec<Entry>, String> {
 
 /// Checks that the accounts are there. What is wrong, if anything.
 pub async fn unknown_account(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     entries: &[Entry],
 ) -> Result<Option<String>, sqlx::Error> {
     for entry in entries {
@@ -109,7 +110,7 @@ pub async fn unknown_account(
 
 /// Moves the floats that a correction is about, so that they stay what the journal says.
 pub async fn move_floats(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let partners = sqlx::query("SELECT partner FROM floats ORDER BY partner")

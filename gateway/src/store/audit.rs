@@ -10,9 +10,10 @@
 
 use super::Store;
 use crate::keys::hex;
+use crate::store::Connection;
 use sha2::{Digest, Sha256};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// Rows that are verified at once.
 const PAGE: i64 = 1_000;
@@ -85,7 +86,7 @@ fn read(row: &AnyRow) -> Result<Entry, sqlx::Error> {
 
 /// Logs something, in the transaction that does it, and after all else that it writes.
 pub async fn log(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     event: &Event<'_>,
     now: i64,
 ) -> Result<(), sqlx::Error> {
@@ -162,7 +163,7 @@ impl Store {
             let rows = sqlx::query("SELECT * FROM audit_log WHERE seq > $1 ORDER BY seq LIMIT $2")
                 .bind(verified.rows)
                 .bind(PAGE)
-                .fetch_all(&mut *snapshot)
+                .fetch_all(&mut snapshot)
                 .await?;
             if rows.is_empty() {
                 break;
@@ -183,7 +184,7 @@ impl Store {
         }
         // Rows that were cut off at the end.
         let head = sqlx::query("SELECT seq, hash FROM audit_head")
-            .fetch_one(&mut *snapshot)
+            .fetch_one(&mut snapshot)
             .await?;
         let (seq, hash): (i64, String) = (head.try_get("seq")?, head.try_get("hash")?);
         if (seq, &hash) != (verified.rows, &verified.hash) {

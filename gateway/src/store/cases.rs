@@ -4,8 +4,9 @@ use super::Store;
 use super::audit::{self, Event};
 use crate::ids;
 use crate::operator::{Decision, Verb};
+use crate::store::Connection;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// One case.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -123,7 +124,7 @@ fn action(row: &AnyRow) -> Result<Action, sqlx::Error> {
 /// Stores a case, unless one is open. Its id, if it was stored; then the audit log must hear of it
 /// ([`log_opened`]).
 pub async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     opening: &Opening<'_>,
     now: i64,
 ) -> Result<Option<String>, sqlx::Error> {
@@ -146,7 +147,7 @@ pub async fn insert(
 
 /// Logs that a case was opened.
 pub async fn log_opened(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     opening: &Opening<'_>,
     by: &str,
@@ -164,7 +165,7 @@ pub async fn log_opened(
 
 /// Opens a case, unless one is open. Writes to the audit log, so call it last.
 pub async fn open(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     opening: &Opening<'_>,
     by: &str,
     now: i64,
@@ -177,7 +178,7 @@ pub async fn open(
 
 /// Whether two operators closed a case with these very facts.
 pub async fn is_accepted(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     opening: &Opening<'_>,
 ) -> Result<bool, sqlx::Error> {
     let found: Option<String> = sqlx::query_scalar(
@@ -194,7 +195,7 @@ pub async fn is_accepted(
 
 /// Closes a case. Whether it was open.
 pub async fn close(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     resolution: &str,
     by: &str,
@@ -216,7 +217,7 @@ pub async fn close(
 /// Closes the open case of a kind about a subject, if there is one: what it waited for came by
 /// itself. Writes to the audit log, so call it last.
 pub async fn close_about(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     kind: &str,
     subject: &str,
     resolution: &str,
@@ -248,7 +249,7 @@ pub async fn close_about(
 
 /// An open proposal that nobody decided meanwhile takes a decision. Whether it did.
 pub async fn decide(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     decision: Decision,
     by: &str,
@@ -270,7 +271,7 @@ pub async fn decide(
 }
 
 /// Stores a proposal. Whether its case had none open.
-pub async fn propose(connection: &mut AnyConnection, action: &Action) -> Result<bool, sqlx::Error> {
+pub async fn propose(connection: &mut Connection, action: &Action) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "INSERT INTO actions (id, case_id, verb, evidence, details, state, proposed_by, proposed_at)
          VALUES ($1, $2, $3, $4, $5, 'proposed', $6, $7)

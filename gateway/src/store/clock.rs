@@ -10,7 +10,7 @@
 
 use super::Store;
 use crate::clock::now_ms;
-use sqlx::AnyConnection;
+use crate::store::Connection;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Store {
 /// Moves the clock ahead. How far it is ahead then; `None` if that were too far. Other replicas see it
 /// with their next beat; this one when it is told, once all is committed.
 pub async fn advance(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     by: Duration,
 ) -> Result<Option<i64>, sqlx::Error> {
     let millis = |long: Duration| i64::try_from(long.as_millis()).unwrap_or(i64::MAX);

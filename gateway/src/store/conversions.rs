@@ -5,9 +5,10 @@ use super::quotes::fee;
 use super::traces;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
+use crate::store::Connection;
 use crate::units::{Fee, MicroPoints, Rate};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 use std::collections::HashSet;
 
 /// Those not at their end: the condition of the index `conversions_open`, word for word.
@@ -162,7 +163,7 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
 
 /// The conversion that a partner calls so, also if it is not committed yet.
 pub async fn by_reference(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     partner: &str,
     reference: &str,
 ) -> Result<Option<String>, sqlx::Error> {
@@ -174,7 +175,7 @@ pub async fn by_reference(
 }
 
 /// A conversion as it is inside a transaction.
-pub async fn row(connection: &mut AnyConnection, id: &str) -> Result<Conversion, sqlx::Error> {
+pub async fn row(connection: &mut Connection, id: &str) -> Result<Conversion, sqlx::Error> {
     let row = sqlx::query("SELECT * FROM conversions WHERE id = $1")
         .bind(id)
         .fetch_one(connection)
@@ -184,7 +185,7 @@ pub async fn row(connection: &mut AnyConnection, id: &str) -> Result<Conversion,
 
 /// Stores a new conversion, in state `created`, and the job of moving it, claimed by a run.
 pub async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     conversion: &Conversion,
     run: &str,
 ) -> Result<(), sqlx::Error> {
@@ -227,7 +228,7 @@ pub async fn insert(
 
 /// Moves a conversion from one state to another, if it is still in the first. Whether it was.
 pub async fn transition(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     from: State,
     to: State,
@@ -288,7 +289,7 @@ const ISSUING_EVENTS_POSTGRES: &str =
 
 /// Moves those of these conversions that are still `debited` to `issuing`; gives which they were.
 pub async fn begin_issuing(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     store: &Store,
     ids: &[&str],
     now: i64,
@@ -318,7 +319,7 @@ pub async fn begin_issuing(
 }
 
 /// Takes out the job of a conversion that is settled; one that was disputed meanwhile keeps its.
-pub async fn forget_settled(connection: &mut AnyConnection, id: &str) -> Result<(), sqlx::Error> {
+pub async fn forget_settled(connection: &mut Connection, id: &str) -> Result<(), sqlx::Error> {
     sqlx::query(
         "DELETE FROM jobs WHERE kind = 'conversion' AND name = $1 AND EXISTS (
              SELECT 1 FROM conversions c JOIN states s ON s.state = c.state
@@ -331,7 +332,7 @@ pub async fn forget_settled(connection: &mut AnyConnection, id: &str) -> Result<
 }
 
 async fn event(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     from: Option<State>,
     to: State,
@@ -418,7 +419,7 @@ impl Store {
     /// How many conversions are in each state.
     pub async fn counts(&self) -> Result<Vec<(State, u64)>, sqlx::Error> {
         let rows = sqlx::query("SELECT state, COUNT(*) AS many FROM conversions GROUP BY state")
-            .fetch_all(self.read())
+            .fetch_all(self.scan())
             .await?;
         rows.iter().map(state_count).collect()
     }
@@ -446,7 +447,7 @@ impl Store {
              WHERE from_state IS NOT NULL",
         )
         .bind(since)
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await?;
         rows.iter()
             .map(|row| Ok((state_of(row)?, row.try_get("ms")?)))

@@ -13,8 +13,9 @@
 
 use super::jobs::Claimant;
 use super::{Store, replicas};
+use crate::store::Connection;
+use sqlx::Row;
 use sqlx::any::{AnyQueryResult, AnyRow};
-use sqlx::{AnyConnection, Row};
 
 /// What a key names.
 #[derive(Clone, Debug)]
@@ -154,7 +155,7 @@ impl Store {
 
 /// Records what the request made, in the transaction that makes it.
 pub async fn made(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key: &Key,
     resource: &str,
 ) -> Result<(), sqlx::Error> {
@@ -181,7 +182,7 @@ fn stored(row: &AnyRow) -> Result<Stored, sqlx::Error> {
 
 /// Records the answer unless there is one; gives the one that there is then.
 pub async fn answer_once(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key: &Key,
     answer: &Stored,
 ) -> Result<Stored, sqlx::Error> {
@@ -198,7 +199,7 @@ pub async fn answer_once(
 }
 
 async fn record_answer(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key: &Key,
     answer: &Stored,
 ) -> Result<AnyQueryResult, sqlx::Error> {
@@ -213,7 +214,7 @@ async fn record_answer(
 
 /// Records the answer; the first is the only one.
 pub async fn answered(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key: &Key,
     answer: &Stored,
 ) -> Result<(), sqlx::Error> {

@@ -4,8 +4,9 @@
 //! an entry is its conversion's state, what became of the whole is the transaction's outcome.
 
 use super::{Store, from_sql, to_sql};
+use crate::store::Connection;
 use serde::Serialize;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 
 /// What became of a signed transaction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,7 +67,7 @@ pub struct Entry {
 /// Takes the next nonce of an issuer: after every one that was taken, and not before the chain's.
 /// The issuer's row stays locked until the transaction ends, so nonces are stored in order.
 pub async fn take_nonce(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     issuer: &str,
     chain_nonce: u64,
 ) -> Result<u64, sqlx::Error> {
@@ -85,7 +86,7 @@ pub async fn take_nonce(
 
 /// Stores a signed transaction and the conversions that it issues for, before anybody else sees it.
 pub async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     store: &Store,
     transaction: &IssueTransaction,
     entries: &[Entry],
@@ -127,7 +128,7 @@ const ENTRIES_POSTGRES: &str = "INSERT INTO issue_entries (hash, name, conversio
 /// Notes what became of one. Where it is noted already nothing is written: many conversions may say
 /// so of one transaction at once, and none must wait for another's commit.
 pub async fn settle(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     hash: &str,
     outcome: Outcome,
 ) -> Result<(), sqlx::Error> {

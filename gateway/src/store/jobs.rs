@@ -12,7 +12,8 @@
 //! skips rows that another replica is claiming at that moment.
 
 use super::Store;
-use sqlx::{AnyConnection, Row};
+use crate::store::Connection;
+use sqlx::Row;
 
 /// How long a claim holds. Longer than any one step takes.
 pub const CLAIM_MS: i64 = 120_000;
@@ -115,7 +116,7 @@ pub struct Claimant<'a> {
 
 /// Puts a job in. If it is there already, it stays as it is.
 pub async fn add(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     kind: Kind,
     name: &str,
     due_at: i64,
@@ -126,7 +127,7 @@ pub async fn add(
 
 /// Puts a job in that this run does at once.
 pub async fn add_claimed(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     kind: Kind,
     name: &str,
     run: &str,
@@ -137,7 +138,7 @@ pub async fn add_claimed(
 }
 
 async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     kind: Kind,
     name: &str,
     due_at: i64,
@@ -161,11 +162,7 @@ async fn insert(
 }
 
 /// Takes a job out: it is done.
-pub async fn done(
-    connection: &mut AnyConnection,
-    kind: Kind,
-    name: &str,
-) -> Result<(), sqlx::Error> {
+pub async fn done(connection: &mut Connection, kind: Kind, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM jobs WHERE kind = $1 AND name = $2")
         .bind(kind.name())
         .bind(name)
@@ -176,7 +173,7 @@ pub async fn done(
 
 /// Puts a claimed job back, to be done later.
 pub async fn put_back(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     kind: Kind,
     name: &str,
     run: &str,
@@ -323,7 +320,7 @@ impl Store {
              FROM jobs GROUP BY kind",
         )
         .bind(before)
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await?;
         let mut counts: Vec<_> = Kind::ALL.into_iter().map(|kind| (kind, 0, 0)).collect();
         for row in rows {

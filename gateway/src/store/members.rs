@@ -1,9 +1,10 @@
 //! Members that were linked. Whatever is personal is sealed ([`crate::vault`]).
 
 use super::Store;
+use crate::store::Connection;
 use crate::vault::Sealed;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// One member of a programme, linked by one caller.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ pub(super) fn read(row: &AnyRow) -> Result<MemberRow, sqlx::Error> {
 
 /// Links a member, or links it again. Gives the id it has and when it was first linked.
 pub async fn link(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     member: &MemberRow,
 ) -> Result<(String, i64), sqlx::Error> {
     let sealed = member.sealed.as_ref();
@@ -86,7 +87,7 @@ pub async fn link(
 }
 
 /// Stores what a link that was made anew brought.
-pub async fn renew(connection: &mut AnyConnection, member: &MemberRow) -> Result<(), sqlx::Error> {
+pub async fn renew(connection: &mut Connection, member: &MemberRow) -> Result<(), sqlx::Error> {
     let sealed = member.sealed.as_ref();
     sqlx::query(
         "UPDATE members SET key_id = $2, wrapped_key = $3, data = $4, consent = $5,

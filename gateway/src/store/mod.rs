@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | writers | one at a time, in shared commits (`write`) | beside each other, rows locked |
 //! | readers | connections of their own, never wait for writers (`read`) | the same pool |
+//! | a statement | is a call on the thread that asks (`sqlite`) | is a message to the server |
 //! | gateways | one, held by a lock beside the file | any number |
 //!
 //! No transaction is ever open across a call to somebody else.
@@ -15,6 +16,7 @@
 pub mod audit;
 pub mod cases;
 pub mod clock;
+mod connection;
 pub mod conversions;
 pub mod histories;
 pub mod idempotency;
@@ -31,6 +33,7 @@ pub mod reconciliations;
 pub mod replicas;
 pub mod rewards;
 pub mod signing;
+mod sqlite;
 pub mod statement;
 pub mod traces;
 pub mod wallets;
@@ -38,15 +41,17 @@ pub mod webhooks;
 pub mod withdrawals;
 pub mod write;
 
+pub use connection::Connection;
 pub use location::Location;
 pub use read::Read;
 pub use write::{Witness, Write};
 
+use connection::Way;
 use read::{Readers, Source};
+use sqlite::Sqlite;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor, Transaction};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,9 +63,7 @@ use thiserror::Error;
 use url::Url;
 use write::Writer;
 
-/// Connections of a SQLite database that read, one read after another.
-const READERS: u32 = 4;
-/// Those that read several things as of one moment.
+/// Connections of a SQLite database that read much, or several things as of one moment.
 const SNAPSHOTS: u32 = 2;
 /// Connections to a PostgreSQL server.
 const CONNECTIONS: u32 = 16;
@@ -79,7 +82,7 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 #[derive(Debug)]
 pub struct Store {
     location: Location,
-    /// PostgreSQL's connections; on SQLite those that read as of one moment.
+    /// PostgreSQL's connections; on SQLite those that read much.
     pool: AnyPool,
     /// SQLite's readers.
     readers: Option<Readers>,
@@ -191,15 +194,17 @@ impl Store {
                     Purpose::Administer => None,
                 };
                 let writing = sqlite_options(path, "rwc")?;
-                let writer = Arc::new(Writer::connect(&writing).await.map_err(failed)?);
-                {
-                    let mut bare = writer.bare().await;
-                    bare.get().execute(SQLITE_WRITER).await.map_err(failed)?;
-                    migrations(&SQLITE, bare.get()).await.map_err(migrate)?;
-                }
+                let mut connection = writing.connect().await.map_err(failed)?;
+                connection.execute(SQLITE_WRITER).await.map_err(failed)?;
+                migrations(&SQLITE, &mut connection)
+                    .await
+                    .map_err(migrate)?;
+                connection.close().await.map_err(failed)?;
+                let writer = Sqlite::writer(path).map_err(failed)?;
+                writer.script(SQLITE_WRITER).map_err(failed)?;
+                let writer = Arc::new(Writer::new(writer));
+                let readers = Readers::open(path).map_err(failed)?;
                 let reading = sqlite_options(path, "ro")?;
-                let readers = Readers::connect(&reading, READERS, ACQUIRE);
-                let readers = readers.await.map_err(failed)?;
                 let pool = AnyPoolOptions::new()
                     .max_connections(SNAPSHOTS)
                     .acquire_timeout(ACQUIRE)
@@ -296,24 +301,24 @@ impl Store {
     /// Where to read. Sees every commit that returned before the read began.
     pub fn read(&self) -> Read<'_> {
         Read(match &self.readers {
-            Some(readers) => Source::Sqlite(readers),
-            None => Source::Postgres(&self.pool),
+            Some(readers) => Source::Call(readers),
+            None => Source::Pool(&self.pool),
         })
     }
 
-    /// A connection to read by, for what takes one.
-    pub async fn connection(&self) -> Result<PoolConnection<Any>, sqlx::Error> {
-        self.pool.acquire().await
+    /// As [`read`](Self::read), for what may look at a whole table: nobody else waits for it.
+    pub const fn scan(&self) -> Read<'_> {
+        Read(Source::Pool(&self.pool))
     }
 
     /// Begins to read several things as of one moment.
-    pub async fn snapshot(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
-        self.pool
-            .begin_with(self.dialect(
-                "BEGIN DEFERRED",
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            ))
-            .await
+    pub async fn snapshot(&self) -> Result<Connection, sqlx::Error> {
+        let begin = self.dialect(
+            "BEGIN DEFERRED",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        );
+        let transaction = self.pool.begin_with(begin).await?;
+        Ok(Connection(Way::Message(transaction)))
     }
 
     /// Whether the database answers.

@@ -1,8 +1,9 @@
 //! Partners, their keys, and the access tokens of OAuth 2.0 clients.
 
 use super::Store;
+use crate::store::Connection;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// How a partner pays for the points.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -91,7 +92,7 @@ fn key(row: &AnyRow) -> Result<KeyRow, sqlx::Error> {
 
 /// Stores a key by its digest.
 pub async fn insert_key(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key: &KeyRow,
     digest: &str,
 ) -> Result<(), sqlx::Error> {
@@ -112,7 +113,7 @@ pub async fn insert_key(
 
 /// Lets a key end, not later than it would anyway. Whether there was one that had not ended.
 pub async fn end_key(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     at: i64,
     now: i64,
@@ -256,7 +257,7 @@ impl Store {
 
 /// Adds miles to what a name converted on a day, if that stays within the limit. Whether it did.
 pub async fn use_day(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     day: i64,
     name: &str,
     miles: i64,
@@ -281,7 +282,7 @@ pub async fn use_day(
 
 /// Takes miles off again: their conversion came to nothing.
 pub async fn free_day(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     day: i64,
     name: &str,
     miles: i64,

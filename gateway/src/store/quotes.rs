@@ -1,9 +1,10 @@
 //! Quotes: what was offered, to whom, until when.
 
 use super::{Store, from_sql, to_sql};
+use crate::store::Connection;
 use crate::units::{Fee, MicroPoints, Payer, Rate};
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// One quote.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub(super) fn fee(row: &AnyRow) -> Result<Fee, sqlx::Error> {
 }
 
 /// Stores a new quote.
-pub async fn insert(connection: &mut AnyConnection, quote: &Quote) -> Result<(), sqlx::Error> {
+pub async fn insert(connection: &mut Connection, quote: &Quote) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO quotes (id, partner, programme, member_id, miles, micro_points_per_mile,
                              micro_points, created_at, expires_at, fee_micro_points, fee_payer)
@@ -67,7 +68,7 @@ pub async fn insert(connection: &mut AnyConnection, quote: &Quote) -> Result<(),
 
 /// Uses a quote for a conversion, if it is unused and still holds. Whether it was.
 pub async fn claim(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     conversion: &str,
     now: i64,

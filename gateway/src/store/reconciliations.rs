@@ -9,9 +9,10 @@ use crate::ids;
 use crate::reconcile::compare::{Ours, Pair, Theirs};
 use crate::reconcile::statement::Line;
 use crate::reconcile::{Difference, Kind};
+use crate::store::Connection;
 use crate::store::to_sql;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Row};
 use std::fmt::Write as _;
 
 /// Lines that are stored by one statement of SQL: PostgreSQL takes 65,535 parameters, SQLite 32,766.
@@ -146,7 +147,7 @@ fn reconciliation(row: &AnyRow) -> Result<Reconciliation, sqlx::Error> {
 }
 
 async fn insert_lines(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     statement: &str,
     lines: &[Line],
 ) -> Result<(), sqlx::Error> {
@@ -526,7 +527,7 @@ impl Store {
              WHERE reconciliation_id = $1 ORDER BY number",
         )
         .bind(id)
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await?;
         rows.iter()
             .map(|row| {
@@ -552,7 +553,7 @@ impl Store {
         )
         .bind(window.from)
         .bind(window.to)
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await
     }
 
@@ -564,7 +565,7 @@ impl Store {
             .bind(window.from)
             .bind(window.to)
             .bind(format!("{programme}:miles_taken"))
-            .fetch_all(self.read())
+            .fetch_all(self.scan())
             .await?;
         rows.iter().map(pair).collect()
     }
@@ -575,7 +576,7 @@ impl Store {
         let rows = sqlx::query(MINTED)
             .bind(window.from)
             .bind(window.to)
-            .fetch_all(self.read())
+            .fetch_all(self.scan())
             .await?;
         rows.iter()
             .map(|row| {
@@ -604,7 +605,7 @@ impl Store {
                      AND k.state = 'closed')
              ORDER BY block, name",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await?;
         rows.iter()
             .map(|row| {
@@ -700,7 +701,7 @@ impl Store {
     pub async fn open_differences(&self) -> Result<Vec<(String, Kind, String)>, sqlx::Error> {
         let rows =
             sqlx::query("SELECT id, kind, subject FROM cases WHERE state = 'open' ORDER BY id")
-                .fetch_all(self.read())
+                .fetch_all(self.scan())
                 .await?;
         let mut open = Vec::new();
         for row in rows {

@@ -5,7 +5,7 @@
 //! double work and never money: every row says from which state it moves.
 
 use super::Store;
-use sqlx::AnyConnection;
+use crate::store::Connection;
 
 impl Store {
     /// Says that a run is alive.
@@ -41,7 +41,7 @@ impl Store {
 
 /// Whether a run was heard of since then.
 pub async fn is_alive(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     run: &str,
     since: i64,
 ) -> Result<bool, sqlx::Error> {

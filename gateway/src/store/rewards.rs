@@ -4,9 +4,10 @@ use super::jobs::{self, Kind};
 use super::members::MemberRow;
 use super::{Store, from_sql, members, to_sql};
 use crate::rewards::slot::Slot;
+use crate::store::Connection;
 use mileverse_primitives::quarter::Quarter;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 use std::collections::HashSet;
 
 /// One slot.
@@ -117,7 +118,7 @@ fn signed(row: &AnyRow) -> Result<Signed, sqlx::Error> {
 
 /// A slot is done, unless it was. Whether it was not; takes its job out either way.
 pub async fn finish(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     quarter: Quarter,
     slot: Slot,
     now: i64,
@@ -136,7 +137,7 @@ pub async fn finish(
 
 /// Notes that operators hear of a slot that is late. Whether they had not yet.
 pub async fn alarm(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     quarter: Quarter,
     slot: Slot,
 ) -> Result<bool, sqlx::Error> {
@@ -153,7 +154,7 @@ pub async fn alarm(
 
 /// The highest nonce that is stored of a sender.
 pub async fn last_nonce(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     sender: &str,
 ) -> Result<Option<u64>, sqlx::Error> {
     let last: Option<i64> =
@@ -166,7 +167,7 @@ pub async fn last_nonce(
 
 /// Stores a signed transaction, before anybody else sees it. Whether its place was free.
 pub async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     transaction: &Signed,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
@@ -188,7 +189,7 @@ pub async fn insert(
 
 /// Notes that a member is told, unless it was told before or has left. Whether it is told now.
 pub async fn tell(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     quarter: Quarter,
     member: &str,
     now: i64,
@@ -208,7 +209,7 @@ pub async fn tell(
 
 /// Notes how far telling members has come.
 pub async fn reach(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     quarter: Quarter,
     member: &str,
 ) -> Result<(), sqlx::Error> {
@@ -314,7 +315,7 @@ impl Store {
              ORDER BY nonce, attempt",
         )
         .bind(sender)
-        .fetch_all(&mut *snapshot)
+        .fetch_all(&mut snapshot)
         .await?;
         let pending = rows.iter().map(signed).collect::<Result<_, _>>()?;
         Ok((last, pending))
@@ -343,7 +344,7 @@ impl Store {
         let rows = sqlx::query(
             "SELECT outcome, COUNT(*) AS many FROM reward_transactions GROUP BY outcome ORDER BY outcome",
         )
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await?;
         rows.iter()
             .map(|row| Ok((row.try_get("outcome")?, row.try_get("many")?)))
@@ -355,7 +356,7 @@ impl Store {
         let holders: Vec<String> =
             sqlx::query_scalar("SELECT holder FROM reward_claims WHERE quarter = $1")
                 .bind(to_sql(quarter.number())?)
-                .fetch_all(self.read())
+                .fetch_all(self.scan())
                 .await?;
         Ok(holders.into_iter().collect())
     }
@@ -418,7 +419,7 @@ impl Store {
         .bind(whose.programme)
         .bind(whose.member)
         .bind(i64::from(limit))
-        .fetch_all(self.read())
+        .fetch_all(self.scan())
         .await
     }
 }

@@ -2,11 +2,12 @@
 //! key, so that a request that was seen is not good for another API key with the same pair.
 
 use super::Store;
+use crate::store::Connection;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mileverse_gateway_api::signature::PUBLIC_KEY_BYTES;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// Signing keys of one API key, at most.
 pub const MOST: i64 = 16;
@@ -50,11 +51,7 @@ fn read(row: &AnyRow) -> Result<SigningKey, sqlx::Error> {
 }
 
 /// Gives a key that replaces another the other's signing keys, and its rule.
-pub async fn inherit(
-    connection: &mut AnyConnection,
-    from: &str,
-    to: &str,
-) -> Result<(), sqlx::Error> {
+pub async fn inherit(connection: &mut Connection, from: &str, to: &str) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO signing_keys (key_id, name, public_key, created_at)
          SELECT $2, name, public_key, created_at FROM signing_keys WHERE key_id = $1",
@@ -75,7 +72,7 @@ pub async fn inherit(
 
 /// Says whether every request with a key must be signed. Whether there is such a key.
 async fn set_rule(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     key_id: &str,
     required: bool,
 ) -> Result<bool, sqlx::Error> {
@@ -89,7 +86,7 @@ async fn set_rule(
 }
 
 /// Lets nobody else change the signing keys of a key before this transaction ends.
-async fn lock(connection: &mut AnyConnection, key_id: &str) -> Result<bool, sqlx::Error> {
+async fn lock(connection: &mut Connection, key_id: &str) -> Result<bool, sqlx::Error> {
     let rule: Option<String> = sqlx::query_scalar(
         "UPDATE api_keys SET signatures = signatures WHERE id = $1 RETURNING signatures",
     )

@@ -1,8 +1,9 @@
 //! What a partner's conversions and its float came to in a time, added up from the journal.
 
 use super::{Store, from_sql};
+use crate::store::Connection;
 use crate::units::MicroPoints;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 
 /// One programme in a time.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,7 +74,7 @@ impl Store {
         .bind(partner)
         .bind(from)
         .bind(to)
-        .fetch_all(&mut *snapshot)
+        .fetch_all(&mut snapshot)
         .await?;
         let mut statement = Statement::default();
         for row in rows {
@@ -119,7 +120,7 @@ impl Store {
 
 /// How much more a float held, available and set aside, after a time than before.
 async fn float_change(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     partner: &str,
     kind: Option<&str>,
     from: i64,

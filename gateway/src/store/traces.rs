@@ -4,14 +4,14 @@
 
 use super::Store;
 use crate::ids;
+use crate::store::Connection;
 use mileverse_trace::{Parent, here};
-use sqlx::AnyConnection;
 
 /// How long a row's trace is known: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// Notes that a new row belongs to the trace that runs, if one does.
-pub async fn remember(connection: &mut AnyConnection, subject: &str) -> Result<(), sqlx::Error> {
+pub async fn remember(connection: &mut Connection, subject: &str) -> Result<(), sqlx::Error> {
     let Some(parent) = here() else {
         return Ok(());
     };

@@ -1,9 +1,10 @@
 //! Wallets that the gateway keeps for members. Their keys are sealed ([`crate::vault`]).
 
 use super::{Store, from_sql, to_sql};
+use crate::store::Connection;
 use crate::vault::Sealed;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{Any, Executor, Row};
 
 /// One wallet.
 #[derive(Clone, Debug)]
@@ -55,10 +56,7 @@ pub enum Erased {
 
 /// Counts one more use of an open wallet, and keeps everybody else from it until the transaction ends.
 /// Whether it is open.
-pub async fn use_open(
-    connection: &mut AnyConnection,
-    member_id: &str,
-) -> Result<bool, sqlx::Error> {
+pub async fn use_open(connection: &mut Connection, member_id: &str) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE wallets SET uses = uses + 1 WHERE member_id = $1 AND closed_at IS NULL",
     )
@@ -69,8 +67,8 @@ pub async fn use_open(
 }
 
 /// Whose wallet an address is, if the gateway keeps it.
-pub async fn keeper(
-    connection: &mut AnyConnection,
+pub async fn keeper<'c>(
+    connection: impl Executor<'c, Database = Any>,
     address: &str,
 ) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT partner FROM wallets WHERE address = $1")
@@ -81,7 +79,7 @@ pub async fn keeper(
 
 /// Takes micro-points of a day's limit. Whether they fit.
 pub async fn use_day(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     day: i64,
     name: &str,
     points: u64,
@@ -106,7 +104,7 @@ pub async fn use_day(
 
 /// Takes micro-points off a day again: their withdrawal failed.
 pub async fn free_day(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     day: i64,
     name: &str,
     points: u64,

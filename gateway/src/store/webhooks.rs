@@ -2,9 +2,10 @@
 
 use super::Store;
 use super::traces;
+use crate::store::Connection;
 use crate::webhook::Event;
+use sqlx::Row;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
 
 /// Most endpoints of one partner.
 pub const MAX_ENDPOINTS: i64 = 10;
@@ -142,10 +143,7 @@ fn delivery(row: &AnyRow) -> Result<Delivery, sqlx::Error> {
 }
 
 /// Stores an event.
-pub async fn insert_event(
-    connection: &mut AnyConnection,
-    event: &Event,
-) -> Result<(), sqlx::Error> {
+pub async fn insert_event(connection: &mut Connection, event: &Event) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO events (id, partner, kind, subject, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
     )
@@ -162,7 +160,7 @@ pub async fn insert_event(
 
 /// The endpoints of a partner that are told of what happens.
 pub async fn listening(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     partner: &str,
 ) -> Result<Vec<Endpoint>, sqlx::Error> {
     let rows = sqlx::query(
@@ -176,7 +174,7 @@ pub async fn listening(
 
 /// Makes a delivery, or begins it anew.
 pub async fn put_delivery(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &str,
     event: &str,
     now: i64,
@@ -196,7 +194,7 @@ pub async fn put_delivery(
 
 /// Notes an attempt, unless somebody else noted one meanwhile. Whether it did.
 pub async fn note_attempt(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     of: &Delivery,
     attempt: &Attempt<'_>,
 ) -> Result<bool, sqlx::Error> {
@@ -219,7 +217,7 @@ pub async fn note_attempt(
 
 /// Notes that an endpoint answers, or since when it does not.
 pub async fn note_health(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &str,
     failing_since: Option<i64>,
 ) -> Result<(), sqlx::Error> {
@@ -242,7 +240,7 @@ pub async fn note_health(
 
 /// Disables an endpoint. Whether it was enabled.
 pub async fn disable(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &str,
     because: &str,
 ) -> Result<bool, sqlx::Error> {
@@ -259,7 +257,7 @@ pub async fn disable(
 
 /// Stores an endpoint, if its partner has not too many. Whether it did.
 pub async fn insert_endpoint(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &Endpoint,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
@@ -281,7 +279,7 @@ pub async fn insert_endpoint(
 
 /// Changes what a partner may change of an endpoint.
 pub async fn update_endpoint(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &Endpoint,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
@@ -305,7 +303,7 @@ pub async fn update_endpoint(
 
 /// Counts an endpoint's secret up, from the version it had. Whether it did.
 pub async fn rotate_secret(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     endpoint: &Endpoint,
     previous_until: i64,
 ) -> Result<bool, sqlx::Error> {

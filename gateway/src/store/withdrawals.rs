@@ -3,10 +3,11 @@
 
 use super::jobs::{self, Kind};
 use super::{Store, from_sql, to_sql};
+use crate::store::Connection;
 use crate::units::MicroPoints;
 use mileverse_gateway_api::wallets::WithdrawalState as State;
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row};
+use sqlx::{Any, Executor, Row};
 
 /// One withdrawal.
 #[derive(Clone, Debug)]
@@ -101,8 +102,8 @@ fn read(row: &AnyRow) -> Result<Withdrawal, sqlx::Error> {
 }
 
 /// The withdrawal of a wallet that is under way, also if it is not committed yet.
-pub async fn open_of(
-    connection: &mut AnyConnection,
+pub async fn open_of<'c>(
+    connection: impl Executor<'c, Database = Any>,
     wallet: &str,
 ) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM withdrawals WHERE wallet = $1 AND state = 'sending'")
@@ -112,7 +113,7 @@ pub async fn open_of(
 }
 
 /// The nonce after the last one that was stored for a wallet; 0 if none was.
-pub async fn next_nonce(connection: &mut AnyConnection, wallet: &str) -> Result<u64, sqlx::Error> {
+pub async fn next_nonce(connection: &mut Connection, wallet: &str) -> Result<u64, sqlx::Error> {
     let next: i64 = sqlx::query_scalar(
         "SELECT CAST(COALESCE(MAX(nonce) + 1, 0) AS BIGINT) FROM withdrawals WHERE wallet = $1",
     )
@@ -124,7 +125,7 @@ pub async fn next_nonce(connection: &mut AnyConnection, wallet: &str) -> Result<
 
 /// Stores a new withdrawal, and the job of sending it, claimed by a run.
 pub async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     withdrawal: &Withdrawal,
     run: &str,
 ) -> Result<(), sqlx::Error> {
@@ -152,7 +153,7 @@ pub async fn insert(
 
 /// Ends a withdrawal that is under way, and takes its job out. Whether it was under way.
 pub async fn settle(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     end: &End<'_>,
     now: i64,
@@ -187,8 +188,7 @@ impl Store {
 
     /// The withdrawal of a wallet that is under way.
     pub async fn open_withdrawal(&self, wallet: &str) -> Result<Option<String>, sqlx::Error> {
-        let mut connection = self.connection().await?;
-        open_of(&mut connection, wallet).await
+        open_of(self.read(), wallet).await
     }
 
     /// A page of a partner's withdrawals, newest first.

@@ -7,8 +7,7 @@
 //! COMMIT                               nobody else is queued: now both are told
 //! ```
 //!
-//! Each line goes to SQLite's thread in one message: a message costs more than most statements. So a part
-//! that has ended is released by whoever begins the next one, or by the commit, and not by itself.
+//! A part that has ended is released by whoever begins the next one, or by the commit, and not by itself.
 //!
 //! A part that may be forgotten if the machine goes down is left in the batch and not waited for:
 //! whatever lasts comes after it, in the same batch or a later one.
@@ -18,15 +17,15 @@
 //! so a part that breaks one fails the parts that share it; they are tried again like after any
 //! failure of the database.
 
-use sqlx::any::AnyConnectOptions;
-use sqlx::{Any, AnyConnection, ConnectOptions, Transaction};
+use super::connection::{Connection, Way};
+use super::sqlite::Sqlite;
+use sqlx::{Any, Transaction};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time;
 
@@ -56,14 +55,14 @@ pub struct Write {
 
 #[derive(Debug)]
 enum Inner {
-    Postgres(Transaction<'static, Any>),
+    Postgres(Connection),
     Sqlite(Part),
 }
 
 impl Write {
     pub(super) const fn postgres(transaction: Transaction<'static, Any>) -> Self {
         Self {
-            inner: Inner::Postgres(transaction),
+            inner: Inner::Postgres(Connection(Way::Message(transaction))),
             witness: None,
         }
     }
@@ -85,17 +84,14 @@ impl Write {
         if let Some(witness) = &self.witness {
             witness.before_commit().await;
         }
-        match &mut self.inner {
-            Inner::Postgres(transaction) => {
-                sqlx::query("SET LOCAL synchronous_commit = off")
-                    .execute(&mut **transaction)
-                    .await?;
-            }
-            Inner::Sqlite(_) => {}
+        if let Inner::Postgres(connection) = &mut self.inner {
+            sqlx::query("SET LOCAL synchronous_commit = off")
+                .execute(connection)
+                .await?;
         }
         match self.inner {
-            Inner::Postgres(transaction) => transaction.commit().await?,
-            Inner::Sqlite(part) => part.leave().await?,
+            Inner::Postgres(connection) => connection.commit().await?,
+            Inner::Sqlite(part) => part.leave()?,
         }
         if let Some(witness) = &self.witness {
             witness.after_commit().await;
@@ -109,7 +105,7 @@ impl Write {
             witness.before_commit().await;
         }
         match self.inner {
-            Inner::Postgres(transaction) => transaction.commit().await?,
+            Inner::Postgres(connection) => connection.commit().await?,
             Inner::Sqlite(part) => part.commit().await?,
         }
         if let Some(witness) = &self.witness {
@@ -120,20 +116,20 @@ impl Write {
 }
 
 impl Deref for Write {
-    type Target = AnyConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Connection {
         match &self.inner {
-            Inner::Postgres(transaction) => transaction,
+            Inner::Postgres(connection) => connection,
             Inner::Sqlite(part) => &part.state.connection,
         }
     }
 }
 
 impl DerefMut for Write {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         match &mut self.inner {
-            Inner::Postgres(transaction) => transaction,
+            Inner::Postgres(connection) => connection,
             Inner::Sqlite(part) => &mut part.state.connection,
         }
     }
@@ -149,14 +145,12 @@ pub(super) struct Writer {
 
 #[derive(Debug)]
 struct State {
-    connection: AnyConnection,
+    connection: Connection,
     batch: Option<Batch>,
     /// A part was begun and has not ended.
     open: bool,
     /// A part has ended, and its savepoint is still there: nothing may be rolled back to it.
     ended: bool,
-    /// A statement that frames a batch was begun and its end not seen: whoever waited was dropped.
-    torn: bool,
     /// Nothing is written any more.
     closed: bool,
 }
@@ -191,26 +185,17 @@ impl Drop for Queued<'_> {
 }
 
 impl Writer {
-    pub(super) async fn connect(options: &AnyConnectOptions) -> Result<Self, sqlx::Error> {
-        Ok(Self {
+    pub(super) fn new(sqlite: Sqlite) -> Self {
+        Self {
             state: Arc::new(Mutex::new(State {
-                connection: options.connect().await?,
+                connection: Connection(Way::Call(sqlite)),
                 batch: None,
                 open: false,
                 ended: false,
-                torn: false,
                 closed: false,
             })),
             queued: AtomicUsize::new(0),
-        })
-    }
-
-    /// Runs something on the connection outside any batch.
-    pub(super) async fn bare(&self) -> OwnedConnection {
-        let mut state = Arc::clone(&self.state).lock_owned().await;
-        state.mend().await;
-        state.finish().await;
-        OwnedConnection(state)
+        }
     }
 
     pub(super) async fn begin(self: &Arc<Self>) -> Result<Part, sqlx::Error> {
@@ -220,8 +205,7 @@ impl Writer {
         if state.closed {
             return Err(sqlx::Error::PoolClosed);
         }
-        state.mend().await;
-        state.begin().await?;
+        state.begin()?;
         Ok(Part {
             state,
             writer: Arc::clone(self),
@@ -230,8 +214,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         let mut state = self.state.lock().await;
-        state.mend().await;
-        state.finish().await;
+        state.finish();
         state.closed = true;
     }
 }
@@ -240,26 +223,27 @@ fn gone() -> sqlx::Error {
     sqlx::Error::Protocol("the batch of this write is gone".into())
 }
 
-/// The writer's connection, outside any batch.
-pub(super) struct OwnedConnection(OwnedMutexGuard<State>);
-
-impl OwnedConnection {
-    pub(super) fn get(&mut self) -> &mut AnyConnection {
-        &mut self.0.connection
-    }
-}
-
 impl State {
+    fn sqlite(&self) -> Result<&Sqlite, sqlx::Error> {
+        match &self.connection.0 {
+            Way::Call(sqlite) => Ok(sqlite),
+            Way::Message(_) => Err(gone()),
+        }
+    }
+
     /// Begins a part, and a batch if there is none.
-    async fn begin(&mut self) -> Result<(), sqlx::Error> {
-        let framed = match (&self.batch, self.ended) {
-            (None, _) => self.frame("BEGIN IMMEDIATE; SAVEPOINT part").await,
-            (Some(_), true) => self.frame("RELEASE part; SAVEPOINT part").await,
-            (Some(_), false) => self.frame("SAVEPOINT part").await,
-        };
+    fn begin(&mut self) -> Result<(), sqlx::Error> {
+        let framed = self.sqlite().and_then(|sqlite| {
+            match (&self.batch, self.ended) {
+                // Another process may be writing.
+                (None, _) => sqlite.waited("BEGIN IMMEDIATE; SAVEPOINT part"),
+                (Some(_), true) => sqlite.script("RELEASE part; SAVEPOINT part"),
+                (Some(_), false) => sqlite.script("SAVEPOINT part"),
+            }
+        });
         if let Err(error) = framed {
             // Half of it may have been done.
-            self.fail(&error.to_string()).await;
+            self.fail(&error.to_string());
             return Err(error);
         }
         self.batch.get_or_insert_with(|| Batch {
@@ -270,32 +254,19 @@ impl State {
         Ok(())
     }
 
-    /// Runs a statement that frames a batch, and remembers if its end is not seen.
-    async fn frame(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
-        self.torn = true;
-        let done = sqlx::query(statement).execute(&mut self.connection).await;
-        self.torn = false;
-        done.map(|_| ())
-    }
-
-    /// Sets right what a writer that was dropped left behind.
-    async fn mend(&mut self) {
-        if self.torn {
-            self.open = false;
-            self.fail("a writer was interrupted").await;
-        }
-        if self.open {
-            let back = self.frame("ROLLBACK TO part; RELEASE part").await;
-            self.open = false;
-            if let Err(error) = back {
-                // SQLite gave the whole batch up, as it does when the disk is full.
-                self.fail(&error.to_string()).await;
-            }
+    /// Takes back a part that was dropped.
+    fn take_back(&mut self) {
+        let back = self.sqlite();
+        let back = back.and_then(|sqlite| sqlite.script("ROLLBACK TO part; RELEASE part"));
+        self.open = false;
+        if let Err(error) = back {
+            // SQLite gave the whole batch up, as it does when the disk is full.
+            self.fail(&error.to_string());
         }
     }
 
-    async fn fail(&mut self, why: &str) {
-        let _ = self.frame("ROLLBACK").await;
+    fn fail(&mut self, why: &str) {
+        let _ = self.sqlite().and_then(|sqlite| sqlite.script("ROLLBACK"));
         (self.open, self.ended) = (false, false);
         if let Some(batch) = self.batch.take() {
             batch.outcome.send_replace(Some(Err(why.into())));
@@ -303,34 +274,33 @@ impl State {
     }
 
     /// Commits the batch, if there is one, and tells everybody.
-    async fn finish(&mut self) {
+    fn finish(&mut self) {
         if self.batch.is_none() {
             return;
         }
-        match self.frame("COMMIT").await {
+        match self.sqlite().and_then(|sqlite| sqlite.waited("COMMIT")) {
             Ok(()) => {
                 self.ended = false;
                 if let Some(batch) = self.batch.take() {
                     batch.outcome.send_replace(Some(Ok(())));
                 }
             }
-            Err(error) => self.fail(&error.to_string()).await,
+            Err(error) => self.fail(&error.to_string()),
         }
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        // Nobody may come after a part that was dropped, and the file stays locked until then.
-        if let (true, Ok(runtime)) = (self.state.open, Handle::try_current()) {
-            let writer = Arc::clone(&self.writer);
-            runtime.spawn(async move {
-                let mut state = writer.state.lock().await;
-                if state.open || state.torn {
-                    state.mend().await;
-                    state.finish().await;
-                }
-            });
+        if !self.state.open {
+            return;
+        }
+        self.state.take_back();
+        // Nobody may come after it, and the file stays locked until the batch ends. Whoever has a part in it
+        // waits and ends it.
+        let alone = self.state.batch.as_ref();
+        if alone.is_some_and(|batch| batch.parts == 0) {
+            self.state.finish();
         }
     }
 }
@@ -347,10 +317,10 @@ impl Part {
     }
 
     /// Leaves the part to whoever commits the batch next; if nobody comes, it is committed soon.
-    async fn leave(mut self) -> Result<(), sqlx::Error> {
+    fn leave(mut self) -> Result<(), sqlx::Error> {
         let (outcome, full) = self.end()?;
         if full {
-            self.state.finish().await;
+            self.state.finish();
             return Ok(());
         }
         let writer = Arc::clone(&self.writer);
@@ -360,8 +330,7 @@ impl Part {
             if outcome.borrow().is_none() {
                 let mut state = writer.state.lock().await;
                 if outcome.borrow().is_none() {
-                    state.mend().await;
-                    state.finish().await;
+                    state.finish();
                 }
             }
         });
@@ -371,7 +340,7 @@ impl Part {
     async fn commit(mut self) -> Result<(), sqlx::Error> {
         let (mut outcome, full) = self.end()?;
         if full || self.writer.queued.load(Ordering::SeqCst) == 0 {
-            self.state.finish().await;
+            self.state.finish();
         }
         let writer = Arc::clone(&self.writer);
         drop(self);
@@ -388,8 +357,7 @@ impl Part {
                 Err(_) => {
                     let mut state = writer.state.lock().await;
                     if outcome.borrow().is_none() {
-                        state.mend().await;
-                        state.finish().await;
+                        state.finish();
                     }
                 }
             }

@@ -26,10 +26,10 @@ pub mod target;
 
 use crate::clock::rfc3339;
 use crate::ids;
+use crate::store::Connection;
 use crate::store::jobs::{self, Kind as JobKind};
 use crate::store::webhooks;
 use serde_json::{Value, json};
-use sqlx::AnyConnection;
 
 macro_rules! kinds {
     ($($variant:ident = $name:literal, $meaning:literal;)*) => {
@@ -96,7 +96,7 @@ pub struct Event {
 /// Says that something happened, in the transaction in which it does, to all endpoints that ask for
 /// it.
 pub async fn announce(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     partner: &str,
     kind: Kind,
     subject: &str,
@@ -114,7 +114,7 @@ pub async fn announce(
 
 /// Records that something happened, and tells nobody. Gives the event's id.
 pub async fn record(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     partner: &str,
     kind: Kind,
     subject: &str,
@@ -135,7 +135,7 @@ pub async fn record(
 
 /// Queues one event for one endpoint, from the beginning if it was sent before.
 pub async fn queue(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     event: &str,
     endpoint: &str,
     now: i64,
