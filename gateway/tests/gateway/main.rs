@@ -58,6 +58,7 @@ mod replicas;
 mod rewards;
 mod sandbox;
 mod signatures;
+mod statements;
 mod support;
 mod terms;
 mod together;
