@@ -23,6 +23,7 @@ pub mod idempotency;
 pub mod issues;
 pub mod jobs;
 pub mod location;
+mod lock;
 pub mod members;
 pub mod operators;
 pub mod packets;
@@ -47,12 +48,12 @@ pub use read::Read;
 pub use write::{Witness, Write};
 
 use connection::Way;
+use lock::Lock;
 use read::{Readers, Source};
 use sqlite::Sqlite;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor};
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -93,7 +94,7 @@ pub struct Store {
     /// How far the sandbox's clock is ahead, in milliseconds.
     ahead_ms: AtomicI64,
     /// Held while a gateway serves from a file: two on one file would not know of each other.
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 /// What a database is opened for.
@@ -190,7 +191,7 @@ impl Store {
         match location {
             Location::Sqlite(path) => {
                 let lock = match purpose {
-                    Purpose::Serve => Some(lock(path)?),
+                    Purpose::Serve => Some(Lock::take(path)?),
                     Purpose::Administer => None,
                 };
                 let writing = sqlite_options(path, "rwc")?;
@@ -378,7 +379,7 @@ impl Store {
         }
         // Dropping the file would do, but a store may live on in a task that is being ended.
         if let Some(lock) = &self.lock {
-            let _ = lock.unlock();
+            lock.release();
         }
     }
 }
@@ -417,29 +418,6 @@ fn sqlite_options(path: &Path, mode: &str) -> Result<AnyConnectOptions, OpenErro
     format!("sqlite://{}?mode={mode}", file.path())
         .parse()
         .map_err(|error: sqlx::Error| failed(error.to_string()))
-}
-
-/// Takes the lock beside the database.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(PathBuf::from(name))
-        .map_err(|source| OpenError::File {
-            path: path.to_owned(),
-            source,
-        })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::File {
-            path: path.to_owned(),
-            source,
-        }),
-    }
 }
 
 /// An amount as the database has it.
