@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use mileverse_fixtures::ports;
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
@@ -50,26 +51,18 @@ fn path(directory: &TempDir, name: &str) -> String {
 
 /// What `up` keeps of a directory's shape; all ports are free ones unless given.
 fn settings(data: &Path, validators: usize, gateway: Option<u16>) {
-    let mut held = Vec::new();
-    let mut free = || {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        held.push(listener);
-        port
-    };
-    let several = |free: &mut dyn FnMut() -> u16| (0..validators).map(|_| free()).collect();
-    let consensus: Vec<u16> = several(&mut free);
-    let rpc: Vec<u16> = several(&mut free);
+    let free = |count| ports::free(count).unwrap();
+    let [ethereum, airline, any] = free(3).try_into().unwrap();
     let text = serde_json::json!({
         "version": 1,
         "validators": validators,
         "ethereum": "anvil",
         "ports": {
-            "ethereum": free(),
-            "airline": free(),
-            "gateway": gateway.unwrap_or_else(&mut free),
-            "consensus": consensus,
-            "rpc": rpc,
+            "ethereum": ethereum,
+            "airline": airline,
+            "gateway": gateway.unwrap_or(any),
+            "consensus": free(validators),
+            "rpc": free(validators),
         },
     });
     fs::create_dir_all(data).unwrap();
@@ -219,11 +212,7 @@ fn a_directory_of_another_shape_is_refused() {
 #[test]
 fn an_unreachable_ethereum_is_named_and_nothing_is_kept() {
     let place = TempDir::new().unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = ports::free(1).unwrap()[0];
     let url = format!("http://127.0.0.1:{port}/");
     let (data, key) = (path(&place, "data"), path(&place, "key"));
     let up = || {

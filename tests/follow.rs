@@ -21,7 +21,7 @@ use alloy::{
     sol_types::{SolCall, SolEvent as _},
     transports::TransportResult,
 };
-use mileverse_fixtures::ports;
+use mileverse_fixtures::ports::free_addresses;
 use mileverse_primitives::{
     abi::IRewards,
     address::{REWARDS, SYSTEM},
@@ -164,14 +164,6 @@ fn done(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {said}");
 }
 
-/// As many free addresses, all at once so that they differ.
-fn addresses(count: usize) -> Vec<SocketAddr> {
-    let ports = ports::free(count).unwrap().into_iter();
-    ports
-        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .collect()
-}
-
 /// The configuration of a node that answers JSON-RPC at `rpc`.
 fn configure(home: &Path, listen: SocketAddr, rpc: SocketAddr, introduce: &[String]) -> PathBuf {
     fs::create_dir_all(home).unwrap();
@@ -246,7 +238,7 @@ fn found(root: &Path, listen: &[SocketAddr], rpc: &[SocketAddr], spec: &str) -> 
 async fn a_stranger_fetches_the_state_and_follows() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    let (listen, rpc) = (addresses(VALIDATORS + 1), [ANY; VALIDATORS]);
+    let (listen, rpc) = (free_addresses(VALIDATORS + 1).unwrap(), [ANY; VALIDATORS]);
     let member = PrivateKeySigner::random();
     let coins = U256::from(12_345u64) * U256::from(10u64).pow(U256::from(17u64));
     let description = spec(&listen[..VALIDATORS], "") + &allocation(member.address(), "1234.5");
@@ -383,7 +375,7 @@ async fn a_validator_that_is_killed_loses_nothing_that_was_final() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     // Its endpoint stays where the follower was told that it is.
-    let (listen, rpc) = (addresses(2), addresses(1));
+    let (listen, rpc) = (free_addresses(2).unwrap(), free_addresses(1).unwrap());
     let (member, somebody) = (PrivateKeySigner::random(), Address::repeat_byte(0x77));
     let description = spec(&listen[..1], "") + &allocation(member.address(), "1234.5");
     let config = found(root, &listen[..1], &rpc, &description).remove(0);
@@ -460,7 +452,7 @@ async fn a_quarter_is_paid_once_through_kills_and_a_sync_in_the_middle() {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
     // Its endpoint stays where the follower was told that it is.
-    let (listen, rpc) = (addresses(2), addresses(1));
+    let (listen, rpc) = (free_addresses(2).unwrap(), free_addresses(1).unwrap());
     let unit = U256::from(10u64).pow(U256::from(18u64));
     // The chain begins a second before the quarter under way: its first block closes the one before.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();

@@ -231,11 +231,7 @@ impl Net {
         let root = directory.path();
         let passphrase = root.join("passphrase");
         Passphrase::random_file(&passphrase).unwrap();
-        let addresses: Vec<SocketAddr> = ports::free(VALIDATORS + 1)
-            .unwrap()
-            .into_iter()
-            .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
-            .collect();
+        let addresses = ports::free_addresses(VALIDATORS + 1).unwrap();
 
         told(
             mileverse()

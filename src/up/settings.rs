@@ -1,6 +1,7 @@
 //! What a data directory was made as: its shape and its ports, chosen once and kept.
 
 use super::{command::Command, error::Error, files, layout::Layout};
+use mileverse_fixtures::ports;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -117,6 +118,7 @@ impl Settings {
             });
         }
         settings.check_ports(layout)?;
+        ports::hold(settings.ports.all());
         Ok(settings)
     }
 
@@ -149,25 +151,27 @@ impl Settings {
 }
 
 impl Ports {
-    /// Free ones, all different: each is held until the last is chosen.
+    /// Free ones, all different.
     fn choose(validators: usize) -> Result<Self, Error> {
-        let mut held = Vec::new();
-        let mut next = || -> Result<u16, Error> {
-            let failed = |source| Error::System {
-                what: "a free port",
-                source,
-            };
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
-            let port = listener.local_addr().map_err(failed)?.port();
-            held.push(listener);
-            Ok(port)
+        let failed = |source| Error::System {
+            what: "free ports",
+            source,
         };
+        let mut free = ports::free(3 + 2 * validators).map_err(failed)?;
+        let rpc = free.split_off(3 + validators);
+        let consensus = free.split_off(3);
         Ok(Self {
-            ethereum: next()?,
-            airline: next()?,
-            gateway: next()?,
-            consensus: (0..validators).map(|_| next()).collect::<Result<_, _>>()?,
-            rpc: (0..validators).map(|_| next()).collect::<Result<_, _>>()?,
+            ethereum: free[0],
+            airline: free[1],
+            gateway: free[2],
+            consensus,
+            rpc,
         })
+    }
+
+    fn all(&self) -> impl Iterator<Item = u16> {
+        [self.ethereum, self.airline, self.gateway]
+            .into_iter()
+            .chain(self.consensus.iter().chain(&self.rpc).copied())
     }
 }

@@ -1,6 +1,7 @@
 //! The files of a net on this machine: keys, genesis, a directory for each validator.
 
 use crate::error::Error;
+use mileverse_fixtures::ports;
 use mileverse_node::{
     dealer::{self, Dealing},
     secrets::{Cost, Passphrase},
@@ -16,7 +17,7 @@ use mileverse_primitives::{
 use serde::Serialize;
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -74,21 +75,6 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(file(path))
 }
 
-/// Free addresses on the loopback: each is held until the last is chosen.
-fn free_addresses(count: usize) -> Result<Vec<SocketAddr>, Error> {
-    let failed = |source| Error::System {
-        what: "a free port",
-        source,
-    };
-    let held = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    held.iter()
-        .map(|listener| listener.local_addr().map_err(failed))
-        .collect()
-}
-
 /// How often blocks are made, as in a genesis file.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -126,7 +112,10 @@ impl Plan {
         let failed = |error: &dyn std::fmt::Display| Error::Setup(error.to_string());
         let sample = mileverse_fixtures::genesis::sample().map_err(|error| failed(&error))?;
         let dealing = dealer::deal(validators).map_err(|error| failed(&error))?;
-        let listens = free_addresses(validators)?;
+        let listens = ports::free_addresses(validators).map_err(|source| Error::System {
+            what: "free ports",
+            source,
+        })?;
         let stake = coins(sample.delegate_stake);
         let seats = listens
             .iter()

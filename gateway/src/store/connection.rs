@@ -64,25 +64,19 @@ impl<'c> Executor<'c> for &'c mut Connection {
 
     fn prepare_with<'e>(
         self,
-        sql: SqlStr,
-        parameters: &'e [AnyTypeInfo],
+        _: SqlStr,
+        _: &'e [AnyTypeInfo],
     ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
     where
         'c: 'e,
     {
-        match &mut self.0 {
-            Way::Message(transaction) => transaction.prepare_with(sql, parameters),
-            Way::Call(_) => Box::pin(async { Err(not_offered()) }),
-        }
+        Box::pin(async { Err(not_offered()) })
     }
 
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
+    fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
     where
         'c: 'e,
     {
-        match &mut self.0 {
-            Way::Message(transaction) => transaction.describe(sql),
-            Way::Call(_) => Box::pin(async { Err(not_offered()) }),
-        }
+        Box::pin(async { Err(not_offered()) })
     }
 }

@@ -1,6 +1,6 @@
 //! Reading. SQLite's readers are kept here: a pool would ask each connection whether it is alive when it is
 //! taken and when it is given back, and a file does not go away. A read is a call ([`super::sqlite`]), so there
-//! are never more at once than threads. PostgreSQL keeps the pool.
+//! are hardly more at once than threads. PostgreSQL keeps the pool.
 
 use super::sqlite::{Sqlite, not_offered, told};
 use futures::future::BoxFuture;
@@ -124,25 +124,19 @@ impl<'p> Executor<'p> for Read<'p> {
 
     fn prepare_with<'e>(
         self,
-        sql: SqlStr,
-        parameters: &'e [AnyTypeInfo],
+        _: SqlStr,
+        _: &'e [AnyTypeInfo],
     ) -> BoxFuture<'e, Result<AnyStatement, sqlx::Error>>
     where
         'p: 'e,
     {
-        match self.0 {
-            Source::Pool(pool) => pool.prepare_with(sql, parameters),
-            Source::Call(_) => Box::pin(async { Err(not_offered()) }),
-        }
+        Box::pin(async { Err(not_offered()) })
     }
 
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
+    fn describe<'e>(self, _: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, sqlx::Error>>
     where
         'p: 'e,
     {
-        match self.0 {
-            Source::Pool(pool) => pool.describe(sql),
-            Source::Call(_) => Box::pin(async { Err(not_offered()) }),
-        }
+        Box::pin(async { Err(not_offered()) })
     }
 }

@@ -681,6 +681,7 @@ impl Store {
                 opened.push((id, opening));
             }
         }
+        // After all else: whoever has logged is waited for by everybody who logs (`audit`).
         for case in closed {
             let event = Event {
                 actor: "gateway",

@@ -2,7 +2,7 @@
 
 use crate::support::chain::Trouble;
 use crate::support::proxy::Wrong;
-use crate::support::{Databases, Gateway, KEY, PATIENCE, Settings, World};
+use crate::support::{self, Databases, Gateway, KEY, Settings, World};
 use alloy::primitives::{B256, U256};
 use mileverse_gateway::clock::{now_ms, rfc3339};
 use mileverse_gateway::conversion::state::State;
@@ -15,7 +15,6 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::{self, Instant};
 
 crate::on_both! {
     a_day_is_reconciled_and_every_difference_has_its_name,
@@ -89,20 +88,13 @@ fn text(value: &Value, name: &str) -> String {
 
 /// The open case about a subject, once there is one.
 async fn case(world: &World, gateway: &Gateway, subject: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let page = get(
-            world,
-            gateway,
-            &format!("/cases?state=open&subject={subject}"),
-        )
-        .await;
-        if let Some(case) = page["items"].as_array().unwrap().first() {
-            return case.clone();
-        }
-        assert!(Instant::now() < deadline, "no case about {subject}");
-        time::sleep(Duration::from_millis(20)).await;
-    }
+    let path = format!("/cases?state=open&subject={subject}");
+    support::until(&format!("a case about {subject}"), async || {
+        let page = get(world, gateway, &path).await;
+        page["items"][0].as_object().cloned().ok_or(page)
+    })
+    .await
+    .into()
 }
 
 /// Olaf proposes, and gets this answer.
@@ -124,15 +116,13 @@ async fn both(world: &World, gateway: &Gateway, case: &str, body: Value) -> Valu
 }
 
 async fn report(world: &World, gateway: &Gateway, id: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let report = get(world, gateway, &format!("/reconciliations/{id}")).await;
-        if report["state"] == "done" {
-            return report;
-        }
-        assert!(Instant::now() < deadline, "still {report}");
-        time::sleep(Duration::from_millis(20)).await;
-    }
+    let path = format!("/reconciliations/{id}");
+    support::until("a report", async || {
+        let report = get(world, gateway, &path).await;
+        let is_done = report["state"] == "done";
+        if is_done { Ok(report) } else { Err(report) }
+    })
+    .await
 }
 
 /// Hands a statement in and gives the report of its day.
@@ -759,11 +749,15 @@ async fn a_run_reads_what_was_handed_in_before_it_was_asked_for(on: &Databases) 
     };
     futures::join!(reads, asks, hands_in(1), hands_in(1_000));
     let store = world.store().await;
-    let deadline = Instant::now() + PATIENCE;
-    while !store.waiting_jobs(1).await.unwrap().is_empty() {
-        assert!(Instant::now() < deadline, "runs are not done");
-        time::sleep(Duration::from_millis(20)).await;
-    }
+    support::until("runs to be done", async || {
+        let waiting = store.waiting_jobs(1).await.unwrap();
+        if waiting.is_empty() {
+            Ok(())
+        } else {
+            Err(waiting)
+        }
+    })
+    .await;
     audit_holds(&world, &gateway).await;
     store.close().await;
     gateway.stop().await;
