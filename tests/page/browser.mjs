@@ -43,7 +43,11 @@ export async function open(context, url, wallet, options = {}) {
   const faults = [];
   const { viewport = DESKTOP, scheme = "light", language = "en-US", offlineIsFine = false } = options;
   await page.setViewport(viewport);
-  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  // Without motion: a colour on its way from one to another is nobody's contrast.
+  await page.emulateMediaFeatures([
+    { name: "prefers-color-scheme", value: scheme },
+    { name: "prefers-reduced-motion", value: "reduce" },
+  ]);
   await page.setExtraHTTPHeaders({ "accept-language": language });
   await page.evaluateOnNewDocument((language) => {
     Object.defineProperty(navigator, "language", { get: () => language });
