@@ -1,9 +1,13 @@
 //! States of the past: what each block overwrote.
 //!
 //! ```txt
-//! undo      height, key   -> the value before the block; empty if there was none
-//! touched   key, height   -> ()      only in an archive
+//! undo      height, first key   -> keys that the block changed, ascending, and what it found there:
+//!                                  key (32) | length (4, big-endian; 0 if there was nothing) | value
+//! touched   key, height         -> ()      only in an archive
 //! ```
+//!
+//! A row holds the next keys as long as they fit into [`ROW`] bytes. One row for each key would be as
+//! quick to read, but a block of thousands of changes takes most of its time in the database's tree.
 //!
 //! The value of a key after block `h` is what the first block above `h` that changed it found there,
 //! or, if none did, what stands there now. A node keeps the undo of its newest
@@ -19,10 +23,15 @@ use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
     TableDefinition, WriteTransaction,
 };
+use std::iter;
 
 pub(super) const UNDO: TableDefinition<'_, (u64, [u8; 32]), &[u8]> = TableDefinition::new("undo");
 const TOUCHED: TableDefinition<'_, ([u8; 32], u64), ()> = TableDefinition::new("touched");
 
+/// Bytes of a row of `undo`, unless one value alone is longer: such a row fits into a page of redb's.
+const ROW: usize = 3 * 1024;
+/// Bytes of an entry beside its value.
+const ENTRY: usize = 32 + 4;
 /// Blocks whose undo a node keeps if its configuration does not say.
 pub const RECENT: u64 = 256;
 /// Most blocks whose undo is cut with one block written, so that a smaller window is reached
@@ -61,9 +70,13 @@ impl Retention {
         }
         let mut touched = write.open_table(TOUCHED)?;
         if touched.first()?.is_none() {
-            for entry in undo.iter()? {
-                let (height, key) = entry?.0.value();
-                touched.insert((key, height), ())?;
+            for row in undo.iter()? {
+                let (place, row) = row?;
+                let (height, _) = place.value();
+                for entry in entries(row.value()) {
+                    let (key, _) = entry?;
+                    touched.insert((key.0, height), ())?;
+                }
             }
         }
         Ok(())
@@ -77,8 +90,8 @@ impl Retention {
         before: &Changes,
     ) -> Result<(), IndexError> {
         let mut undo = write.open_table(UNDO)?;
-        for (key, value) in before {
-            undo.insert((height, key.0), value.as_deref().unwrap_or_default())?;
+        for (first, row) in rows(before)? {
+            undo.insert((height, first.0), row.as_slice())?;
         }
         let mut meta = write.open_table(META)?;
         let since = meta.get(SINCE)?.map(|since| number(since.value()));
@@ -175,11 +188,68 @@ impl History {
     }
 
     fn undone(&self, height: u64, key: Key) -> Result<Option<Option<Value>>, IndexError> {
-        Ok(self.undo.get((height, key.0))?.map(|value| {
-            let value = value.value();
-            (!value.is_empty()).then(|| value.to_vec())
-        }))
+        let mut rows = self.undo.range((height, [0; 32])..=(height, key.0))?;
+        // Of those that begin at the key or before it, the last.
+        let Some(row) = rows.next_back() else {
+            return Ok(None);
+        };
+        let (_, row) = row?;
+        for entry in entries(row.value()) {
+            let (found, value) = entry?;
+            if found == key {
+                return Ok(Some((!value.is_empty()).then(|| value.to_vec())));
+            }
+        }
+        Ok(None)
     }
+}
+
+/// What a block overwrote, as rows, each with its first key.
+fn rows(before: &Changes) -> Result<Vec<(Key, Vec<u8>)>, IndexError> {
+    let mut rows: Vec<(Key, Vec<u8>)> = Vec::new();
+    for (key, value) in before {
+        let value = value.as_deref().unwrap_or_default();
+        let long = || IndexError::Database("a value is longer than any state's".to_owned());
+        let length = u32::try_from(value.len()).map_err(|_| long())?;
+        let taken = ENTRY.saturating_add(value.len());
+        let (first, mut row) = rows
+            .pop_if(|(_, row)| row.len().saturating_add(taken) <= ROW)
+            .unwrap_or_else(|| (*key, Vec::with_capacity(ROW)));
+        row.extend_from_slice(key.as_slice());
+        row.extend_from_slice(&length.to_be_bytes());
+        row.extend_from_slice(value);
+        rows.push((first, row));
+    }
+    Ok(rows)
+}
+
+/// A key, and what the block found there.
+type Entry<'a> = (Key, &'a [u8]);
+
+/// The entries of a row.
+fn entries(row: &[u8]) -> impl Iterator<Item = Result<Entry<'_>, IndexError>> {
+    let mut rest = row;
+    iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = next(rest);
+        rest = entry.map_or(&[], |(_, after)| after);
+        Some(
+            entry
+                .map(|(entry, _)| entry)
+                .ok_or(IndexError::Damaged("undo")),
+        )
+    })
+}
+
+/// The first entry, and what follows it.
+fn next(row: &[u8]) -> Option<(Entry<'_>, &[u8])> {
+    let (key, rest) = row.split_first_chunk::<32>()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+    let (value, rest) = rest.split_at_checked(length)?;
+    Some(((Key::from(*key), value), rest))
 }
 
 /// A height as `meta` holds it.

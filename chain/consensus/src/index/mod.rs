@@ -66,7 +66,7 @@ const META: TableDefinition<'_, &str, [u8; 32]> = TableDefinition::new("meta");
 
 /// Version of the layout above, and of the files beside it: pages of another size
 /// ([`crate::pages`]) would be cut off as damaged when they are opened.
-const FORMAT: [u8; 32] = [3; 32];
+const FORMAT: [u8; 32] = [4; 32];
 
 /// A final block to be written.
 pub struct Record<'a> {

@@ -7,6 +7,11 @@ use mileverse_execution::{Changes, Key, TransactionOutcome, Value};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, path::Path};
 
+/// Places that are written.
+const PLACES: u8 = 6;
+/// Bytes of a long value: no two share a row of the index.
+const LONG: usize = 1_600;
+
 /// A chain of states, as a map would keep them.
 #[derive(Default)]
 struct Model {
@@ -14,13 +19,14 @@ struct Model {
 }
 
 impl Model {
-    /// Writes block `height`, which sets these places to these values; zero deletes.
+    /// Writes block `height`, which sets these places to these values; zero deletes, an even one is long.
     fn write(&mut self, index: &Index, height: u64, writes: &[(u8, u8)]) {
         let old = self.states.last().cloned().unwrap_or_default();
         let mut new = old.clone();
         for (place, value) in writes {
             match value {
                 0 => new.remove(&key(*place)),
+                value if value % 2 == 0 => new.insert(key(*place), vec![*value; LONG]),
                 value => new.insert(key(*place), vec![*value]),
             };
         }
@@ -42,7 +48,7 @@ impl Model {
         let newest = self.states.last().unwrap();
         assert_eq!(history.newest(), self.states.len() as u64);
         assert_eq!(history.first(), first);
-        for place in 0..4 {
+        for place in 0..PLACES {
             let now = newest.get(&key(place)).cloned();
             for height in 1..=self.states.len() as u64 {
                 let found = history.overwritten(key(place), height);
@@ -70,7 +76,7 @@ proptest! {
 
     #[test]
     fn every_kept_state_is_the_one_that_was(
-        blocks in prop::collection::vec(prop::collection::vec((0u8..4, 0u8..3), 0..5), 1..24),
+        blocks in prop::collection::vec(prop::collection::vec((0u8..PLACES, 0u8..5), 0..8), 1..24),
         recent in 1u64..12,
     ) {
         let directory = tempfile::tempdir().unwrap();
