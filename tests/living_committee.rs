@@ -370,6 +370,7 @@ async fn a_double_proposal_costs_the_seat(net: &mut Net) {
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::ZERO,
+                operations_root: B256::ZERO,
                 start: 0,
                 end: 1,
             },

@@ -11,6 +11,7 @@ mod fees;
 mod forms;
 mod hostile;
 mod node;
+mod proofs;
 mod sessions;
 mod simulate;
 mod wallet;

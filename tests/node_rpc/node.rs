@@ -151,6 +151,11 @@ impl Node {
         configure(self.directory.path(), more);
     }
 
+    /// Its network's genesis file.
+    pub fn genesis(&self) -> PathBuf {
+        self.directory.path().join("genesis.json")
+    }
+
     /// SIGKILL, and the same validator again.
     pub async fn restart(&mut self) {
         self.child.kill().unwrap();

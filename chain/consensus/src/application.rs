@@ -497,11 +497,11 @@ fn next_nonces(output: &BlockOutput) -> Vec<(Address, u64)> {
 
 /// What a header says of a state.
 fn commitment<E: StorageContext + Spawner>(state: &Merkleized<E>) -> StateCommitment {
-    let bounds = state.bounds();
     StateCommitment {
         root: block::word(&state.root()),
-        start: *bounds.inactivity_floor,
-        end: *bounds.tip.size,
+        operations_root: block::word(&state.ops_root()),
+        start: *state.sync_boundary(),
+        end: *state.bounds().tip.size,
     }
 }
 
@@ -525,7 +525,7 @@ where
     fn sync_targets(block: &Block) -> <Databases<E> as DatabaseSet<E>>::SyncTargets {
         let state = block.header.state;
         Target::new(
-            block::digest(state.root),
+            block::digest(state.operations_root),
             non_empty_range!(state.start.into(), state.end.into()),
         )
     }

@@ -349,6 +349,7 @@ mod tests {
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::repeat_byte(8),
+                operations_root: B256::repeat_byte(8),
                 start: 9,
                 end: 10,
             },

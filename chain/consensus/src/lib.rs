@@ -33,6 +33,7 @@ pub mod mempool;
 pub mod misbehaviour;
 pub mod offer;
 pub mod pages;
+pub mod proof;
 pub mod proposal;
 pub mod rotation;
 pub mod signature;

@@ -1,10 +1,21 @@
 //! The chain's state in QMDB: which database, how it is configured, and how execution reads it.
 //!
-//! Keys and values are those of `mileverse_execution::state`. The state root in a block's header
-//! is the database's operations root; it is also what state sync is verified against.
+//! Keys and values are those of `mileverse_execution::state`. The state root in a block's header is the
+//! root of what stands; [`proof`](crate::proof) proves values against it. The operations root beside it is
+//! what state sync is verified against ([`crate::sync`]).
+//!
+//! ```txt
+//! log               every write is an operation, appended; those nobody needs are pruned from the front
+//! operations root   Merkle mountain range over the log
+//! activity bits     one for each operation: whether it is its key's newest
+//! state root        over both, the bits grafted onto the range, [`CHUNK`] bytes at a time
+//! ```
 
+use crate::block::word;
 use bytes::BufMut;
-use commonware_codec::{Buf, EncodeSize, Error as CodecError, RangeCfg, Read, Write};
+use commonware_codec::{
+    Buf, EncodeSize, Error as CodecError, RangeCfg, Read, Write, util::at_least,
+};
 use commonware_cryptography::{Sha256, sha256};
 use commonware_glue::stateful::db::{DatabaseSet, Shared};
 use commonware_parallel::Sequential;
@@ -13,18 +24,23 @@ use commonware_storage::{
     Context as StorageContext,
     journal::contiguous::variable::Config as LogConfig,
     mmr::{self, full::Config as MerkleConfig},
-    qmdb::any::{VariableConfig, unordered::variable},
+    qmdb::current::{VariableConfig, unordered::variable},
     translator::EightCap,
 };
 use commonware_utils::{NZU64, NZUsize};
 use mileverse_execution::state::{
     Changes, Key, MAX_VALUE_LENGTH, Place, ReadError, StateReader, Value,
 };
+use mileverse_primitives::header::StateCommitment;
+use smallvec::SmallVec;
 use std::num::NonZeroUsize;
+
+/// Bytes of activity bits that are grafted at once: those of 256 operations. A proof carries them.
+pub const CHUNK: usize = 32;
 
 /// The database.
 pub type StateDb<E> =
-    variable::Db<mmr::Family, E, sha256::Digest, StoredValue, Sha256, EightCap, Sequential>;
+    variable::Db<mmr::Family, E, sha256::Digest, StoredValue, Sha256, EightCap, CHUNK, Sequential>;
 /// The database as consensus shares it.
 pub type Databases<E> = Shared<StateDb<E>>;
 /// Uncommitted changes over it.
@@ -32,19 +48,35 @@ pub type Batch<E> = <Databases<E> as DatabaseSet<E>>::Unmerkleized;
 /// Uncommitted changes with their root.
 pub type Merkleized<E> = <Databases<E> as DatabaseSet<E>>::Merkleized;
 
+/// Bytes of a value that need no memory of their own: an account's. The log copies a value several times on
+/// its way, and nearly all are accounts and words.
+const SHORT: usize = 72;
+
 /// A value with its limit built in, so that a peer's operations need no configuration to be read.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct StoredValue(pub Value);
+pub struct StoredValue(SmallVec<[u8; SHORT]>);
+
+impl StoredValue {
+    /// The bytes of a value.
+    pub fn new(value: &[u8]) -> Self {
+        Self(SmallVec::from_slice(value))
+    }
+
+    /// The value.
+    pub fn into_value(self) -> Value {
+        self.0.into_vec()
+    }
+}
 
 impl Write for StoredValue {
     fn write(&self, buf: &mut impl BufMut) {
-        self.0.write(buf);
+        self.0.as_slice().write(buf);
     }
 }
 
 impl EncodeSize for StoredValue {
     fn encode_size(&self) -> usize {
-        self.0.encode_size()
+        self.0.as_slice().encode_size()
     }
 }
 
@@ -52,7 +84,11 @@ impl Read for StoredValue {
     type Cfg = ();
 
     fn read_cfg(buf: &mut impl Buf, (): &()) -> Result<Self, CodecError> {
-        Vec::read_cfg(buf, &(RangeCfg::new(0..=MAX_VALUE_LENGTH), ())).map(Self)
+        let length = usize::read_cfg(buf, &RangeCfg::new(0..=MAX_VALUE_LENGTH))?;
+        at_least(buf, length)?;
+        let mut value = SmallVec::from_elem(0, length);
+        buf.copy_to_slice(&mut value);
+        Ok(Self(value))
     }
 }
 
@@ -75,6 +111,7 @@ pub fn config(prefix: &str, cache: CacheRef) -> VariableConfig<EightCap, ((), ()
             strategy: Sequential,
             page_cache: cache.clone(),
         },
+        grafted_metadata_partition: format!("{prefix}-state-grafted"),
         journal_config: LogConfig {
             partition: format!("{prefix}-state-log"),
             items_per_section: NZU64!(65_536),
@@ -107,7 +144,7 @@ impl<E: StorageContext + Spawner> StateReader for BatchReader<'_, E> {
         self.batch
             .get(&sha256::Digest::from(key.0))
             .await
-            .map(|found| found.map(|StoredValue(value)| value))
+            .map(|found| found.map(StoredValue::into_value))
             .map_err(|error| ReadError(error.to_string()))
     }
 
@@ -131,7 +168,7 @@ impl<E: StorageContext + Spawner> StateReader for BatchReader<'_, E> {
             .zip(found)
             .map(|((_, key), found)| match seen(key) {
                 Some(first) => first.clone(),
-                None => found.map(|StoredValue(value)| value),
+                None => found.map(StoredValue::into_value),
             })
             .collect())
     }
@@ -140,7 +177,20 @@ impl<E: StorageContext + Spawner> StateReader for BatchReader<'_, E> {
 /// Writes `changes` into a batch.
 pub fn write<E: StorageContext + Spawner>(mut batch: Batch<E>, changes: &Changes) -> Batch<E> {
     for (key, value) in changes {
-        batch = batch.write(sha256::Digest::from(key.0), value.clone().map(StoredValue));
+        let value = value.as_deref().map(StoredValue::new);
+        batch = batch.write(sha256::Digest::from(key.0), value);
     }
     batch
+}
+
+/// What the header of block 0 says of the state: nothing is written yet, and nothing can be proven.
+pub fn initial<E: StorageContext + Spawner>() -> StateCommitment {
+    let target = Databases::<E>::initial_sync_targets();
+    let root = word(&target.root);
+    StateCommitment {
+        root,
+        operations_root: root,
+        start: *target.range.start(),
+        end: *target.range.end(),
+    }
 }

@@ -11,7 +11,10 @@
 use blst::min_sig::{PublicKey, Signature};
 use commonware_codec::Encode as _;
 use commonware_codec::{Copying, DecodeExt};
-use commonware_cryptography::bls12381::primitives::variant::{MinSig, Variant};
+use commonware_cryptography::bls12381::primitives::{
+    ops,
+    variant::{MinSig, Variant},
+};
 use mileverse_primitives::{
     Bytes,
     certificate::{G1_LENGTH, G2_LENGTH},
@@ -85,6 +88,15 @@ pub fn read_signature(signature: &[u8]) -> Result<<MinSig as Variant>::Signature
     DecodeExt::decode(Copying(point.compress().as_slice())).map_err(|_| InvalidPoint)
 }
 
+/// Whether a group signed a message, both points as Ethereum takes them. What is no point signed nothing.
+pub fn is_signed(key: &GroupKey, message: &[u8], signature: &[u8]) -> bool {
+    read_group_key(key).is_ok_and(|public| {
+        read_signature(signature).is_ok_and(|signature| {
+            ops::verify::<MinSig>(&public, MinSig::MESSAGE, message, &signature).is_ok()
+        })
+    })
+}
+
 /// The 48 bytes of a padded field element. Those below the modulus begin with three zero bits, where
 /// blst keeps its flags: no flag is read from outside.
 fn field(padded: &[u8]) -> Result<&[u8], InvalidPoint> {
@@ -100,7 +112,6 @@ fn field(padded: &[u8]) -> Result<&[u8], InvalidPoint> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use commonware_cryptography::bls12381::primitives::ops;
     use commonware_utils::TestRng;
 
     #[test]
@@ -111,6 +122,10 @@ mod tests {
         let good = signature(&signed).unwrap();
         assert_eq!(read_group_key(&key).unwrap(), public);
         assert_eq!(read_signature(&good).unwrap(), signed);
+        assert!(is_signed(&key, b"bytes", &good));
+        assert!(!is_signed(&key, b"other bytes", &good));
+        assert!(!is_signed(&GroupKey::default(), b"bytes", &good));
+        assert!(!is_signed(&key, b"bytes", &[]));
         // blst's flags at every place where it, or its padding, could read one.
         for at in (0..G1_LENGTH).filter(|at| at % 64 <= 16) {
             for flag in [0x20, 0x40, 0x80] {

@@ -51,7 +51,10 @@ pub use executor::{
     BlockInput, BlockOutput, Draw, Elected, Executor, Fare, Help, NextEpoch, PaidBy, Quote,
     Simulated, SimulatedCall, SimulatedLog, SimulationRules, Source, Sponsorship, Unfit,
 };
-pub use modules::{bridge::announce::NewKey, rewards::read::RewardsStanding, rotation::Rotations};
+pub use modules::{
+    bridge::announce::NewKey, points::balance_slot as points_slot, rewards::read::RewardsStanding,
+    rotation::Rotations,
+};
 pub use outcome::{SentPacket, TransactionOutcome};
 pub use overlay::{MAX_OVERRIDES, Overridden, OverrideError};
 pub use payer::sender_price;

@@ -63,6 +63,9 @@ pub enum Error {
         /// What is wrong.
         source: SpecError,
     },
+    /// What an account holds could not be proven.
+    #[error("nothing is proven: {0}")]
+    Proof(String),
     /// Standard output is closed.
     #[error("the answer could not be written to standard output: {0}")]
     Output(std::io::Error),

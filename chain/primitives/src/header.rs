@@ -14,15 +14,16 @@
 //! 96      32    receipts root       }
 //! 128     32    system root: keccak256 of the block's system section
 //! 160     256   logs bloom
-//! 416     32    state root (QMDB operations root after this block)
-//! 448     8     first live operation of the state
-//! 456     8     operations of the state
-//! 464     8     consensus epoch
-//! 472     8     consensus view
-//! 480     8     parent's view; 0 in an epoch's first block, whose views start at 1
-//! 488     32    leader (ed25519 public key)
-//! 520     1     1 if an Ethereum checkpoint follows, else 0
-//! 521     80    number (8), hash (32), state root (32), time in seconds (8)
+//! 416     32    state root: over all that stands after this block (QMDB `current`)
+//! 448     32    operations root: over the log of operations that made it
+//! 480     8     first operation of the log that is needed
+//! 488     8     operations of the log
+//! 496     8     consensus epoch
+//! 504     8     consensus view
+//! 512     8     parent's view; 0 in an epoch's first block, whose views start at 1
+//! 520     32    leader (ed25519 public key)
+//! 552     1     1 if an Ethereum checkpoint follows, else 0
+//! 553     80    number (8), hash (32), state root (32), time in seconds (8)
 //! ```
 //!
 //! The leader signs the digest with its own key (`vote`); that signature travels beside the header
@@ -35,7 +36,7 @@ use alloy::primitives::{B256, Bloom, keccak256};
 use thiserror::Error;
 
 /// Bytes of `rest` without a checkpoint.
-pub const SHORT_REST_LENGTH: usize = 521;
+pub const SHORT_REST_LENGTH: usize = 553;
 /// Bytes of `rest` with a checkpoint.
 pub const LONG_REST_LENGTH: usize = SHORT_REST_LENGTH + 80;
 /// Most bytes that [`Header::encode`] gives.
@@ -62,8 +63,10 @@ pub struct Turn {
 /// The state's commitment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct StateCommitment {
-    /// Root over the operations.
+    /// Root over all that stands: what a value is proven against.
     pub root: B256,
+    /// Root over the operations that made it: what a state is fetched against.
+    pub operations_root: B256,
     /// First operation still needed.
     pub start: u64,
     /// Number of operations; greater than `start`.
@@ -143,6 +146,7 @@ impl Header {
         out.extend_from_slice(self.system_root.as_slice());
         out.extend_from_slice(self.logs_bloom.as_slice());
         out.extend_from_slice(self.state.root.as_slice());
+        out.extend_from_slice(self.state.operations_root.as_slice());
         for number in [
             self.state.start,
             self.state.end,
@@ -182,6 +186,7 @@ impl Header {
             logs_bloom: Bloom::new(take(&mut rest)?),
             state: StateCommitment {
                 root: word(&mut rest)?,
+                operations_root: word(&mut rest)?,
                 start: number(&mut rest)?,
                 end: number(&mut rest)?,
             },
@@ -251,6 +256,7 @@ mod tests {
             logs_bloom: Bloom::repeat_byte(8),
             state: StateCommitment {
                 root: word(9),
+                operations_root: word(21),
                 start: 10,
                 end: 11,
             },
@@ -271,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoding_is_one_to_one(seed: u64, checkpoint: bool, cut in 1usize..632) {
+        fn encoding_is_one_to_one(seed: u64, checkpoint: bool, cut in 1usize..664) {
             let header = header(seed, checkpoint);
             let bytes = header.encode();
             prop_assert_eq!(bytes.len(), header.encoded_length());

@@ -178,6 +178,25 @@ pub struct Certificate {
     pub signature: Bytes,
 }
 
+/// `mileverse_stateProof`: what stands at a place of the newest state, from the committee's signature down.
+/// The answer is null if nothing stands there, which cannot be proven.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateProof {
+    /// The block after which it stands.
+    pub height: u64,
+    /// Its header: outbox root ‖ rest, as [`Header::decode`](crate::header::Header::decode) reads it.
+    pub header: Bytes,
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// Where it stands: keccak256 of the place.
+    pub key: B256,
+    /// What stands there.
+    pub value: Bytes,
+    /// The proof against the header's state root.
+    pub proof: Bytes,
+}
+
 /// `mileverse_packets`: one leaf of the outbox.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -89,6 +89,7 @@ pub const METHODS: &[(&str, u32)] = &[
     ("mileverse_groupKeys", READ),
     ("mileverse_outboxProof", READ),
     ("mileverse_packets", READ),
+    ("mileverse_stateProof", RUN),
     ("mileverse_status", READ),
     ("mileverse_visit", READ),
     ("net_listening", LOOK),

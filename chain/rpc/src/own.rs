@@ -8,22 +8,29 @@ use crate::{
     register::{Answer, slow},
 };
 use alloy::rpc::types::TransactionRequest;
-use commonware_consensus::types::Height;
+use commonware_consensus::{simplex::types::Finalization, types::Height};
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::ErrorObjectOwned};
 use mileverse_consensus::{
-    block, bls, committee, engine::peers::Admitted, evidence::Evidence as Found, index::Results,
-    rotation::State, signature,
+    application::Scheme,
+    block::{self, Block},
+    bls, committee,
+    engine::peers::Admitted,
+    evidence::Evidence as Found,
+    index::Results,
+    proof::Proven,
+    rotation::State,
+    signature,
 };
-use mileverse_execution::{PaidBy, Quote, Rotations};
+use mileverse_execution::{PaidBy, Quote, Rotations, state::Place};
 use mileverse_primitives::{
-    B256, Bytes, U256,
+    Address, B256, Bytes, U256,
     address::STAKING,
     certificate,
     genesis::Genesis,
     outbox,
     rpc::{
         Certificate, Chain, Epoch, Evidence, GasPayer, GasQuote, GasSponsorship, GroupKey,
-        MAX_PACKETS, Rotation, Status, Visit, Welcome,
+        MAX_PACKETS, Rotation, StateProof, Status, Visit, Welcome,
     },
     schedule::Schedule,
 };
@@ -31,6 +38,10 @@ use std::{sync::Arc, time::SystemTime};
 
 /// How far above a height its certificate is looked for: a certificate covers all blocks below.
 const MAX_SEARCH: u64 = 64;
+
+/// How many blocks a state may be behind the newest of the index: that is written first, and blocks may become
+/// final while a proof is made.
+const MAX_BEHIND: u64 = 4;
 
 /// How far a visitor's clock may be from this node's, seconds.
 const MAX_VISIT_AGE: u64 = 60;
@@ -63,6 +74,11 @@ pub fn register(module: &mut RpcModule<Context>) -> Result<(), RegisterMethodErr
     module.register_async_method("mileverse_certificate", |params, context, _| async move {
         let height: Option<u64> = params.sequence().optional_next()?;
         certificate_at(&context, height).await
+    })?;
+    module.register_async_method("mileverse_stateProof", |params, context, _| async move {
+        let mut params = params.sequence();
+        let (address, slot): (Address, Option<U256>) = (params.next()?, params.optional_next()?);
+        state_proof(&context, address, slot).await
     })?;
     module.register_async_method("mileverse_evidence", |_, context, _| async move {
         evidence(&context).await
@@ -284,6 +300,43 @@ async fn evidence(context: &Context) -> Result<Vec<Evidence>, ErrorObjectOwned> 
     Ok(open)
 }
 
+/// What stands at an account, or at a word of its storage, in the newest state; nothing if nothing does.
+async fn state_proof(
+    context: &Arc<Context>,
+    address: Address,
+    slot: Option<U256>,
+) -> Result<Option<StateProof>, ErrorObjectOwned> {
+    let _turn = context.reads.disk_turn().await?;
+    let missing = || failure::refused("the block of this state has no certificate yet; ask again");
+    // The state of block 0 is in no database, and nobody signed it.
+    let first = context.index.first().map_err(failure::index)?;
+    let first = first.ok_or_else(missing)?;
+    let place = slot.map_or(Place::Account(address), |slot| Place::Slot(address, slot));
+    let key = place.key();
+    let Some(Proven { root, value, proof }) = context.reads.prove(key).await? else {
+        return Ok(None);
+    };
+    let newest = context.index.newest().map_err(failure::index)?;
+    let newest = newest.ok_or_else(missing)?.header.height;
+    for height in (first.max(newest.saturating_sub(MAX_BEHIND))..=newest).rev() {
+        let block = context.index.block(height).map_err(failure::index)?;
+        let Some(block) = block.filter(|block| block.header.state.root == root) else {
+            continue;
+        };
+        let found = context.marshal.get_finalization(Height::new(height)).await;
+        let certificate = opened(context, &block, &found.ok_or_else(missing)?)?;
+        return Ok(Some(StateProof {
+            height,
+            header: block.header.encode().into(),
+            certificate,
+            key,
+            value: value.into(),
+            proof: proof.into(),
+        }));
+    }
+    Err(missing())
+}
+
 async fn certificate_at(
     context: &Arc<Context>,
     height: Option<u64>,
@@ -305,6 +358,16 @@ async fn certificate_at(
         .block(height)
         .map_err(failure::index)?
         .ok_or_else(missing)?;
+    opened(context, &block, &finalization)
+}
+
+/// A final block, opened as far as Ethereum needs.
+fn opened(
+    context: &Context,
+    block: &Block,
+    finalization: &Finalization<Scheme, block::Digest>,
+) -> Result<Certificate, ErrorObjectOwned> {
+    let height = block.header.height;
     let Results {
         outbox_size,
         outbox_tree,
@@ -313,7 +376,7 @@ async fn certificate_at(
         .index
         .results(height)
         .map_err(failure::index)?
-        .ok_or_else(missing)?;
+        .ok_or_else(|| failure::internal(&"the index has a block without its results"))?;
     let proposal = &finalization.proposal;
     let signature = finalization
         .certificate

@@ -21,6 +21,7 @@ use mileverse_consensus::{
     application::Tip,
     index::{History, Index, IndexError},
     mempool::{Mempool, Purse, Refusal, Sender, journal::Journal},
+    proof::{self, Proven},
     stages::{self, Stage},
     state::{Batch, BatchReader, Databases},
 };
@@ -112,13 +113,7 @@ impl Reads {
     /// What the chain knows of an account now.
     pub async fn sender(&self, address: Address) -> Answer<Sender> {
         let found = state::account(&self.newest()?, address).await;
-        Ok(found
-            .map_err(|error| failure::internal(&error))?
-            .map_or_else(Sender::default, |account| Sender {
-                nonce: account.nonce,
-                balance: account.balance,
-                ..Sender::default()
-            }))
+        Ok(known_of(found.map_err(|error| failure::internal(&error))?))
     }
 
     /// Number of the newest Ethereum block that the chain agreed on; 0 if none.
@@ -141,15 +136,45 @@ impl Reads {
         self.executor.committee(&state, epoch).await.ok()
     }
 
-    /// What a transaction may cost in points, who else may pay for it with coin, or why no block takes it for its gas.
-    async fn fare(&self, transaction: &Transaction) -> Answer<Fare> {
-        let state = self.newest()?;
-        let Tip { header, digest } = self.tip();
+    /// What a transaction may cost and what the chain knows of its sender, both in the newest state; or
+    /// why no block takes it.
+    ///
+    /// This is asked of every transaction that comes, so it looks at nothing past: it reads one batch, which
+    /// knows one state only, and asks again if a block became final under it.
+    async fn weigh(&self, transaction: &Transaction) -> Answer<(Fare, Sender)> {
+        let mut last = ReadError("no attempt was made".into());
+        for _ in 0..ATTEMPTS {
+            let tip = self.tip();
+            let batch = self.databases.new_batches().await;
+            let newest = BatchReader::<Runtime> {
+                batch: &batch,
+                overlay: (tip.header.height == 0).then(|| self.genesis.as_ref()),
+            };
+            match self.weigh_in(&newest, tip, transaction).await {
+                Err(BlockError::Read(error)) => last = error,
+                Err(error) => return Err(failure::internal(&error)),
+                Ok((fare, sender)) => return Ok((fare.map_err(failure::refused)?, sender)),
+            }
+        }
+        Err(failure::internal(&last))
+    }
+
+    async fn weigh_in(
+        &self,
+        newest: &BatchReader<'_, Runtime>,
+        Tip { header, digest }: Tip,
+        transaction: &Transaction,
+    ) -> Result<(Result<Fare, String>, Sender), BlockError> {
         let next = || find::next_block(&header, digest);
-        let found = self.executor.admit(&state, next, transaction).await;
-        found
-            .map_err(|error| failure::internal(&error))?
-            .map_err(failure::refused)
+        let fare = self.executor.admit(newest, next, transaction).await?;
+        let account = state::account(newest, transaction.sender()).await;
+        Ok((fare, known_of(account?)))
+    }
+
+    /// Proves what stands at a key in the newest state; `None` if nothing does.
+    pub async fn prove(&self, key: Key) -> Answer<Option<Proven>> {
+        let proven = proof::prove(&self.databases, key).await;
+        proven.map_err(|error| failure::internal(&error))
     }
 
     /// Where the quarterly rewards stand, as far as the newest state can be read.
@@ -209,6 +234,15 @@ impl Reads {
             (answer, _) => answer.map_err(failure::execution),
         }
     }
+}
+
+/// What the pool asks of an account; one that was never written has nothing.
+fn known_of(account: Option<state::Account>) -> Sender {
+    account.map_or_else(Sender::default, |account| Sender {
+        nonce: account.nonce,
+        balance: account.balance,
+        ..Sender::default()
+    })
 }
 
 async fn turn(turns: &Arc<Semaphore>) -> Answer<OwnedSemaphorePermit> {
@@ -373,17 +407,15 @@ impl Admission {
         let transaction =
             stages::within(Stage::Recover, || Transaction::decode(raw, self.chain_id))
                 .map_err(|error| failure::refused(error.to_string()))?;
-        let Fare {
-            held,
-            cost,
-            help,
-            needs_help,
-        } = self.reads.fare(&transaction).await?;
+        let (fare, known) = self.reads.weigh(&transaction).await?;
         let sender = Sender {
-            purse: Purse { held, cost },
-            help,
-            needs_help,
-            ..self.reads.sender(transaction.sender()).await?
+            purse: Purse {
+                held: fare.held,
+                cost: fare.cost,
+            },
+            help: fare.help,
+            needs_help: fare.needs_help,
+            ..known
         };
         Ok((transaction, sender))
     }

@@ -14,16 +14,15 @@ use commonware_cryptography::{
     bls12381::{dkg::feldman_desmedt, primitives::sharing::Mode},
     ed25519,
 };
-use commonware_glue::stateful::db::DatabaseSet as _;
 use commonware_p2p::Address as Location;
 use commonware_runtime::deterministic;
 use commonware_utils::{N3f1, TestRng, TryCollect as _, ordered::Set};
 use mileverse_consensus::{
     application,
-    block::{self, Block, Output, PublicKey},
+    block::{Block, Output, PublicKey},
     committee::First,
     engine::{memory::MemorySecrets, participants::Elected},
-    state::Databases,
+    state,
 };
 use mileverse_execution::{Executor, Transaction};
 use mileverse_primitives::{
@@ -33,7 +32,6 @@ use mileverse_primitives::{
     bridge::BridgeRules,
     fees::FeeRules,
     genesis::{self, EthereumSide, Genesis, Issuer, MAX_VALIDATORS, Seat},
-    header::StateCommitment,
     keccak256,
     points::PointsRules,
     rewards::RewardRules,
@@ -212,16 +210,11 @@ impl Committee {
             executor: Executor::new(&genesis),
         };
         let first = First::read(&genesis.committee).map_err(setup)?;
-        let initial = Databases::<deterministic::Context>::initial_sync_targets();
         let genesis_block = application::genesis_block(
             &genesis,
             &Executor::new(&genesis),
             &first,
-            StateCommitment {
-                root: block::word(&initial.root),
-                start: *initial.range.start(),
-                end: *initial.range.end(),
-            },
+            state::initial::<deterministic::Context>(),
         )
         .map_err(setup)?;
         Ok(Self {

@@ -289,6 +289,7 @@ mod tests {
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::ZERO,
+                operations_root: B256::ZERO,
                 start: 0,
                 end: 0,
             },

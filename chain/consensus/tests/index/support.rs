@@ -33,6 +33,7 @@ pub fn block(height: u64) -> Block {
         logs_bloom: Bloom::ZERO,
         state: StateCommitment {
             root: B256::ZERO,
+            operations_root: B256::ZERO,
             start: 0,
             end: 1,
         },

@@ -136,6 +136,7 @@ pub fn header(leader: B256, epoch: u64, view: u64, salt: u8) -> Header {
         logs_bloom: Default::default(),
         state: StateCommitment {
             root: B256::repeat_byte(8),
+            operations_root: B256::repeat_byte(8),
             start: 9,
             end: 10,
         },

@@ -7,6 +7,7 @@
 //! | `init` | `node init`: the files of a new node |
 //! | `deal` | `node deal`: the keys of a new network's first committee |
 //! | `reseal` | `node reseal`: another passphrase |
+//! | `prove` | `node prove`: what an account holds, believed for the committee's signature |
 //! | `genesis` | `genesis new`, `check`, `show`: a network's beginning |
 //! | `answer` | tables and JSON on standard output |
 
@@ -15,6 +16,7 @@ mod deal;
 mod follow;
 pub mod genesis;
 mod init;
+mod prove;
 mod reseal;
 mod run;
 
@@ -56,6 +58,11 @@ enum Verb {
     Deal(deal::Arguments),
     /// Seal a stopped node's keys and secrets under another passphrase.
     Reseal(reseal::Arguments),
+    /// Prove what an account holds now, trusting the committee's signature and no node.
+    ///
+    /// The node that is asked gives the value, a proof that it stands in the state, the header of the block
+    /// and the committee's signature under it; all of it is checked here, down from the group key.
+    Prove(prove::Arguments),
 }
 
 /// How new files are sealed.
@@ -96,5 +103,6 @@ pub fn run(command: Command) -> Result<(), Error> {
         Verb::Follow(arguments) => follow::follow(&arguments),
         Verb::Deal(arguments) => deal::deal(&arguments),
         Verb::Reseal(arguments) => reseal::reseal(&arguments),
+        Verb::Prove(arguments) => prove::prove(&arguments),
     }
 }

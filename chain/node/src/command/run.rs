@@ -30,11 +30,11 @@ use mileverse_consensus::{
     mempool::{Mempool, gossip, journal::Journal},
     rotation::{self, secrets::Shared},
     stages::{self, Stage},
-    state::Databases,
+    state::{self, Databases},
     sync::{Progress, visit},
 };
 use mileverse_execution::Executor;
-use mileverse_primitives::{B256, certificate, genesis::Genesis, header::StateCommitment};
+use mileverse_primitives::{B256, certificate, genesis::Genesis};
 use mileverse_rpc::{Admission, Filters, Reads, Waiting};
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
@@ -183,18 +183,14 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
         &genesis,
         &executor,
         &first,
-        StateCommitment {
-            root: block::word(&initial.root),
-            start: *initial.range.start(),
-            end: *initial.range.end(),
-        },
+        state::initial::<runtime::Context>(),
     )?;
     let newest = index
         .newest()
         .map_err(|error| Error::Stopped(error.to_string()))?;
     let fresh = newest.is_none();
     let newest = newest.unwrap_or_else(|| genesis_block.clone());
-    let newest_state = block::digest(newest.header.state.root);
+    let newest_state = block::digest(newest.header.state.operations_root);
     let (tip, tips) = watch::channel(Tip {
         digest: newest.header.digest(),
         header: newest.header,

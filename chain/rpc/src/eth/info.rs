@@ -94,7 +94,7 @@ fn no_blobs() -> Answer<()> {
 
 fn no_proof() -> Answer<()> {
     Err(failure::unsupported(
-        "the state of this chain is no Merkle-Patricia trie, so eth_getProof is not offered; mileverse_certificate and mileverse_outboxProof prove what leaves the chain",
+        "the state of this chain is no Merkle-Patricia trie, so eth_getProof is not offered; mileverse_stateProof proves what stands in the state, and mileverse_outboxProof what leaves the chain",
     ))
 }
 

@@ -148,6 +148,7 @@ mod tests {
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::ZERO,
+                operations_root: B256::ZERO,
                 start: 0,
                 end: 1,
             },

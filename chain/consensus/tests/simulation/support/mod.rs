@@ -25,13 +25,10 @@ use commonware_cryptography::{
     },
     ed25519,
 };
-use commonware_glue::{
-    simulate::{
-        engine::{EngineDefinition, InitContext},
-        processed::ProcessedHeight,
-        tracker::FinalizationUpdate,
-    },
-    stateful::db::DatabaseSet as _,
+use commonware_glue::simulate::{
+    engine::{EngineDefinition, InitContext},
+    processed::ProcessedHeight,
+    tracker::FinalizationUpdate,
 };
 use commonware_p2p::Address as Location;
 use commonware_runtime::{Handle, Quota, Spawner as _, Supervisor as _, deterministic};
@@ -40,7 +37,7 @@ use filling::{BLOCK_GAS, Filling};
 use mileverse_consensus::watch;
 use mileverse_consensus::{
     application::{self, Tip},
-    block::{self, Output, PublicKey},
+    block::{Output, PublicKey},
     committee::First,
     duties::{self, Duties},
     engine::{
@@ -48,7 +45,7 @@ use mileverse_consensus::{
     },
     index::Index,
     mempool::{Mempool, Sender},
-    state::Databases,
+    state,
     sync::Progress,
 };
 use mileverse_execution::{Executor, Transaction};
@@ -60,7 +57,6 @@ use mileverse_primitives::{
     certificate,
     fees::FeeRules,
     genesis::{Committee, EthereumSide, Genesis, Issuer, Seat},
-    header::StateCommitment,
     keccak256,
     points::PointsRules,
     rewards::RewardRules,
@@ -489,16 +485,11 @@ impl EngineDefinition for Net {
         let executor = self.executor(number);
         let first = First::read(&self.genesis.committee).unwrap();
         let index = self.index(number);
-        let initial = Databases::<deterministic::Context>::initial_sync_targets();
         let genesis_block = application::genesis_block(
             &self.genesis,
             &executor,
             &first,
-            StateCommitment {
-                root: block::word(&initial.root),
-                start: *initial.range.start(),
-                end: *initial.range.end(),
-            },
+            state::initial::<deterministic::Context>(),
         )
         .unwrap();
         let newest = index

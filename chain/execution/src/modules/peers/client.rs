@@ -14,10 +14,6 @@ use crate::{
     modules::host::{Fault, HASH_WORD_GAS, Host},
 };
 use alloy::primitives::B256;
-use commonware_cryptography::bls12381::primitives::{
-    ops,
-    variant::{MinSig, Variant},
-};
 use mileverse_primitives::{
     abi::IPeers::HeaderProof,
     certificate::{self, G1_LENGTH},
@@ -78,12 +74,7 @@ pub(super) fn verify(
     let outbox_root = outbox::root(proof.outboxSize, proof.outboxTree);
     let digest = header::digest(outbox_root, proof.restHash);
     let message = certificate::message(peer, proof.epoch, proof.view_, proof.parentView, digest);
-    let is_signed = bls::read_group_key(&key.point).is_ok_and(|public| {
-        bls::read_signature(&proof.signature).is_ok_and(|signature| {
-            ops::verify::<MinSig>(&public, MinSig::MESSAGE, &message, &signature).is_ok()
-        })
-    });
-    if !is_signed {
+    if !bls::is_signed(&key.point, &message, &proof.signature) {
         return Err(Fault::revert(
             "the certificate is not signed by the peer's committee, under its key in force",
         ));

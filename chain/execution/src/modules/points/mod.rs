@@ -136,8 +136,9 @@ pub(crate) fn expected_slots(
         .collect()
 }
 
-/// Where an account's points stand.
-pub(crate) fn balance_slot(account: Address) -> (Address, U256) {
+/// Where an account's points stand, in micro-points: the module, and the word of its storage. A word that is zero
+/// stands nowhere.
+pub fn balance_slot(account: Address) -> (Address, U256) {
     let slot = BALANCES.entry(account);
     (slot.module(), slot.key())
 }

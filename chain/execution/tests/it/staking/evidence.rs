@@ -37,6 +37,7 @@ pub fn header(leader: B256, epoch: u64, view: u64, salt: u8) -> Header {
         logs_bloom: Bloom::ZERO,
         state: StateCommitment {
             root: B256::ZERO,
+            operations_root: B256::ZERO,
             start: 0,
             end: 1,
         },

@@ -72,13 +72,14 @@ pub fn run(command: Command) -> Result<(), Error> {
 }
 
 /// A genesis file that keeps every rule.
-struct Checked {
-    genesis: Genesis,
+pub(super) struct Checked {
+    pub(super) genesis: Genesis,
     hash: B256,
-    first: First,
+    pub(super) first: First,
 }
 
-fn read(path: &Path) -> Result<Checked, Error> {
+/// Reads a genesis file and checks every rule.
+pub(super) fn read(path: &Path) -> Result<Checked, Error> {
     let text = read_limited(path)?;
     let genesis = Genesis::parse(&text).map_err(|source| Error::Genesis {
         path: path.into(),

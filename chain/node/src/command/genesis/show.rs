@@ -1,8 +1,10 @@
 //! A genesis file as a table.
 
-use super::{Checked, answer};
+use super::{
+    Checked,
+    answer::{self, mvc, mvp},
+};
 use crate::error::Error;
-use alloy::primitives::utils::format_units;
 use mileverse_consensus::{bls, committee::CommitteeError};
 use mileverse_primitives::{U256, address, keccak256};
 use serde_json::json;
@@ -78,11 +80,7 @@ pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
     for issuer in &genesis.issuers {
         facts.push((
             "issuer",
-            format!(
-                "{}, {} MVP a day",
-                issuer.address,
-                plain(issuer.daily_quota, 6)
-            ),
+            format!("{}, {} a day", issuer.address, mvp(issuer.daily_quota)),
         ));
     }
     let ethereum = &genesis.ethereum;
@@ -111,31 +109,4 @@ pub(super) fn show(checked: &Checked, as_json: bool) -> Result<(), Error> {
         "genesis": genesis,
     });
     answer::print(facts, as_json.then_some(&json))
-}
-
-fn mvc(units: U256) -> String {
-    format!("{} MVC", plain(units, 18))
-}
-
-/// The shortest decimal text of so many units.
-fn plain(units: U256, decimals: u8) -> String {
-    let text = format_units(units, decimals).unwrap_or_else(|_| units.to_string());
-    match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|digit| digit == b'0') => whole.to_owned(),
-        Some(_) => text.trim_end_matches('0').to_owned(),
-        None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_short() {
-        assert_eq!(plain(U256::from(1_500_000), 6), "1.5");
-        assert_eq!(plain(U256::from(2_000_000), 6), "2");
-        assert_eq!(plain(U256::ZERO, 18), "0");
-        assert_eq!(plain(U256::from(1), 6), "0.000001");
-    }
 }

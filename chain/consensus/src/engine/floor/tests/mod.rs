@@ -155,6 +155,7 @@ impl Chain {
             logs_bloom: Default::default(),
             state: StateCommitment {
                 root: B256::repeat_byte(8),
+                operations_root: B256::repeat_byte(8),
                 start: 9,
                 end: 10,
             },
