@@ -366,6 +366,14 @@ async fn room(provider: &DynProvider, account: Address) -> TransportResult<()> {
     }
 }
 
+/// Waits until an account holds more than so much.
+async fn more_than(node: &Node, account: Address, paid: usize) {
+    let provider = node.provider();
+    while provider.get_balance(account).await.unwrap() <= U256::from(paid) {
+        tokio::time::sleep(PACE).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_that_is_killed_loses_nothing_that_was_final() {
     let kills: u64 = setting("MILEVERSE_KILLS").unwrap_or(5);
@@ -389,11 +397,15 @@ async fn a_validator_that_is_killed_loses_nothing_that_was_final() {
     let first = follower.status().await.first_height.unwrap();
 
     let mut paid = 0;
-    for _ in 0..kills {
+    for round in 0..kills {
         let moment = Duration::from_millis(random.random_range(0..1_000));
         let (seen, height) = {
             let paying = pay(&validator, &member, somebody);
             let killing = async {
+                // Every other time in the midst of payments, however slow this machine is.
+                if round % 2 == 0 {
+                    more_than(&validator, somebody, paid).await;
+                }
                 tokio::time::sleep(moment).await;
                 let height = validator.status().await.height;
                 validator.kill();
