@@ -34,6 +34,7 @@ pub mod command;
 pub mod config;
 pub mod conversion;
 pub mod custody;
+pub mod desk;
 pub mod float;
 pub mod ids;
 pub mod issuer;

@@ -122,8 +122,12 @@ pub async fn create(
     let work_app: Arc<App> = Arc::clone(&app);
     idempotent::once(&app, key, move |key, begun| async move {
         let machine = &work_app.machine;
-        let id = match begun {
-            Some(id) => id,
+        let mut waiter = match begun {
+            Some(id) => {
+                let make = kept;
+                let key = key.clone();
+                machine.wait_for(&id, Answer { key, make })
+            }
             None => {
                 let asked = Begin {
                     key: &key,
@@ -131,26 +135,26 @@ pub async fn create(
                     quote_id: &quote_id,
                     receiver: &receiver,
                     reference: reference.as_deref(),
+                    answer: kept,
                 };
                 machine.begin(&asked, &member).await?
             }
         };
         // From here on nothing of the member is needed.
         drop(member);
-        let kept = Answer {
-            key: key.clone(),
-            make: kept,
-        };
-        machine.answer_later(&id, kept);
         let deadline = Instant::now() + work_app.conversion_wait;
-        let settled = machine.wait_settled(&id, deadline).await;
-        machine.answer_no_more(&id);
-        let row = settled?.ok_or(sqlx::Error::RowNotFound)?;
+        let settled = waiter.settled(deadline).await?;
+        drop(waiter);
+        let settled = settled.ok_or(sqlx::Error::RowNotFound)?;
         // Stored by the very transaction that settled it, mostly.
-        if let Some(stored) = machine.store.stored_answer(&key).await? {
-            return Ok(Done::Recorded(stored));
+        let stored = match settled.answer {
+            Some(stored) => Some(stored),
+            None => machine.store.stored_answer(&key).await?,
+        };
+        match stored {
+            Some(stored) => Ok(Done::Recorded(stored)),
+            None => answer(settled.conversion).map(Done::New),
         }
-        answer(row).map(Done::New)
     })
     .await
 }

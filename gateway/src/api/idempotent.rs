@@ -10,7 +10,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mileverse_trace::{Spec, carried, note, span};
 use serde::Serialize;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -82,7 +82,20 @@ where
 
 async fn claim(machine: &Machine, key: &Key) -> Result<Claim, sqlx::Error> {
     let work = async {
-        let claim = machine.store.claim_key(key, machine.claimant()).await?;
+        let pass = || ready(Ok(()));
+        let claims = |(), all: Vec<Arc<Key>>| async move {
+            let keys: Vec<_> = all.iter().map(Arc::as_ref).collect();
+            let (new, write) = machine
+                .store
+                .claim_new_keys(&keys, machine.claimant())
+                .await?;
+            // If it is forgotten, so is all that was done under it.
+            Ok((new, write.commit_lazily()))
+        };
+        let claim = match machine.keys.join(key.clone(), pass, claims).await? {
+            true => Claim::Begin,
+            false => machine.store.claim_key(key, machine.claimant()).await?,
+        };
         let outcome = match &claim {
             Claim::Answered(_) => "answered",
             Claim::Running => "running",

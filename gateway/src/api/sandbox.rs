@@ -8,7 +8,7 @@ use crate::conversion::worker;
 use crate::keys::{Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
 use crate::store::clock::{self, FURTHEST, LONGEST_MOVE};
-use crate::store::idempotency::{self, Key};
+use crate::store::idempotency::{self, Answered, Key};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -106,8 +106,12 @@ pub async fn advance(
         let mut write = store.write().await?;
         let ahead = clock::advance(&mut write, by).await?.ok_or_else(too_far)?;
         let stored = idempotent::stored(StatusCode::OK, &view(ahead))?;
-        idempotency::made(&mut write, &key, "sandbox clock").await?;
-        idempotency::answered(&mut write, &key, &stored).await?;
+        let answered = Answered {
+            key: &key,
+            made: Some("sandbox clock"),
+            answer: &stored,
+        };
+        idempotency::answered(&mut write, &[answered]).await?;
         write.commit().await?;
         store.saw_clock(ahead);
         tracing::info!(

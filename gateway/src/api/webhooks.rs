@@ -7,11 +7,11 @@ use crate::clock::{now_ms, rfc3339};
 use crate::ids;
 use crate::keys::{Caller, Credentials, Scope};
 use crate::problem::{self, Problem, ProblemBody};
-use crate::store::idempotency::{self, Key};
+use crate::store::idempotency::{self, Answered, Key};
 use crate::store::webhooks::{
     self, Delivery as DeliveryRow, DeliveryPage, Endpoint, MAX_ENDPOINTS,
 };
-use crate::webhook::{self, Event as EventRow, Kind, target};
+use crate::webhook::{self, Event as EventRow, Kind, News, target};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -176,8 +176,12 @@ pub async fn create(
                 format!("You have {MAX_ENDPOINTS} webhooks; delete one first."),
             ));
         }
-        idempotency::made(&mut write, &key, &endpoint.id).await?;
-        idempotency::answered(&mut write, &key, &stored).await?;
+        let answered = Answered {
+            key: &key,
+            made: Some(&endpoint.id),
+            answer: &stored,
+        };
+        idempotency::answered(&mut write, &[answered]).await?;
         write.commit().await?;
         Ok(Done::Recorded(stored))
     })
@@ -426,7 +430,12 @@ pub async fn test(
     let data = json!({ "id": endpoint.id });
     let mut write = app.machine.store.write().await?;
     let kind = Kind::WebhookTest;
-    let made = webhook::record(&mut write, &caller.partner, kind, &id, data, now).await?;
+    let made = webhook::record(
+        &mut write,
+        News::here(&caller.partner, kind, &id, data),
+        now,
+    )
+    .await?;
     webhook::queue(&mut write, &made, &endpoint.id, now).await?;
     write.commit().await?;
     let event = app.machine.store.event(&caller.partner, &made).await?;

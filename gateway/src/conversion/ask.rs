@@ -2,27 +2,31 @@
 //! refused without the partner is refused before the partner is asked, and everything the partner
 //! can refuse by a question is asked before any row is written.
 
-use super::machine::{CONVERSION, Lease, Machine, Step};
+use super::machine::{Answer, CONVERSION, Lease, Machine, Waiter};
 use super::programme::Programme;
 use super::state::State;
 use crate::clock::day;
 use crate::custody::CustodyError;
+use crate::desk::{BrokenOff, Failure};
 use crate::float::{self, Held};
 use crate::ids;
+use crate::journal;
 use crate::store::Connection;
-use crate::store::conversions::{self, Conversion, Page};
-use crate::store::idempotency::{self, Key, Stored};
+use crate::store::conversions::{self, Change, Conversion, New, Page, Transition};
+use crate::store::idempotency::{self, Answered, Key, Stored};
 use crate::store::jobs::{self, Kind as JobKind};
 use crate::store::partners::{Funding, use_day};
 use crate::store::quotes::{self, Quote};
+use crate::store::write::Commit;
 use crate::store::{to_sql, wallets};
 use crate::units::{MicroPoints, MilesError, parse_miles};
 use alloy::primitives::Address;
 use mileverse_adapters::{AskError, Miles, Session};
 use mileverse_gateway_api::wallets::CUSTODIAL;
 use mileverse_primitives::address;
-use mileverse_trace::{Spec, span};
+use mileverse_trace::{Spec, here, span};
 use secrecy::{ExposeSecret, SecretString};
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -82,6 +86,27 @@ pub struct Begin<'a> {
     pub receiver: &'a str,
     /// What the caller calls it.
     pub reference: Option<&'a str>,
+    /// Its answer once it is settled; none as long as there is none to be kept.
+    pub answer: fn(Conversion) -> Result<Option<Stored>, sqlx::Error>,
+}
+
+/// A quote that is made, with the answer to whom it was made for.
+#[derive(Debug)]
+pub struct MadeQuote {
+    quote: Quote,
+    key: Key,
+    answer: Stored,
+}
+
+/// A conversion that begins.
+#[derive(Debug)]
+pub struct Beginning {
+    conversion: Conversion,
+    key: Key,
+    /// Whose wallet of the gateway's receives the points, if one does.
+    wallet_of: Option<String>,
+    /// The trace that it belongs to, if it is traced.
+    trace: Option<String>,
 }
 
 /// Why a request is refused. Nothing has moved.
@@ -151,6 +176,21 @@ pub enum Refused {
     Store(#[from] sqlx::Error),
 }
 
+impl From<BrokenOff> for Refused {
+    fn from(error: BrokenOff) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Failure for Refused {
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_of_one(),
+            _ => true,
+        }
+    }
+}
+
 /// Reads a receiver: 20 bytes in hex, with a right checksum if it has one, neither zero nor one
 /// of the chain's own modules.
 pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
@@ -177,6 +217,19 @@ pub fn parse_receiver(text: &str) -> Result<Address, Refused> {
         return Err(Refused::Receiver("it is one of the chain's own modules"));
     }
     Ok(receiver)
+}
+
+impl Beginning {
+    /// The quote that it uses, and itself.
+    fn claim(&self) -> (&str, &str) {
+        (&self.conversion.quote_id, &self.conversion.id)
+    }
+
+    /// Its partner, and what that calls it.
+    fn reference(&self) -> Option<(&str, &str)> {
+        let reference = self.conversion.reference.as_deref()?;
+        Some((&self.conversion.partner, reference))
+    }
 }
 
 impl Machine {
@@ -255,20 +308,43 @@ impl Machine {
             used_by: None,
         };
         let stored = answer(&quote, balance)?;
-        let mut transaction = self.store.write().await?;
-        quotes::insert(&mut transaction, &quote).await?;
-        idempotency::made(&mut transaction, key, &quote.id).await?;
-        idempotency::answered(&mut transaction, key, &stored).await?;
-        transaction.commit().await?;
+        let made = MadeQuote {
+            quote,
+            key: key.clone(),
+            answer: stored.clone(),
+        };
+        let pass = || ready(Ok(()));
+        self.quotes
+            .join(made, pass, |(), all| self.store_quotes(all))
+            .await?;
         Ok(stored)
     }
 
-    /// Begins a conversion and leaves it moving. Gives its id; what becomes of it is in its row.
+    async fn store_quotes(
+        &self,
+        all: Vec<Arc<MadeQuote>>,
+    ) -> Result<(Vec<()>, Commit<sqlx::Error>), sqlx::Error> {
+        let quotes: Vec<_> = all.iter().map(|made| &made.quote).collect();
+        let answers: Vec<_> = all
+            .iter()
+            .map(|made| Answered {
+                key: &made.key,
+                made: Some(&made.quote.id),
+                answer: &made.answer,
+            })
+            .collect();
+        let mut write = self.store.write().await?;
+        quotes::insert(&mut write, &quotes).await?;
+        idempotency::answered(&mut write, &answers).await?;
+        Ok((vec![(); all.len()], write.last()))
+    }
+
+    /// Begins a conversion and leaves it moving. Gives somebody who waits for its end.
     pub async fn begin(
         self: &Arc<Self>,
         asked: &Begin<'_>,
         member: &Member,
-    ) -> Result<String, Refused> {
+    ) -> Result<Waiter, Refused> {
         let Begin {
             key,
             funding,
@@ -326,48 +402,119 @@ impl Machine {
         };
         // Taken before the row can be seen, so that the worker does not think it abandoned.
         let lease = self.lease(&conversion.id).ok_or(Refused::QuoteUnknown)?;
-        let mut transaction = self.store.write().await?;
-        // First, so that of two requests for one quote the second waits here and then is told.
-        if !quotes::claim(&mut transaction, &quote.id, &conversion.id, now).await? {
-            // Who used it may share this commit: after it, that is seen.
-            transaction.commit().await?;
-            self.usable_quote(key, quote_id).await?;
-            return Err(Refused::QuoteExpired);
-        }
-        if let Some(member_id) = wallet_of
-            && !wallets::use_open(&mut transaction, member_id).await?
-        {
-            return Err(Refused::MemberUnknown);
-        }
-        if let Some(reference) = asked.reference {
-            let partner = &key.partner;
-            let taken = conversions::by_reference(&mut transaction, partner, reference).await?;
-            if let Some(taken) = taken {
-                return Err(Refused::ReferenceUsed(taken));
-            }
-        }
-        match conversions::insert(&mut transaction, &conversion, &self.run).await {
-            // Another replica used this reference, just now.
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
-                drop(transaction);
-                let reference = asked.reference.unwrap_or_default();
-                self.free_reference(&key.partner, reference).await?;
-                return Err(Refused::Store(sqlx::Error::Database(error)));
-            }
-            inserted => inserted?,
-        }
-        self.take_limits(&mut transaction, programme, &conversion)
-            .await?;
-        idempotency::made(&mut transaction, key, &conversion.id).await?;
-        let conversion = self.intend(&mut transaction, conversion).await?;
-        transaction.commit().await?;
-        self.moved(&conversion.id, State::Created, conversion.state);
         let id = conversion.id.clone();
+        let answer = Answer {
+            key: key.clone(),
+            make: asked.answer,
+        };
+        let mut waiter = self.wait_for(&id, answer);
+        waiter.is_new = true;
+        let beginning = Beginning {
+            conversion,
+            key: key.clone(),
+            wallet_of: wallet_of.map(ToOwned::to_owned),
+            trace: here(),
+        };
+        let pass = || ready(Ok(()));
+        let begun = self
+            .beginnings
+            .join(beginning, pass, |(), all| self.begin_all(all))
+            .await;
+        let conversion = match begun {
+            Ok(conversion) => conversion,
+            Err(refused) => {
+                return Err(match refused {
+                    // Somebody used it, or somebody's reference is the same: who, is committed by now.
+                    Refused::QuoteExpired => {
+                        self.usable_quote(key, quote_id).await?;
+                        refused
+                    }
+                    Refused::Store(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+                        if let Some(reference) = asked.reference {
+                            self.free_reference(&key.partner, reference).await?;
+                        }
+                        Refused::Store(sqlx::Error::Database(error))
+                    }
+                    refused => refused,
+                });
+            }
+        };
+        self.moved(&id, State::Created, conversion.state);
         let machine = Arc::clone(self);
         let spec = || Spec::inside("conversion.carry_out").with(CONVERSION, id.clone());
         let work = async move { machine.carry_out(&lease, &conversion, &session).await };
         tokio::spawn(span(spec, work));
-        Ok(id)
+        Ok(waiter)
+    }
+
+    /// Stores conversions that begin, and that their debits are about to be sent: one commit, and then the
+    /// calls. Gives them as they are then. Of several, any refusal refuses all.
+    async fn begin_all(
+        &self,
+        all: Vec<Arc<Beginning>>,
+    ) -> Result<(Vec<Conversion>, Commit<Refused>), Refused> {
+        let now = self.store.now();
+        let mut write = self.store.write().await?;
+        // First, so that of two requests for one quote the second waits here and then is told.
+        let mut claims: Vec<_> = all.iter().map(|one| one.claim()).collect();
+        claims.sort_unstable();
+        if !quotes::claim(&mut write, &claims, now).await? {
+            if all.len() == 1 {
+                // Who used it may share this commit: after it, that is seen.
+                write.commit().await?;
+            }
+            return Err(Refused::QuoteExpired);
+        }
+        let mut wallets: Vec<_> = all
+            .iter()
+            .filter_map(|one| one.wallet_of.as_ref())
+            .collect();
+        wallets.sort_unstable();
+        for member_id in wallets {
+            if !wallets::use_open(&mut write, member_id).await? {
+                return Err(Refused::MemberUnknown);
+            }
+        }
+        let references: Vec<_> = all.iter().filter_map(|one| one.reference()).collect();
+        if !references.is_empty()
+            && let Some(taken) = conversions::by_references(&mut write, &references).await?
+        {
+            return Err(Refused::ReferenceUsed(taken));
+        }
+        let new: Vec<_> = all
+            .iter()
+            .map(|one| New {
+                conversion: &one.conversion,
+                trace: one.trace.as_deref(),
+            })
+            .collect();
+        conversions::insert(&mut write, &new, &self.run, now).await?;
+        self.take_limits(&mut write, &all, now).await?;
+        let made: Vec<_> = all
+            .iter()
+            .map(|one| (&one.key, one.conversion.id.as_str()))
+            .collect();
+        idempotency::made(&mut write, &made).await?;
+        let intent = Change {
+            debit_sent: true,
+            ..Change::default()
+        };
+        let steps: Vec<_> = all
+            .iter()
+            .map(|one| Transition {
+                id: &one.conversion.id,
+                from: one.conversion.state,
+                to: State::Debiting,
+                change: &intent,
+            })
+            .collect();
+        let mut begun = conversions::transition(&mut write, &steps, now).await?;
+        let begun: Option<Vec<_>> = all
+            .iter()
+            .map(|one| begun.remove(&one.conversion.id))
+            .collect();
+        let begun = begun.ok_or(sqlx::Error::RowNotFound)?;
+        Ok((begun, write.last()))
     }
 
     /// Where the points of a conversion go, and whose wallet of the gateway's that is, if it is one.
@@ -428,46 +575,60 @@ impl Machine {
         Ok(())
     }
 
-    /// Takes what a conversion takes of the day's limits and of the float, the float last: its row
-    /// is the one that most conversions want.
+    /// Takes what conversions take of the day's limits and of floats: each by name, the floats last, for
+    /// theirs are the rows that most conversions want.
     async fn take_limits(
         &self,
         connection: &mut Connection,
-        programme: &Programme,
-        conversion: &Conversion,
+        all: &[Arc<Beginning>],
+        now: i64,
     ) -> Result<(), Refused> {
-        let now = conversion.created_at;
-        let miles = to_sql(conversion.miles)?;
-        for (name, limit) in programme.daily(&conversion.partner, &conversion.member_id) {
+        let mut days = Vec::new();
+        let mut holds = Vec::new();
+        for one in all {
+            let conversion = &one.conversion;
+            let programme = self.asked_programme(&conversion.programme)?;
+            let miles = to_sql(conversion.miles)?;
+            for (name, limit) in programme.daily(&conversion.partner, &conversion.member_id) {
+                days.push((day(conversion.created_at), name, miles, limit));
+            }
+            if conversion.held.0 > 0 {
+                holds.push(conversion);
+            }
+        }
+        days.sort();
+        for (day, name, miles, limit) in days {
             let most = i64::try_from(limit).unwrap_or(i64::MAX);
-            if !use_day(connection, day(now), &name, miles, most).await? {
+            if !use_day(connection, day, &name, miles, most).await? {
                 return Err(Refused::DailyLimit(limit));
             }
         }
-        let partner = &conversion.partner;
-        let needed = conversion.held;
-        if needed.0 == 0 {
-            return Ok(());
-        }
-        match float::hold(connection, conversion, now).await? {
-            Held::Short(available) => return Err(Refused::FloatShort { available, needed }),
-            Held::Low if self.seller.is_some() => {
-                jobs::add(connection, JobKind::TopUp, partner, now, now).await?;
+        holds.sort_by_key(|conversion| &conversion.partner);
+        let mut postings = Vec::with_capacity(holds.len());
+        for conversion in holds {
+            let (partner, needed) = (&conversion.partner, conversion.held);
+            match float::hold(connection, conversion).await? {
+                Held::Short(available) => return Err(Refused::FloatShort { available, needed }),
+                Held::Low if self.seller.is_some() => {
+                    jobs::add(connection, JobKind::TopUp, partner, now, now).await?;
+                }
+                Held::Low | Held::Enough => {}
             }
-            Held::Low | Held::Enough => {}
+            postings.push(float::held(conversion)?);
         }
+        journal::write(connection, &postings, now).await?;
         Ok(())
     }
 
     async fn carry_out(&self, lease: &Lease, conversion: &Conversion, session: &Session) {
-        let moved = match self.debit(conversion, session).await {
-            Ok(step) => step == Step::Moved,
+        let begun = match self.debit(conversion, session).await {
+            Ok(step) => Some(step),
             Err(error) => {
                 tracing::error!(id = conversion.id, %error, "the debit was interrupted; it is resumed from its row");
-                false
+                None
             }
         };
-        self.drive(lease, moved).await;
+        self.drive(lease, begun).await;
     }
 
     async fn usable_quote(&self, key: &Key, id: &str) -> Result<Quote, Refused> {

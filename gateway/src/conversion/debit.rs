@@ -18,11 +18,10 @@
 //! reversing                    -> reverse by our reference until acknowledged
 //! ```
 
-use super::machine::{Machine, Step, StepError};
+use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::journal::Kind;
-use crate::store::Connection;
-use crate::store::conversions::{self, Change, Conversion};
+use crate::store::conversions::{Change, Conversion};
 use mileverse_adapters::{Debit, Inquiry, Known, Miles, Reference, Refusal, Reversal, Session};
 
 /// A change that only gives a reason.
@@ -41,29 +40,6 @@ fn reference(conversion: &Conversion) -> Result<Reference, StepError> {
 }
 
 impl Machine {
-    /// Writes down that the debit is about to be sent, in the transaction that makes the
-    /// conversion: one commit, and then the call.
-    pub(super) async fn intend(
-        &self,
-        connection: &mut Connection,
-        conversion: Conversion,
-    ) -> Result<Conversion, sqlx::Error> {
-        let intent = Change {
-            debit_sent: true,
-            ..Change::default()
-        };
-        let (from, to) = (conversion.state, State::Debiting);
-        let now = conversion.created_at;
-        if !conversions::transition(connection, &conversion.id, from, to, &intent, now).await? {
-            return Err(sqlx::Error::RowNotFound);
-        }
-        Ok(Conversion {
-            state: to,
-            debit_sent_at: Some(now),
-            ..conversion
-        })
-    }
-
     /// Makes the call whose intent is committed, and commits the answer. Only the request that began
     /// the conversion can do this, for only it has the member's session.
     pub(super) async fn debit(
@@ -95,13 +71,18 @@ impl Machine {
             partner_reference: Some(partner_reference),
             ..Change::default()
         };
-        self.advance(conversion, State::Debited, change, Some(Kind::Taken), &[])
-            .await
+        self.advance(Move::of(
+            conversion,
+            State::Debited,
+            change,
+            Some(Kind::Taken),
+        ))
+        .await
     }
 
     async fn refused(&self, conversion: &Conversion, refusal: Refusal) -> Result<Step, StepError> {
         let change = because(refusal.code(), refusal.to_string());
-        self.advance(conversion, State::Refused, change, None, &[])
+        self.advance(Move::of(conversion, State::Refused, change, None))
             .await
     }
 
@@ -111,19 +92,18 @@ impl Machine {
             "interrupted",
             "the conversion was interrupted before any miles were taken",
         );
-        self.advance(conversion, State::Refused, change, None, &[])
+        self.advance(Move::of(conversion, State::Refused, change, None))
             .await
     }
 
     /// The debit may have been sent, and nobody heard the answer.
     pub(super) async fn doubt(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        self.advance(
+        self.advance(Move::of(
             conversion,
             State::DebitUnknown,
             Change::default(),
             None,
-            &[],
-        )
+        ))
         .await
     }
 
@@ -153,7 +133,7 @@ impl Machine {
                         "debit_mismatch",
                         "the partner took other miles than agreed under our reference",
                     );
-                    self.advance(conversion, State::Attention, change, None, &[])
+                    self.advance(Move::of(conversion, State::Attention, change, None))
                         .await
                 }
             }
@@ -212,7 +192,7 @@ impl Machine {
         } else {
             (State::Attention, "debit_not_reversible")
         };
-        self.advance(conversion, to, because(code, reason), None, &[])
+        self.advance(Move::of(conversion, to, because(code, reason), None))
             .await
     }
 
@@ -225,12 +205,17 @@ impl Machine {
                     .partner_reference
                     .is_some()
                     .then_some(Kind::GivenBack);
-                self.advance(conversion, State::Reversed, Change::default(), posted, &[])
-                    .await
+                self.advance(Move::of(
+                    conversion,
+                    State::Reversed,
+                    Change::default(),
+                    posted,
+                ))
+                .await
             }
             Reversal::Refused(why) => {
                 let change = because("reversal_refused", why);
-                self.advance(conversion, State::Attention, change, None, &[])
+                self.advance(Move::of(conversion, State::Attention, change, None))
                     .await
             }
             Reversal::Unknown(why) => {
@@ -240,7 +225,7 @@ impl Machine {
                         "reversal_unanswered",
                         "the partner did not acknowledge the reversal",
                     );
-                    self.advance(conversion, State::Attention, change, None, &[])
+                    self.advance(Move::of(conversion, State::Attention, change, None))
                         .await
                 } else {
                     Ok(Step::Wait { absent_reads: 0 })

@@ -22,8 +22,9 @@ use super::state::State;
 use crate::issuer::chain::{Entry, Receipt};
 use crate::issuer::conversion_name;
 use crate::issuer::signer::Issuer;
-use crate::journal::{GATEWAY, Kind};
-use crate::store::conversions::{self, Change, Conversion};
+use crate::journal::Kind;
+use crate::store::Connection;
+use crate::store::conversions::{Change, Conversion};
 use crate::store::issues::{self, IssueTransaction, Outcome};
 use alloy::primitives::{Address, B256, U256};
 use mileverse_primitives::abi::IPoints::Issue;
@@ -106,72 +107,10 @@ impl Machine {
         }
     }
 
-    /// The partner took the miles: posts that, signs the issue and takes its nonce, in one commit,
-    /// and broadcasts. If others sign at this moment, it only posts, and is signed together with
-    /// whoever else waits for them.
-    pub(super) async fn debited_and_signed(
-        &self,
-        conversion: &Conversion,
-        partner_reference: String,
-    ) -> Result<Step, StepError> {
-        let key = self.issuer(&conversion.id)?;
-        let turn = self.desk(&conversion.id)?.idle();
-        // The chain has to be asked for the nonce first; what the partner said must not wait.
-        let turn = turn.filter(|_| self.knows_nonce(key.address()));
-        let Some(mut turn) = turn else {
-            return self.debited(conversion, partner_reference).await;
-        };
-        let began = Timer::start(&self.tracer);
-        let issues = [(conversion.id.as_str(), Self::agreed(conversion)?)];
-        let now = self.store.now();
-        let change = Change {
-            partner_reference: Some(partner_reference.clone()),
-            ..Change::default()
-        };
-        let step = Move {
-            conversion,
-            to: State::Debited,
-            change: &change,
-            posting: Some(Kind::Taken),
-            settled: &[],
-            by: GATEWAY,
-        };
-        let mut write = self.store.write().await?;
-        if !self.advance_in(&mut write, &step, now).await? {
-            write.commit().await?;
-            return Ok(Step::Moved);
-        }
-        let signed = Signed {
-            key,
-            chain_nonce: 0,
-            issues: &issues,
-        };
-        let signed = self.store_signature(&mut write, &signed, now).await?;
-        let (id, from, to) = (&conversion.id, State::Debited, State::Issuing);
-        if !conversions::transition(&mut write, id, from, to, &Change::default(), now).await? {
-            return Ok(Step::Moved);
-        }
-        write.commit().await?;
-        turn.signed();
-        self.moved(id, conversion.state, from);
-        self.moved(id, from, to);
-        self.metrics.signed(issues.len());
-        began.span_to(began.lap(), || flight::signed(&signed));
-        let issuing = Conversion {
-            state: to,
-            partner_reference: Some(partner_reference),
-            ..conversion.clone()
-        };
-        let (receipt, flight) = self.broadcast(&signed).await?;
-        drop(turn);
-        flight.tell(&signed, receipt.as_ref());
-        self.seen(&issuing, &signed, receipt.as_ref()).await
-    }
-
     /// Takes a nonce, signs, and stores both, in a transaction.
     pub(super) async fn store_signature(
         &self,
-        connection: &mut crate::store::Connection,
+        connection: &mut Connection,
         what: &Signed<'_>,
         now: i64,
     ) -> Result<IssueTransaction, StepError> {
@@ -195,7 +134,7 @@ impl Machine {
             outcome: Outcome::Pending,
             batch: entries.len() > 1,
         };
-        issues::insert(connection, &self.store, &stored, &entries, now).await?;
+        issues::insert(connection, &stored, &entries, now).await?;
         Ok(stored)
     }
 
@@ -209,7 +148,7 @@ impl Machine {
             });
         };
         let name = conversion_name(&conversion.id);
-        let (mut refused, mut void) = (Vec::new(), Vec::new());
+        let (mut refused, mut void, mut unclear) = (Vec::new(), Vec::new(), Vec::new());
         for transaction in &transactions {
             let began = Timer::start(&self.tracer);
             let Some(receipt) = self.chain.receipt(&transaction.hash).await? else {
@@ -218,20 +157,20 @@ impl Machine {
             began.span_to(began.lap(), || {
                 flight::confirmed(transaction, Some(&receipt))
             });
-            let end = (transaction.hash.as_str(), end_of(&receipt));
+            let end = (transaction.hash.clone(), end_of(&receipt));
             match Verdict::of(transaction, &receipt, name) {
                 Verdict::Issued(amount) => {
                     let by = Some((transaction, receipt.block));
-                    return self.confirm(conversion, by, amount).await;
+                    return self.confirm(conversion, by, vec![end], amount).await;
                 }
                 Verdict::Refused => refused.push(end),
                 Verdict::Void => void.push(end),
-                Verdict::Unclear => {}
+                Verdict::Unclear => unclear.push(end),
             }
         }
         let issued = self.chain.issued(name).await?;
         if !issued.is_zero() {
-            return self.confirm(conversion, None, issued).await;
+            return self.confirm(conversion, None, unclear, issued).await;
         }
         let undecided = |transaction: &&IssueTransaction| {
             let mut known = refused.iter().chain(&void);
@@ -246,8 +185,12 @@ impl Machine {
                 ..Change::default()
             };
             refused.extend(void);
+            let step = Move::of(conversion, State::Reversing, change, None);
             return self
-                .advance(conversion, State::Reversing, change, None, &refused)
+                .advance(Move {
+                    settled: refused,
+                    ..step
+                })
                 .await;
         }
         let failed =
@@ -277,7 +220,7 @@ impl Machine {
         &self,
         conversion: &Conversion,
         transactions: &[IssueTransaction],
-        void: &[(&str, Outcome)],
+        void: &[(String, Outcome)],
     ) -> Result<Step, StepError> {
         if transactions.len() >= MAX_SIGNATURES {
             let reason =
@@ -287,7 +230,7 @@ impl Machine {
                 ..Change::default()
             };
             return self
-                .advance(conversion, State::Attention, change, None, &[])
+                .advance(Move::of(conversion, State::Attention, change, None))
                 .await;
         }
         tracing::error!(
@@ -364,10 +307,11 @@ impl Machine {
             return Ok(Step::Wait { absent_reads: 0 });
         };
         let name = conversion_name(&conversion.id);
+        let end = (transaction.hash.clone(), end_of(receipt));
         match Verdict::of(transaction, receipt, name) {
             Verdict::Issued(amount) => {
                 let by = Some((transaction, receipt.block));
-                self.confirm(conversion, by, amount).await
+                self.confirm(conversion, by, vec![end], amount).await
             }
             // All of its transactions have to be looked at.
             Verdict::Refused | Verdict::Void => Ok(Step::Moved),
@@ -380,16 +324,17 @@ impl Machine {
                     );
                     return Ok(Step::Wait { absent_reads: 0 });
                 }
-                self.confirm(conversion, None, issued).await
+                self.confirm(conversion, None, vec![end], issued).await
             }
         }
     }
 
-    /// Completes a conversion if the chain issued what was agreed.
+    /// Completes a conversion if the chain issued what was agreed, and notes what became of transactions.
     async fn confirm(
         &self,
         conversion: &Conversion,
         by: Option<(&IssueTransaction, u64)>,
+        settled: Vec<(String, Outcome)>,
         issued: U256,
     ) -> Result<Step, StepError> {
         let agreed = conversion.received()?.0;
@@ -401,7 +346,7 @@ impl Machine {
                 ..Change::default()
             };
             return self
-                .advance(conversion, State::Attention, change, None, &[])
+                .advance(Move::of(conversion, State::Attention, change, None))
                 .await;
         }
         let change = Change {
@@ -409,17 +354,7 @@ impl Machine {
             issue_block: by.map(|(_, block)| block),
             ..Change::default()
         };
-        let settled: Vec<_> = by
-            .iter()
-            .map(|(transaction, _)| (transaction.hash.as_str(), Outcome::Mined))
-            .collect();
-        self.advance(
-            conversion,
-            State::Completed,
-            change,
-            Some(Kind::Issued),
-            &settled,
-        )
-        .await
+        let step = Move::of(conversion, State::Completed, change, Some(Kind::Issued));
+        self.advance(Move { settled, ..step }).await
     }
 }

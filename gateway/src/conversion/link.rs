@@ -7,7 +7,7 @@ use super::ask::{Member, Refused};
 use super::machine::Machine;
 use super::programme::Programme;
 use crate::ids;
-use crate::store::idempotency::{self, Key, Stored};
+use crate::store::idempotency::{self, Answered, Key, Stored};
 use crate::store::members::{self, MemberRow};
 use crate::vault::{Vault, VaultError};
 use mileverse_adapters::{AskError, MemberId, Miles, Session};
@@ -65,8 +65,12 @@ impl Machine {
         members::renew(&mut write, &row).await?;
         let id = row.id.clone();
         let stored = answer(row)?;
-        idempotency::made(&mut write, link.key, &id).await?;
-        idempotency::answered(&mut write, link.key, &stored).await?;
+        let answered = Answered {
+            key: link.key,
+            made: Some(&id),
+            answer: &stored,
+        };
+        idempotency::answered(&mut write, &[answered]).await?;
         write.commit().await?;
         Ok(stored)
     }

@@ -5,34 +5,37 @@
 //! themselves all the same: every move says from which state, and does nothing if the row is
 //! elsewhere.
 
+use super::ask::{Beginning, MadeQuote, Refused};
 use super::state::State;
-use super::together::{Desk, NotSigned};
+use super::together::Signing;
 use super::{news, programme::Programme};
 use crate::clock::{day, now_ms};
 use crate::config::{Batches, Retry};
 use crate::custody;
+use crate::desk::{BrokenOff, Desk, Failure};
 use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
-use crate::journal::{self, GATEWAY, Kind};
+use crate::journal::{self, GATEWAY, Kind, Posting};
 use crate::metrics::Metrics;
 use crate::operator::CaseKind;
 use crate::reconcile::run::Rules as Reconciliation;
 use crate::rewards::Rewards;
 use crate::store::Connection;
 use crate::store::cases::{self, Opening};
-use crate::store::conversions::{self, Change, Conversion};
-use crate::store::idempotency::{self, Key, Stored};
+use crate::store::conversions::{self, Change, Conversion, Transition};
+use crate::store::idempotency::{self, Answered, Key, Stored};
 use crate::store::issues::{self, Outcome};
 use crate::store::jobs::Claimant;
 use crate::store::partners::free_day;
+use crate::store::write::Commit;
 use crate::store::{Store, to_sql};
 use crate::vault::Vault;
 use crate::webhook::deliver::Sender;
 use alloy::primitives::Address;
-use mileverse_trace::{Spec, Tracer, note};
+use mileverse_trace::{Spec, Tracer, here, note};
 use rand::Rng;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
@@ -58,12 +61,9 @@ pub enum StepError {
     /// The key.
     #[error(transparent)]
     Signer(#[from] SignerError),
-    /// The signature that it shared with others.
+    /// It was done together with others.
     #[error(transparent)]
-    Together(#[from] NotSigned),
-    /// This run of the gateway ends.
-    #[error("the gateway ends")]
-    Interrupted,
+    BrokenOff(#[from] BrokenOff),
     /// A row that should not be possible.
     #[error("conversion {id}: {why}")]
     Row {
@@ -74,9 +74,21 @@ pub enum StepError {
     },
 }
 
+impl Failure for StepError {
+    fn is_of_one(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_of_one(),
+            Self::Row { .. } => true,
+            Self::Chain(_) | Self::Signer(_) | Self::BrokenOff(_) => false,
+        }
+    }
+}
+
 /// What a step came to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Step {
+    /// The row moved, and this is what it is now.
+    Now(Box<Conversion>),
     /// The row moved, or somebody moved it: look again.
     Moved,
     /// Nothing yet; come again later. Carries the count of "not found" answers that count.
@@ -94,8 +106,6 @@ pub struct Machine {
     pub chain_id: u64,
     /// The keys. A conversion keeps to one.
     pub issuers: Vec<Issuer>,
-    /// How many are issued at once.
-    pub batches: Batches,
     /// What can be converted.
     pub programmes: HashMap<String, Programme>,
     /// When to try again.
@@ -123,14 +133,31 @@ pub struct Machine {
     /// A replica that is silent for so long is dead.
     pub replica_timeout: Duration,
     leases: Mutex<HashSet<String>>,
-    /// One for each of the keys.
-    desks: Vec<Desk>,
+    /// Where those meet whom a key issues for: one for each of the keys.
+    signing: Vec<Signing>,
     /// Issuers whose nonce this run has asked the chain for and stored.
     nonces: Mutex<HashSet<Address>>,
     /// How those are answered whose request began a conversion, by its id.
     answers: Mutex<HashMap<String, Answer>>,
     /// Whoever waits for a conversion to be settled.
-    waiting: Mutex<HashMap<String, watch::Sender<()>>>,
+    waiting: Mutex<HashMap<String, watch::Sender<Option<Arc<Settled>>>>>,
+    /// Where idempotency keys meet that are claimed.
+    pub(crate) keys: Desk<Key, bool, sqlx::Error>,
+    /// Where quotes meet that are made.
+    pub(super) quotes: Desk<MadeQuote, (), sqlx::Error>,
+    /// Where conversions meet that begin.
+    pub(super) beginnings: Desk<Beginning, Conversion, Refused>,
+    /// Where all other moves meet.
+    moves: Desk<Move, Option<Arc<Settled>>, StepError>,
+}
+
+/// A conversion as a move left it.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The row.
+    pub conversion: Conversion,
+    /// The answer that was stored with it, to the request that began it.
+    pub answer: Option<Stored>,
 }
 
 /// How a request is answered once its conversion is settled: in the transaction that settles it.
@@ -182,49 +209,58 @@ pub struct Parts {
 }
 
 /// One move of a conversion, with all that belongs to it.
-#[derive(Clone, Copy, Debug)]
-pub struct Move<'a> {
+#[derive(Clone, Debug)]
+pub struct Move {
     /// The conversion as it was found.
-    pub conversion: &'a Conversion,
+    pub conversion: Conversion,
     /// Where it goes.
     pub to: State,
     /// What changes with it.
-    pub change: &'a Change,
+    pub change: Change,
     /// What is posted, if anything.
     pub posting: Option<Kind>,
-    /// What became of signed transactions.
-    pub settled: &'a [(&'a str, Outcome)],
+    /// What became of signed transactions, by hash.
+    pub settled: Vec<(String, Outcome)>,
     /// Who moves it.
-    pub by: &'a str,
+    pub by: String,
+    /// The trace that it belongs to, if it is traced.
+    pub trace: Option<String>,
 }
 
-/// Somebody who waits for a conversion to be settled.
-struct Waiter<'a> {
-    machine: &'a Machine,
-    id: &'a str,
-    changes: watch::Receiver<()>,
-}
-
-impl<'a> Waiter<'a> {
-    fn new(machine: &'a Machine, id: &'a str) -> Self {
-        let mut waiting = machine
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let changes = waiting
-            .entry(id.to_owned())
-            .or_insert_with(|| watch::Sender::new(()))
-            .subscribe();
+impl Move {
+    /// A move that the gateway makes by itself, as a part of the trace that runs.
+    pub fn of(conversion: &Conversion, to: State, change: Change, posting: Option<Kind>) -> Self {
         Self {
-            machine,
-            id,
-            changes,
+            conversion: conversion.clone(),
+            to,
+            change,
+            posting,
+            settled: Vec::new(),
+            by: GATEWAY.to_owned(),
+            trace: here(),
         }
     }
 }
 
-impl Drop for Waiter<'_> {
+/// Somebody who waits for a conversion to be settled, and whose request is answered with it.
+#[derive(Debug)]
+pub struct Waiter {
+    machine: Arc<Machine>,
+    id: String,
+    changes: watch::Receiver<Option<Arc<Settled>>>,
+    /// It waits since before the conversion could be seen, so that it missed nothing.
+    pub(super) is_new: bool,
+}
+
+impl Drop for Waiter {
     fn drop(&mut self) {
+        let mut answers = self
+            .machine
+            .answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        answers.remove(&self.id);
+        drop(answers);
         let mut waiting = self
             .machine
             .waiting
@@ -232,10 +268,10 @@ impl Drop for Waiter<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         // This one is the last if the sender has no other receiver.
         if waiting
-            .get(self.id)
+            .get(&self.id)
             .is_some_and(|sender| sender.receiver_count() <= 1)
         {
-            waiting.remove(self.id);
+            waiting.remove(&self.id);
         }
     }
 }
@@ -258,6 +294,38 @@ impl Drop for Lease {
     }
 }
 
+impl Waiter {
+    /// Waits until the conversion is settled, or until the deadline; gives what it is then. `None` if there
+    /// is none.
+    pub async fn settled(&mut self, deadline: Instant) -> Result<Option<Settled>, sqlx::Error> {
+        loop {
+            if let Some(settled) = self.changes.borrow_and_update().as_deref() {
+                return Ok(Some(settled.clone()));
+            }
+            let until = deadline.min(Instant::now() + PEEK);
+            if std::mem::replace(&mut self.is_new, true)
+                && let Ok(Ok(())) = time::timeout_at(until, self.changes.changed()).await
+            {
+                continue;
+            }
+            // Another replica moves it, or somebody who tells nobody: what counts is the row.
+            let found = self.machine.store.conversion(&self.id).await?;
+            let is_over = |found: &Conversion| found.state.is_settled();
+            if Instant::now() >= deadline || found.as_ref().is_none_or(is_over) {
+                return Ok(found.map(|conversion| Settled {
+                    conversion,
+                    answer: None,
+                }));
+            }
+        }
+    }
+}
+
+/// Whether a move ends a conversion for which nothing was taken in the end.
+const fn came_to_nothing(step: &Move) -> bool {
+    matches!(step.to, State::Refused | State::Reversed)
+}
+
 impl Machine {
     /// Puts it together.
     pub fn new(parts: Parts) -> Self {
@@ -270,13 +338,12 @@ impl Machine {
             store: parts.store,
             chain: parts.chain,
             chain_id: parts.chain_id,
-            desks: parts
+            signing: parts
                 .issuers
                 .iter()
-                .map(|_| Desk::new(parts.batches))
+                .map(|_| Signing::new(parts.batches))
                 .collect(),
             issuers: parts.issuers,
-            batches: parts.batches,
             programmes,
             retry: parts.retry,
             seller: parts.seller,
@@ -294,6 +361,10 @@ impl Machine {
             nonces: Mutex::default(),
             answers: Mutex::default(),
             waiting: Mutex::default(),
+            keys: Desk::default(),
+            quotes: Desk::default(),
+            beginnings: Desk::default(),
+            moves: Desk::default(),
         }
     }
 
@@ -320,8 +391,8 @@ impl Machine {
     }
 
     /// Where those meet whom that key issues for.
-    pub(super) fn desk(&self, id: &str) -> Result<&Desk, StepError> {
-        self.one_of(&self.desks, id)
+    pub(super) fn signing(&self, id: &str) -> Result<&Signing, StepError> {
+        self.one_of(&self.signing, id)
     }
 
     fn one_of<'a, T>(&self, all: &'a [T], id: &str) -> Result<&'a T, StepError> {
@@ -366,21 +437,30 @@ impl Machine {
     /// Goes on with a conversion from its row, as a part of the trace that it began in.
     pub async fn resume(&self, lease: &Lease) {
         if !self.tracer.is_on() {
-            return self.drive(lease, false).await;
+            return self.drive(lease, None).await;
         }
         let parent = self.store.trace_of(&lease.id).await;
         let spec = || Spec::inside("conversion.resume").with(CONVERSION, lease.id.clone());
-        let work = self.drive(lease, false);
+        let work = self.drive(lease, None);
         self.tracer.tree(parent.as_ref(), spec, work).await;
     }
 
-    /// Moves a conversion until it is settled or has to wait. `moved`: whoever drives it has moved it
-    /// just before.
-    pub async fn drive(&self, lease: &Lease, mut moved: bool) {
+    /// Moves a conversion until it is settled or has to wait. `begun`: what its first step came to, if
+    /// whoever drives it has made one just before.
+    pub(super) async fn drive(&self, lease: &Lease, mut begun: Option<Step>) {
         loop {
-            let conversion = match self.store.conversion(&lease.id).await {
+            let known = match begun.take() {
+                Some(Step::Now(conversion)) => Some(*conversion),
+                Some(_) | None => None,
+            };
+            // The move that settled it, a moment ago, took the job out.
+            let moved = known.is_some();
+            let found = match known {
+                Some(conversion) => Ok(Some(conversion)),
+                None => self.store.conversion(&lease.id).await,
+            };
+            let conversion = match found {
                 Ok(Some(conversion)) if !conversion.state.is_settled() => conversion,
-                // The move that settled it, a moment ago, took the job out.
                 Ok(_) if moved => return,
                 Ok(_) => {
                     self.forget_job(&lease.id).await;
@@ -393,11 +473,11 @@ impl Machine {
                 }
             };
             let (absent_reads, error) = match self.step(&conversion).await {
-                Ok(Step::Moved) => {
-                    moved = true;
+                Ok(Step::Wait { absent_reads }) => (absent_reads, None),
+                Ok(moved) => {
+                    begun = Some(moved);
                     continue;
                 }
-                Ok(Step::Wait { absent_reads }) => (absent_reads, None),
                 Err(error) => {
                     tracing::warn!(id = conversion.id, state = %conversion.state,
                         attempts = conversion.attempts, %error, "a step failed; it is tried again");
@@ -463,118 +543,185 @@ impl Machine {
     }
 
     /// Moves a row, posts to the journal and settles signed transactions, all or nothing.
-    pub(super) async fn advance(
-        &self,
-        conversion: &Conversion,
-        to: State,
-        change: Change,
-        posting: Option<Kind>,
-        settled: &[(&str, Outcome)],
-    ) -> Result<Step, StepError> {
+    pub(super) async fn advance(&self, step: Move) -> Result<Step, StepError> {
         // If somebody else moved the row, the next look finds out how.
-        self.try_advance(conversion, to, change, posting, settled)
-            .await
-            .map(|_| Step::Moved)
+        Ok(match self.try_advance(step).await? {
+            Some(conversion) => Step::Now(Box::new(conversion)),
+            None => Step::Moved,
+        })
     }
 
-    /// As [`advance`](Self::advance), and says whether it was this call that moved the row.
-    pub(super) async fn try_advance(
-        &self,
-        conversion: &Conversion,
-        to: State,
-        change: Change,
-        posting: Option<Kind>,
-        settled: &[(&str, Outcome)],
-    ) -> Result<bool, StepError> {
-        let now = self.store.now();
-        let step = Move {
-            conversion,
-            to,
-            change: &change,
-            posting,
-            settled,
-            by: GATEWAY,
+    /// As [`advance`](Self::advance); what the row is now, if it was this call that moved it.
+    pub(super) async fn try_advance(&self, step: Move) -> Result<Option<Conversion>, StepError> {
+        let (id, from, to) = (step.conversion.id.clone(), step.conversion.state, step.to);
+        let pass = || std::future::ready(Ok(()));
+        let moved = self
+            .moves
+            .join(step, pass, |(), all| self.advance_all(all))
+            .await?;
+        let Some(settled) = moved else {
+            return Ok(None);
         };
-        let mut transaction = self.store.write().await?;
-        let moved = self.advance_in(&mut transaction, &step, now).await?;
-        // If it did not move nothing was written, but who moved it may share this commit: after it,
-        // all is seen.
-        transaction.commit().await?;
-        if moved {
-            self.moved(&conversion.id, conversion.state, to);
-        }
-        Ok(moved)
+        self.moved(&id, from, to);
+        self.tell_settled(&settled);
+        Ok(Some(settled.conversion.clone()))
     }
 
-    /// Moves a row and writes all that belongs to the move, in a transaction. Whether the row was
-    /// where it was found.
+    async fn advance_all(
+        &self,
+        all: Vec<Arc<Move>>,
+    ) -> Result<(Vec<Option<Arc<Settled>>>, Commit<StepError>), StepError> {
+        let steps: Vec<_> = all.iter().map(Arc::as_ref).collect();
+        let mut write = self.store.write().await?;
+        let moved = self
+            .advance_in(&mut write, &steps, self.store.now())
+            .await?;
+        // If none moved nothing was written, but who moved it may share this commit: after it, all is
+        // seen.
+        Ok((moved, write.last()))
+    }
+
+    /// Moves rows and writes all that belongs to the moves, in a transaction. For each, what the row is now;
+    /// `None` if it was not where it was found.
+    ///
+    /// Rows that others want too are locked in one order, as everywhere: days' limits, then floats, each by
+    /// name.
     pub(crate) async fn advance_in(
         &self,
         connection: &mut Connection,
-        step: &Move<'_>,
+        steps: &[&Move],
         now: i64,
-    ) -> Result<bool, StepError> {
-        let (conversion, to) = (step.conversion, step.to);
-        let (id, from) = (&conversion.id, conversion.state);
-        if !conversions::transition(connection, id, from, to, step.change, now).await? {
-            return Ok(false);
-        }
-        if let Some(kind) = step.posting {
-            journal::post(connection, conversion, kind, step.by, now).await?;
-            if kind == Kind::Issued && self.keeps_wallets {
-                custody::entrust(connection, conversion, now).await?;
+    ) -> Result<Vec<Option<Arc<Settled>>>, StepError> {
+        let mut ids = HashSet::with_capacity(steps.len());
+        for step in steps {
+            let id = &step.conversion.id;
+            if !ids.insert(id.as_str()) {
+                let why = "it is moved twice at once".to_owned();
+                return Err(StepError::Row {
+                    id: id.clone(),
+                    why,
+                });
             }
         }
-        if matches!(to, State::Refused | State::Reversed) {
-            self.undo(connection, conversion, now).await?;
+        let transitions: Vec<_> = steps
+            .iter()
+            .map(|step| Transition {
+                id: &step.conversion.id,
+                from: step.conversion.state,
+                to: step.to,
+                change: &step.change,
+            })
+            .collect();
+        let mut rows = conversions::transition(connection, &transitions, now).await?;
+        let moved: Vec<_> = steps
+            .iter()
+            .copied()
+            .filter(|step| rows.contains_key(&step.conversion.id))
+            .collect();
+        self.undo(connection, &moved).await?;
+        let postings = self.postings(connection, &moved).await?;
+        journal::write(connection, &postings, now).await?;
+        news::tell(connection, &moved, now).await?;
+        let settled = moved.iter().flat_map(|step| &step.settled);
+        let settled: BTreeMap<_, _> = settled.map(|(hash, end)| (hash, *end)).collect();
+        for (hash, outcome) in settled {
+            issues::settle(connection, hash, outcome).await?;
         }
-        news::tell(connection, conversion, to, step.change, now).await?;
-        for (hash, outcome) in step.settled {
-            issues::settle(connection, hash, *outcome).await?;
+        for step in &moved {
+            // Operators close their case themselves, in the same transaction.
+            if step.conversion.state == State::Disputed && step.by == GATEWAY {
+                let (id, kind) = (&step.conversion.id, CaseKind::ReversalUnacknowledged.name());
+                cases::close_about(connection, kind, id, "answered", GATEWAY, now).await?;
+            }
         }
-        // Operators close their case themselves, in the same transaction.
-        if from == State::Disputed && step.by == GATEWAY {
-            let kind = CaseKind::ReversalUnacknowledged.name();
-            cases::close_about(connection, kind, id, "answered", GATEWAY, now).await?;
-        }
-        if to.is_settled() {
-            self.answer_in(connection, id).await?;
-        }
-        if to == State::Attention {
-            let reason = step.change.reason.as_ref();
-            let facts = reason.map(|(code, why)| format!("{code}: {why}"));
-            let facts = facts.unwrap_or_else(|| "no reason is stored".to_owned());
-            self.open_case(connection, conversion, CaseKind::Attention, &facts, now)
+        let mut answers = self.answer_in(connection, &moved, &rows).await?;
+        for step in &moved {
+            if step.to == State::Attention {
+                let reason = step.change.reason.as_ref();
+                let facts = reason.map(|(code, why)| format!("{code}: {why}"));
+                let facts = facts.unwrap_or_else(|| "no reason is stored".to_owned());
+                self.open_case(
+                    connection,
+                    &step.conversion,
+                    CaseKind::Attention,
+                    &facts,
+                    now,
+                )
                 .await?;
+            }
         }
-        Ok(true)
-    }
-
-    /// Whoever began this conversion is answered when it settles.
-    pub fn answer_later(&self, id: &str, answer: Answer) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.insert(id.to_owned(), answer);
-    }
-
-    /// Whoever began this conversion is answered otherwise.
-    pub fn answer_no_more(&self, id: &str) {
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        answers.remove(id);
-    }
-
-    async fn answer_in(&self, connection: &mut Connection, id: &str) -> Result<(), sqlx::Error> {
-        let answer = {
-            let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            answers.get(id).cloned()
+        let of = |step: &&Move| {
+            let conversion = rows.remove(&step.conversion.id)?;
+            let answer = answers.remove(&conversion.id);
+            Some(Arc::new(Settled { conversion, answer }))
         };
-        let Some(answer) = answer else {
-            return Ok(());
-        };
-        let row = conversions::row(connection, id).await?;
-        if let Some(stored) = (answer.make)(row)? {
-            idempotency::answer_once(connection, &answer.key, &stored).await?;
+        Ok(steps.iter().map(of).collect())
+    }
+
+    /// What moves post. Uses what floats had set aside.
+    async fn postings<'a>(
+        &self,
+        connection: &mut Connection,
+        moved: &[&'a Move],
+    ) -> Result<Vec<Posting<'a>>, StepError> {
+        let mut postings = Vec::new();
+        let mut issued = Vec::new();
+        for step in moved {
+            let conversion = &step.conversion;
+            if let Some(kind) = step.posting {
+                postings.push(Posting::of(conversion, kind, &step.by)?);
+                if kind == Kind::Issued {
+                    issued.push(conversion);
+                }
+            }
+            if came_to_nothing(step) && conversion.held.0 > 0 {
+                postings.push(float::released(conversion)?);
+            }
         }
-        Ok(())
+        if self.keeps_wallets && !issued.is_empty() {
+            postings.extend(custody::entrusted(connection, &issued).await?);
+        }
+        Ok(postings)
+    }
+
+    /// Stores the answers of those who wait for these moves, by conversion.
+    async fn answer_in(
+        &self,
+        connection: &mut Connection,
+        moved: &[&Move],
+        rows: &HashMap<String, Conversion>,
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        let mut made = Vec::new();
+        for step in moved.iter().filter(|step| step.to.is_settled()) {
+            let id = &step.conversion.id;
+            let answer = {
+                let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+                answers.get(id).cloned()
+            };
+            if let (Some(answer), Some(row)) = (answer, rows.get(id))
+                && let Some(stored) = (answer.make)(row.clone())?
+            {
+                made.push((id, answer.key, stored));
+            }
+        }
+        if made.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let answers: Vec<_> = made
+            .iter()
+            .map(|(_, key, answer)| Answered {
+                key,
+                made: None,
+                answer,
+            })
+            .collect();
+        let ours = idempotency::answer(connection, &answers).await?;
+        let is_ours = |key: &Key| ours.contains(&(key.partner.clone(), key.key.clone()));
+        Ok(made
+            .into_iter()
+            .filter(|(_, key, _)| is_ours(key))
+            .map(|(id, _, stored)| (id.clone(), stored))
+            .collect())
     }
 
     /// Lets a conversion wait for an operator, in the transaction that finds out, and last in it.
@@ -595,22 +742,31 @@ impl Machine {
         cases::open(connection, &opening, GATEWAY, now).await
     }
 
-    /// What a conversion took up is free again: it came to nothing.
-    async fn undo(
-        &self,
-        connection: &mut Connection,
-        conversion: &Conversion,
-        now: i64,
-    ) -> Result<(), StepError> {
-        // In the order that they were taken in, so that nobody waits for somebody who waits.
-        if let Some(programme) = self.programmes.get(&conversion.programme) {
-            let miles = to_sql(conversion.miles)?;
-            for (name, _) in programme.daily(&conversion.partner, &conversion.member_id) {
-                free_day(connection, day(conversion.created_at), &name, miles).await?;
+    /// What conversions took up is free again if they came to nothing, and used if they were issued.
+    async fn undo(&self, connection: &mut Connection, moved: &[&Move]) -> Result<(), StepError> {
+        let mut days = Vec::new();
+        for step in moved.iter().filter(|step| came_to_nothing(step)) {
+            let conversion = &step.conversion;
+            if let Some(programme) = self.programmes.get(&conversion.programme) {
+                let miles = to_sql(conversion.miles)?;
+                for (name, _) in programme.daily(&conversion.partner, &conversion.member_id) {
+                    days.push((day(conversion.created_at), name, miles));
+                }
             }
         }
-        if conversion.held.0 > 0 {
-            float::release(connection, conversion, now).await?;
+        days.sort();
+        for (day, name, miles) in days {
+            free_day(connection, day, &name, miles).await?;
+        }
+        let holds = |step: &&&Move| step.conversion.held.0 > 0;
+        let mut floats: Vec<_> = moved.iter().filter(holds).collect();
+        floats.sort_by_key(|step| &step.conversion.partner);
+        for step in floats {
+            if came_to_nothing(step) {
+                float::release(connection, &step.conversion).await?;
+            } else if step.posting == Some(Kind::Issued) {
+                float::spend(connection, &step.conversion).await?;
+            }
         }
         Ok(())
     }
@@ -625,35 +781,33 @@ impl Machine {
         } else {
             tracing::info!(id, %from, %to, "conversion");
         }
-        if to.is_settled() {
+    }
+
+    /// Tells whoever waits for a conversion, once it is settled and committed.
+    pub(crate) fn tell_settled(&self, settled: &Arc<Settled>) {
+        if settled.conversion.state.is_settled() {
             let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(waiting) = waiting.get(id) {
-                waiting.send_replace(());
+            if let Some(waiting) = waiting.get(&settled.conversion.id) {
+                waiting.send_replace(Some(Arc::clone(settled)));
             }
         }
     }
 
-    /// Waits until a conversion is settled, or until the deadline; gives what it is then.
-    pub async fn wait_settled(
-        &self,
-        id: &str,
-        deadline: Instant,
-    ) -> Result<Option<Conversion>, sqlx::Error> {
-        let mut settled = Waiter::new(self, id);
-        loop {
-            let conversion = self.store.conversion(id).await?;
-            if conversion
-                .as_ref()
-                .is_none_or(|found| found.state.is_settled())
-            {
-                return Ok(conversion);
-            }
-            if Instant::now() >= deadline {
-                return Ok(conversion);
-            }
-            let until = deadline.min(Instant::now() + PEEK);
-            // Woken or not: what counts is the row.
-            let _ = time::timeout_at(until, settled.changes.changed()).await;
+    /// Waits for a conversion to be settled, and has the request that began it answered then.
+    pub fn wait_for(self: &Arc<Self>, id: &str, answer: Answer) -> Waiter {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(id.to_owned(), answer);
+        drop(answers);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = waiting
+            .entry(id.to_owned())
+            .or_insert_with(|| watch::Sender::new(None))
+            .subscribe();
+        Waiter {
+            machine: Arc::clone(self),
+            id: id.to_owned(),
+            changes,
+            is_new: false,
         }
     }
 

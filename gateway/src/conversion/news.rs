@@ -2,11 +2,12 @@
 //!
 //! No member and no receiver is in it: whoever may know looks the conversion up.
 
+use super::machine::Move;
 use super::state::State;
 use crate::store::Connection;
 use crate::store::conversions::{Change, Conversion};
-use crate::webhook::{self, Kind};
-use serde_json::json;
+use crate::webhook::{self, Kind, News};
+use serde_json::{Value, json};
 
 const fn kind(from: State, to: State) -> Option<Kind> {
     match to {
@@ -26,17 +27,29 @@ const fn kind(from: State, to: State) -> Option<Kind> {
     }
 }
 
-/// Tells of a move, in the transaction that makes it, if it settles the conversion.
+/// Tells of those moves that settle their conversions, in the transaction that makes them.
 pub async fn tell(
     connection: &mut Connection,
-    conversion: &Conversion,
-    to: State,
-    change: &Change,
+    moved: &[&Move],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let Some(kind) = kind(conversion.state, to) else {
-        return Ok(());
-    };
+    let mut news = Vec::new();
+    for step in moved {
+        let (conversion, to) = (&step.conversion, step.to);
+        if let Some(kind) = kind(conversion.state, to) {
+            news.push(News {
+                partner: &conversion.partner,
+                kind,
+                subject: &conversion.id,
+                data: data(conversion, to, &step.change)?,
+                trace: step.trace.clone(),
+            });
+        }
+    }
+    webhook::announce(connection, news, now).await
+}
+
+fn data(conversion: &Conversion, to: State, change: &Change) -> Result<Value, sqlx::Error> {
     let reason = match &change.reason {
         Some((code, message)) => Some((*code, message.as_str())),
         None => conversion
@@ -48,7 +61,7 @@ pub async fn tell(
         .issue_hash
         .as_ref()
         .or(conversion.issue_hash.as_ref());
-    let data = json!({
+    Ok(json!({
         "id": conversion.id,
         "state": to.name(),
         "final": to.is_final(),
@@ -60,8 +73,5 @@ pub async fn tell(
         "points_micro": conversion.received()?.0.to_string(),
         "transaction_hash": hash,
         "reason": reason.map(|(code, message)| json!({ "code": code, "message": message })),
-    });
-    let (partner, id) = (&conversion.partner, &conversion.id);
-    webhook::announce(connection, partner, kind, id, data, now).await?;
-    Ok(())
+    }))
 }

@@ -11,11 +11,11 @@
 //!
 //! A disputed conversion's miles go back and its points stay: see [`crate::journal`].
 
-use super::machine::{Machine, Step, StepError};
+use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::journal::Kind;
 use crate::operator::CaseKind;
-use crate::store::conversions::{self, Change, Conversion};
+use crate::store::conversions::{self, Change, Conversion, Transition};
 use crate::store::jobs::{self, Kind as JobKind};
 use mileverse_adapters::{Reference, Reversal};
 use std::sync::Arc;
@@ -77,7 +77,8 @@ impl Machine {
                 reason: Some(("cancelled", "the caller cancelled it".to_owned())),
                 ..Change::default()
             };
-            if self.try_advance(&conversion, to, change, None, &[]).await? {
+            let step = Move::of(&conversion, to, change, None);
+            if self.try_advance(step).await?.is_some() {
                 self.hurry(id).await?;
                 return Ok(self.store.conversion(id).await?);
             }
@@ -117,7 +118,14 @@ impl Machine {
         };
         let (from, to) = (State::Completed, State::Disputed);
         let mut write = self.store.write().await?;
-        if conversions::transition(&mut write, id, from, to, &change, now).await? {
+        let step = Transition {
+            id,
+            from,
+            to,
+            change: &change,
+        };
+        let moved = conversions::transition(&mut write, &[step], now).await?;
+        if !moved.is_empty() {
             jobs::add(&mut write, JobKind::Conversion, id, now, now).await?;
             write.commit().await?;
             self.moved(id, from, to);
@@ -142,7 +150,7 @@ impl Machine {
     pub(crate) async fn hurry(self: &Arc<Self>, id: &str) -> Result<(), sqlx::Error> {
         if let Some(lease) = self.lease(id) {
             let machine = Arc::clone(self);
-            tokio::spawn(async move { machine.drive(&lease, false).await });
+            tokio::spawn(async move { machine.drive(&lease, None).await });
             return Ok(());
         }
         self.store
@@ -163,13 +171,12 @@ impl Machine {
         match programme.adapter.reverse(&reference).await {
             Reversal::Acknowledged => {
                 let change = Change::default();
-                self.advance(
+                self.advance(Move::of(
                     conversion,
                     State::Returned,
                     change,
                     Some(Kind::Returned),
-                    &[],
-                )
+                ))
                 .await
             }
             Reversal::Refused(why) => {
@@ -177,7 +184,7 @@ impl Machine {
                     reason: Some(("dispute_refused", why)),
                     ..Change::default()
                 };
-                self.advance(conversion, State::Completed, change, None, &[])
+                self.advance(Move::of(conversion, State::Completed, change, None))
                     .await
             }
             Reversal::Unknown(why) => {

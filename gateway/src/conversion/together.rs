@@ -1,278 +1,343 @@
-//! Issuing together when it is busy. Each issuer's key has a desk:
+//! Issuing together when it is busy. Each issuer's key has two desks ([`crate::desk`]):
 //!
 //! ```txt
-//! debited ──▶ waiting ──┐  whoever has the turn takes all who wait, up to the most of a batch
-//! debited ──▶ waiting ──┼─▶ [turn]  one commit: rows to issuing, nonce, signed bytes, entries
-//! debited ──▶ waiting ──┘     │     the turn is over: the next may sign
-//!                             ▼
-//!                         broadcast, watch ──▶ everybody is told the receipt, and settles alone
+//! debiting ──▶ debits ───┐  the partner's answer is stored at once; if the key is free, the issue
+//!                        │  is signed in the same commit
+//!     debited ──▶ waiting┼─▶ one commit: rows to issuing, nonce, signed bytes
+//!                        ▼
+//!           broadcast, watch ──▶ everybody sees the receipt, and settles
 //! ```
 //!
-//! One alone waits for nobody and is signed as a plain `issue`. Several become one `issueBatch`,
-//! whose entries the chain does or leaves out one by one, so that none can spoil another. While a
-//! commit is under way or [`Batches::in_flight`] transactions of the key are not final yet, those who
-//! come wait, and the batch grows: one nonce, one signature, one wait for the disk for all of them.
+//! One alone is signed as a plain `issue`. Several become one `issueBatch`, whose entries the chain does or
+//! leaves out one by one, so that none can spoil another. While a commit is under way or
+//! [`Batches::in_flight`] transactions of the key are not final yet, those who come wait, and the batch
+//! grows: one nonce, one signature, one wait for the disk for all of them.
 //!
-//! The desk is memory only and nothing depends on it. Who waits is `debited` in the database, who
-//! was signed is `issuing` with its bytes stored; after a crash each is taken up from its row.
+//! Nothing depends on the desks. Who waits is `debited` in the database, who was signed for is `issuing`
+//! with its bytes stored; after a crash each is taken up from its row.
 
 use super::flight::{self, Flight};
-use super::issue::{Signed, end_of};
-use super::machine::{Machine, Step, StepError};
+use super::issue::Signed;
+use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::config::Batches;
+use crate::desk::{BrokenOff, Desk};
 use crate::issuer::chain::Receipt;
-use crate::store::conversions::{self, Conversion};
-use crate::store::issues::{self, IssueTransaction};
+use crate::issuer::signer::Issuer;
+use crate::journal::Kind;
+use crate::store::Connection;
+use crate::store::conversions::{self, Change, Conversion, Transition};
+use crate::store::issues::IssueTransaction;
+use crate::store::write::Commit;
 use mileverse_primitives::abi::IPoints::Issue;
 use mileverse_trace::Timer;
-use std::collections::VecDeque;
+use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
-use thiserror::Error;
-use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 /// Where conversions of one issuer's key meet.
 #[derive(Debug)]
-pub(super) struct Desk {
-    waiting: Mutex<VecDeque<Waiting>>,
-    signing: tokio::sync::Mutex<()>,
-    flying: Semaphore,
+pub(super) struct Signing {
+    debits: Desk<Move, Debited, StepError>,
+    waiting: Desk<Waiting, Option<Together>, StepError>,
+    /// The transactions that are not final yet.
+    flying: Arc<Semaphore>,
 }
 
-/// One who waits to be signed for.
+impl Signing {
+    pub(super) fn new(batches: Batches) -> Self {
+        Self {
+            debits: Desk::new(batches.entries),
+            waiting: Desk::new(batches.entries),
+            flying: Arc::new(Semaphore::new(batches.in_flight.max(1))),
+        }
+    }
+}
+
+/// One whose miles are taken, to be signed for.
 #[derive(Debug)]
 struct Waiting {
     conversion: Conversion,
     issue: Issue,
-    tell: oneshot::Sender<Told>,
 }
 
-/// What one who waited is told.
-#[derive(Clone, Debug)]
-enum Told {
-    /// Its row was not `debited` any more.
+/// What a debit came to.
+#[derive(Debug)]
+enum Debited {
+    /// Its row was moved by somebody else.
     Elsewhere,
-    /// Nothing was signed.
-    Failed(Arc<StepError>),
-    /// It was signed for and broadcast.
-    Sent(Arc<Sent>),
+    /// It is stored.
+    Stored(Box<Conversion>),
+    /// It is stored, and signed for.
+    Signed(Together),
 }
 
-/// A batch that was sent.
+/// One that was signed for.
+#[derive(Debug)]
+struct Together {
+    conversion: Conversion,
+    sent: Arc<Sent>,
+}
+
+/// A signed transaction, which the first who needs it broadcasts.
 #[derive(Debug)]
 struct Sent {
     transaction: IssueTransaction,
-    /// As soon as it was seen; `None` if not in time.
+    /// For so many it issues.
+    many: usize,
+    /// When it began to be signed.
+    began: Timer,
+    /// Its place among those that are watched.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    seen: OnceCell<Seen>,
+}
+
+/// What was seen of a transaction after it was broadcast; nothing, if it could not be looked for.
+#[derive(Debug)]
+struct Seen {
+    /// When it was signed and stored.
+    stored: Timer,
     receipt: Option<Receipt>,
-    /// When it was signed, from and to.
-    signed: (Timer, Timer),
     flight: Option<Flight>,
 }
 
-/// Why one who waited was not signed for.
-#[derive(Debug, Error)]
-#[error("issuing together: {0}")]
-pub struct NotSigned(Arc<StepError>);
-
-/// The right to sign with a key, and after that one of the places of those that are watched.
-pub(super) struct Turn<'a> {
-    signing: Option<MutexGuard<'a, ()>>,
-    _flying: SemaphorePermit<'a>,
-}
-
-impl Turn<'_> {
-    /// The signature is stored: the next may sign.
-    pub(super) fn signed(&mut self) {
-        self.signing = None;
-    }
-}
-
-impl Desk {
-    pub(super) fn new(batches: Batches) -> Self {
-        Self {
-            waiting: Mutex::default(),
-            signing: tokio::sync::Mutex::default(),
-            flying: Semaphore::new(batches.in_flight.max(1)),
+impl Machine {
+    /// The partner took the miles: stores that, and if the key is free signs the issue in the same commit.
+    /// What the partner said waits for no other transaction to become final.
+    pub(super) async fn debited_and_signed(
+        &self,
+        conversion: &Conversion,
+        partner_reference: String,
+    ) -> Result<Step, StepError> {
+        let change = Change {
+            partner_reference: Some(partner_reference),
+            ..Change::default()
+        };
+        let step = Move::of(conversion, State::Debited, change, Some(Kind::Taken));
+        let signing = self.signing(&conversion.id)?;
+        let pass = || ready(Ok(()));
+        let done = signing
+            .debits
+            .join(step, pass, |(), all| self.store_debits(signing, all))
+            .await?;
+        let (id, from) = (&conversion.id, conversion.state);
+        match done {
+            Debited::Elsewhere => Ok(Step::Moved),
+            Debited::Stored(debited) => {
+                self.moved(id, from, debited.state);
+                Ok(Step::Now(debited))
+            }
+            Debited::Signed(together) => {
+                self.moved(id, from, State::Debited);
+                self.signed(&together).await
+            }
         }
     }
 
-    /// The turn, if nobody has it or waits for it.
-    pub(super) fn idle(&self) -> Option<Turn<'_>> {
-        let flying = self.flying.try_acquire().ok()?;
-        let signing = self.signing.try_lock().ok()?;
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.is_empty().then_some(Turn {
-            signing: Some(signing),
-            _flying: flying,
-        })
+    async fn store_debits(
+        &self,
+        signing: &Signing,
+        all: Vec<Arc<Move>>,
+    ) -> Result<(Vec<Debited>, Commit<StepError>), StepError> {
+        let first = all.first().ok_or(BrokenOff)?;
+        let key = self.issuer(&first.conversion.id)?;
+        // Whoever waits to be signed for comes first. The chain has to be asked for a first nonce.
+        let place = match signing.waiting.is_empty() && self.knows_nonce(key.address()) {
+            true => Arc::clone(&signing.flying).try_acquire_owned().ok(),
+            false => None,
+        };
+        let began = Timer::start(&self.tracer);
+        let steps: Vec<_> = all.iter().map(Arc::as_ref).collect();
+        let now = self.store.now();
+        let mut write = self.store.write().await?;
+        let moved = self.advance_in(&mut write, &steps, now).await?;
+        let mut sent = None;
+        if let Some(place) = place {
+            let ready: Vec<_> = moved
+                .iter()
+                .flatten()
+                .filter_map(|one| {
+                    // Whoever cannot be signed for is found out when it is looked at alone.
+                    let issue = Self::agreed(&one.conversion).ok()?;
+                    Some((one.conversion.id.as_str(), issue))
+                })
+                .collect();
+            let signed = self.sign_in(&mut write, (key, 0), &ready, now).await?;
+            sent = signed.map(|(transaction, rows)| {
+                (Sent::new(transaction, rows.len(), began, place), rows)
+            });
+        }
+        let (sent, mut rows) = match sent {
+            Some((sent, rows)) => (Some(sent), rows),
+            None => (None, HashMap::new()),
+        };
+        let results = moved
+            .into_iter()
+            .map(|moved| {
+                let Some(debited) = moved else {
+                    return Debited::Elsewhere;
+                };
+                match (&sent, rows.remove(&debited.conversion.id)) {
+                    (Some(sent), Some(conversion)) => Debited::Signed(Together {
+                        conversion,
+                        sent: Arc::clone(sent),
+                    }),
+                    _ => Debited::Stored(Box::new(debited.conversion.clone())),
+                }
+            })
+            .collect();
+        Ok((results, write.last()))
     }
 
-    async fn turn(&self) -> Result<Turn<'_>, StepError> {
-        let flying = self.flying.acquire().await;
-        let flying = flying.map_err(|_| StepError::Interrupted)?;
-        Ok(Turn {
-            signing: Some(self.signing.lock().await),
-            _flying: flying,
-        })
-    }
-
-    fn wait(&self, waiting: Waiting) {
-        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push_back(waiting);
-    }
-
-    fn take(&self, most: usize) -> Vec<Waiting> {
-        let mut all = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = most.min(all.len());
-        all.drain(..taken).collect()
-    }
-}
-
-impl Machine {
     /// Signs for a conversion whose miles are taken, together with all who wait as well.
     pub(super) async fn sign(&self, conversion: &Conversion) -> Result<Step, StepError> {
-        let desk = self.desk(&conversion.id)?;
-        let (tell, mut answer) = oneshot::channel();
-        desk.wait(Waiting {
+        let signing = self.signing(&conversion.id)?;
+        let key = self.issuer(&conversion.id)?;
+        let waiting = Waiting {
             // Whoever cannot be signed for is found out here, not in the midst of others.
             issue: Self::agreed(conversion)?,
             conversion: conversion.clone(),
-            tell,
-        });
-        let told = loop {
-            let turn = tokio::select! {
-                biased;
-                told = &mut answer => break told,
-                turn = desk.turn() => turn?,
-            };
-            let batch = desk.take(self.batches.entries.max(1));
-            if batch.is_empty() {
-                // Nobody waits, so somebody has taken this one too and will tell.
-                drop(turn);
-                break answer.await;
-            }
-            self.sign_batch(turn, batch).await;
         };
-        match told.map_err(|_| StepError::Interrupted)? {
-            Told::Elsewhere => Ok(Step::Moved),
-            Told::Failed(why) => Err(StepError::Together(NotSigned(why))),
-            Told::Sent(sent) => {
-                let conversion = Conversion {
-                    state: State::Issuing,
-                    ..conversion.clone()
-                };
-                let receipt = sent.receipt.as_ref();
-                let (began, stored) = sent.signed;
-                began.span_to(stored, || flight::signed(&sent.transaction));
-                if let Some(flight) = &sent.flight {
-                    flight.tell(&sent.transaction, receipt);
-                }
-                self.seen(&conversion, &sent.transaction, receipt).await
-            }
+        let pass = || async {
+            let place = Arc::clone(&signing.flying).acquire_owned().await;
+            let place = place.map_err(|_| BrokenOff)?;
+            let nonce = self.nonce_to_begin_with(key.address()).await?;
+            Ok((place, nonce))
+        };
+        let done = signing
+            .waiting
+            .join(waiting, pass, |(place, nonce), all| {
+                self.store_batch((key, nonce), place, all)
+            })
+            .await?;
+        match done {
+            Some(together) => self.signed(&together).await,
+            // Its row was not `debited` any more.
+            None => Ok(Step::Moved),
         }
     }
 
-    async fn sign_batch(&self, mut turn: Turn<'_>, batch: Vec<Waiting>) {
-        let began = Timer::start(&self.tracer);
-        let signed = self.store_batch(&batch).await;
-        let times = (began, began.lap());
-        turn.signed();
-        let told: Vec<Told> = match signed {
-            Err(error) => vec![Told::Failed(Arc::new(error)); batch.len()],
-            Ok((transaction, inside)) => {
-                let sent = match transaction {
-                    Some(transaction) => {
-                        let (receipt, flight) = self.send_and_watch(&transaction).await;
-                        Some(Arc::new(Sent {
-                            transaction,
-                            receipt,
-                            signed: times,
-                            flight,
-                        }))
-                    }
-                    None => None,
-                };
-                let told = |inside: &bool| match (&sent, inside) {
-                    (Some(sent), true) => Told::Sent(Arc::clone(sent)),
-                    _ => Told::Elsewhere,
-                };
-                inside.iter().map(told).collect()
-            }
-        };
-        drop(turn);
-        for (waiting, told) in batch.into_iter().zip(told) {
-            // Whoever is gone finds the row when it comes again.
-            let _ = waiting.tell.send(told);
-        }
-    }
-
-    /// Moves the rows, takes a nonce, signs and stores, in one commit. Gives the transaction, if it
-    /// issues for anybody, and for each whether it is inside.
     async fn store_batch(
         &self,
-        batch: &[Waiting],
-    ) -> Result<(Option<IssueTransaction>, Vec<bool>), StepError> {
-        let Some(first) = batch.first() else {
-            return Ok((None, Vec::new()));
-        };
-        let key = self.issuer(&first.conversion.id)?;
-        let chain_nonce = self.nonce_to_begin_with(key.address()).await?;
-        let ids: Vec<_> = batch.iter().map(|one| one.conversion.id.as_str()).collect();
+        (key, chain_nonce): (&Issuer, u64),
+        place: OwnedSemaphorePermit,
+        all: Vec<Arc<Waiting>>,
+    ) -> Result<(Vec<Option<Together>>, Commit<StepError>), StepError> {
+        let began = Timer::start(&self.tracer);
         let now = self.store.now();
-        let mut write = self.store.write().await?;
-        let moved = conversions::begin_issuing(&mut write, &self.store, &ids, now).await?;
-        let inside: Vec<_> = ids.iter().map(|id| moved.contains(*id)).collect();
-        let issues: Vec<_> = batch
+        let issues: Vec<_> = all
             .iter()
-            .zip(&inside)
-            .filter(|(_, inside)| **inside)
-            .map(|(one, _)| (one.conversion.id.as_str(), one.issue.clone()))
+            .map(|one| (one.conversion.id.as_str(), one.issue.clone()))
             .collect();
-        if issues.is_empty() {
+        let mut write = self.store.write().await?;
+        let signed = self
+            .sign_in(&mut write, (key, chain_nonce), &issues, now)
+            .await?;
+        let Some((transaction, mut rows)) = signed else {
             // Who moved them may share this commit: after it, that is seen.
-            write.commit().await?;
-            return Ok((None, inside));
+            return Ok((all.iter().map(|_| None).collect(), write.last()));
+        };
+        let sent = Sent::new(transaction, rows.len(), began, place);
+        let together = |one: &Arc<Waiting>| {
+            let conversion = rows.remove(&one.conversion.id)?;
+            let sent = Arc::clone(&sent);
+            Some(Together { conversion, sent })
+        };
+        Ok((all.iter().map(together).collect(), write.last()))
+    }
+
+    /// Moves those rows that are `debited` to `issuing`, takes a nonce, signs and stores, in a transaction.
+    /// Gives the signed transaction and the rows that moved, if any did.
+    async fn sign_in(
+        &self,
+        connection: &mut Connection,
+        (key, chain_nonce): (&Issuer, u64),
+        issues: &[(&str, Issue)],
+        now: i64,
+    ) -> Result<Option<(IssueTransaction, HashMap<String, Conversion>)>, StepError> {
+        if issues.is_empty() {
+            return Ok(None);
+        }
+        let change = Change::default();
+        let steps: Vec<_> = issues
+            .iter()
+            .map(|(id, _)| Transition {
+                id,
+                from: State::Debited,
+                to: State::Issuing,
+                change: &change,
+            })
+            .collect();
+        let rows = conversions::transition(connection, &steps, now).await?;
+        let inside = issues.iter().filter(|(id, _)| rows.contains_key(*id));
+        let inside: Vec<_> = inside.cloned().collect();
+        if inside.is_empty() {
+            return Ok(None);
         }
         let signed = Signed {
             key,
             chain_nonce,
-            issues: &issues,
+            issues: &inside,
         };
-        let transaction = self.store_signature(&mut write, &signed, now).await?;
-        write.commit().await?;
-        self.learn_nonce(key.address());
-        for (id, _) in &issues {
-            self.moved(id, State::Debited, State::Issuing);
-        }
-        self.metrics.signed(issues.len());
-        Ok((Some(transaction), inside))
+        let transaction = self.store_signature(connection, &signed, now).await?;
+        Ok(Some((transaction, rows)))
     }
 
-    /// Broadcasts stored bytes, watches for a while, and notes the transaction's end where it has
-    /// several conversions: each of them would otherwise wait for the others to note it.
-    async fn send_and_watch(
-        &self,
-        transaction: &IssueTransaction,
-    ) -> (Option<Receipt>, Option<Flight>) {
+    /// Goes on with a conversion that was signed for.
+    async fn signed(&self, together: &Together) -> Result<Step, StepError> {
+        let Together { conversion, sent } = together;
+        self.moved(&conversion.id, State::Debited, State::Issuing);
+        let seen = sent.seen.get_or_init(|| self.send_and_watch(sent)).await;
+        sent.began
+            .span_to(seen.stored, || flight::signed(&sent.transaction));
+        if let Some(flight) = &seen.flight {
+            flight.tell(&sent.transaction, seen.receipt.as_ref());
+        }
+        self.seen(conversion, &sent.transaction, seen.receipt.as_ref())
+            .await
+    }
+
+    /// Broadcasts stored bytes, watches for a while, and makes place for the next.
+    async fn send_and_watch(&self, sent: &Sent) -> Seen {
+        let stored = sent.began.lap();
+        let transaction = &sent.transaction;
+        if let Ok(issuer) = transaction.issuer.parse() {
+            self.learn_nonce(issuer);
+        }
+        self.metrics.signed(sent.many);
         let (receipt, flight) = match self.broadcast(transaction).await {
-            Ok((Some(receipt), flight)) => (receipt, flight),
-            Ok((None, flight)) => return (None, Some(flight)),
+            Ok((receipt, flight)) => (receipt, Some(flight)),
             Err(error) => {
-                tracing::warn!(hash = transaction.hash, %error, "an issue cannot be watched; it is looked for again");
-                return (None, None);
+                let hash = &transaction.hash;
+                tracing::warn!(hash, %error, "an issue cannot be watched; it is looked for again");
+                (None, None)
             }
         };
-        if transaction.batch {
-            let outcome = end_of(&receipt);
-            let noted = async {
-                let mut write = self.store.write().await?;
-                issues::settle(&mut write, &transaction.hash, outcome).await?;
-                write.commit_lazily().await
-            };
-            if let Err(error) = noted.await {
-                tracing::warn!(hash = transaction.hash, %error, "an issue's end is not noted; its conversions' are");
-            }
-        }
-        (Some(receipt), Some(flight))
+        let seen = Seen {
+            stored,
+            receipt,
+            flight,
+        };
+        let mut place = sent.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.take();
+        seen
+    }
+}
+
+impl Sent {
+    fn new(
+        transaction: IssueTransaction,
+        many: usize,
+        began: Timer,
+        place: OwnedSemaphorePermit,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            transaction,
+            many,
+            began,
+            place: Mutex::new(Some(place)),
+            seen: OnceCell::new(),
+        })
     }
 }

@@ -33,7 +33,7 @@ mod withdraw;
 
 pub use wallet::Holdings;
 pub(crate) use wallet::sealed_for;
-pub(crate) use withdraw::entrust;
+pub(crate) use withdraw::entrusted;
 pub use withdraw::{Amount, Asked, Terms};
 
 use crate::issuer::chain::ChainError;

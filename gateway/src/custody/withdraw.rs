@@ -30,7 +30,7 @@ use crate::store::to_sql;
 use crate::store::wallets::{self, WalletRow, free_day, use_day};
 use crate::store::withdrawals::{self, End, Withdrawal};
 use crate::units::{MAX_AMOUNT, MicroPoints};
-use crate::webhook::{self, Kind as EventKind};
+use crate::webhook::{self, Kind as EventKind, News};
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolCall;
 use mileverse_gateway_api::wallets::{ALL_POINTS, WithdrawalState as State};
@@ -230,7 +230,7 @@ impl Machine {
             updated_at: now,
         };
         withdrawals::insert(&mut write, &withdrawal, &self.run).await?;
-        idempotency::made(&mut write, asked.key, &withdrawal.id).await?;
+        idempotency::made(&mut write, &[(asked.key, &withdrawal.id)]).await?;
         write.commit().await?;
         tracing::info!(id = withdrawal.id, hash = withdrawal.hash, "withdrawal");
         Ok(Some(withdrawal.id))
@@ -381,8 +381,9 @@ impl Machine {
                 kind: "withdrawn",
                 by: GATEWAY,
                 note: None,
+                entries,
             };
-            journal::write(&mut write, &posting, &entries, now).await?;
+            journal::write(&mut write, &[posting], now).await?;
         }
         if !completed {
             for (name, _) in self.limits(&row.partner, &row.member_id) {
@@ -421,30 +422,36 @@ async fn tell(
         "transaction_hash": row.hash,
         "reason": end.reason.map(|(code, message)| json!({ "code": code, "message": message })),
     });
-    webhook::announce(connection, &row.partner, kind, &row.id, data, now).await
+    let news = News::here(&row.partner, kind, &row.id, data);
+    webhook::announce(connection, vec![news], now).await
 }
 
-/// Posts that points of a conversion came into a wallet of the gateway's, if its receiver is one, in the
-/// transaction that completes it.
-pub(crate) async fn entrust(
+/// Points that are issued into wallets that the gateway keeps are entrusted to it: the postings of those
+/// conversions whose receiver is one.
+pub(crate) async fn entrusted<'a>(
     connection: &mut Connection,
-    conversion: &Conversion,
-    now: i64,
-) -> Result<(), sqlx::Error> {
-    let Some(partner) = wallets::keeper(&mut *connection, &conversion.receiver).await? else {
-        return Ok(());
-    };
-    let entries = pair(
-        &format!("{partner}:points_entrusted"),
-        &format!("{partner}:points_in_custody"),
-        POINTS,
-        to_sql(conversion.received()?.0)?,
-    )?;
-    let posting = Posting {
-        subject: &conversion.id,
-        kind: "entrusted",
-        by: GATEWAY,
-        note: None,
-    };
-    journal::write(connection, &posting, &entries, now).await
+    issued: &[&'a Conversion],
+) -> Result<Vec<Posting<'a>>, sqlx::Error> {
+    let receivers: Vec<_> = issued.iter().map(|one| one.receiver.as_str()).collect();
+    let keepers = wallets::keepers(connection, &receivers).await?;
+    let mut postings = Vec::with_capacity(keepers.len());
+    for conversion in issued {
+        let Some(partner) = keepers.get(&conversion.receiver) else {
+            continue;
+        };
+        let entries = pair(
+            &format!("{partner}:points_entrusted"),
+            &format!("{partner}:points_in_custody"),
+            POINTS,
+            to_sql(conversion.received()?.0)?,
+        )?;
+        postings.push(Posting {
+            subject: &conversion.id,
+            kind: "entrusted",
+            by: GATEWAY,
+            note: None,
+            entries: entries.to_vec(),
+        });
+    }
+    Ok(postings)
 }

@@ -27,7 +27,7 @@ pub mod pool;
 pub mod price;
 pub mod top_up;
 
-use crate::journal::{self, Entry, GATEWAY, POINTS, Posting, pair};
+use crate::journal::{Entry, GATEWAY, POINTS, Posting, pair};
 use crate::store::Connection;
 use crate::store::conversions::Conversion;
 use crate::store::{Store, from_sql, to_sql};
@@ -68,11 +68,10 @@ pub enum Held {
     Short(MicroPoints),
 }
 
-/// Sets points aside for a conversion, if there are enough.
+/// Sets points aside for a conversion, if there are enough. [`held`] is to be posted with it.
 pub async fn hold(
     connection: &mut Connection,
     conversion: &Conversion,
-    now: i64,
 ) -> Result<Held, sqlx::Error> {
     let points = to_sql(conversion.held.0)?;
     let row = sqlx::query(
@@ -95,63 +94,75 @@ pub async fn hold(
     let left: i64 = row.try_get("available")?;
     let wanted: i64 = row.try_get("top_up")?;
     let low = wanted > 0 && left < row.try_get("threshold")?;
-    let partner = &conversion.partner;
-    let entries = pair(
-        &account(partner, "float"),
-        &account(partner, "float_held"),
-        POINTS,
-        points,
-    )?;
-    post(connection, &conversion.id, "held", &entries, now).await?;
     Ok(if low { Held::Low } else { Held::Enough })
 }
 
-/// Puts back what was set aside: the conversion came to nothing.
+/// Puts back what was set aside: the conversion came to nothing. [`released`] is to be posted with it.
 pub async fn release(
     connection: &mut Connection,
     conversion: &Conversion,
-    now: i64,
 ) -> Result<(), sqlx::Error> {
-    let points = to_sql(conversion.held.0)?;
     changed(
         sqlx::query(
             "UPDATE floats SET available = available + $2, held = held - $2
              WHERE partner = $1 AND held >= $2",
         )
         .bind(&conversion.partner)
-        .bind(points)
-        .execute(&mut *connection)
+        .bind(to_sql(conversion.held.0)?)
+        .execute(connection)
         .await?,
-    )?;
-    let partner = &conversion.partner;
-    let entries = pair(
-        &account(partner, "float_held"),
-        &account(partner, "float"),
-        POINTS,
-        points,
-    )?;
-    post(connection, &conversion.id, "released", &entries, now).await
+    )
 }
 
-/// Uses what was set aside: the points are issued. Gives the entries that belong to the issue.
+/// Uses what was set aside: the points are issued. [`spent`] belongs to the issue's posting.
 pub async fn spend(
     connection: &mut Connection,
     conversion: &Conversion,
-) -> Result<[Entry; 2], sqlx::Error> {
-    let points = to_sql(conversion.held.0)?;
+) -> Result<(), sqlx::Error> {
     changed(
         sqlx::query("UPDATE floats SET held = held - $2 WHERE partner = $1 AND held >= $2")
             .bind(&conversion.partner)
-            .bind(points)
+            .bind(to_sql(conversion.held.0)?)
             .execute(connection)
             .await?,
-    )?;
+    )
+}
+
+/// That points were set aside for a conversion.
+pub fn held(conversion: &Conversion) -> Result<Posting<'_>, sqlx::Error> {
+    between(conversion, "held", "float", "float_held")
+}
+
+/// That they were put back.
+pub fn released(conversion: &Conversion) -> Result<Posting<'_>, sqlx::Error> {
+    between(conversion, "released", "float_held", "float")
+}
+
+/// The entries of an issue that used what was set aside.
+pub fn spent(conversion: &Conversion) -> Result<[Entry; 2], sqlx::Error> {
     pair(
         &account(&conversion.partner, "float_held"),
         &account(&conversion.programme, "points_prepaid_used"),
         POINTS,
-        points,
+        to_sql(conversion.held.0)?,
     )
+}
+
+fn between<'a>(
+    conversion: &'a Conversion,
+    kind: &'static str,
+    debit: &str,
+    credit: &str,
+) -> Result<Posting<'a>, sqlx::Error> {
+    let partner = &conversion.partner;
+    let (debit, credit) = (account(partner, debit), account(partner, credit));
+    Ok(Posting {
+        subject: &conversion.id,
+        kind,
+        by: GATEWAY,
+        note: None,
+        entries: pair(&debit, &credit, POINTS, to_sql(conversion.held.0)?)?.to_vec(),
+    })
 }
 
 fn changed(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
@@ -160,22 +171,6 @@ fn changed(done: sqlx::any::AnyQueryResult) -> Result<(), sqlx::Error> {
     } else {
         Err(sqlx::Error::RowNotFound)
     }
-}
-
-async fn post(
-    connection: &mut Connection,
-    subject: &str,
-    kind: &str,
-    entries: &[Entry],
-    now: i64,
-) -> Result<(), sqlx::Error> {
-    let posting = Posting {
-        subject,
-        kind,
-        by: GATEWAY,
-        note: None,
-    };
-    journal::write(connection, &posting, entries, now).await
 }
 
 impl Store {

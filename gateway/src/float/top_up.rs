@@ -19,11 +19,11 @@ use crate::ids;
 use crate::issuer::chain::ChainError;
 use crate::journal::{self, GATEWAY, POINTS, Posting, pair};
 use crate::store::Connection;
-use crate::store::idempotency::{self, Key, Stored};
+use crate::store::idempotency::{self, Answered, Key, Stored};
 use crate::store::jobs::{self, Kind};
 use crate::store::{Store, from_sql, to_sql};
 use crate::units::{MAX_AMOUNT, MICRO_PER_POINT, MicroPoints};
-use crate::webhook::{self, Kind as Event};
+use crate::webhook::{self, Kind as Event, News};
 use alloy::primitives::B256;
 use rand::Rng;
 use serde_json::json;
@@ -231,8 +231,12 @@ impl Seller {
             return Err(TopUpError::Range);
         }
         let stored = answer(&top_up)?;
-        idempotency::made(&mut write, key, &top_up.id).await?;
-        idempotency::answered(&mut write, key, &stored).await?;
+        let answered = Answered {
+            key,
+            made: Some(&top_up.id),
+            answer: &stored,
+        };
+        idempotency::answered(&mut write, &[answered]).await?;
         write.commit().await?;
         Ok(stored)
     }
@@ -353,9 +357,8 @@ async fn tell(
         "automatic": top_up.automatic,
         "expires_at": rfc3339(top_up.expires_at),
     });
-    let (partner, id) = (&top_up.partner, &top_up.id);
-    webhook::announce(connection, partner, kind, id, data, now).await?;
-    Ok(())
+    let news = News::here(&top_up.partner, kind, &top_up.id, data);
+    webhook::announce(connection, vec![news], now).await
 }
 
 /// Puts the points of a paid top-up into the float.
@@ -380,8 +383,9 @@ async fn book(connection: &mut Connection, top_up: &TopUp, now: i64) -> Result<(
         kind: "topped_up",
         by: GATEWAY,
         note: None,
+        entries,
     };
-    journal::write(connection, &posting, &entries, now).await
+    journal::write(connection, &[posting], now).await
 }
 
 impl Store {

@@ -27,9 +27,11 @@ use crate::float;
 use crate::ids;
 use crate::store::Connection;
 use crate::store::conversions::Conversion;
+use crate::store::rows::{self, OverRows, over_rows};
 use crate::store::{Store, from_sql, to_sql};
-use sqlx::{AssertSqlSafe, Row};
-use std::fmt::Write as _;
+use serde::Serialize;
+use sqlx::Row;
+use std::collections::BTreeSet;
 
 /// Currency of points, counted in micro-points.
 pub const POINTS: &str = "MVP";
@@ -126,117 +128,123 @@ pub fn entries(conversion: &Conversion, kind: Kind) -> Result<Vec<Entry>, sqlx::
     })
 }
 
-/// Posts what happened to a conversion, in the transaction that changes its state.
-pub async fn post(
-    connection: &mut Connection,
-    conversion: &Conversion,
-    kind: Kind,
-    by: &str,
-    now: i64,
-) -> Result<(), sqlx::Error> {
-    let mut entries = entries(conversion, kind)?;
-    if kind == Kind::Issued && conversion.held.0 > 0 {
-        entries.extend(float::spend(connection, conversion).await?);
-    }
-    let posting = Posting {
-        subject: &conversion.id,
-        kind: kind.name(),
-        by,
-        note: None,
-    };
-    write(connection, &posting, &entries, now).await
-}
-
-/// What a journal transaction says about itself.
-#[derive(Clone, Copy, Debug)]
+/// A journal transaction that is to be written.
+#[derive(Clone, Debug)]
 pub struct Posting<'a> {
     /// What it is about; with the kind, unique.
     pub subject: &'a str,
     /// One of the table `journal_kinds`.
-    pub kind: &'a str,
+    pub kind: &'static str,
     /// Who posts it.
     pub by: &'a str,
     /// Why, if the kind does not say all.
     pub note: Option<&'a str>,
+    /// What it debits and credits.
+    pub entries: Vec<Entry>,
 }
 
-/// Writes entries and seals them. The database refuses what does not balance.
+impl<'a> Posting<'a> {
+    /// What happened to a conversion, to be written in the transaction that changes its state.
+    pub fn of(conversion: &'a Conversion, kind: Kind, by: &'a str) -> Result<Self, sqlx::Error> {
+        let mut entries = entries(conversion, kind)?;
+        if kind == Kind::Issued && conversion.held.0 > 0 {
+            entries.extend(float::spent(conversion)?);
+        }
+        Ok(Self {
+            subject: &conversion.id,
+            kind: kind.name(),
+            by,
+            note: None,
+            entries,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct EntryRow<'a> {
+    transaction: &'a str,
+    account: &'a str,
+    currency: &'a str,
+    amount: i64,
+}
+
+#[derive(Serialize)]
+struct TransactionRow<'a> {
+    id: &'a str,
+    subject: &'a str,
+    kind: &'static str,
+    by: &'a str,
+    note: Option<&'a str>,
+}
+
+const ACCOUNTS: OverRows = over_rows!(
+    "INSERT INTO accounts (id, currency) SELECT value ->> 0, value ->> 1 FROM",
+    "WHERE true ON CONFLICT (id) DO NOTHING"
+);
+const ENTRIES: OverRows = over_rows!(
+    "INSERT INTO journal_entries (transaction_id, account, currency, amount)
+     SELECT value ->> 'transaction', value ->> 'account', value ->> 'currency', CAST(value ->> 'amount' AS BIGINT)
+     FROM"
+);
+const TRANSACTIONS: OverRows = over_rows!(
+    "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
+     SELECT value ->> 'id', value ->> 'subject', value ->> 'kind', $2, value ->> 'by', value ->> 'note' FROM"
+);
+
+/// Writes entries, and before them the accounts that are new, and seals them. The database refuses what
+/// does not balance.
 pub async fn write(
     connection: &mut Connection,
-    posting: &Posting<'_>,
-    entries: &[Entry],
+    postings: &[Posting<'_>],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let id = ids::journal();
-    if !entries.is_empty() {
-        insert_entries(connection, &id, entries).await?;
+    if postings.is_empty() {
+        return Ok(());
     }
-    sqlx::query(
-        "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(&id)
-    .bind(posting.subject)
-    .bind(posting.kind)
-    .bind(now)
-    .bind(posting.by)
-    .bind(posting.note)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// All entries in one statement, and before them the accounts that are new, in a fixed order so
-/// that two postings never wait for each other.
-async fn insert_entries(
-    connection: &mut Connection,
-    id: &str,
-    entries: &[Entry],
-) -> Result<(), sqlx::Error> {
-    let mut accounts: Vec<_> = entries
+    let named: Vec<_> = postings.iter().map(|one| (ids::journal(), one)).collect();
+    let entries: Vec<_> = named
         .iter()
-        .map(|entry| (entry.account.as_str(), entry.currency.as_str()))
+        .flat_map(|(id, posting)| {
+            posting.entries.iter().map(|entry| EntryRow {
+                transaction: id,
+                account: &entry.account,
+                currency: &entry.currency,
+                amount: entry.amount,
+            })
+        })
         .collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    let mut statement = "INSERT INTO accounts (id, currency) VALUES ".to_owned();
-    rows(&mut statement, accounts.len(), 2);
-    statement.push_str(" ON CONFLICT (id) DO NOTHING");
-    let mut query = sqlx::query(AssertSqlSafe(statement));
-    for (account, currency) in accounts {
-        query = query.bind(account).bind(currency);
+    if !entries.is_empty() {
+        // Each once and in one order, so that two writers never wait for each other.
+        let accounts: BTreeSet<_> = entries
+            .iter()
+            .map(|entry| (entry.account, entry.currency))
+            .collect();
+        let accounts: Vec<_> = accounts.into_iter().collect();
+        sqlx::query(connection.over(ACCOUNTS))
+            .bind(rows::json(&accounts)?)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(connection.over(ENTRIES))
+            .bind(rows::json(&entries)?)
+            .execute(&mut *connection)
+            .await?;
     }
-    query.execute(&mut *connection).await?;
-    let mut statement =
-        "INSERT INTO journal_entries (transaction_id, account, currency, amount) VALUES "
-            .to_owned();
-    rows(&mut statement, entries.len(), 4);
-    let mut query = sqlx::query(AssertSqlSafe(statement));
-    for entry in entries {
-        query = query
-            .bind(id)
-            .bind(&entry.account)
-            .bind(&entry.currency)
-            .bind(entry.amount);
-    }
-    query.execute(connection).await?;
+    let transactions: Vec<_> = named
+        .iter()
+        .map(|(id, posting)| TransactionRow {
+            id,
+            subject: posting.subject,
+            kind: posting.kind,
+            by: posting.by,
+            note: posting.note,
+        })
+        .collect();
+    sqlx::query(connection.over(TRANSACTIONS))
+        .bind(rows::json(&transactions)?)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
-}
-
-/// `($1, $2), ($3, $4), …`
-fn rows(statement: &mut String, many: usize, columns: usize) {
-    for row in 0..many {
-        statement.push_str(if row == 0 { "(" } else { ", (" });
-        for column in 0..columns {
-            let separator = if column == 0 { "" } else { ", " };
-            let number = row
-                .saturating_mul(columns)
-                .saturating_add(column)
-                .saturating_add(1);
-            let _ = write!(statement, "{separator}${number}");
-        }
-        statement.push(')');
-    }
 }
 
 /// What the journal says about one programme.

@@ -5,7 +5,7 @@
 use super::*;
 use crate::clock::now_ms;
 use crate::conversion::state::State;
-use crate::store::conversions;
+use crate::store::conversions::{self, New};
 use crate::store::quotes::{self, Quote};
 use crate::store::{Location, Purpose};
 use crate::units::{Fee, MicroPoints, Rate};
@@ -130,9 +130,13 @@ async fn insert(store: &Store, conversion: &Conversion) {
         expires_at: 1,
         used_by: None,
     };
+    let new = New {
+        conversion,
+        trace: None,
+    };
     let mut transaction = store.write().await.unwrap();
-    quotes::insert(&mut transaction, &quote).await.unwrap();
-    conversions::insert(&mut transaction, conversion, "run")
+    quotes::insert(&mut transaction, &[&quote]).await.unwrap();
+    conversions::insert(&mut transaction, &[new], "run", 0)
         .await
         .unwrap();
     transaction.commit().await.unwrap();
@@ -141,7 +145,7 @@ async fn insert(store: &Store, conversion: &Conversion) {
 async fn try_write(
     store: &Store,
     id: &str,
-    kind: &str,
+    kind: &'static str,
     entries: &[Entry],
 ) -> Result<(), sqlx::Error> {
     let mut transaction = store.write().await?;
@@ -150,8 +154,9 @@ async fn try_write(
         kind,
         by: "test",
         note: None,
+        entries: entries.to_vec(),
     };
-    write(&mut transaction, &posting, entries, 0).await?;
+    write(&mut transaction, &[posting], 0).await?;
     transaction.commit().await
 }
 

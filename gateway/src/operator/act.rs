@@ -259,19 +259,13 @@ impl Machine {
                 posting,
                 settled,
             } => {
-                let settled: Vec<_> = settled
-                    .iter()
-                    .map(|(hash, outcome)| (hash.as_str(), *outcome))
-                    .collect();
                 let step = Move {
-                    conversion,
-                    to: *to,
-                    change,
-                    posting: *posting,
-                    settled: &settled,
-                    by: &both,
+                    settled: settled.clone(),
+                    by: both.clone(),
+                    ..Move::of(conversion, *to, change.clone(), *posting)
                 };
-                if !self.advance_in(connection, &step, now).await? {
+                let moved = self.advance_in(connection, &[&step], now).await?;
+                if moved.iter().any(Option::is_none) {
                     return Err(conflict("the conversion moved just now; look again"));
                 }
                 if !to.is_settled() {
@@ -285,9 +279,10 @@ impl Machine {
                     kind: "corrected",
                     by: &both,
                     note: Some(&action.evidence),
+                    entries: entries.clone(),
                 };
                 entry::move_floats(connection, entries).await?;
-                journal::write(connection, &posting, entries, now).await?;
+                journal::write(connection, &[posting], now).await?;
             }
             Plan::Hasten { .. } | Plan::Nothing => {}
         }

@@ -23,7 +23,7 @@ use crate::conversion::Machine;
 use crate::conversion::link::member_of;
 use crate::store::members::MemberRow;
 use crate::store::rewards::{self, SlotRow, Whose};
-use crate::webhook::{self, Kind};
+use crate::webhook::{self, Kind, News};
 use alloy::eips::BlockNumberOrTag;
 use alloy::primitives::{Address, U256};
 use mileverse_primitives::quarter::Quarter;
@@ -144,8 +144,8 @@ impl Machine {
         if let Some(data) = data
             && rewards::tell(&mut write, quarter, &member.id, now).await?
         {
-            let (partner, kind) = (&member.partner, Kind::RewardPaid);
-            webhook::announce(&mut write, partner, kind, &member.id, data, now).await?;
+            let news = News::here(&member.partner, Kind::RewardPaid, &member.id, data);
+            webhook::announce(&mut write, vec![news], now).await?;
         }
         write.commit().await
     }

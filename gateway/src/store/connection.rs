@@ -20,6 +20,14 @@ pub(super) enum Way {
 }
 
 impl Connection {
+    /// Whether it is PostgreSQL's.
+    pub(super) fn is_postgres(&self) -> bool {
+        match &self.0 {
+            Way::Message(transaction) => transaction.backend_name() == "PostgreSQL",
+            Way::Call(_) => false,
+        }
+    }
+
     /// Ends the transaction and keeps what it wrote.
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self.0 {

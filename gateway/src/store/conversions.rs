@@ -2,14 +2,16 @@
 
 use super::jobs::{self, Kind};
 use super::quotes::fee;
+use super::rows::{self, OverRows, over_rows, postgres_rows};
 use super::traces;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
 use crate::store::Connection;
 use crate::units::{Fee, MicroPoints, Rate};
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// Those not at their end: the condition of the index `conversions_open`, word for word.
 macro_rules! open {
@@ -161,159 +163,219 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
     })
 }
 
-/// The conversion that a partner calls so, also if it is not committed yet.
-pub async fn by_reference(
+const BY_REFERENCES: OverRows = over_rows!(
+    "SELECT conversions.id FROM",
+    "JOIN conversions ON conversions.partner = value ->> 0 AND conversions.reference = value ->> 1
+     ORDER BY conversions.id LIMIT 1"
+);
+
+/// A conversion that one of these partners calls so, `(partner, reference)`, also if it is not committed yet.
+pub async fn by_references(
     connection: &mut Connection,
-    partner: &str,
-    reference: &str,
+    references: &[(&str, &str)],
 ) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar("SELECT id FROM conversions WHERE partner = $1 AND reference = $2")
-        .bind(partner)
-        .bind(reference)
+    sqlx::query_scalar(connection.over(BY_REFERENCES))
+        .bind(rows::json(references)?)
         .fetch_optional(connection)
         .await
 }
 
-/// A conversion as it is inside a transaction.
-pub async fn row(connection: &mut Connection, id: &str) -> Result<Conversion, sqlx::Error> {
-    let row = sqlx::query("SELECT * FROM conversions WHERE id = $1")
-        .bind(id)
-        .fetch_one(connection)
-        .await?;
-    read(&row)
+/// A conversion that is new.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    /// As it is stored, in state `created`.
+    pub conversion: &'a Conversion,
+    /// The trace that it belongs to, if it is traced.
+    pub trace: Option<&'a str>,
 }
 
-/// Stores a new conversion, in state `created`, and the job of moving it, claimed by a run.
+#[derive(Serialize)]
+struct NewRow<'a> {
+    id: &'a str,
+    partner: &'a str,
+    quote_id: &'a str,
+    programme: &'a str,
+    member_id: &'a str,
+    receiver: &'a str,
+    miles: i64,
+    rate: i64,
+    points: i64,
+    debit_reference: &'a str,
+    created_at: i64,
+    held: i64,
+    fee: i64,
+    fee_payer: &'static str,
+    reference: Option<&'a str>,
+}
+
+const INSERT: OverRows = over_rows!(
+    "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
+         micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at, held_micro_points,
+         fee_micro_points, fee_payer, reference)
+     SELECT value ->> 'id', value ->> 'partner', value ->> 'quote_id', value ->> 'programme',
+         value ->> 'member_id', value ->> 'receiver', CAST(value ->> 'miles' AS BIGINT),
+         CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), 'created',
+         value ->> 'debit_reference', CAST(value ->> 'created_at' AS BIGINT),
+         CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
+         CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
+     FROM"
+);
+
+/// Stores new conversions, in state `created`, and the jobs of moving them, claimed by a run.
 pub async fn insert(
     connection: &mut Connection,
-    conversion: &Conversion,
+    new: &[New<'_>],
     run: &str,
+    now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-             micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at, held_micro_points,
-             fee_micro_points, fee_payer, reference)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'created', $10, $11, $11, $12, $13, $14, $15)",
-    )
-    .bind(&conversion.id)
-    .bind(&conversion.partner)
-    .bind(&conversion.quote_id)
-    .bind(&conversion.programme)
-    .bind(&conversion.member_id)
-    .bind(&conversion.receiver)
-    .bind(to_sql(conversion.miles)?)
-    .bind(to_sql(conversion.rate.0)?)
-    .bind(to_sql(conversion.points.0)?)
-    .bind(&conversion.debit_reference)
-    .bind(conversion.created_at)
-    .bind(to_sql(conversion.held.0)?)
-    .bind(to_sql(conversion.fee.points.0)?)
-    .bind(conversion.fee.payer.name())
-    .bind(&conversion.reference)
-    .execute(&mut *connection)
-    .await?;
-    let (id, now) = (&conversion.id, conversion.created_at);
-    jobs::add_claimed(connection, Kind::Conversion, id, run, now).await?;
-    traces::remember(connection, id).await?;
-    event(
-        connection,
-        &conversion.id,
-        None,
-        State::Created,
-        None,
-        conversion.created_at,
-    )
-    .await
+    let mut rows = Vec::with_capacity(new.len());
+    for New { conversion, .. } in new {
+        rows.push(NewRow {
+            id: &conversion.id,
+            partner: &conversion.partner,
+            quote_id: &conversion.quote_id,
+            programme: &conversion.programme,
+            member_id: &conversion.member_id,
+            receiver: &conversion.receiver,
+            miles: to_sql(conversion.miles)?,
+            rate: to_sql(conversion.rate.0)?,
+            points: to_sql(conversion.points.0)?,
+            debit_reference: &conversion.debit_reference,
+            created_at: conversion.created_at,
+            held: to_sql(conversion.held.0)?,
+            fee: to_sql(conversion.fee.points.0)?,
+            fee_payer: conversion.fee.payer.name(),
+            reference: conversion.reference.as_deref(),
+        });
+    }
+    sqlx::query(connection.over(INSERT))
+        .bind(rows::json(&rows)?)
+        .execute(&mut *connection)
+        .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    jobs::add_claimed(connection, Kind::Conversion, &ids, run, now).await?;
+    let traced: Vec<_> = new
+        .iter()
+        .map(|one| (one.conversion.id.as_str(), one.trace))
+        .collect();
+    traces::remember(connection, &traced).await?;
+    let events: Vec<_> = ids
+        .into_iter()
+        .map(|id| Event {
+            id,
+            from: None,
+            to: State::Created.name(),
+            note: None,
+        })
+        .collect();
+    add_events(connection, &events, now).await
 }
 
-/// Moves a conversion from one state to another, if it is still in the first. Whether it was.
+/// A move of one conversion from one state to another, and what changes with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Transition<'a> {
+    /// Which; no other move of the same statement is of the same.
+    pub id: &'a str,
+    /// Where it must be.
+    pub from: State,
+    /// Where it goes.
+    pub to: State,
+    /// What changes with it.
+    pub change: &'a Change,
+}
+
+#[derive(Serialize)]
+struct TransitionRow<'a> {
+    id: &'a str,
+    from: &'static str,
+    to: &'static str,
+    sent: i64,
+    partner_reference: Option<&'a str>,
+    hash: Option<&'a str>,
+    block: Option<i64>,
+    code: Option<&'static str>,
+    reason: Option<&'a str>,
+}
+
+/// What both texts of the statement begin and end with; they differ in what they call a whole row.
+macro_rules! transition {
+    ($rows:expr, $row:literal) => {
+        concat!(
+            "UPDATE conversions SET
+                 state = value ->> 'to',
+                 debit_sent_at = CASE CAST(value ->> 'sent' AS BIGINT)
+                     WHEN 1 THEN $2 ELSE conversions.debit_sent_at END,
+                 partner_reference = COALESCE(value ->> 'partner_reference', conversions.partner_reference),
+                 issue_hash = COALESCE(value ->> 'hash', conversions.issue_hash),
+                 issue_block = COALESCE(CAST(value ->> 'block' AS BIGINT), conversions.issue_block),
+                 reason_code = COALESCE(value ->> 'code', conversions.reason_code),
+                 reason = COALESCE(value ->> 'reason', conversions.reason),
+                 attempts = 0, absent_reads = 0, updated_at = $2
+             FROM ",
+            $rows,
+            " WHERE conversions.id = value ->> 'id' AND conversions.state = value ->> 'from' RETURNING ",
+            $row
+        )
+    };
+}
+const TRANSITION: OverRows = OverRows {
+    sqlite: transition!("json_each($1)", "*"),
+    postgres: transition!(postgres_rows!(), "conversions.*"),
+};
+
+/// Moves conversions, each if it is still where it must be; takes out the jobs of those that are settled.
+/// Gives those that moved, as they are now, by id.
 pub async fn transition(
     connection: &mut Connection,
-    id: &str,
-    from: State,
-    to: State,
-    change: &Change,
+    moves: &[Transition<'_>],
     now: i64,
-) -> Result<bool, sqlx::Error> {
-    let block = change.issue_block.map(to_sql).transpose()?;
-    let (code, reason) = match &change.reason {
-        Some((code, reason)) => (Some(*code), Some(reason.as_str())),
-        None => (None, None),
-    };
-    let done = sqlx::query(
-        "UPDATE conversions SET
-             state = $3,
-             debit_sent_at = CASE WHEN $4 THEN $10 ELSE debit_sent_at END,
-             partner_reference = COALESCE($5, partner_reference),
-             issue_hash = COALESCE($6, issue_hash),
-             issue_block = COALESCE($7, issue_block),
-             reason_code = COALESCE($8, reason_code),
-             reason = COALESCE($9, reason),
-             attempts = 0, absent_reads = 0, updated_at = $10
-         WHERE id = $1 AND state = $2",
-    )
-    .bind(id)
-    .bind(from.name())
-    .bind(to.name())
-    .bind(change.debit_sent)
-    .bind(&change.partner_reference)
-    .bind(&change.issue_hash)
-    .bind(block)
-    .bind(code)
-    .bind(reason)
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
-    if done.rows_affected() != 1 {
-        return Ok(false);
+) -> Result<HashMap<String, Conversion>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(moves.len());
+    for step in moves {
+        let reason = step.change.reason.as_ref();
+        rows.push(TransitionRow {
+            id: step.id,
+            from: step.from.name(),
+            to: step.to.name(),
+            sent: i64::from(step.change.debit_sent),
+            partner_reference: step.change.partner_reference.as_deref(),
+            hash: step.change.issue_hash.as_deref(),
+            block: step.change.issue_block.map(to_sql).transpose()?,
+            code: reason.map(|(code, _)| *code),
+            reason: reason.map(|(_, reason)| reason.as_str()),
+        });
     }
-    event(connection, id, Some(from), to, reason, now).await?;
-    if to.is_settled() {
-        jobs::done(connection, Kind::Conversion, id).await?;
-    }
-    Ok(true)
-}
-
-const ISSUING_SQLITE: &str = "UPDATE conversions
-     SET state = 'issuing', attempts = 0, absent_reads = 0, updated_at = $2
-     WHERE state = 'debited' AND id IN (SELECT value FROM json_each($1)) RETURNING id";
-const ISSUING_POSTGRES: &str = "UPDATE conversions
-     SET state = 'issuing', attempts = 0, absent_reads = 0, updated_at = $2
-     WHERE state = 'debited' AND id IN (SELECT jsonb_array_elements_text($1::jsonb)) RETURNING id";
-const ISSUING_EVENTS_SQLITE: &str =
-    "INSERT INTO conversion_events (conversion_id, from_state, to_state, at)
-     SELECT value, 'debited', 'issuing', $2 FROM json_each($1)";
-const ISSUING_EVENTS_POSTGRES: &str =
-    "INSERT INTO conversion_events (conversion_id, from_state, to_state, at)
-     SELECT id, 'debited', 'issuing', $2 FROM jsonb_array_elements_text($1::jsonb) AS id";
-
-/// Moves those of these conversions that are still `debited` to `issuing`; gives which they were.
-pub async fn begin_issuing(
-    connection: &mut Connection,
-    store: &Store,
-    ids: &[&str],
-    now: i64,
-) -> Result<HashSet<String>, sqlx::Error> {
-    let json = |ids: &[&str]| {
-        serde_json::to_string(ids).map_err(|error| sqlx::Error::Encode(error.into()))
-    };
-    let moved: Vec<String> = sqlx::query_scalar(store.dialect(ISSUING_SQLITE, ISSUING_POSTGRES))
-        .bind(json(ids)?)
+    let found = sqlx::query(connection.over(TRANSITION))
+        .bind(rows::json(&rows)?)
         .bind(now)
         .fetch_all(&mut *connection)
         .await?;
-    let moved: HashSet<_> = moved.into_iter().collect();
-    let of_them: Vec<_> = ids
+    let mut moved = HashMap::with_capacity(found.len());
+    for row in &found {
+        let conversion = read(row)?;
+        moved.insert(conversion.id.clone(), conversion);
+    }
+    let inside = |step: &&Transition<'_>| moved.contains_key(step.id);
+    let events: Vec<_> = moves
         .iter()
-        .copied()
-        .filter(|id| moved.contains(*id))
+        .filter(inside)
+        .map(|step| Event {
+            id: step.id,
+            from: Some(step.from.name()),
+            to: step.to.name(),
+            note: step
+                .change
+                .reason
+                .as_ref()
+                .map(|(_, reason)| reason.as_str()),
+        })
         .collect();
-    if !of_them.is_empty() {
-        sqlx::query(store.dialect(ISSUING_EVENTS_SQLITE, ISSUING_EVENTS_POSTGRES))
-            .bind(json(&of_them)?)
-            .bind(now)
-            .execute(connection)
-            .await?;
+    add_events(connection, &events, now).await?;
+    let settled = moves.iter().filter(inside);
+    let settled = settled.filter(|step| step.to.is_settled());
+    let settled: Vec<_> = settled.map(|step| step.id).collect();
+    if !settled.is_empty() {
+        jobs::done_all(connection, Kind::Conversion, &settled).await?;
     }
     Ok(moved)
 }
@@ -331,25 +393,32 @@ pub async fn forget_settled(connection: &mut Connection, id: &str) -> Result<(),
     Ok(())
 }
 
-async fn event(
+#[derive(Serialize)]
+struct Event<'a> {
+    id: &'a str,
+    from: Option<&'static str>,
+    to: &'static str,
+    note: Option<&'a str>,
+}
+
+const EVENTS: OverRows = over_rows!(
+    "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
+     SELECT value ->> 'id', value ->> 'from', value ->> 'to', value ->> 'note', $2 FROM"
+);
+
+async fn add_events(
     connection: &mut Connection,
-    id: &str,
-    from: Option<State>,
-    to: State,
-    note: Option<&str>,
+    events: &[Event<'_>],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
-         VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(id)
-    .bind(from.map(State::name))
-    .bind(to.name())
-    .bind(note)
-    .bind(now)
-    .execute(connection)
-    .await?;
+    if events.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(connection.over(EVENTS))
+        .bind(rows::json(events)?)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

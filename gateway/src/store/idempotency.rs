@@ -12,10 +12,13 @@
 //! A request that ended without effect and without a definite answer gives its key back.
 
 use super::jobs::Claimant;
-use super::{Store, replicas};
+use super::rows::{self, OverRows, over_rows, postgres_rows};
+use super::{Store, Write, replicas};
 use crate::store::Connection;
+use serde::Serialize;
 use sqlx::Row;
-use sqlx::any::{AnyQueryResult, AnyRow};
+use sqlx::any::AnyRow;
+use std::collections::HashSet;
 
 /// What a key names.
 #[derive(Clone, Debug)]
@@ -54,33 +57,61 @@ pub enum Claim {
     Other,
 }
 
+#[derive(Serialize)]
+struct NewRow<'a> {
+    partner: &'a str,
+    key: &'a str,
+    operation: &'static str,
+    fingerprint: &'a str,
+}
+
+const INSERT: OverRows = over_rows!(
+    "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
+     SELECT value ->> 'partner', value ->> 'key', value ->> 'operation', value ->> 'fingerprint', $2, $3 FROM",
+    "WHERE true ON CONFLICT (partner, key) DO NOTHING RETURNING partner, key"
+);
 const KEY_SQLITE: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
      FROM idempotency_keys WHERE partner = $1 AND key = $2";
 const KEY_POSTGRES: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
      FROM idempotency_keys WHERE partner = $1 AND key = $2 FOR UPDATE";
 
 impl Store {
-    /// Claims a key for a run of the gateway.
+    /// Claims keys that are new for a run of the gateway: for each whether it was, and what is to be
+    /// committed. Of one that is there twice, the first.
+    pub async fn claim_new_keys(
+        &self,
+        keys: &[&Key],
+        claimant: Claimant<'_>,
+    ) -> Result<(Vec<bool>, Write), sqlx::Error> {
+        let mut rows: Vec<_> = keys
+            .iter()
+            .map(|key| NewRow {
+                partner: &key.partner,
+                key: &key.key,
+                operation: key.operation,
+                fingerprint: &key.fingerprint,
+            })
+            .collect();
+        // In one order everywhere, so that no two replicas wait for each other. The sort keeps the order of
+        // equals: the first of them is stored.
+        rows.sort_by_key(|row| (row.partner, row.key));
+        let mut write = self.write().await?;
+        // Inserting makes everybody else with such a key wait here until it is decided.
+        let found = sqlx::query(write.over(INSERT))
+            .bind(rows::json(&rows)?)
+            .bind(claimant.run)
+            .bind(claimant.now)
+            .fetch_all(&mut *write)
+            .await?;
+        let mut new = named(&found)?;
+        let name = |key: &Key| (key.partner.clone(), key.key.clone());
+        let new = keys.iter().map(|key| new.remove(&name(key))).collect();
+        Ok((new, write))
+    }
+
+    /// Claims a key that was there for a run of the gateway.
     pub async fn claim_key(&self, key: &Key, claimant: Claimant<'_>) -> Result<Claim, sqlx::Error> {
         let mut write = self.write().await?;
-        // Inserting first makes everybody else with this key wait here until it is decided.
-        let inserted = sqlx::query(
-            "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (partner, key) DO NOTHING",
-        )
-        .bind(&key.partner)
-        .bind(&key.key)
-        .bind(key.operation)
-        .bind(&key.fingerprint)
-        .bind(claimant.run)
-        .bind(claimant.now)
-        .execute(&mut *write)
-        .await?;
-        if inserted.rows_affected() == 1 {
-            // If it is forgotten, so is all that was done under it.
-            write.commit_lazily().await?;
-            return Ok(Claim::Begin);
-        }
         let row = sqlx::query(self.dialect(KEY_SQLITE, KEY_POSTGRES))
             .bind(&key.partner)
             .bind(&key.key)
@@ -153,20 +184,40 @@ impl Store {
     }
 }
 
-/// Records what the request made, in the transaction that makes it.
-pub async fn made(
-    connection: &mut Connection,
-    key: &Key,
-    resource: &str,
-) -> Result<(), sqlx::Error> {
-    update(
-        sqlx::query("UPDATE idempotency_keys SET resource_id = $1 WHERE partner = $2 AND key = $3 AND status IS NULL")
-            .bind(resource)
-            .bind(&key.partner)
-            .bind(&key.key)
-            .execute(connection)
-            .await?,
-    )
+fn named(rows: &[AnyRow]) -> Result<HashSet<(String, String)>, sqlx::Error> {
+    rows.iter()
+        .map(|row| Ok((row.try_get("partner")?, row.try_get("key")?)))
+        .collect()
+}
+
+#[derive(Serialize)]
+struct MadeRow<'a> {
+    partner: &'a str,
+    key: &'a str,
+    resource: &'a str,
+}
+
+const MADE: OverRows = over_rows!(
+    "UPDATE idempotency_keys SET resource_id = value ->> 'resource' FROM",
+    "WHERE idempotency_keys.partner = value ->> 'partner' AND idempotency_keys.key = value ->> 'key'
+         AND idempotency_keys.status IS NULL"
+);
+
+/// Records what requests made, in the transaction that makes it.
+pub async fn made(connection: &mut Connection, made: &[(&Key, &str)]) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = made
+        .iter()
+        .map(|(key, resource)| MadeRow {
+            partner: &key.partner,
+            key: &key.key,
+            resource,
+        })
+        .collect();
+    let done = sqlx::query(connection.over(MADE))
+        .bind(rows::json(&rows)?)
+        .execute(connection)
+        .await?;
+    all_of(made.len(), done.rows_affected())
 }
 
 const ANSWER: &str = "SELECT status, body FROM idempotency_keys
@@ -180,14 +231,80 @@ fn stored(row: &AnyRow) -> Result<Stored, sqlx::Error> {
     })
 }
 
-/// Records the answer unless there is one; gives the one that there is then.
+/// An answer to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// The request.
+    pub key: &'a Key,
+    /// What it made, if that is not recorded yet.
+    pub made: Option<&'a str>,
+    /// The answer: JSON.
+    pub answer: &'a Stored,
+}
+
+#[derive(Serialize)]
+struct AnswerRow<'a> {
+    partner: &'a str,
+    key: &'a str,
+    resource: Option<&'a str>,
+    status: u16,
+    body: &'a str,
+}
+
+/// What both texts of the statement have; they differ in how text becomes bytes.
+macro_rules! answers {
+    ($body:literal, $rows:expr) => {
+        concat!(
+            "UPDATE idempotency_keys SET owner = '', status = CAST(value ->> 'status' AS BIGINT), body = ",
+            $body,
+            ", resource_id = COALESCE(value ->> 'resource', idempotency_keys.resource_id) FROM ",
+            $rows,
+            " WHERE idempotency_keys.partner = value ->> 'partner' AND idempotency_keys.key = value ->> 'key'
+                 AND idempotency_keys.status IS NULL
+             RETURNING partner, key"
+        )
+    };
+}
+const ANSWERS: OverRows = OverRows {
+    sqlite: answers!("CAST(value ->> 'body' AS BLOB)", "json_each($1)"),
+    postgres: answers!("convert_to(value ->> 'body', 'UTF8')", postgres_rows!()),
+};
+
+/// Records answers, each unless there is one. Gives the keys, by partner and key, whose answers they are now.
+pub async fn answer(
+    connection: &mut Connection,
+    answers: &[Answered<'_>],
+) -> Result<HashSet<(String, String)>, sqlx::Error> {
+    let mut rows = Vec::with_capacity(answers.len());
+    for Answered { key, made, answer } in answers {
+        rows.push(AnswerRow {
+            partner: &key.partner,
+            key: &key.key,
+            resource: *made,
+            status: answer.status,
+            body: str::from_utf8(&answer.body)
+                .map_err(|error| sqlx::Error::Encode(error.into()))?,
+        });
+    }
+    let found = sqlx::query(connection.over(ANSWERS))
+        .bind(rows::json(&rows)?)
+        .fetch_all(connection)
+        .await?;
+    named(&found)
+}
+
+/// Records an answer unless there is one; gives the one that there is then.
 pub async fn answer_once(
     connection: &mut Connection,
     key: &Key,
     answer: &Stored,
 ) -> Result<Stored, sqlx::Error> {
-    let done = record_answer(&mut *connection, key, answer).await?;
-    if done.rows_affected() == 1 {
+    let ours = Answered {
+        key,
+        made: None,
+        answer,
+    };
+    if !self::answer(connection, &[ours]).await?.is_empty() {
         return Ok(answer.clone());
     }
     let row = sqlx::query(ANSWER)
@@ -198,31 +315,17 @@ pub async fn answer_once(
     stored(&row)
 }
 
-async fn record_answer(
-    connection: &mut Connection,
-    key: &Key,
-    answer: &Stored,
-) -> Result<AnyQueryResult, sqlx::Error> {
-    sqlx::query("UPDATE idempotency_keys SET status = $1, body = $2, owner = '' WHERE partner = $3 AND key = $4 AND status IS NULL")
-        .bind(i64::from(answer.status))
-        .bind(answer.body.as_slice())
-        .bind(&key.partner)
-        .bind(&key.key)
-        .execute(connection)
-        .await
-}
-
-/// Records the answer; the first is the only one.
+/// Records what requests made and their answers, in the transaction that makes it; the first is the only one.
 pub async fn answered(
     connection: &mut Connection,
-    key: &Key,
-    answer: &Stored,
+    answers: &[Answered<'_>],
 ) -> Result<(), sqlx::Error> {
-    update(record_answer(connection, key, answer).await?)
+    let done = answer(connection, answers).await?;
+    all_of(answers.len(), done.len() as u64)
 }
 
-fn update(done: AnyQueryResult) -> Result<(), sqlx::Error> {
-    if done.rows_affected() == 1 {
+fn all_of(wanted: usize, done: u64) -> Result<(), sqlx::Error> {
+    if done == wanted as u64 {
         Ok(())
     } else {
         Err(sqlx::Error::RowNotFound)

@@ -3,6 +3,7 @@
 //! One that issues for several conversions has an entry for each in `issue_entries`; what became of
 //! an entry is its conversion's state, what became of the whole is the transaction's outcome.
 
+use super::rows::{self, OverRows, over_rows};
 use super::{Store, from_sql, to_sql};
 use crate::store::Connection;
 use serde::Serialize;
@@ -87,7 +88,6 @@ pub async fn take_nonce(
 /// Stores a signed transaction and the conversions that it issues for, before anybody else sees it.
 pub async fn insert(
     connection: &mut Connection,
-    store: &Store,
     transaction: &IssueTransaction,
     entries: &[Entry],
     now: i64,
@@ -109,21 +109,19 @@ pub async fn insert(
     .execute(&mut *connection)
     .await?;
     if entries.len() > 1 {
-        let json =
-            serde_json::to_string(entries).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query(store.dialect(ENTRIES_SQLITE, ENTRIES_POSTGRES))
+        sqlx::query(connection.over(ENTRIES))
+            .bind(rows::json(entries)?)
             .bind(&transaction.hash)
-            .bind(json)
             .execute(connection)
             .await?;
     }
     Ok(())
 }
 
-const ENTRIES_SQLITE: &str = "INSERT INTO issue_entries (hash, name, conversion_id)
-     SELECT $1, value ->> 'name', value ->> 'id' FROM json_each($2)";
-const ENTRIES_POSTGRES: &str = "INSERT INTO issue_entries (hash, name, conversion_id)
-     SELECT $1, value ->> 'name', value ->> 'id' FROM jsonb_array_elements($2::jsonb)";
+const ENTRIES: OverRows = over_rows!(
+    "INSERT INTO issue_entries (hash, name, conversion_id)
+     SELECT $2, value ->> 'name', value ->> 'id' FROM"
+);
 
 /// Notes what became of one. Where it is noted already nothing is written: many conversions may say
 /// so of one transaction at once, and none must wait for another's commit.

@@ -12,7 +12,9 @@
 //! skips rows that another replica is claiming at that moment.
 
 use super::Store;
+use super::rows::{self, OverRows, over_rows};
 use crate::store::Connection;
+use serde::Serialize;
 use sqlx::Row;
 
 /// How long a claim holds. Longer than any one step takes.
@@ -122,50 +124,78 @@ pub async fn add(
     due_at: i64,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    insert(connection, kind, name, due_at, now, "", 0).await
+    add_all(connection, kind, &[name], due_at, now).await
 }
 
-/// Puts a job in that this run does at once.
+/// Puts several jobs of a kind in. One that is there already stays as it is.
+pub async fn add_all(
+    connection: &mut Connection,
+    kind: Kind,
+    names: &[impl Serialize],
+    due_at: i64,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    insert(connection, kind, names, (due_at, now), ("", 0)).await
+}
+
+/// Puts jobs in that this run does at once.
 pub async fn add_claimed(
     connection: &mut Connection,
     kind: Kind,
-    name: &str,
+    names: &[impl Serialize],
     run: &str,
     now: i64,
 ) -> Result<(), sqlx::Error> {
     let until = now.saturating_add(CLAIM_MS);
-    insert(connection, kind, name, now, now, run, until).await
+    insert(connection, kind, names, (now, now), (run, until)).await
 }
+
+const INSERT: OverRows = over_rows!(
+    "INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
+     SELECT $2, value ->> 0, $3, $4, $5, $6 FROM",
+    "WHERE true ON CONFLICT (kind, name) DO NOTHING"
+);
 
 async fn insert(
     connection: &mut Connection,
     kind: Kind,
-    name: &str,
-    due_at: i64,
-    now: i64,
-    owner: &str,
-    owned_until: i64,
+    names: &[impl Serialize],
+    (due_at, now): (i64, i64),
+    (owner, owned_until): (&str, i64),
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (kind, name) DO NOTHING",
-    )
-    .bind(kind.name())
-    .bind(name)
-    .bind(due_at)
-    .bind(now)
-    .bind(owner)
-    .bind(owned_until)
-    .execute(connection)
-    .await?;
+    let names: Vec<_> = names.iter().map(|name| [name]).collect();
+    sqlx::query(connection.over(INSERT))
+        .bind(rows::json(&names)?)
+        .bind(kind.name())
+        .bind(due_at)
+        .bind(now)
+        .bind(owner)
+        .bind(owned_until)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
+const DONE: OverRows = over_rows!(
+    "DELETE FROM jobs WHERE kind = $2 AND name IN (SELECT value ->> 0 FROM",
+    ")"
+);
+
 /// Takes a job out: it is done.
 pub async fn done(connection: &mut Connection, kind: Kind, name: &str) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM jobs WHERE kind = $1 AND name = $2")
+    done_all(connection, kind, &[name]).await
+}
+
+/// Takes several jobs of a kind out.
+pub async fn done_all(
+    connection: &mut Connection,
+    kind: Kind,
+    names: &[impl Serialize],
+) -> Result<(), sqlx::Error> {
+    let names: Vec<_> = names.iter().map(|name| [name]).collect();
+    sqlx::query(connection.over(DONE))
+        .bind(rows::json(&names)?)
         .bind(kind.name())
-        .bind(name)
         .execute(connection)
         .await?;
     Ok(())

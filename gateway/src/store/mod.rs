@@ -33,6 +33,7 @@ mod read;
 pub mod reconciliations;
 pub mod replicas;
 pub mod rewards;
+pub mod rows;
 pub mod signing;
 mod sqlite;
 pub mod statement;

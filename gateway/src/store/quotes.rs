@@ -1,8 +1,10 @@
 //! Quotes: what was offered, to whom, until when.
 
+use super::rows::{self, OverRows, over_rows};
 use super::{Store, from_sql, to_sql};
 use crate::store::Connection;
 use crate::units::{Fee, MicroPoints, Payer, Rate};
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -43,45 +45,74 @@ pub(super) fn fee(row: &AnyRow) -> Result<Fee, sqlx::Error> {
     })
 }
 
-/// Stores a new quote.
-pub async fn insert(connection: &mut Connection, quote: &Quote) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO quotes (id, partner, programme, member_id, miles, micro_points_per_mile,
-                             micro_points, created_at, expires_at, fee_micro_points, fee_payer)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    )
-    .bind(&quote.id)
-    .bind(&quote.partner)
-    .bind(&quote.programme)
-    .bind(&quote.member_id)
-    .bind(to_sql(quote.miles)?)
-    .bind(to_sql(quote.rate.0)?)
-    .bind(to_sql(quote.points.0)?)
-    .bind(quote.created_at)
-    .bind(quote.expires_at)
-    .bind(to_sql(quote.fee.points.0)?)
-    .bind(quote.fee.payer.name())
-    .execute(connection)
-    .await?;
+#[derive(Serialize)]
+struct QuoteRow<'a> {
+    id: &'a str,
+    partner: &'a str,
+    programme: &'a str,
+    member_id: &'a str,
+    miles: i64,
+    rate: i64,
+    points: i64,
+    created_at: i64,
+    expires_at: i64,
+    fee: i64,
+    fee_payer: &'static str,
+}
+
+const INSERT: OverRows = over_rows!(
+    "INSERT INTO quotes (id, partner, programme, member_id, miles, micro_points_per_mile,
+                         micro_points, created_at, expires_at, fee_micro_points, fee_payer)
+     SELECT value ->> 'id', value ->> 'partner', value ->> 'programme', value ->> 'member_id',
+         CAST(value ->> 'miles' AS BIGINT), CAST(value ->> 'rate' AS BIGINT),
+         CAST(value ->> 'points' AS BIGINT), CAST(value ->> 'created_at' AS BIGINT),
+         CAST(value ->> 'expires_at' AS BIGINT), CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer'
+     FROM"
+);
+
+/// Stores new quotes.
+pub async fn insert(connection: &mut Connection, quotes: &[&Quote]) -> Result<(), sqlx::Error> {
+    let mut rows = Vec::with_capacity(quotes.len());
+    for quote in quotes {
+        rows.push(QuoteRow {
+            id: &quote.id,
+            partner: &quote.partner,
+            programme: &quote.programme,
+            member_id: &quote.member_id,
+            miles: to_sql(quote.miles)?,
+            rate: to_sql(quote.rate.0)?,
+            points: to_sql(quote.points.0)?,
+            created_at: quote.created_at,
+            expires_at: quote.expires_at,
+            fee: to_sql(quote.fee.points.0)?,
+            fee_payer: quote.fee.payer.name(),
+        });
+    }
+    sqlx::query(connection.over(INSERT))
+        .bind(rows::json(&rows)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// Uses a quote for a conversion, if it is unused and still holds. Whether it was.
+const CLAIM: OverRows = over_rows!(
+    "UPDATE quotes SET used_by = value ->> 1 FROM",
+    "WHERE quotes.id = value ->> 0 AND quotes.used_by IS NULL AND quotes.expires_at > $2"
+);
+
+/// Uses quotes for conversions, each if it is unused and still holds: `(quote, conversion)`, no quote twice.
+/// Whether all were.
 pub async fn claim(
     connection: &mut Connection,
-    id: &str,
-    conversion: &str,
+    claims: &[(&str, &str)],
     now: i64,
 ) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE quotes SET used_by = $1 WHERE id = $2 AND used_by IS NULL AND expires_at > $3",
-    )
-    .bind(conversion)
-    .bind(id)
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    let done = sqlx::query(connection.over(CLAIM))
+        .bind(rows::json(claims)?)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == claims.len() as u64)
 }
 
 impl Store {

@@ -3,25 +3,33 @@
 //! then no collector knows the trace any more.
 
 use super::Store;
+use super::rows::{self, OverRows, over_rows};
 use crate::ids;
 use crate::store::Connection;
-use mileverse_trace::{Parent, here};
+use mileverse_trace::Parent;
 
 /// How long a row's trace is known: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-/// Notes that a new row belongs to the trace that runs, if one does.
-pub async fn remember(connection: &mut Connection, subject: &str) -> Result<(), sqlx::Error> {
-    let Some(parent) = here() else {
+const REMEMBER: OverRows = over_rows!(
+    "INSERT INTO traces (subject, parent) SELECT value ->> 0, value ->> 1 FROM",
+    "WHERE true ON CONFLICT (subject) DO NOTHING"
+);
+
+/// Notes which traces new rows belong to, those that belong to one.
+pub async fn remember(
+    connection: &mut Connection,
+    rows: &[(&str, Option<&str>)],
+) -> Result<(), sqlx::Error> {
+    let traced = rows.iter().filter(|(_, trace)| trace.is_some());
+    let traced: Vec<_> = traced.collect();
+    if traced.is_empty() {
         return Ok(());
-    };
-    sqlx::query(
-        "INSERT INTO traces (subject, parent) VALUES ($1, $2) ON CONFLICT (subject) DO NOTHING",
-    )
-    .bind(subject)
-    .bind(parent)
-    .execute(connection)
-    .await?;
+    }
+    sqlx::query(connection.over(REMEMBER))
+        .bind(rows::json(&traced)?)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! Wallets that the gateway keeps for members. Their keys are sealed ([`crate::vault`]).
 
+use super::rows::{self, OverRows, over_rows};
 use super::{Store, from_sql, to_sql};
 use crate::store::Connection;
 use crate::vault::Sealed;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Executor, Row};
+use std::collections::HashMap;
 
 /// One wallet.
 #[derive(Clone, Debug)]
@@ -75,6 +77,27 @@ pub async fn keeper<'c>(
         .bind(address)
         .fetch_optional(connection)
         .await
+}
+
+const KEEPERS: OverRows = over_rows!(
+    "SELECT partner, address FROM wallets WHERE address IN (SELECT value ->> 0 FROM",
+    ")"
+);
+
+/// Whose wallets addresses are, those that the gateway keeps, by address.
+pub async fn keepers(
+    connection: &mut Connection,
+    addresses: &[&str],
+) -> Result<HashMap<String, String>, sqlx::Error> {
+    let addresses: Vec<_> = addresses.iter().map(|address| [address]).collect();
+    let found = sqlx::query(connection.over(KEEPERS))
+        .bind(rows::json(&addresses)?)
+        .fetch_all(connection)
+        .await?;
+    found
+        .iter()
+        .map(|row| Ok((row.try_get("address")?, row.try_get("partner")?)))
+        .collect()
 }
 
 /// Takes micro-points of a day's limit. Whether they fit.

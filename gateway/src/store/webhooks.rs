@@ -1,9 +1,11 @@
 //! Events, the endpoints that are told of them, and the deliveries from one to the other.
 
 use super::Store;
+use super::rows::{self, OverRows, over_rows};
 use super::traces;
 use crate::store::Connection;
 use crate::webhook::Event;
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -142,53 +144,93 @@ fn delivery(row: &AnyRow) -> Result<Delivery, sqlx::Error> {
     })
 }
 
-/// Stores an event.
-pub async fn insert_event(connection: &mut Connection, event: &Event) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO events (id, partner, kind, subject, body, at) VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(&event.id)
-    .bind(&event.partner)
-    .bind(&event.kind)
-    .bind(&event.subject)
-    .bind(&event.body)
-    .bind(event.at)
-    .execute(&mut *connection)
-    .await?;
-    traces::remember(connection, &event.id).await
+/// An event that is new.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The event.
+    pub event: Event,
+    /// The trace that it belongs to, if it is traced.
+    pub trace: Option<String>,
 }
 
-/// The endpoints of a partner that are told of what happens.
+#[derive(Serialize)]
+struct EventRow<'a> {
+    id: &'a str,
+    partner: &'a str,
+    kind: &'a str,
+    subject: &'a str,
+    body: &'a str,
+}
+
+const EVENTS: OverRows = over_rows!(
+    "INSERT INTO events (id, partner, kind, subject, body, at)
+     SELECT value ->> 'id', value ->> 'partner', value ->> 'kind', value ->> 'subject', value ->> 'body', $2
+     FROM"
+);
+
+/// Stores events of this moment.
+pub async fn insert_events(
+    connection: &mut Connection,
+    new: &[NewEvent],
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = new
+        .iter()
+        .map(|NewEvent { event, .. }| EventRow {
+            id: &event.id,
+            partner: &event.partner,
+            kind: &event.kind,
+            subject: &event.subject,
+            body: &event.body,
+        })
+        .collect();
+    sqlx::query(connection.over(EVENTS))
+        .bind(rows::json(&rows)?)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    let traced = new
+        .iter()
+        .map(|one| (one.event.id.as_str(), one.trace.as_deref()));
+    traces::remember(connection, &traced.collect::<Vec<_>>()).await
+}
+
+const LISTENING: OverRows = over_rows!(
+    "SELECT * FROM webhook_endpoints WHERE status = 'enabled' AND partner IN (SELECT value ->> 0 FROM",
+    ") ORDER BY id"
+);
+
+/// The endpoints of partners that are told of what happens.
 pub async fn listening(
     connection: &mut Connection,
-    partner: &str,
+    partners: &[&str],
 ) -> Result<Vec<Endpoint>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT * FROM webhook_endpoints WHERE partner = $1 AND status = 'enabled' ORDER BY id",
-    )
-    .bind(partner)
-    .fetch_all(connection)
-    .await?;
+    let partners: Vec<_> = partners.iter().map(|partner| [partner]).collect();
+    let rows = sqlx::query(connection.over(LISTENING))
+        .bind(rows::json(&partners)?)
+        .fetch_all(connection)
+        .await?;
     rows.iter().map(endpoint).collect()
 }
 
-/// Makes a delivery, or begins it anew.
-pub async fn put_delivery(
+const DELIVERIES: OverRows = over_rows!(
+    "INSERT INTO webhook_deliveries (endpoint_id, event_id, state, created_at)
+     SELECT value ->> 0, value ->> 1, 'pending', $2 FROM",
+    "WHERE true
+     ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', attempts = 0"
+);
+
+/// Makes deliveries, `(endpoint, event)`, or begins them anew.
+pub async fn put_deliveries(
     connection: &mut Connection,
-    endpoint: &str,
-    event: &str,
+    deliveries: &[(&str, &str)],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO webhook_deliveries (endpoint_id, event_id, state, created_at)
-         VALUES ($1, $2, 'pending', $3)
-         ON CONFLICT (endpoint_id, event_id) DO UPDATE SET state = 'pending', attempts = 0",
-    )
-    .bind(endpoint)
-    .bind(event)
-    .bind(now)
-    .execute(connection)
-    .await?;
+    sqlx::query(connection.over(DELIVERIES))
+        .bind(rows::json(deliveries)?)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

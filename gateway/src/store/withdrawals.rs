@@ -148,7 +148,7 @@ pub async fn insert(
     .execute(&mut *connection)
     .await?;
     let (id, now) = (&withdrawal.id, withdrawal.created_at);
-    jobs::add_claimed(connection, Kind::Withdrawal, id, run, now).await
+    jobs::add_claimed(connection, Kind::Withdrawal, &[id], run, now).await
 }
 
 /// Ends a withdrawal that is under way, and takes its job out. Whether it was under way.

@@ -34,6 +34,9 @@ const MOST_PARTS: u32 = 64;
 /// How long a part waits for somebody else to commit before it looks for itself.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// A commit that is to be waited for.
+pub type Commit<E> = Pin<Box<dyn Future<Output = Result<(), E>> + Send>>;
+
 type Outcome = Option<Result<(), Arc<str>>>;
 
 /// Sees every commit: for tests that end the gateway between two of its effects, of which a commit
@@ -97,6 +100,11 @@ impl Write {
             witness.after_commit().await;
         }
         Ok(())
+    }
+
+    /// What makes it last, to be waited for later.
+    pub fn last<E: From<sqlx::Error>>(self) -> Commit<E> {
+        Box::pin(async { self.commit().await.map_err(E::from) })
     }
 
     /// Makes it last: returns once it is on the disk.

@@ -10,7 +10,7 @@
 
 use super::sign::Signer;
 use super::target::{self, Guard};
-use super::{Kind, announce, job_name};
+use super::{Kind, News, announce, job_name};
 use crate::clock::now_ms;
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -311,7 +311,8 @@ impl Sender {
                 );
                 let data = json!({ "id": endpoint.id, "reason": because });
                 let (partner, id) = (&endpoint.partner, &endpoint.id);
-                announce(&mut write, partner, Kind::WebhookDisabled, id, data, now).await?;
+                let news = News::here(partner, Kind::WebhookDisabled, id, data);
+                announce(&mut write, vec![news], now).await?;
             }
         }
         write.commit().await

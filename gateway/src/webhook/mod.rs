@@ -28,7 +28,7 @@ use crate::clock::rfc3339;
 use crate::ids;
 use crate::store::Connection;
 use crate::store::jobs::{self, Kind as JobKind};
-use crate::store::webhooks;
+use crate::store::webhooks::{self, Endpoint, NewEvent};
 use serde_json::{Value, json};
 
 macro_rules! kinds {
@@ -93,44 +93,91 @@ pub struct Event {
     pub at: i64,
 }
 
-/// Says that something happened, in the transaction in which it does, to all endpoints that ask for
-/// it.
-pub async fn announce(
-    connection: &mut Connection,
-    partner: &str,
-    kind: Kind,
-    subject: &str,
-    data: Value,
-    now: i64,
-) -> Result<(), sqlx::Error> {
-    let event = record(connection, partner, kind, subject, data, now).await?;
-    for endpoint in webhooks::listening(connection, partner).await? {
-        if endpoint.wants(kind.name()) {
-            queue(connection, &event, &endpoint.id, now).await?;
+/// Something that happened, to be told.
+#[derive(Clone, Debug)]
+pub struct News<'a> {
+    /// Whom it concerns.
+    pub partner: &'a str,
+    /// What.
+    pub kind: Kind,
+    /// About which.
+    pub subject: &'a str,
+    /// What is known of it.
+    pub data: Value,
+    /// The trace that it belongs to, if it is traced.
+    pub trace: Option<String>,
+}
+
+impl<'a> News<'a> {
+    /// Something that happens in the trace that runs.
+    pub fn here(partner: &'a str, kind: Kind, subject: &'a str, data: Value) -> Self {
+        Self {
+            partner,
+            kind,
+            subject,
+            data,
+            trace: mileverse_trace::here(),
         }
     }
-    Ok(())
+
+    fn event(self, now: i64) -> NewEvent {
+        let kind = self.kind.name();
+        NewEvent {
+            event: Event {
+                id: ids::event(),
+                partner: self.partner.to_owned(),
+                kind: kind.to_owned(),
+                subject: self.subject.to_owned(),
+                body: json!({ "type": kind, "timestamp": rfc3339(now), "data": self.data })
+                    .to_string(),
+                at: now,
+            },
+            trace: self.trace,
+        }
+    }
+}
+
+/// Says that things happened, in the transaction in which they do, to all endpoints that ask for them.
+pub async fn announce(
+    connection: &mut Connection,
+    news: Vec<News<'_>>,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let new: Vec<_> = news.into_iter().map(|one| one.event(now)).collect();
+    webhooks::insert_events(connection, &new, now).await?;
+    let mut partners: Vec<_> = new.iter().map(|one| one.event.partner.as_str()).collect();
+    partners.sort_unstable();
+    partners.dedup();
+    let endpoints = webhooks::listening(connection, &partners).await?;
+    let mut deliveries = Vec::new();
+    for NewEvent { event, .. } in &new {
+        let listens = |one: &&Endpoint| one.partner == event.partner && one.wants(&event.kind);
+        let listening = endpoints.iter().filter(listens);
+        deliveries.extend(listening.map(|endpoint| (endpoint.id.as_str(), event.id.as_str())));
+    }
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    webhooks::put_deliveries(connection, &deliveries, now).await?;
+    let names = deliveries
+        .iter()
+        .map(|(endpoint, event)| job_name(event, endpoint));
+    let names: Vec<_> = names.collect();
+    jobs::add_all(connection, JobKind::Webhook, &names, now, now).await
 }
 
 /// Records that something happened, and tells nobody. Gives the event's id.
 pub async fn record(
     connection: &mut Connection,
-    partner: &str,
-    kind: Kind,
-    subject: &str,
-    data: Value,
+    news: News<'_>,
     now: i64,
 ) -> Result<String, sqlx::Error> {
-    let event = Event {
-        id: ids::event(),
-        partner: partner.to_owned(),
-        kind: kind.name().to_owned(),
-        subject: subject.to_owned(),
-        body: json!({ "type": kind.name(), "timestamp": rfc3339(now), "data": data }).to_string(),
-        at: now,
-    };
-    webhooks::insert_event(connection, &event).await?;
-    Ok(event.id)
+    let new = news.event(now);
+    webhooks::insert_events(connection, std::slice::from_ref(&new), now).await?;
+    Ok(new.event.id)
 }
 
 /// Queues one event for one endpoint, from the beginning if it was sent before.
@@ -140,7 +187,7 @@ pub async fn queue(
     endpoint: &str,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    webhooks::put_delivery(connection, endpoint, event, now).await?;
+    webhooks::put_deliveries(connection, &[(endpoint, event)], now).await?;
     let name = job_name(event, endpoint);
     jobs::done(connection, JobKind::Webhook, &name).await?;
     jobs::add(connection, JobKind::Webhook, &name, now, now).await

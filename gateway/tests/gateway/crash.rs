@@ -8,7 +8,7 @@ use futures::future;
 use mileverse_gateway::clock::now_ms;
 use mileverse_gateway::conversion::state::State;
 use mileverse_gateway::ids;
-use mileverse_gateway::store::conversions::{self, Conversion};
+use mileverse_gateway::store::conversions::{self, Conversion, New};
 use mileverse_gateway::store::quotes::{self, Quote};
 use mileverse_gateway::store::{OpenError, Purpose, Store};
 use mileverse_gateway::units::{Fee, MicroPoints, Rate};
@@ -269,13 +269,17 @@ async fn created_and_never_sent_is_refused(on: &Databases) {
         created_at: now,
         updated_at: now,
     };
+    let new = New {
+        conversion: &conversion,
+        trace: None,
+    };
     let mut transaction = store.write().await.unwrap();
-    quotes::insert(&mut transaction, &quote).await.unwrap();
-    conversions::insert(&mut transaction, &conversion, "run_gone")
+    quotes::insert(&mut transaction, &[&quote]).await.unwrap();
+    conversions::insert(&mut transaction, &[new], "run_gone", now)
         .await
         .unwrap();
     assert!(
-        quotes::claim(&mut transaction, &quote_id, &id, now)
+        quotes::claim(&mut transaction, &[(&quote_id, &id)], now)
             .await
             .unwrap()
     );

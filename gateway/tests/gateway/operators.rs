@@ -10,7 +10,7 @@ use mileverse_gateway::keys::{digest, hex};
 use mileverse_gateway::operator::{CaseKind, Role};
 use mileverse_gateway::reconcile::run::{Rules, date};
 use mileverse_gateway::store::cases::{self, Opening};
-use mileverse_gateway::store::conversions::{self, Change};
+use mileverse_gateway::store::conversions::{self, Change, Transition};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -440,9 +440,14 @@ async fn an_issue_that_becomes_final_between_two_looks_is_not_ended_as_failed(on
         reason: Some(("nonce_taken", "as if".to_owned())),
         ..Change::default()
     };
-    let (from, to) = (State::Issuing, State::Attention);
-    let moved = conversions::transition(&mut write, &id, from, to, &change, now_ms());
-    assert!(moved.await.unwrap());
+    let step = Transition {
+        id: &id,
+        from: State::Issuing,
+        to: State::Attention,
+        change: &change,
+    };
+    let moved = conversions::transition(&mut write, &[step], now_ms()).await;
+    assert_eq!(moved.unwrap().len(), 1);
     let opening = Opening {
         kind: CaseKind::Attention.name(),
         programme: Some("airline"),
