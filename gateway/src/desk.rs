@@ -3,9 +3,9 @@
 //! ```txt
 //! comes ──▶ waiting ──┐  whoever has the turn takes all who wait, up to the most
 //! comes ──▶ waiting ──┼─▶ [turn]  one transaction for all of them
-//! comes ──▶ waiting ──┘     │     the turn is over: the next takes who came meanwhile
-//!                           ▼
-//!                     the commit; everybody is told what became of its own
+//! comes ──▶ waiting ──┘     │     the turn is over, before the commit or after it ([`Turns`]):
+//!                           ▼     the next takes who came meanwhile
+//!                     everybody is told what became of its own
 //! ```
 //!
 //! One alone waits for nobody. While a turn is under way those who come wait for the next, so the busier it
@@ -66,13 +66,19 @@ struct Waiting<T, R, E> {
 pub struct Desk<T, R, E> {
     waiting: Mutex<VecDeque<Waiting<T, R, E>>>,
     turn: tokio::sync::Mutex<()>,
+    turns: Turns,
     most: usize,
 }
 
-impl<T, R, E> Default for Desk<T, R, E> {
-    fn default() -> Self {
-        Self::new(MOST)
-    }
+/// How long a turn is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turns {
+    /// Until all is done, and not until it lasts: writers of one file share their commits anyway, and none
+    /// should wait for two.
+    UntilDone,
+    /// Until it lasts: to a server each transaction is a dozen messages, so fewer and larger ones are
+    /// cheaper.
+    UntilLasting,
 }
 
 /// A place in the queue. Whoever leaves takes what it wanted along, unless it is being done.
@@ -89,11 +95,17 @@ impl<T, R, E> Drop for Place<'_, T, R, E> {
 }
 
 impl<T, R, E> Desk<T, R, E> {
+    /// A desk at which as many are done together as is good for all.
+    pub fn new(turns: Turns) -> Self {
+        Self::of_at_most(MOST, turns)
+    }
+
     /// A desk at which at most so many are done together.
-    pub fn new(most: usize) -> Self {
+    pub fn of_at_most(most: usize, turns: Turns) -> Self {
         Self {
             waiting: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            turns,
             most: most.max(1),
         }
     }
@@ -117,7 +129,7 @@ impl<T, R, E> Desk<T, R, E> {
 impl<T, R, E: Failure> Desk<T, R, E> {
     /// Lets an item be done, by whoever has the turn. `pass` is waited for before those who wait are taken,
     /// and what it gives is for `work`. `work` does all of several or nothing, and gives one result for each,
-    /// in their order, with what makes them last: the others' turn comes before that is waited for.
+    /// in their order, with what makes them last.
     pub async fn join<G, A, B, C>(
         &self,
         item: T,
@@ -154,11 +166,12 @@ impl<T, R, E: Failure> Desk<T, R, E> {
             }
             let items = all.iter().map(|one| Arc::clone(&one.item)).collect();
             let done = work(pass_of_turn, items).await;
-            drop(turn);
+            let turn = (self.turns == Turns::UntilLasting).then_some(turn);
             let done = match done {
                 Ok((results, last)) => last.await.map(|()| results),
                 Err(error) => Err(error),
             };
+            drop(turn);
             match done {
                 Ok(results) => {
                     for (one, result) in all.into_iter().zip(results) {
@@ -245,7 +258,7 @@ mod tests {
         }
 
         async fn all(&self, most: usize, items: Vec<u32>) -> Vec<Result<u32, Why>> {
-            let desk = Desk::new(most);
+            let desk = Desk::of_at_most(most, Turns::UntilLasting);
             let pass = || ready(Ok(()));
             let all = items
                 .into_iter()
@@ -292,7 +305,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_leaves_before_the_turn_leaves_nothing_to_be_done() {
         let doubling = Doubling::default();
-        let desk = Desk::<u32, u32, Why>::new(8);
+        let desk = Desk::<u32, u32, Why>::new(Turns::UntilDone);
         let gate = Semaphore::new(0);
         let waits = AtomicUsize::new(0);
         let pass = || async {

@@ -85,12 +85,10 @@ async fn claim(machine: &Machine, key: &Key) -> Result<Claim, sqlx::Error> {
         let pass = || ready(Ok(()));
         let claims = |(), all: Vec<Arc<Key>>| async move {
             let keys: Vec<_> = all.iter().map(Arc::as_ref).collect();
-            let (new, write) = machine
+            machine
                 .store
                 .claim_new_keys(&keys, machine.claimant())
-                .await?;
-            // If it is forgotten, so is all that was done under it.
-            Ok((new, write.commit_lazily()))
+                .await
         };
         let claim = match machine.keys.join(key.clone(), pass, claims).await? {
             true => Claim::Begin,

@@ -12,7 +12,7 @@ use super::{news, programme::Programme};
 use crate::clock::{day, now_ms};
 use crate::config::{Batches, Retry};
 use crate::custody;
-use crate::desk::{BrokenOff, Desk, Failure};
+use crate::desk::{BrokenOff, Desk, Failure, Turns};
 use crate::float::{self, top_up::Seller};
 use crate::issuer::chain::{Chain, ChainError};
 use crate::issuer::signer::{Issuer, SignerError};
@@ -334,6 +334,10 @@ impl Machine {
             .into_iter()
             .map(|programme| (programme.name.clone(), programme))
             .collect();
+        let turns = match parts.store.is_shared() {
+            true => Turns::UntilLasting,
+            false => Turns::UntilDone,
+        };
         Self {
             store: parts.store,
             chain: parts.chain,
@@ -341,7 +345,7 @@ impl Machine {
             signing: parts
                 .issuers
                 .iter()
-                .map(|_| Signing::new(parts.batches))
+                .map(|_| Signing::new(parts.batches, turns))
                 .collect(),
             issuers: parts.issuers,
             programmes,
@@ -361,10 +365,10 @@ impl Machine {
             nonces: Mutex::default(),
             answers: Mutex::default(),
             waiting: Mutex::default(),
-            keys: Desk::default(),
-            quotes: Desk::default(),
-            beginnings: Desk::default(),
-            moves: Desk::default(),
+            keys: Desk::new(turns),
+            quotes: Desk::new(turns),
+            beginnings: Desk::new(turns),
+            moves: Desk::new(turns),
         }
     }
 

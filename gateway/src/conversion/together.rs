@@ -21,7 +21,7 @@ use super::issue::Signed;
 use super::machine::{Machine, Move, Step, StepError};
 use super::state::State;
 use crate::config::Batches;
-use crate::desk::{BrokenOff, Desk};
+use crate::desk::{BrokenOff, Desk, Turns};
 use crate::issuer::chain::Receipt;
 use crate::issuer::signer::Issuer;
 use crate::journal::Kind;
@@ -46,10 +46,10 @@ pub(super) struct Signing {
 }
 
 impl Signing {
-    pub(super) fn new(batches: Batches) -> Self {
+    pub(super) fn new(batches: Batches, turns: Turns) -> Self {
         Self {
-            debits: Desk::new(batches.entries),
-            waiting: Desk::new(batches.entries),
+            debits: Desk::of_at_most(batches.entries, turns),
+            waiting: Desk::of_at_most(batches.entries, turns),
             flying: Arc::new(Semaphore::new(batches.in_flight.max(1))),
         }
     }

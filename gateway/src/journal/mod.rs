@@ -27,7 +27,7 @@ use crate::float;
 use crate::ids;
 use crate::store::Connection;
 use crate::store::conversions::Conversion;
-use crate::store::rows::{self, OverRows, over_rows};
+use crate::store::rows::{self, OverRows, given, over_rows};
 use crate::store::{Store, from_sql, to_sql};
 use serde::Serialize;
 use sqlx::Row;
@@ -177,14 +177,28 @@ struct TransactionRow<'a> {
     note: Option<&'a str>,
 }
 
-const ACCOUNTS: OverRows = over_rows!(
-    "INSERT INTO accounts (id, currency) SELECT value ->> 0, value ->> 1 FROM",
-    "WHERE true ON CONFLICT (id) DO NOTHING"
-);
-const ENTRIES: OverRows = over_rows!(
-    "INSERT INTO journal_entries (transaction_id, account, currency, amount)
-     SELECT value ->> 'transaction', value ->> 'account', value ->> 'currency', CAST(value ->> 'amount' AS BIGINT)
-     FROM"
+const ACCOUNTS_SQLITE: &str = "INSERT INTO accounts (id, currency)
+     SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING";
+macro_rules! entries {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO journal_entries (transaction_id, account, currency, amount)
+             SELECT value ->> 'transaction', value ->> 'account', value ->> 'currency',
+                 CAST(value ->> 'amount' AS BIGINT)
+             FROM ",
+            $rows
+        )
+    };
+}
+const ENTRIES_SQLITE: &str = entries!("json_each($1)");
+/// With the accounts that are new, each once and in their order: one message to the server.
+const ENTRIES_POSTGRES: &str = concat!(
+    "WITH new AS (
+         INSERT INTO accounts (id, currency)
+         SELECT value ->> 0, value ->> 1 FROM jsonb_array_elements($2::jsonb)
+         ON CONFLICT (id) DO NOTHING
+     ) ",
+    entries!(given!("object"))
 );
 const TRANSACTIONS: OverRows = over_rows!(
     "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
@@ -220,14 +234,23 @@ pub async fn write(
             .map(|entry| (entry.account, entry.currency))
             .collect();
         let accounts: Vec<_> = accounts.into_iter().collect();
-        sqlx::query(connection.over(ACCOUNTS))
-            .bind(rows::json(&accounts)?)
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query(connection.over(ENTRIES))
-            .bind(rows::json(&entries)?)
-            .execute(&mut *connection)
-            .await?;
+        let (accounts, entries) = (rows::json(&accounts)?, rows::json(&entries)?);
+        if connection.is_postgres() {
+            sqlx::query(ENTRIES_POSTGRES)
+                .bind(entries)
+                .bind(accounts)
+                .execute(&mut *connection)
+                .await?;
+        } else {
+            sqlx::query(ACCOUNTS_SQLITE)
+                .bind(accounts)
+                .execute(&mut *connection)
+                .await?;
+            sqlx::query(ENTRIES_SQLITE)
+                .bind(entries)
+                .execute(&mut *connection)
+                .await?;
+        }
     }
     let transactions: Vec<_> = named
         .iter()

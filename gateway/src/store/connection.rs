@@ -21,7 +21,7 @@ pub(super) enum Way {
 
 impl Connection {
     /// Whether it is PostgreSQL's.
-    pub(super) fn is_postgres(&self) -> bool {
+    pub(crate) fn is_postgres(&self) -> bool {
         match &self.0 {
             Way::Message(transaction) => transaction.backend_name() == "PostgreSQL",
             Way::Call(_) => false,

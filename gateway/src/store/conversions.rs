@@ -2,7 +2,7 @@
 
 use super::jobs::{self, Kind};
 use super::quotes::fee;
-use super::rows::{self, OverRows, over_rows, postgres_rows};
+use super::rows::{self, OverRows, given, over_rows, over_tuples};
 use super::traces;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
@@ -163,7 +163,7 @@ fn read(row: &AnyRow) -> Result<Conversion, sqlx::Error> {
     })
 }
 
-const BY_REFERENCES: OverRows = over_rows!(
+const BY_REFERENCES: OverRows = over_tuples!(
     "SELECT conversions.id FROM",
     "JOIN conversions ON conversions.partner = value ->> 0 AND conversions.reference = value ->> 1
      ORDER BY conversions.id LIMIT 1"
@@ -208,17 +208,35 @@ struct NewRow<'a> {
     reference: Option<&'a str>,
 }
 
-const INSERT: OverRows = over_rows!(
-    "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-         micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at, held_micro_points,
-         fee_micro_points, fee_payer, reference)
-     SELECT value ->> 'id', value ->> 'partner', value ->> 'quote_id', value ->> 'programme',
-         value ->> 'member_id', value ->> 'receiver', CAST(value ->> 'miles' AS BIGINT),
-         CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), 'created',
-         value ->> 'debit_reference', CAST(value ->> 'created_at' AS BIGINT),
-         CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
-         CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
-     FROM"
+macro_rules! insert {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
+                 micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at,
+                 held_micro_points, fee_micro_points, fee_payer, reference)
+             SELECT value ->> 'id', value ->> 'partner', value ->> 'quote_id', value ->> 'programme',
+                 value ->> 'member_id', value ->> 'receiver', CAST(value ->> 'miles' AS BIGINT),
+                 CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), 'created',
+                 value ->> 'debit_reference', CAST(value ->> 'created_at' AS BIGINT),
+                 CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
+                 CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
+             FROM ",
+            $rows
+        )
+    };
+}
+const INSERT_SQLITE: &str = insert!("json_each($1)");
+/// With their jobs and their first events: one message to the server.
+const INSERT_POSTGRES: &str = concat!(
+    "WITH new AS (",
+    insert!(given!("object")),
+    "), jobs_of_them AS (
+         INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
+         SELECT $5, value ->> 'id', $2, $2, $3, $4 FROM ",
+    given!("object"),
+    ") INSERT INTO conversion_events (conversion_id, to_state, at)
+       SELECT value ->> 'id', 'created', $2 FROM ",
+    given!("object")
 );
 
 /// Stores new conversions, in state `created`, and the jobs of moving them, claimed by a run.
@@ -248,17 +266,29 @@ pub async fn insert(
             reference: conversion.reference.as_deref(),
         });
     }
-    sqlx::query(connection.over(INSERT))
-        .bind(rows::json(&rows)?)
-        .execute(&mut *connection)
-        .await?;
-    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-    jobs::add_claimed(connection, Kind::Conversion, &ids, run, now).await?;
     let traced: Vec<_> = new
         .iter()
         .map(|one| (one.conversion.id.as_str(), one.trace))
         .collect();
     traces::remember(connection, &traced).await?;
+    let text = rows::json(&rows)?;
+    if connection.is_postgres() {
+        sqlx::query(INSERT_POSTGRES)
+            .bind(text)
+            .bind(now)
+            .bind(run)
+            .bind(jobs::claimed_until(now))
+            .bind(Kind::Conversion.name())
+            .execute(connection)
+            .await?;
+        return Ok(());
+    }
+    sqlx::query(INSERT_SQLITE)
+        .bind(text)
+        .execute(&mut *connection)
+        .await?;
+    let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+    jobs::add_claimed(connection, Kind::Conversion, &ids, run, now).await?;
     let events: Vec<_> = ids
         .into_iter()
         .map(|id| Event {
@@ -295,9 +325,10 @@ struct TransitionRow<'a> {
     block: Option<i64>,
     code: Option<&'static str>,
     reason: Option<&'a str>,
+    /// The kind of the job that is done with it, if it is.
+    job: Option<&'static str>,
 }
 
-/// What both texts of the statement begin and end with; they differ in what they call a whole row.
 macro_rules! transition {
     ($rows:expr, $row:literal) => {
         concat!(
@@ -318,10 +349,24 @@ macro_rules! transition {
         )
     };
 }
-const TRANSITION: OverRows = OverRows {
-    sqlite: transition!("json_each($1)", "*"),
-    postgres: transition!(postgres_rows!(), "conversions.*"),
-};
+const TRANSITION_SQLITE: &str = transition!("json_each($1)", "*");
+/// With the events, and without the jobs of those that are settled: one message to the server.
+const TRANSITION_POSTGRES: &str = concat!(
+    "WITH moved AS (",
+    transition!(given!("object"), "conversions.*"),
+    "), events_of_them AS (
+         INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
+         SELECT moved.id, value ->> 'from', value ->> 'to', value ->> 'reason', $2
+         FROM moved JOIN ",
+    given!("object"),
+    " ON moved.id = value ->> 'id'
+     ), done AS (
+         DELETE FROM jobs WHERE (kind, name) IN (
+             SELECT value ->> 'job', moved.id FROM moved JOIN ",
+    given!("object"),
+    " ON moved.id = value ->> 'id')
+     ) SELECT * FROM moved"
+);
 
 /// Moves conversions, each if it is still where it must be; takes out the jobs of those that are settled.
 /// Gives those that moved, as they are now, by id.
@@ -333,6 +378,7 @@ pub async fn transition(
     let mut rows = Vec::with_capacity(moves.len());
     for step in moves {
         let reason = step.change.reason.as_ref();
+        let is_over = step.to.is_settled();
         rows.push(TransitionRow {
             id: step.id,
             from: step.from.name(),
@@ -343,9 +389,14 @@ pub async fn transition(
             block: step.change.issue_block.map(to_sql).transpose()?,
             code: reason.map(|(code, _)| *code),
             reason: reason.map(|(_, reason)| reason.as_str()),
+            job: is_over.then_some(Kind::Conversion.name()),
         });
     }
-    let found = sqlx::query(connection.over(TRANSITION))
+    let text = match connection.is_postgres() {
+        true => TRANSITION_POSTGRES,
+        false => TRANSITION_SQLITE,
+    };
+    let found = sqlx::query(text)
         .bind(rows::json(&rows)?)
         .bind(now)
         .fetch_all(&mut *connection)
@@ -355,25 +406,25 @@ pub async fn transition(
         let conversion = read(row)?;
         moved.insert(conversion.id.clone(), conversion);
     }
-    let inside = |step: &&Transition<'_>| moved.contains_key(step.id);
-    let events: Vec<_> = moves
+    if connection.is_postgres() {
+        return Ok(moved);
+    }
+    let inside: Vec<_> = rows
         .iter()
-        .filter(inside)
-        .map(|step| Event {
-            id: step.id,
-            from: Some(step.from.name()),
-            to: step.to.name(),
-            note: step
-                .change
-                .reason
-                .as_ref()
-                .map(|(_, reason)| reason.as_str()),
+        .filter(|row| moved.contains_key(row.id))
+        .collect();
+    let events: Vec<_> = inside
+        .iter()
+        .map(|row| Event {
+            id: row.id,
+            from: Some(row.from),
+            to: row.to,
+            note: row.reason,
         })
         .collect();
     add_events(connection, &events, now).await?;
-    let settled = moves.iter().filter(inside);
-    let settled = settled.filter(|step| step.to.is_settled());
-    let settled: Vec<_> = settled.map(|step| step.id).collect();
+    let settled = inside.iter().filter(|row| row.job.is_some());
+    let settled: Vec<_> = settled.map(|row| row.id).collect();
     if !settled.is_empty() {
         jobs::done_all(connection, Kind::Conversion, &settled).await?;
     }

@@ -12,13 +12,15 @@
 //! A request that ended without effect and without a definite answer gives its key back.
 
 use super::jobs::Claimant;
-use super::rows::{self, OverRows, over_rows, postgres_rows};
-use super::{Store, Write, replicas};
+use super::rows::{self, OverRows, given, over_rows};
+use super::write::Commit;
+use super::{Store, replicas};
 use crate::store::Connection;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 use std::collections::HashSet;
+use std::future::ready;
 
 /// What a key names.
 #[derive(Clone, Debug)]
@@ -65,24 +67,36 @@ struct NewRow<'a> {
     fingerprint: &'a str,
 }
 
-const INSERT: OverRows = over_rows!(
-    "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
-     SELECT value ->> 'partner', value ->> 'key', value ->> 'operation', value ->> 'fingerprint', $2, $3 FROM",
-    "WHERE true ON CONFLICT (partner, key) DO NOTHING RETURNING partner, key"
-);
+macro_rules! insert {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO idempotency_keys (partner, key, operation, fingerprint, owner, created_at)
+             SELECT value ->> 'partner', value ->> 'key', value ->> 'operation', value ->> 'fingerprint', $2, $3
+             FROM ",
+            $rows,
+            " WHERE true ON CONFLICT (partner, key) DO NOTHING RETURNING partner, key"
+        )
+    };
+}
+const INSERT_SQLITE: &str = insert!("json_each($1)");
+/// A transaction of its own, and not waited for the disk.
+const INSERT_POSTGRES: &str = insert!(concat!(
+    given!("object"),
+    ", (SELECT set_config('synchronous_commit', 'off', true)) AS lazily"
+));
 const KEY_SQLITE: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
      FROM idempotency_keys WHERE partner = $1 AND key = $2";
 const KEY_POSTGRES: &str = "SELECT operation, fingerprint, owner, resource_id, status, body
      FROM idempotency_keys WHERE partner = $1 AND key = $2 FOR UPDATE";
 
 impl Store {
-    /// Claims keys that are new for a run of the gateway: for each whether it was, and what is to be
-    /// committed. Of one that is there twice, the first.
+    /// Claims keys that are new for a run of the gateway: for each whether it was, and the
+    /// commit. Of one that is there twice, the first.
     pub async fn claim_new_keys(
         &self,
         keys: &[&Key],
         claimant: Claimant<'_>,
-    ) -> Result<(Vec<bool>, Write), sqlx::Error> {
+    ) -> Result<(Vec<bool>, Commit<sqlx::Error>), sqlx::Error> {
         let mut rows: Vec<_> = keys
             .iter()
             .map(|key| NewRow {
@@ -95,18 +109,30 @@ impl Store {
         // In one order everywhere, so that no two replicas wait for each other. The sort keeps the order of
         // equals: the first of them is stored.
         rows.sort_by_key(|row| (row.partner, row.key));
-        let mut write = self.write().await?;
-        // Inserting makes everybody else with such a key wait here until it is decided.
-        let found = sqlx::query(write.over(INSERT))
-            .bind(rows::json(&rows)?)
-            .bind(claimant.run)
-            .bind(claimant.now)
-            .fetch_all(&mut *write)
-            .await?;
+        let text = rows::json(&rows)?;
+        // Inserting makes everybody else with such a key wait here until it is decided. If it is forgotten,
+        // so is all that was done under it.
+        let (found, last): (_, Commit<sqlx::Error>) = if self.is_shared() {
+            let statement = sqlx::query(INSERT_POSTGRES)
+                .bind(text)
+                .bind(claimant.run)
+                .bind(claimant.now);
+            let found = self.alone(statement);
+            (found.await?, Box::pin(ready(Ok(()))))
+        } else {
+            let mut write = self.write().await?;
+            let found = sqlx::query(INSERT_SQLITE)
+                .bind(text)
+                .bind(claimant.run)
+                .bind(claimant.now)
+                .fetch_all(&mut *write)
+                .await?;
+            (found, Box::pin(write.commit_lazily()))
+        };
         let mut new = named(&found)?;
         let name = |key: &Key| (key.partner.clone(), key.key.clone());
         let new = keys.iter().map(|key| new.remove(&name(key))).collect();
-        Ok((new, write))
+        Ok((new, last))
     }
 
     /// Claims a key that was there for a run of the gateway.
@@ -267,7 +293,7 @@ macro_rules! answers {
 }
 const ANSWERS: OverRows = OverRows {
     sqlite: answers!("CAST(value ->> 'body' AS BLOB)", "json_each($1)"),
-    postgres: answers!("convert_to(value ->> 'body', 'UTF8')", postgres_rows!()),
+    postgres: answers!("convert_to(value ->> 'body', 'UTF8')", given!("object")),
 };
 
 /// Records answers, each unless there is one. Gives the keys, by partner and key, whose answers they are now.

@@ -12,7 +12,7 @@
 //! skips rows that another replica is claiming at that moment.
 
 use super::Store;
-use super::rows::{self, OverRows, over_rows};
+use super::rows::{self, OverRows, over_tuples};
 use crate::store::Connection;
 use serde::Serialize;
 use sqlx::Row;
@@ -146,11 +146,22 @@ pub async fn add_claimed(
     run: &str,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let until = now.saturating_add(CLAIM_MS);
-    insert(connection, kind, names, (now, now), (run, until)).await
+    insert(
+        connection,
+        kind,
+        names,
+        (now, now),
+        (run, claimed_until(now)),
+    )
+    .await
 }
 
-const INSERT: OverRows = over_rows!(
+/// Until when a claim of this moment holds.
+pub const fn claimed_until(now: i64) -> i64 {
+    now.saturating_add(CLAIM_MS)
+}
+
+const INSERT: OverRows = over_tuples!(
     "INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
      SELECT $2, value ->> 0, $3, $4, $5, $6 FROM",
     "WHERE true ON CONFLICT (kind, name) DO NOTHING"
@@ -176,8 +187,9 @@ async fn insert(
     Ok(())
 }
 
-const DONE: OverRows = over_rows!(
-    "DELETE FROM jobs WHERE kind = $2 AND name IN (SELECT value ->> 0 FROM",
+// The kind is in the rows, so that each job is looked up by both.
+const DONE: OverRows = over_tuples!(
+    "DELETE FROM jobs WHERE (kind, name) IN (SELECT value ->> 0, value ->> 1 FROM",
     ")"
 );
 
@@ -192,10 +204,9 @@ pub async fn done_all(
     kind: Kind,
     names: &[impl Serialize],
 ) -> Result<(), sqlx::Error> {
-    let names: Vec<_> = names.iter().map(|name| [name]).collect();
+    let names: Vec<_> = names.iter().map(|name| (kind.name(), name)).collect();
     sqlx::query(connection.over(DONE))
         .bind(rows::json(&names)?)
-        .bind(kind.name())
         .execute(connection)
         .await?;
     Ok(())

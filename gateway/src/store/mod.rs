@@ -52,9 +52,10 @@ use connection::Way;
 use lock::Lock;
 use read::{Readers, Source};
 use sqlite::Sqlite;
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor};
+use sqlx::query::Query;
+use sqlx::{Any, AnyConnection, AnyPool, ConnectOptions as _, Connection as _, Executor};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -298,6 +299,22 @@ impl Store {
             None => self.pool.begin().await.map(Write::postgres),
         };
         write.map(|write| write.watched(self.witness.get().cloned()))
+    }
+
+    /// Runs one statement of PostgreSQL's as a transaction of its own.
+    async fn alone(
+        &self,
+        statement: Query<'_, Any, AnyArguments>,
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        let witness = self.witness.get();
+        if let Some(witness) = witness {
+            witness.before_commit().await;
+        }
+        let rows = statement.fetch_all(&self.pool).await?;
+        if let Some(witness) = witness {
+            witness.after_commit().await;
+        }
+        Ok(rows)
     }
 
     /// Where to read. Sees every commit that returned before the read began.

@@ -1,6 +1,6 @@
 //! Quotes: what was offered, to whom, until when.
 
-use super::rows::{self, OverRows, over_rows};
+use super::rows::{self, OverRows, over_rows, over_tuples};
 use super::{Store, from_sql, to_sql};
 use crate::store::Connection;
 use crate::units::{Fee, MicroPoints, Payer, Rate};
@@ -95,9 +95,10 @@ pub async fn insert(connection: &mut Connection, quotes: &[&Quote]) -> Result<()
     Ok(())
 }
 
-const CLAIM: OverRows = over_rows!(
+const CLAIM: OverRows = over_tuples!(
     "UPDATE quotes SET used_by = value ->> 1 FROM",
-    "WHERE quotes.id = value ->> 0 AND quotes.used_by IS NULL AND quotes.expires_at > $2"
+    // Not `IS NULL`: there is an index for that, in which all unused quotes are.
+    "WHERE quotes.id = value ->> 0 AND COALESCE(quotes.used_by, '') = '' AND quotes.expires_at > $2"
 );
 
 /// Uses quotes for conversions, each if it is unused and still holds: `(quote, conversion)`, no quote twice.

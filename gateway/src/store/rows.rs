@@ -20,7 +20,8 @@ pub struct OverRows {
     pub(crate) postgres: &'static str,
 }
 
-/// A statement whose rows come from its first parameter, between what stands before and after them.
+/// A statement whose rows, which are objects, come from its first parameter, between what stands before and
+/// after them.
 macro_rules! over_rows {
     ($before:literal) => {
         over_rows!($before, "")
@@ -31,7 +32,7 @@ macro_rules! over_rows {
             postgres: concat!(
                 $before,
                 " ",
-                $crate::store::rows::postgres_rows!(),
+                $crate::store::rows::given!("object"),
                 " ",
                 $after
             ),
@@ -40,16 +41,36 @@ macro_rules! over_rows {
 }
 pub(crate) use over_rows;
 
-/// PostgreSQL's rows. All elements are arrays or objects; to ask for that makes its planner expect few of
-/// them, and so look each up in an index. It would expect a hundred, read small tables whole, and keep that
-/// plan while they grow.
-macro_rules! postgres_rows {
-    () => {
-        "(SELECT value FROM jsonb_array_elements($1::jsonb)
-             WHERE jsonb_typeof(value) IN ('array', 'object')) AS given"
+/// The same of rows that are arrays.
+macro_rules! over_tuples {
+    ($before:literal, $after:literal) => {
+        $crate::store::rows::OverRows {
+            sqlite: concat!($before, " json_each($1) ", $after),
+            postgres: concat!(
+                $before,
+                " ",
+                $crate::store::rows::given!("array"),
+                " ",
+                $after
+            ),
+        }
     };
 }
-pub(crate) use postgres_rows;
+pub(crate) use over_tuples;
+
+/// PostgreSQL's rows, each an object or an array. That is so in any case; to ask for it makes the planner
+/// expect one row and look it up in an index. It would expect a hundred and read a table whole that is small
+/// yet, and keep that plan while the table grows.
+macro_rules! given {
+    ($kind:literal) => {
+        concat!(
+            "(SELECT value FROM jsonb_array_elements($1::jsonb) WHERE jsonb_typeof(value) = '",
+            $kind,
+            "') AS given"
+        )
+    };
+}
+pub(crate) use given;
 
 /// Rows as a parameter.
 pub fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {

@@ -3,7 +3,7 @@
 //! then no collector knows the trace any more.
 
 use super::Store;
-use super::rows::{self, OverRows, over_rows};
+use super::rows::{self, OverRows, over_tuples};
 use crate::ids;
 use crate::store::Connection;
 use mileverse_trace::Parent;
@@ -11,7 +11,7 @@ use mileverse_trace::Parent;
 /// How long a row's trace is known: 30 days.
 const KEPT_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
-const REMEMBER: OverRows = over_rows!(
+const REMEMBER: OverRows = over_tuples!(
     "INSERT INTO traces (subject, parent) SELECT value ->> 0, value ->> 1 FROM",
     "WHERE true ON CONFLICT (subject) DO NOTHING"
 );

@@ -1,6 +1,6 @@
 //! Wallets that the gateway keeps for members. Their keys are sealed ([`crate::vault`]).
 
-use super::rows::{self, OverRows, over_rows};
+use super::rows::{self, OverRows, over_tuples};
 use super::{Store, from_sql, to_sql};
 use crate::store::Connection;
 use crate::vault::Sealed;
@@ -79,7 +79,7 @@ pub async fn keeper<'c>(
         .await
 }
 
-const KEEPERS: OverRows = over_rows!(
+const KEEPERS: OverRows = over_tuples!(
     "SELECT partner, address FROM wallets WHERE address IN (SELECT value ->> 0 FROM",
     ")"
 );

@@ -1,7 +1,7 @@
 //! Events, the endpoints that are told of them, and the deliveries from one to the other.
 
 use super::Store;
-use super::rows::{self, OverRows, over_rows};
+use super::rows::{self, OverRows, over_rows, over_tuples};
 use super::traces;
 use crate::store::Connection;
 use crate::webhook::Event;
@@ -195,7 +195,7 @@ pub async fn insert_events(
     traces::remember(connection, &traced.collect::<Vec<_>>()).await
 }
 
-const LISTENING: OverRows = over_rows!(
+const LISTENING: OverRows = over_tuples!(
     "SELECT * FROM webhook_endpoints WHERE status = 'enabled' AND partner IN (SELECT value ->> 0 FROM",
     ") ORDER BY id"
 );
@@ -213,7 +213,7 @@ pub async fn listening(
     rows.iter().map(endpoint).collect()
 }
 
-const DELIVERIES: OverRows = over_rows!(
+const DELIVERIES: OverRows = over_tuples!(
     "INSERT INTO webhook_deliveries (endpoint_id, event_id, state, created_at)
      SELECT value ->> 0, value ->> 1, 'pending', $2 FROM",
     "WHERE true
