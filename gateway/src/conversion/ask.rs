@@ -2,9 +2,10 @@
 //! refused without the partner is refused before the partner is asked, and everything the partner
 //! can refuse by a question is asked before any row is written.
 
-use super::machine::{Answer, CONVERSION, Lease, Machine, Waiter};
+use super::machine::{CONVERSION, Lease, Machine};
 use super::programme::Programme;
 use super::state::State;
+use super::waiter::{Answer, Waiter};
 use crate::clock::day;
 use crate::custody::CustodyError;
 use crate::desk::{BrokenOff, Failure};

@@ -18,7 +18,8 @@
 //! reversing                    -> reverse by our reference until acknowledged
 //! ```
 
-use super::machine::{Machine, Move, Step, StepError};
+use super::machine::{Machine, Step, StepError};
+use super::moves::Move;
 use super::state::State;
 use crate::journal::Kind;
 use crate::store::conversions::{Change, Conversion};

@@ -17,7 +17,8 @@
 //! chain issues once per conversion name, so even a second signature cannot issue twice.
 
 use super::flight::{self, Flight};
-use super::machine::{Machine, Move, Step, StepError};
+use super::machine::{Machine, Step, StepError};
+use super::moves::Move;
 use super::state::State;
 use crate::issuer::chain::{Entry, Receipt};
 use crate::issuer::conversion_name;

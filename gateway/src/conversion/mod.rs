@@ -6,6 +6,8 @@
 //! ask        what a caller may ask for: quotes, and conversions to begin
 //! link       members that are linked once
 //! machine    the context, and the loop that moves one conversion as far as it goes
+//! moves      what is written with a move, for all that move at once
+//! waiter     whoever waits for the end
 //! debit      the partner's side: begin, inquire, reverse
 //! together   the chain's side: sign, together with others when it is busy
 //! flight     what traces say of the chain's side
@@ -24,11 +26,13 @@ pub mod hint;
 pub(crate) mod issue;
 pub mod link;
 pub mod machine;
+pub mod moves;
 mod news;
 pub mod programme;
 pub mod recall;
 pub mod state;
 mod together;
+pub mod waiter;
 mod watched;
 pub mod worker;
 

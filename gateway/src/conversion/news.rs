@@ -2,7 +2,7 @@
 //!
 //! No member and no receiver is in it: whoever may know looks the conversion up.
 
-use super::machine::Move;
+use super::moves::Move;
 use super::state::State;
 use crate::store::Connection;
 use crate::store::conversions::{Change, Conversion};

@@ -11,7 +11,8 @@
 //!
 //! A disputed conversion's miles go back and its points stay: see [`crate::journal`].
 
-use super::machine::{Machine, Move, Step, StepError};
+use super::machine::{Machine, Step, StepError};
+use super::moves::Move;
 use super::state::State;
 use crate::journal::Kind;
 use crate::operator::CaseKind;

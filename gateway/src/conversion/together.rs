@@ -18,7 +18,8 @@
 
 use super::flight::{self, Flight};
 use super::issue::Signed;
-use super::machine::{Machine, Move, Step, StepError};
+use super::machine::{Machine, Step, StepError};
+use super::moves::Move;
 use super::state::State;
 use crate::config::Batches;
 use crate::desk::{BrokenOff, Desk, Turns};
@@ -70,7 +71,7 @@ enum Debited {
     /// It is stored.
     Stored(Box<Conversion>),
     /// It is stored, and signed for.
-    Signed(Together),
+    Signed(Box<Together>),
 }
 
 /// One that was signed for.
@@ -179,10 +180,10 @@ impl Machine {
                     return Debited::Elsewhere;
                 };
                 match (&sent, rows.remove(&debited.conversion.id)) {
-                    (Some(sent), Some(conversion)) => Debited::Signed(Together {
+                    (Some(sent), Some(conversion)) => Debited::Signed(Box::new(Together {
                         conversion,
                         sent: Arc::clone(sent),
-                    }),
+                    })),
                     _ => Debited::Stored(Box::new(debited.conversion.clone())),
                 }
             })

@@ -9,6 +9,7 @@
 //! | writers | one at a time, in shared commits (`write`) | beside each other, rows locked |
 //! | readers | connections of their own, never wait for writers (`read`) | the same pool |
 //! | a statement | is a call on the thread that asks (`sqlite`) | is a message to the server |
+//! | what many write at once | goes in as rows of JSON (`rows`) | the same, and several statements in one where that saves messages |
 //! | gateways | one, held by a lock beside the file | any number |
 //!
 //! No transaction is ever open across a call to somebody else.

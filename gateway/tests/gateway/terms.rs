@@ -11,6 +11,7 @@ use tokio::time::{self, Instant};
 
 crate::on_both! {
     a_fee_is_taken_from_whoever_pays_it,
+    one_that_is_refused_spoils_no_other_that_begins_with_it,
     a_reference_names_one_conversion,
     conversions_are_found_by_what_they_are,
     a_conversion_is_cancelled_while_nothing_is_signed,
@@ -100,6 +101,36 @@ async fn a_reference_names_one_conversion(on: &Databases) {
         .await;
     assert_eq!(found["items"].as_array().unwrap().len(), 1);
     assert_eq!(found["items"][0]["id"], made[0]);
+    world.assert_books(&gateway).await;
+    gateway.stop().await;
+}
+
+/// Those that begin at once share a transaction; what is refused to one of them is refused to no other.
+async fn one_that_is_refused_spoils_no_other_that_begins_with_it(on: &Databases) {
+    let world = World::new(on).await;
+    let gateway = world.gateway().await;
+    let shared = world.quoted(&gateway, DANIEL.0, DANIEL.1, "100").await;
+    let same_quote = (0..6).map(|at| {
+        let key = format!("shared-{at}");
+        let request = world.post(&gateway, "/v1/conversions", &key, &shared);
+        async move { request.send().await.unwrap().status() }
+    });
+    let converted = async |reference| convert(&world, &gateway, DANIEL, reference).await.0;
+    let same_reference = (0..6).map(|_| converted(Some("order-1")));
+    let good = (0..12).map(|_| converted(None));
+    let (same_quote, same_reference, good) = future::join3(
+        future::join_all(same_quote),
+        future::join_all(same_reference),
+        future::join_all(good),
+    )
+    .await;
+    for statuses in [&same_quote, &same_reference] {
+        let of = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!(of(StatusCode::CREATED), 1, "{statuses:?}");
+        assert_eq!(of(StatusCode::CONFLICT), 5, "{statuses:?}");
+    }
+    assert_eq!(good, [StatusCode::CREATED; 12]);
+    assert_eq!(world.miles("SKY-1002").await, 800_000 - 14 * 100);
     world.assert_books(&gateway).await;
     gateway.stop().await;
 }
