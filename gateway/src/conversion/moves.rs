@@ -153,7 +153,7 @@ impl Machine {
             .copied()
             .filter(|step| rows.contains_key(&step.conversion.id))
             .collect();
-        self.undo(connection, &moved).await?;
+        self.free_or_use(connection, &moved).await?;
         let postings = self.postings(connection, &moved).await?;
         journal::write(connection, &postings, now).await?;
         news::tell(connection, &moved, now).await?;
@@ -193,7 +193,7 @@ impl Machine {
         Ok(steps.iter().map(of).collect())
     }
 
-    /// What moves post. Uses what floats had set aside.
+    /// What moves post to the journal.
     async fn postings<'a>(
         &self,
         connection: &mut Connection,
@@ -277,8 +277,13 @@ impl Machine {
         cases::open(connection, &opening, GATEWAY, now).await
     }
 
-    /// What conversions took up is free again if they came to nothing, and used if they were issued.
-    async fn undo(&self, connection: &mut Connection, moved: &[&Move]) -> Result<(), StepError> {
+    /// What conversions took up of limits and floats is free again if they came to nothing, and what floats
+    /// set aside is used if they were issued.
+    async fn free_or_use(
+        &self,
+        connection: &mut Connection,
+        moved: &[&Move],
+    ) -> Result<(), StepError> {
         let mut days = Vec::new();
         for step in moved.iter().filter(|step| came_to_nothing(step)) {
             let conversion = &step.conversion;
