@@ -13,7 +13,7 @@ use crate::float::{self, Held};
 use crate::ids;
 use crate::journal;
 use crate::store::Connection;
-use crate::store::conversions::{self, Change, Conversion, New, Page, Transition};
+use crate::store::conversions::{self, Conversion, New, Page};
 use crate::store::idempotency::{self, Answered, Key, Stored};
 use crate::store::jobs::{self, Kind as JobKind};
 use crate::store::partners::{Funding, use_day};
@@ -448,8 +448,8 @@ impl Machine {
         Ok(waiter)
     }
 
-    /// Stores conversions that begin, and that their debits are about to be sent: one commit, and then the
-    /// calls. Gives them as they are then. Of several, any refusal refuses all.
+    /// Stores conversions that begin, with the intent of their debits: one commit, and then the calls. Gives
+    /// them as they are then. Of several, any refusal refuses all.
     async fn begin_all(
         &self,
         all: Vec<Arc<Beginning>>,
@@ -482,10 +482,18 @@ impl Machine {
         {
             return Err(Refused::ReferenceUsed(taken));
         }
+        let debiting = |one: &Arc<Beginning>| Conversion {
+            state: State::Debiting,
+            debit_sent_at: Some(now),
+            updated_at: now,
+            ..one.conversion.clone()
+        };
+        let begun: Vec<_> = all.iter().map(debiting).collect();
         let new: Vec<_> = all
             .iter()
-            .map(|one| New {
-                conversion: &one.conversion,
+            .zip(&begun)
+            .map(|(one, conversion)| New {
+                conversion,
                 trace: one.trace.as_deref(),
             })
             .collect();
@@ -496,25 +504,6 @@ impl Machine {
             .map(|one| (&one.key, one.conversion.id.as_str()))
             .collect();
         idempotency::made(&mut write, &made).await?;
-        let intent = Change {
-            debit_sent: true,
-            ..Change::default()
-        };
-        let steps: Vec<_> = all
-            .iter()
-            .map(|one| Transition {
-                id: &one.conversion.id,
-                from: one.conversion.state,
-                to: State::Debiting,
-                change: &intent,
-            })
-            .collect();
-        let mut begun = conversions::transition(&mut write, &steps, now).await?;
-        let begun: Option<Vec<_>> = all
-            .iter()
-            .map(|one| begun.remove(&one.conversion.id))
-            .collect();
-        let begun = begun.ok_or(sqlx::Error::RowNotFound)?;
         Ok((begun, write.last()))
     }
 

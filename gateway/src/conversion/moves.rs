@@ -33,6 +33,8 @@ use std::sync::{Arc, PoisonError};
 pub struct Move {
     /// The conversion as it was found.
     pub conversion: Conversion,
+    /// Through which it goes at the same moment, if not straight.
+    pub via: Option<State>,
     /// Where it goes.
     pub to: State,
     /// What changes with it.
@@ -52,12 +54,22 @@ impl Move {
     pub fn of(conversion: &Conversion, to: State, change: Change, posting: Option<Kind>) -> Self {
         Self {
             conversion: conversion.clone(),
+            via: None,
             to,
             change,
             posting,
             settled: Vec::new(),
             by: GATEWAY.to_owned(),
             trace: here(),
+        }
+    }
+
+    /// The same move, and on to another state at the same moment.
+    pub fn on_to(&self, to: State) -> Self {
+        Self {
+            via: Some(self.to),
+            to,
+            ..self.clone()
         }
     }
 }
@@ -143,6 +155,7 @@ impl Machine {
             .map(|step| Transition {
                 id: &step.conversion.id,
                 from: step.conversion.state,
+                via: step.via,
                 to: step.to,
                 change: &step.change,
             })

@@ -122,6 +122,7 @@ impl Machine {
         let step = Transition {
             id,
             from,
+            via: None,
             to,
             change: &change,
         };

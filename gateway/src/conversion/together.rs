@@ -19,20 +19,19 @@
 use super::flight::{self, Flight};
 use super::issue::Signed;
 use super::machine::{Machine, Step, StepError};
-use super::moves::Move;
+use super::moves::{Move, Moved};
 use super::state::State;
 use crate::config::Batches;
 use crate::desk::{BrokenOff, Desk, Turns};
 use crate::issuer::chain::Receipt;
 use crate::issuer::signer::Issuer;
 use crate::journal::Kind;
-use crate::store::Connection;
 use crate::store::conversions::{self, Change, Conversion, Transition};
 use crate::store::issues::IssueTransaction;
 use crate::store::write::Commit;
 use mileverse_primitives::abi::IPoints::Issue;
 use mileverse_trace::Timer;
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
@@ -149,46 +148,54 @@ impl Machine {
             false => None,
         };
         let began = Timer::start(&self.tracer);
-        let steps: Vec<_> = all.iter().map(Arc::as_ref).collect();
-        let now = self.store.now();
-        let mut write = self.store.write().await?;
-        let moved = self.advance_in(&mut write, &steps, now).await?;
-        let mut sent = None;
-        if let Some(place) = place {
-            let ready: Vec<_> = moved
-                .iter()
-                .flatten()
-                .filter_map(|one| {
-                    // Whoever cannot be signed for is found out when it is looked at alone.
-                    let issue = Self::agreed(&one.conversion).ok()?;
-                    Some((one.conversion.id.as_str(), issue))
-                })
-                .collect();
-            let signed = self.sign_in(&mut write, (key, 0), &ready, now).await?;
-            sent = signed.map(|(transaction, rows)| {
-                (Sent::new(transaction, rows.len(), began, place), rows)
-            });
-        }
-        let (sent, mut rows) = match sent {
-            Some((sent, rows)) => (Some(sent), rows),
-            None => (None, HashMap::new()),
-        };
-        let results = moved
-            .into_iter()
-            .map(|moved| {
-                let Some(debited) = moved else {
-                    return Debited::Elsewhere;
-                };
-                match (&sent, rows.remove(&debited.conversion.id)) {
-                    (Some(sent), Some(conversion)) => Debited::Signed(Box::new(Together {
-                        conversion,
-                        sent: Arc::clone(sent),
-                    })),
-                    _ => Debited::Stored(Box::new(debited.conversion.clone())),
+        let steps: Vec<_> = all
+            .iter()
+            .map(|step| {
+                // Whoever cannot be signed for is found out when it is looked at alone.
+                let signs = place.is_some() && Self::agreed(&step.conversion).is_ok();
+                match signs {
+                    true => Cow::Owned(step.on_to(State::Issuing)),
+                    false => Cow::Borrowed(step.as_ref()),
                 }
             })
             .collect();
-        Ok((results, write.last()))
+        let steps: Vec<_> = steps.iter().map(Cow::as_ref).collect();
+        let now = self.store.now();
+        let mut write = self.store.write().await?;
+        let moved = self.advance_in(&mut write, &steps, now).await?;
+        let mut issues = Vec::new();
+        for one in moved.iter().flatten() {
+            if one.conversion.state == State::Issuing {
+                let issue = Self::agreed(&one.conversion)?;
+                issues.push((one.conversion.id.as_str(), issue));
+            }
+        }
+        let sent = match place {
+            Some(place) if !issues.is_empty() => {
+                let signed = Signed {
+                    key,
+                    chain_nonce: 0,
+                    issues: &issues,
+                };
+                let transaction = self.store_signature(&mut write, &signed, now).await?;
+                Some(Sent::new(transaction, issues.len(), began, place))
+            }
+            _ => None,
+        };
+        let result = |moved: &Option<Arc<Moved>>| {
+            let Some(moved) = moved else {
+                return Debited::Elsewhere;
+            };
+            let conversion = moved.conversion.clone();
+            match &sent {
+                Some(sent) if conversion.state == State::Issuing => {
+                    let sent = Arc::clone(sent);
+                    Debited::Signed(Box::new(Together { conversion, sent }))
+                }
+                _ => Debited::Stored(Box::new(conversion)),
+            }
+        };
+        Ok((moved.iter().map(result).collect(), write.last()))
     }
 
     /// Signs for a conversion whose miles are taken, together with all who wait as well.
@@ -227,62 +234,42 @@ impl Machine {
     ) -> Result<(Vec<Option<Together>>, Commit<StepError>), StepError> {
         let began = Timer::start(&self.tracer);
         let now = self.store.now();
-        let issues: Vec<_> = all
+        let change = Change::default();
+        let steps: Vec<_> = all
             .iter()
-            .map(|one| (one.conversion.id.as_str(), one.issue.clone()))
+            .map(|one| Transition {
+                id: &one.conversion.id,
+                from: State::Debited,
+                via: None,
+                to: State::Issuing,
+                change: &change,
+            })
             .collect();
         let mut write = self.store.write().await?;
-        let signed = self
-            .sign_in(&mut write, (key, chain_nonce), &issues, now)
-            .await?;
-        let Some((transaction, mut rows)) = signed else {
+        let mut rows = conversions::transition(&mut write, &steps, now).await?;
+        let inside = all
+            .iter()
+            .filter(|one| rows.contains_key(&one.conversion.id));
+        let issues: Vec<_> = inside
+            .map(|one| (one.conversion.id.as_str(), one.issue.clone()))
+            .collect();
+        if issues.is_empty() {
             // Who moved them may share this commit: after it, that is seen.
             return Ok((all.iter().map(|_| None).collect(), write.last()));
+        }
+        let signed = Signed {
+            key,
+            chain_nonce,
+            issues: &issues,
         };
-        let sent = Sent::new(transaction, rows.len(), began, place);
+        let transaction = self.store_signature(&mut write, &signed, now).await?;
+        let sent = Sent::new(transaction, issues.len(), began, place);
         let together = |one: &Arc<Waiting>| {
             let conversion = rows.remove(&one.conversion.id)?;
             let sent = Arc::clone(&sent);
             Some(Together { conversion, sent })
         };
         Ok((all.iter().map(together).collect(), write.last()))
-    }
-
-    /// Moves those rows that are `debited` to `issuing`, takes a nonce, signs and stores, in a transaction.
-    /// Gives the signed transaction and the rows that moved, if any did.
-    async fn sign_in(
-        &self,
-        connection: &mut Connection,
-        (key, chain_nonce): (&Issuer, u64),
-        issues: &[(&str, Issue)],
-        now: i64,
-    ) -> Result<Option<(IssueTransaction, HashMap<String, Conversion>)>, StepError> {
-        if issues.is_empty() {
-            return Ok(None);
-        }
-        let change = Change::default();
-        let steps: Vec<_> = issues
-            .iter()
-            .map(|(id, _)| Transition {
-                id,
-                from: State::Debited,
-                to: State::Issuing,
-                change: &change,
-            })
-            .collect();
-        let rows = conversions::transition(connection, &steps, now).await?;
-        let inside = issues.iter().filter(|(id, _)| rows.contains_key(*id));
-        let inside: Vec<_> = inside.cloned().collect();
-        if inside.is_empty() {
-            return Ok(None);
-        }
-        let signed = Signed {
-            key,
-            chain_nonce,
-            issues: &inside,
-        };
-        let transaction = self.store_signature(connection, &signed, now).await?;
-        Ok(Some((transaction, rows)))
     }
 
     /// Goes on with a conversion that was signed for.

@@ -2,7 +2,7 @@
 
 use super::jobs::{self, Kind};
 use super::quotes::fee;
-use super::rows::{self, OverRows, given, over_rows, over_tuples};
+use super::rows::{self, OverRows, given, over_tuples};
 use super::traces;
 use super::{Store, from_sql, to_sql};
 use crate::conversion::state::State;
@@ -115,8 +115,6 @@ pub struct Page<'a> {
 /// What changes together with a state. `None` leaves a column as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Change {
-    /// The debit's intent was committed now.
-    pub debit_sent: bool,
     /// The partner's name for the debit.
     pub partner_reference: Option<String>,
     /// The transaction that issued.
@@ -183,7 +181,7 @@ pub async fn by_references(
 /// A conversion that is new.
 #[derive(Clone, Copy, Debug)]
 pub struct New<'a> {
-    /// As it is stored, in state `created`.
+    /// As it is stored, in state `created`, or `debiting` with its intent.
     pub conversion: &'a Conversion,
     /// The trace that it belongs to, if it is traced.
     pub trace: Option<&'a str>,
@@ -200,25 +198,37 @@ struct NewRow<'a> {
     miles: i64,
     rate: i64,
     points: i64,
+    state: &'static str,
     debit_reference: &'a str,
+    debit_sent_at: Option<i64>,
     created_at: i64,
+    updated_at: i64,
     held: i64,
     fee: i64,
     fee_payer: &'static str,
     reference: Option<&'a str>,
 }
 
+macro_rules! events {
+    ($rows:expr) => {
+        concat!(
+            "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
+             SELECT value ->> 'id', value ->> 'from', value ->> 'to', value ->> 'note', $2 FROM ",
+            $rows
+        )
+    };
+}
 macro_rules! insert {
     ($rows:expr) => {
         concat!(
             "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-                 micro_points_per_mile, micro_points, state, debit_reference, created_at, updated_at,
+                 micro_points_per_mile, micro_points, state, debit_reference, debit_sent_at, created_at, updated_at,
                  held_micro_points, fee_micro_points, fee_payer, reference)
              SELECT value ->> 'id', value ->> 'partner', value ->> 'quote_id', value ->> 'programme',
                  value ->> 'member_id', value ->> 'receiver', CAST(value ->> 'miles' AS BIGINT),
-                 CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), 'created',
-                 value ->> 'debit_reference', CAST(value ->> 'created_at' AS BIGINT),
-                 CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
+                 CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), value ->> 'state',
+                 value ->> 'debit_reference', CAST(value ->> 'debit_sent_at' AS BIGINT),
+                 CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'updated_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
                  CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
              FROM ",
             $rows
@@ -226,7 +236,7 @@ macro_rules! insert {
     };
 }
 const INSERT_SQLITE: &str = insert!("json_each($1)");
-/// With their jobs and their first events: one message to the server.
+/// With their jobs and their events: one message to the server.
 const INSERT_POSTGRES: &str = concat!(
     "WITH new AS (",
     insert!(given!("object")),
@@ -234,12 +244,11 @@ const INSERT_POSTGRES: &str = concat!(
          INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
          SELECT $5, value ->> 'id', $2, $2, $3, $4 FROM ",
     given!("object"),
-    ") INSERT INTO conversion_events (conversion_id, to_state, at)
-       SELECT value ->> 'id', 'created', $2 FROM ",
-    given!("object")
+    ") ",
+    events!("jsonb_array_elements($6::jsonb)")
 );
 
-/// Stores new conversions, in state `created`, and the jobs of moving them, claimed by a run.
+/// Stores new conversions, what happened to them until now, and the jobs of moving them, claimed by a run.
 pub async fn insert(
     connection: &mut Connection,
     new: &[New<'_>],
@@ -258,8 +267,11 @@ pub async fn insert(
             miles: to_sql(conversion.miles)?,
             rate: to_sql(conversion.rate.0)?,
             points: to_sql(conversion.points.0)?,
+            state: conversion.state.name(),
             debit_reference: &conversion.debit_reference,
+            debit_sent_at: conversion.debit_sent_at,
             created_at: conversion.created_at,
+            updated_at: conversion.updated_at,
             held: to_sql(conversion.held.0)?,
             fee: to_sql(conversion.fee.points.0)?,
             fee_payer: conversion.fee.payer.name(),
@@ -271,6 +283,14 @@ pub async fn insert(
         .map(|one| (one.conversion.id.as_str(), one.trace))
         .collect();
     traces::remember(connection, &traced).await?;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let created = State::Created.name();
+        events.push(Event::of(row.id, None, created));
+        if row.state != created {
+            events.push(Event::of(row.id, Some(created), row.state));
+        }
+    }
     let text = rows::json(&rows)?;
     if connection.is_postgres() {
         sqlx::query(INSERT_POSTGRES)
@@ -279,6 +299,7 @@ pub async fn insert(
             .bind(run)
             .bind(jobs::claimed_until(now))
             .bind(Kind::Conversion.name())
+            .bind(rows::json(&events)?)
             .execute(connection)
             .await?;
         return Ok(());
@@ -289,15 +310,6 @@ pub async fn insert(
         .await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     jobs::add_claimed(connection, Kind::Conversion, &ids, run, now).await?;
-    let events: Vec<_> = ids
-        .into_iter()
-        .map(|id| Event {
-            id,
-            from: None,
-            to: State::Created.name(),
-            note: None,
-        })
-        .collect();
     add_events(connection, &events, now).await
 }
 
@@ -308,6 +320,8 @@ pub struct Transition<'a> {
     pub id: &'a str,
     /// Where it must be.
     pub from: State,
+    /// Through which it goes at the same moment, if not straight: an event tells of it, no row is ever there.
+    pub via: Option<State>,
     /// Where it goes.
     pub to: State,
     /// What changes with it.
@@ -318,8 +332,8 @@ pub struct Transition<'a> {
 struct TransitionRow<'a> {
     id: &'a str,
     from: &'static str,
+    via: Option<&'static str>,
     to: &'static str,
-    sent: i64,
     partner_reference: Option<&'a str>,
     hash: Option<&'a str>,
     block: Option<i64>,
@@ -334,8 +348,6 @@ macro_rules! transition {
         concat!(
             "UPDATE conversions SET
                  state = value ->> 'to',
-                 debit_sent_at = CASE CAST(value ->> 'sent' AS BIGINT)
-                     WHEN 1 THEN $2 ELSE conversions.debit_sent_at END,
                  partner_reference = COALESCE(value ->> 'partner_reference', conversions.partner_reference),
                  issue_hash = COALESCE(value ->> 'hash', conversions.issue_hash),
                  issue_block = COALESCE(CAST(value ->> 'block' AS BIGINT), conversions.issue_block),
@@ -356,10 +368,16 @@ const TRANSITION_POSTGRES: &str = concat!(
     transition!(given!("object"), "conversions.*"),
     "), events_of_them AS (
          INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
-         SELECT moved.id, value ->> 'from', value ->> 'to', value ->> 'reason', $2
-         FROM moved JOIN ",
+         SELECT id, from_state, to_state, note, $2 FROM (
+             SELECT moved.id, 1 AS step, value ->> 'from' AS from_state, value ->> 'via' AS to_state, NULL AS note
+             FROM moved JOIN ",
     given!("object"),
-    " ON moved.id = value ->> 'id'
+    " ON moved.id = value ->> 'id' AND value ->> 'via' IS NOT NULL
+             UNION ALL
+             SELECT moved.id, 2, COALESCE(value ->> 'via', value ->> 'from'), value ->> 'to', value ->> 'reason'
+             FROM moved JOIN ",
+    given!("object"),
+    " ON moved.id = value ->> 'id') AS steps ORDER BY step
      ), done AS (
          DELETE FROM jobs WHERE (kind, name) IN (
              SELECT value ->> 'job', moved.id FROM moved JOIN ",
@@ -382,8 +400,8 @@ pub async fn transition(
         rows.push(TransitionRow {
             id: step.id,
             from: step.from.name(),
+            via: step.via.map(State::name),
             to: step.to.name(),
-            sent: i64::from(step.change.debit_sent),
             partner_reference: step.change.partner_reference.as_deref(),
             hash: step.change.issue_hash.as_deref(),
             block: step.change.issue_block.map(to_sql).transpose()?,
@@ -413,15 +431,16 @@ pub async fn transition(
         .iter()
         .filter(|row| moved.contains_key(row.id))
         .collect();
-    let events: Vec<_> = inside
-        .iter()
-        .map(|row| Event {
-            id: row.id,
-            from: Some(row.from),
-            to: row.to,
+    let mut events = Vec::with_capacity(inside.len());
+    for row in &inside {
+        if let Some(via) = row.via {
+            events.push(Event::of(row.id, Some(row.from), via));
+        }
+        events.push(Event {
             note: row.reason,
-        })
-        .collect();
+            ..Event::of(row.id, row.via.or(Some(row.from)), row.to)
+        });
+    }
     add_events(connection, &events, now).await?;
     let settled = inside.iter().filter(|row| row.job.is_some());
     let settled: Vec<_> = settled.map(|row| row.id).collect();
@@ -452,11 +471,16 @@ struct Event<'a> {
     note: Option<&'a str>,
 }
 
-const EVENTS: OverRows = over_rows!(
-    "INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
-     SELECT value ->> 'id', value ->> 'from', value ->> 'to', value ->> 'note', $2 FROM"
-);
+impl<'a> Event<'a> {
+    const fn of(id: &'a str, from: Option<&'static str>, to: &'static str) -> Self {
+        let note = None;
+        Self { id, from, to, note }
+    }
+}
 
+const EVENTS: &str = events!("json_each($1)");
+
+/// On SQLite; on PostgreSQL they are written with what they tell of.
 async fn add_events(
     connection: &mut Connection,
     events: &[Event<'_>],
@@ -465,7 +489,7 @@ async fn add_events(
     if events.is_empty() {
         return Ok(());
     }
-    sqlx::query(connection.over(EVENTS))
+    sqlx::query(EVENTS)
         .bind(rows::json(events)?)
         .bind(now)
         .execute(connection)

@@ -443,6 +443,7 @@ async fn an_issue_that_becomes_final_between_two_looks_is_not_ended_as_failed(on
     let step = Transition {
         id: &id,
         from: State::Issuing,
+        via: None,
         to: State::Attention,
         change: &change,
     };
