@@ -9,6 +9,12 @@ use clap::{Parser, Subcommand};
 use std::{error::Error, io::IsTerminal, io::stderr, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
+/// A validator allocates all the time, on all processors: this one takes an eighth off its work, and keeps
+/// less memory than the system's. `.cargo/config.toml` says how it is set up.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Mileage becomes points, points cross between chains.
 #[derive(Debug, Parser)]
 #[command(name = "mileverse", version, propagate_version = true)]

@@ -1,7 +1,7 @@
 //! Hands the traffic in: some connections for each validator, many transactions in one request.
 //!
-//! Without a rate, what is under way is bounded by [`UNDER_WAY`], so that the net is always busy and
-//! its pools never overflow. With a rate the load is open: it does not wait for the net.
+//! Without a rate, what is under way is bounded by [`UNDER_WAY`] and [`BYTES_UNDER_WAY`], so that the net
+//! is always busy and its pools never overflow. With a rate the load is open: it does not wait for the net.
 
 use super::{Lists, Signed, watch::Ledger};
 use crate::{
@@ -22,7 +22,9 @@ use tokio::{
 };
 
 /// Transactions that are not final yet, over all validators.
-const UNDER_WAY: u64 = 12_000;
+const UNDER_WAY: usize = 12_000;
+/// Bytes of transactions that are not final yet: about what two blocks hold at most.
+const BYTES_UNDER_WAY: usize = 12_000_000;
 /// Transactions in one request, and their bytes.
 const REQUEST: usize = 50;
 const REQUEST_BYTES: usize = 100_000;
@@ -76,7 +78,7 @@ async fn hand_in(
 ) -> Result<(), Error> {
     let mut due = Instant::now();
     while Instant::now() < end && !ledger.closed() {
-        if every.is_none() && ledger.waiting() >= UNDER_WAY {
+        if every.is_none() && ledger.has(UNDER_WAY, BYTES_UNDER_WAY) {
             sleep(PACE).await;
             continue;
         }
@@ -97,7 +99,7 @@ async fn hand_in(
             due += every;
             sleep_until(due.into()).await;
         }
-        ledger.hand_in(some.iter().map(|signed| signed.hash));
+        ledger.hand_in(&some);
         let taken = client
             .submit_many(some.iter().map(|signed| &signed.raw))
             .await?;

@@ -1,5 +1,6 @@
 //! Follows the final blocks of the first validator, and counts what they brought.
 
+use super::Signed;
 use crate::{
     error::Error,
     figures::Percentiles,
@@ -21,13 +22,30 @@ use tokio::time::sleep;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// Transactions that are not final yet.
+#[derive(Default)]
+struct UnderWay {
+    /// Since when, and how many bytes it is.
+    each: HashMap<B256, (Instant, usize)>,
+    /// All of their bytes.
+    bytes: usize,
+}
+
+impl UnderWay {
+    fn take(&mut self, hash: B256) -> Option<Instant> {
+        let (since, bytes) = self.each.remove(&hash)?;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        Some(since)
+    }
+}
+
 /// What was handed in and is not final yet; clones share it.
 #[derive(Clone, Default)]
 pub struct Ledger(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    since: Mutex<HashMap<B256, Instant>>,
+    under_way: Mutex<UnderWay>,
     handed_in: AtomicU64,
     done: AtomicU64,
     closed: AtomicBool,
@@ -35,23 +53,26 @@ struct Shared {
 }
 
 impl Ledger {
-    fn since(&self) -> MutexGuard<'_, HashMap<B256, Instant>> {
-        self.0.since.lock().unwrap_or_else(PoisonError::into_inner)
+    fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        let under_way = self.0.under_way.lock();
+        under_way.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// These are on their way from now on.
-    pub fn hand_in(&self, hashes: impl Iterator<Item = B256>) {
+    pub fn hand_in(&self, some: &[Signed]) {
         let now = Instant::now();
-        let mut since = self.since();
-        let before = since.len();
-        since.extend(hashes.map(|hash| (hash, now)));
-        let added = since.len().saturating_sub(before) as u64;
-        self.0.handed_in.fetch_add(added, Ordering::Relaxed);
+        let mut under_way = self.under_way();
+        for Signed { hash, raw } in some {
+            if under_way.each.insert(*hash, (now, raw.len())).is_none() {
+                under_way.bytes = under_way.bytes.saturating_add(raw.len());
+                self.0.handed_in.fetch_add(1, Ordering::Relaxed);
+            }
+        }
     }
 
     /// This one was refused.
     pub fn forget(&self, hash: B256) {
-        self.since().remove(&hash);
+        self.under_way().take(hash);
     }
 
     /// Why nothing could be counted, with what a validator said if it refused something.
@@ -77,7 +98,7 @@ impl Ledger {
     }
 
     fn take(&self, hash: B256) -> Option<Instant> {
-        let since = self.since().remove(&hash)?;
+        let since = self.under_way().take(hash)?;
         self.0.done.fetch_add(1, Ordering::Relaxed);
         Some(since)
     }
@@ -94,7 +115,13 @@ impl Ledger {
 
     /// How many are under way.
     pub fn waiting(&self) -> u64 {
-        self.since().len() as u64
+        self.under_way().each.len() as u64
+    }
+
+    /// Whether so many are under way, or so many bytes of them.
+    pub fn has(&self, transactions: usize, bytes: usize) -> bool {
+        let under_way = self.under_way();
+        under_way.each.len() >= transactions || under_way.bytes >= bytes
     }
 
     /// How many were handed in.
