@@ -9,6 +9,7 @@
 //!                                  └────│────────│───────────┴─> reversing ──> reversed
 //!                                       └────────┴───> attention <───┘
 //!
+//! created ──> debiting, debiting ──> debited ──> issuing     each written to the row at once, if it is one commit
 //! created ──> refused, debited ──> reversing          the caller cancelled it
 //! completed ──> disputed ──> returned                 the partner disputed it in time
 //!     └──────────── <─┘                               … and its own system refuses
@@ -17,7 +18,7 @@
 //!
 //! | state | what is known | who acts |
 //! |---|---|---|
-//! | created | nothing was sent | gateway |
+//! | created | nothing was sent; only events say so, and rows of earlier versions | gateway |
 //! | debiting | the debit may have been sent | the request that began it; after a crash, unknown |
 //! | debit_unknown | the debit may or may not have happened | gateway asks the partner |
 //! | debited | the miles are gone | gateway signs the issue |

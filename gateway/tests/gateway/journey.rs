@@ -5,6 +5,7 @@ use alloy::primitives::Address;
 use futures::future;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 crate::on_both! {
     ten_thousand_miles_become_points_once,
@@ -13,6 +14,32 @@ crate::on_both! {
     one_quote_and_many_keys_convert_once,
     health_and_the_document_need_no_key,
 }
+
+/// The states that each conversion went through, in their order, by conversion.
+async fn histories(world: &World) -> BTreeMap<String, Vec<String>> {
+    let store = world.store().await;
+    let events: Vec<(String, Option<String>, String)> = sqlx::query_as(
+        "SELECT conversion_id, from_state, to_state FROM conversion_events ORDER BY id",
+    )
+    .fetch_all(store.read())
+    .await
+    .unwrap();
+    store.close().await;
+    let mut histories = BTreeMap::<String, Vec<String>>::new();
+    for (conversion, from, to) in events {
+        let history = histories.entry(conversion).or_default();
+        assert_eq!(
+            history.last(),
+            from.as_ref(),
+            "each begins where the one before ended"
+        );
+        history.push(to);
+    }
+    histories
+}
+
+/// Also what is passed within one commit is told.
+const STRAIGHT: [&str; 5] = ["created", "debiting", "debited", "issuing", "completed"];
 
 async fn ten_thousand_miles_become_points_once(on: &Databases) {
     let world = World::new(on).await;
@@ -69,6 +96,8 @@ async fn ten_thousand_miles_become_points_once(on: &Databases) {
     let books = world.assert_books(&gateway).await;
     assert_eq!(books["programmes"][0]["miles_taken"], "10000");
     assert_eq!(books["conversions"], json!({ "completed": 1 }));
+    let id = view["id"].as_str().unwrap();
+    assert_eq!(histories(&world).await[id], STRAIGHT);
 
     // A quote is used once, whatever the key.
     let used = world
@@ -164,6 +193,11 @@ async fn many_at_once_are_each_issued_once(on: &Databases) {
     }
     assert!(world.chain.most_signatures() <= 1);
     world.assert_books(&gateway).await;
+    let histories = histories(&world).await;
+    assert_eq!(histories.len(), 20);
+    for (id, history) in histories {
+        assert_eq!(history, STRAIGHT, "{id}");
+    }
 
     // Pages: newest first, all of them, none twice.
     let (mut seen, mut cursor) = (Vec::new(), String::new());
