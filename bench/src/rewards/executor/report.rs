@@ -42,13 +42,17 @@ pub struct Report {
     pub tps_ratio: f64,
     /// The same without a pace: block after block.
     pub unpaced_tps_ratio: f64,
-    /// What a visited holder added to the work, microseconds.
+    /// What a visited holder added to the work in the last quarter, microseconds.
     pub us_per_holder: f64,
+    /// The same in each quarter.
+    pub us_per_holder_by_quarter: Vec<f64>,
     /// From one block to the next at that pace, milliseconds: the pace, or the block's work if that
     /// takes longer.
     pub block_time_ms: BlockTimes,
     /// Work of a block, milliseconds.
     pub work_ms: BlockTimes,
+    /// To open the state again, as a node's start does, milliseconds.
+    pub open_ms: f64,
     /// Whether every holder has what its own computation says, and all sums balance.
     pub conserved: bool,
     /// What was paid, in the coin's smallest unit.
@@ -79,7 +83,10 @@ impl Report {
                     self.work_seconds_to_pay_all
                 ),
             ),
-            row("cost of a holder", format!("{:.1} µs", self.us_per_holder)),
+            row(
+                "cost of a holder",
+                format!("{:?} µs, quarter by quarter", self.us_per_holder_by_quarter),
+            ),
             row(
                 "transfers",
                 format!(
@@ -109,6 +116,7 @@ impl Report {
                     times.during.p50, times.during.p99
                 ),
             ),
+            row("the state opens in", format!("{:.0} ms", self.open_ms)),
             row("every sum is right", self.conserved.to_string()),
             row("machine", self.machine.words()),
             row("commit", self.machine.commit.to_owned()),
