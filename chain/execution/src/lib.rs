@@ -52,7 +52,8 @@ pub use executor::{
     Simulated, SimulatedCall, SimulatedLog, SimulationRules, Source, Sponsorship, Unfit,
 };
 pub use modules::{
-    bridge::announce::NewKey, points::balance_slot as points_slot, rewards::read::RewardsStanding,
+    bridge::announce::NewKey, points::balance_slot as points_slot,
+    rewards::holder::genesis_keys as holder_keys, rewards::read::RewardsStanding,
     rotation::Rotations,
 };
 pub use outcome::{SentPacket, TransactionOutcome};

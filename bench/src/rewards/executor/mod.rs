@@ -5,9 +5,9 @@
 //! block: first without rewards, then from a quarter's end on until everybody is paid. Signing is
 //! not in the times.
 //!
-//! Genesis leaves holders in the state in the order of their keys' hashes, and they are paid in the order
-//! of their numbers, so the first quarter reads all over the state. From the second on they lie as they were
-//! paid, which is how a chain that lives has them (`--quarters`).
+//! Holders lie in the state in the order of their numbers, in which they are also paid: whoever begins to
+//! hold is written down then, and paying writes all of them down again. With `--quarters` several quarters
+//! end one after the other.
 //!
 //! Not measured: consensus, the network, several validators on one machine, and building a block
 //! before executing it. So a block's time here is what rewards add to, not what a net needs. The

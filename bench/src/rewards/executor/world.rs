@@ -18,7 +18,7 @@ use mileverse_consensus::{
     state::{self, BatchReader, Databases, StateDb},
 };
 use mileverse_execution::{
-    BlockInput, CallOutcome, CallRequest, Changes, Executor, Transaction, account,
+    BlockInput, CallOutcome, CallRequest, Changes, Executor, Transaction, account, holder_keys,
 };
 use mileverse_primitives::{
     abi::IRewards,
@@ -168,13 +168,19 @@ impl World {
             holders: command.holders,
             quarters: command.executor.quarters,
         };
+        // Holder by holder, in the order of their numbers, as a chain that lives has them.
+        let mut all = world.executor.genesis_changes();
         let mut part = Changes::new();
-        for (key, value) in world.executor.genesis_changes() {
-            part.insert(key, value);
-            if part.len() == BATCH {
+        for number in 1.. {
+            let Some(keys) = holder_keys(&all, number) else {
+                break;
+            };
+            part.extend(keys.into_iter().filter_map(|key| all.remove_entry(&key)));
+            if part.len() >= BATCH {
                 world.keep(&std::mem::take(&mut part)).await?;
             }
         }
+        part.append(&mut all);
         world.keep(&part).await?;
         Ok(world)
     }

@@ -119,6 +119,10 @@ pub type Marshal = MarshalMailbox<Scheme, Standard<Block>>;
 const CEREMONY_NAMESPACE: &[u8] = b"mileverse/ceremony";
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
+/// Newest blocks of each validator that are held in memory. A block is needed for the few views in which it
+/// is voted on, and marshal writes it down in the first of them; whoever misses one asks for it. Of 99
+/// validators with the largest blocks, four each are 2.5 GB.
+const BLOCKS_OF_ONE: usize = 4;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
 const FETCH_RETRY: Duration = Duration::from_millis(200);
 /// How often a node that syncs says how far it is.
@@ -328,7 +332,7 @@ where
         buffered::Config {
             public_key: public_key.clone(),
             mailbox_size: MAILBOX,
-            deque_size: 16,
+            deque_size: BLOCKS_OF_ONE,
             priority: true,
             codec_config: limits,
             peer_provider: peers.clone(),

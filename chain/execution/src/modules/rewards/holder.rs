@@ -1,11 +1,14 @@
 //! What is stored of one holder: its number, what it had at closes, what it carries and earned.
 
 use super::{HOLDERS, NUMBERED, amount, broken, clock::Numbers};
-use crate::modules::{
-    host::Fault,
-    ledger::Ledger,
-    slot::Slot,
-    staking::word::{halves, limbs, split},
+use crate::{
+    modules::{
+        host::Fault,
+        ledger::Ledger,
+        slot::Slot,
+        staking::word::{halves, limbs, split},
+    },
+    state::{Changes, Key, account_key, storage_key},
 };
 use alloy::primitives::{Address, U256};
 
@@ -84,6 +87,17 @@ impl Written {
 /// Where the holder with this number is named.
 pub(super) fn number_place(number: u64) -> Slot {
     NUMBERED.entry(number)
+}
+
+/// Where genesis puts what it knows of the holder with a number: its name, its account and its own word;
+/// `None` if there is no such holder. For whoever writes genesis down holder by holder, as a chain that lives
+/// would have.
+pub fn genesis_keys(genesis: &Changes, number: u64) -> Option<[Key; 3]> {
+    let stored = |slot: Slot| storage_key(slot.module(), slot.key());
+    let numbered = stored(number_place(number));
+    let word = genesis.get(&numbered)?.as_ref()?;
+    let address = named(U256::try_from_be_slice(word)?);
+    Some([numbered, account_key(address), stored(place(address))])
 }
 
 /// The holder that is named in a word.

@@ -63,7 +63,7 @@ mod clock;
 mod close;
 mod exclusion;
 pub(crate) mod genesis;
-mod holder;
+pub(crate) mod holder;
 mod holding;
 mod pay;
 mod pool;
