@@ -148,28 +148,29 @@ impl Machine {
             false => None,
         };
         let began = Timer::start(&self.tracer);
+        // Whoever cannot be signed for is found out when it is looked at alone.
+        let agreed = |step: &Arc<Move>| {
+            let issue = Self::agreed(&step.conversion).ok();
+            issue.filter(|_| place.is_some())
+        };
+        let agreed: Vec<Option<Issue>> = all.iter().map(agreed).collect();
         let steps: Vec<_> = all
             .iter()
-            .map(|step| {
-                // Whoever cannot be signed for is found out when it is looked at alone.
-                let signs = place.is_some() && Self::agreed(&step.conversion).is_ok();
-                match signs {
-                    true => Cow::Owned(step.on_to(State::Issuing)),
-                    false => Cow::Borrowed(step.as_ref()),
-                }
+            .zip(&agreed)
+            .map(|(step, issue)| match issue {
+                Some(_) => Cow::Owned(step.on_to(State::Issuing)),
+                None => Cow::Borrowed(step.as_ref()),
             })
             .collect();
         let steps: Vec<_> = steps.iter().map(Cow::as_ref).collect();
         let now = self.store.now();
         let mut write = self.store.write().await?;
         let moved = self.advance_in(&mut write, &steps, now).await?;
-        let mut issues = Vec::new();
-        for one in moved.iter().flatten() {
-            if one.conversion.state == State::Issuing {
-                let issue = Self::agreed(&one.conversion)?;
-                issues.push((one.conversion.id.as_str(), issue));
-            }
-        }
+        let issues: Vec<_> = moved
+            .iter()
+            .zip(agreed)
+            .filter_map(|(moved, issue)| Some((moved.as_ref()?.conversion.id.as_str(), issue?)))
+            .collect();
         let sent = match place {
             Some(place) if !issues.is_empty() => {
                 let signed = Signed {

@@ -109,6 +109,7 @@ on_both! {
     any_course_of_conversions_adds_up,
     nothing_that_is_written_can_be_changed,
     every_state_is_known_to_the_database_and_nothing_leaves_the_end,
+    a_conversion_begins_before_its_debit_or_with_the_intent_of_it,
     writers_that_come_at_once_share_commits_and_not_their_failures,
 }
 
@@ -117,6 +118,10 @@ fn run<T>(scenario: impl Future<Output = T>) -> T {
 }
 
 async fn insert(store: &Store, conversion: &Conversion) {
+    try_insert(store, conversion).await.unwrap();
+}
+
+async fn try_insert(store: &Store, conversion: &Conversion) -> Result<(), sqlx::Error> {
     let quote = Quote {
         id: conversion.quote_id.clone(),
         partner: conversion.partner.clone(),
@@ -136,10 +141,8 @@ async fn insert(store: &Store, conversion: &Conversion) {
     };
     let mut transaction = store.write().await.unwrap();
     quotes::insert(&mut transaction, &[&quote]).await.unwrap();
-    conversions::insert(&mut transaction, &[new], "run", 0)
-        .await
-        .unwrap();
-    transaction.commit().await.unwrap();
+    conversions::insert(&mut transaction, &[new], "run", 0).await?;
+    transaction.commit().await
 }
 
 async fn try_write(
@@ -328,6 +331,32 @@ async fn states(store: &Store) {
         let decided = from == State::Attention;
         assert!(!from.is_settled() || disputed || decided, "{from} {to}");
     }
+}
+
+fn a_conversion_begins_before_its_debit_or_with_the_intent_of_it(bed: &Bed) {
+    run(async {
+        let store = bed.store().await;
+        for state in State::ALL {
+            for debit_sent_at in [None, Some(1)] {
+                let new = Conversion {
+                    state,
+                    debit_sent_at,
+                    ..conversion(100)
+                };
+                let begins = match state {
+                    State::Created => true,
+                    State::Debiting => debit_sent_at.is_some(),
+                    _ => false,
+                };
+                let stored = try_insert(&store, &new).await;
+                assert_eq!(
+                    stored.is_ok(),
+                    begins,
+                    "{state} {debit_sent_at:?}: {stored:?}"
+                );
+            }
+        }
+    });
 }
 
 /// Half of many writers fail or are dropped half way; the others lose nothing by it.

@@ -222,14 +222,14 @@ macro_rules! insert {
     ($rows:expr) => {
         concat!(
             "INSERT INTO conversions (id, partner, quote_id, programme, member_id, receiver, miles,
-                 micro_points_per_mile, micro_points, state, debit_reference, debit_sent_at, created_at, updated_at,
-                 held_micro_points, fee_micro_points, fee_payer, reference)
+                 micro_points_per_mile, micro_points, state, debit_reference, debit_sent_at,
+                 created_at, updated_at, held_micro_points, fee_micro_points, fee_payer, reference)
              SELECT value ->> 'id', value ->> 'partner', value ->> 'quote_id', value ->> 'programme',
                  value ->> 'member_id', value ->> 'receiver', CAST(value ->> 'miles' AS BIGINT),
                  CAST(value ->> 'rate' AS BIGINT), CAST(value ->> 'points' AS BIGINT), value ->> 'state',
                  value ->> 'debit_reference', CAST(value ->> 'debit_sent_at' AS BIGINT),
-                 CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'updated_at' AS BIGINT), CAST(value ->> 'held' AS BIGINT),
-                 CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
+                 CAST(value ->> 'created_at' AS BIGINT), CAST(value ->> 'updated_at' AS BIGINT),
+                 CAST(value ->> 'held' AS BIGINT), CAST(value ->> 'fee' AS BIGINT), value ->> 'fee_payer', value ->> 'reference'
              FROM ",
             $rows
         )

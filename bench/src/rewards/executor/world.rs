@@ -171,14 +171,16 @@ impl World {
         // Holder by holder, in the order of their numbers, as a chain that lives has them.
         let mut all = world.executor.genesis_changes();
         let mut part = Changes::new();
-        for number in 1.. {
-            let Some(keys) = holder_keys(&all, number) else {
-                break;
-            };
+        let mut numbered = 0;
+        while let Some(keys) = holder_keys(&all, numbered + 1) {
+            numbered += 1;
             part.extend(keys.into_iter().filter_map(|key| all.remove_entry(&key)));
             if part.len() >= BATCH {
                 world.keep(&std::mem::take(&mut part)).await?;
             }
+        }
+        if numbered < command.holders {
+            return Err(fault(format!("genesis numbers only {numbered} holders")));
         }
         part.append(&mut all);
         world.keep(&part).await?;

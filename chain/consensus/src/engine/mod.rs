@@ -119,8 +119,8 @@ pub type Marshal = MarshalMailbox<Scheme, Standard<Block>>;
 const CEREMONY_NAMESPACE: &[u8] = b"mileverse/ceremony";
 const MAILBOX: NonZeroUsize = NZUsize!(1024);
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
-/// Newest blocks of each validator that are held in memory. A block is needed for the few views in which it
-/// is voted on, and marshal writes it down in the first of them; whoever misses one asks for it. Of 99
+/// Newest blocks of each validator that are held in memory. A block is needed there for the few views in which
+/// it is voted on: marshal writes it down before it certifies it, and whoever misses one asks for it. Of 99
 /// validators with the largest blocks, four each are 2.5 GB.
 const BLOCKS_OF_ONE: usize = 4;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(2);
