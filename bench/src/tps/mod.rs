@@ -30,7 +30,9 @@ use crate::{
     runtime,
 };
 use clap::{Args, ValueEnum};
+use mileverse_node::config::{CACHE_MIB, MAX_CACHE_MIB};
 use serde::Serialize;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 /// Seconds of traffic before the measurement begins.
@@ -72,6 +74,9 @@ pub struct Command {
     /// Transactions handed in each second; 0 is as many as become final.
     #[arg(long, default_value_t = 0)]
     rate: u64,
+    /// Memory of each validator for pages of the state, MiB, as `cache_mib` of a node's configuration.
+    #[arg(long, default_value_t = CACHE_MIB)]
+    cache_mib: NonZeroU32,
     /// Entries of one batch.
     #[arg(long, default_value_t = 500)]
     entries: u64,
@@ -95,6 +100,8 @@ fn check(command: &Command) -> Result<(), Error> {
     within("accounts", command.accounts, (100, 10_000_000), "")?;
     within("seconds", command.seconds, (2, 3600), "")?;
     within("rate", command.rate, (0, 100_000), "")?;
+    let cache = command.cache_mib.get().into();
+    within("cache-mib", cache, (1, MAX_CACHE_MIB.into()), " MiB")?;
     within("entries", command.entries, (1, 1000), "")?;
     within("prepared", command.prepared.unwrap_or(1), (1, 100_000), "")
 }
@@ -123,6 +130,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
     let pace = Pace::sample()?;
     let accounts = Accounts::new(command.accounts, command.mode)?;
     let mut plan = Plan::new(command.validators, pace, accounts.issuer())?;
+    plan.cache_mib = Some(command.cache_mib);
     accounts.enter(&mut plan.genesis);
     let mut net = Net::start(root.path(), plan, Duration::ZERO).await?;
     let token = accounts.fund(&net, command, &progress).await?;
@@ -183,6 +191,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         mode: command.mode,
         validators: command.validators,
         accounts: command.accounts,
+        cache_mib: command.cache_mib,
         seconds: tenth(seconds),
         rate: (command.rate > 0).then_some(command.rate),
         transactions: counted.transactions,

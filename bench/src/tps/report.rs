@@ -4,6 +4,7 @@ use super::Mode;
 use crate::{figures::Percentiles, machine::Machine};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 /// A net's figures.
 #[derive(Clone, Debug, Serialize)]
@@ -14,6 +15,8 @@ pub struct Report {
     pub validators: usize,
     /// Accounts that held points before.
     pub accounts: u64,
+    /// Memory of each validator for pages of the state, MiB.
+    pub cache_mib: NonZeroU32,
     /// For how long was measured.
     pub seconds: f64,
     /// Transactions handed in each second, if that was fixed.
@@ -61,7 +64,13 @@ impl Report {
             "traffic",
             format!("{:?}, {pace}, {} accounts", self.mode, self.accounts),
         );
-        row("committee", format!("{} validators", self.validators));
+        row(
+            "committee",
+            format!(
+                "{} validators, {} MiB for pages each",
+                self.validators, self.cache_mib
+            ),
+        );
         row(
             "measured",
             format!(

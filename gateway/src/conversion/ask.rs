@@ -310,7 +310,7 @@ impl Machine {
         };
         let stored = answer(&quote, balance)?;
         let made = MadeQuote {
-            quote,
+            quote: quote.clone(),
             key: key.clone(),
             answer: stored.clone(),
         };
@@ -318,6 +318,7 @@ impl Machine {
         self.quotes
             .join(made, pass, |(), all| self.store_quotes(all))
             .await?;
+        self.offered.remember(quote, now);
         Ok(stored)
     }
 
@@ -625,11 +626,13 @@ impl Machine {
         if !ids::plausible(id, "quote") {
             return Err(Refused::QuoteUnknown);
         }
-        let quote = self
-            .store
-            .quote(&key.partner, id)
-            .await?
-            .ok_or(Refused::QuoteUnknown)?;
+        let quote = match self.offered.take(&key.partner, id) {
+            Some(quote) => quote,
+            None => {
+                let stored = self.store.quote(&key.partner, id).await?;
+                stored.ok_or(Refused::QuoteUnknown)?
+            }
+        };
         if let Some(conversion) = quote.used_by {
             return Err(Refused::QuoteUsed(conversion));
         }

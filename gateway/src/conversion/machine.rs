@@ -7,6 +7,7 @@
 
 use super::ask::{Beginning, MadeQuote, Refused};
 use super::moves::{Move, Moved};
+use super::offered::Offered;
 use super::programme::Programme;
 use super::state::State;
 use super::together::Signing;
@@ -138,6 +139,8 @@ pub struct Machine {
     pub(crate) keys: Desk<Key, bool, sqlx::Error>,
     /// Where quotes meet that are made.
     pub(super) quotes: Desk<MadeQuote, (), sqlx::Error>,
+    /// Quotes that were made here and not used yet.
+    pub(super) offered: Offered,
     /// Where conversions meet that begin.
     pub(super) beginnings: Desk<Beginning, Conversion, Refused>,
     /// Where all other moves meet.
@@ -242,6 +245,7 @@ impl Machine {
             waiting: Mutex::default(),
             keys: Desk::new(turns),
             quotes: Desk::new(turns),
+            offered: Offered::default(),
             beginnings: Desk::new(turns),
             moves: Desk::new(turns),
         }

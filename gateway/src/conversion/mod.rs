@@ -4,6 +4,7 @@
 //! state      where it can stand
 //! programme  what can be converted
 //! ask        what a caller may ask for: quotes, and conversions to begin
+//! offered    quotes that were made here and not used yet
 //! link       members that are linked once
 //! machine    the context, and the loop that moves one conversion as far as it goes
 //! moves      what is written with a move, for all that move at once
@@ -28,6 +29,7 @@ pub mod link;
 pub mod machine;
 pub mod moves;
 mod news;
+mod offered;
 pub mod programme;
 pub mod recall;
 pub mod state;

@@ -27,7 +27,7 @@ use crate::float;
 use crate::ids;
 use crate::store::Connection;
 use crate::store::conversions::Conversion;
-use crate::store::rows::{self, OverRows, given, over_rows};
+use crate::store::rows;
 use crate::store::{Store, from_sql, to_sql};
 use serde::Serialize;
 use sqlx::Row;
@@ -169,7 +169,7 @@ struct EntryRow<'a> {
 }
 
 #[derive(Serialize)]
-struct TransactionRow<'a> {
+struct SealRow<'a> {
     id: &'a str,
     subject: &'a str,
     kind: &'static str,
@@ -177,10 +177,20 @@ struct TransactionRow<'a> {
     note: Option<&'a str>,
 }
 
-const ACCOUNTS_SQLITE: &str = "INSERT INTO accounts (id, currency)
-     SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING";
+/// New accounts, each unless it is there. No index is named for the conflict: two are unique, and of two writers
+/// that open an account at once the second may meet the other's row in either.
+macro_rules! accounts {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO accounts (id, currency) SELECT value ->> 0, value ->> 1 FROM ",
+            $rows,
+            " WHERE true ON CONFLICT DO NOTHING"
+        )
+    };
+}
+const ACCOUNTS_SQLITE: &str = accounts!("json_each($1)");
 macro_rules! entries {
-    ($rows:expr) => {
+    ($rows:literal) => {
         concat!(
             "INSERT INTO journal_entries (transaction_id, account, currency, amount)
              SELECT value ->> 'transaction', value ->> 'account', value ->> 'currency',
@@ -191,18 +201,27 @@ macro_rules! entries {
     };
 }
 const ENTRIES_SQLITE: &str = entries!("json_each($1)");
-/// With the accounts that are new, each once and in their order: one message to the server.
-const ENTRIES_POSTGRES: &str = concat!(
-    "WITH new AS (
-         INSERT INTO accounts (id, currency)
-         SELECT value ->> 0, value ->> 1 FROM jsonb_array_elements($2::jsonb)
-         ON CONFLICT (id) DO NOTHING
-     ) ",
-    entries!(given!("object"))
-);
-const TRANSACTIONS: OverRows = over_rows!(
-    "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
-     SELECT value ->> 'id', value ->> 'subject', value ->> 'kind', $2, value ->> 'by', value ->> 'note' FROM"
+macro_rules! seals {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO journal_transactions (id, subject, kind, posted_at, posted_by, note)
+             SELECT value ->> 'id', value ->> 'subject', value ->> 'kind', $2, value ->> 'by', value ->> 'note'
+             FROM ",
+            $rows
+        )
+    };
+}
+const SEALS_SQLITE: &str = seals!("json_each($1)");
+/// All of a posting, as one message to the server. To count the entries makes it write all of them before the first
+/// seal is looked at; that the accounts are there is looked at when the statement ends.
+const POST_POSTGRES: &str = concat!(
+    "WITH new AS (",
+    accounts!("jsonb_array_elements($4::jsonb)"),
+    "), entries AS (",
+    entries!("jsonb_array_elements($3::jsonb)"),
+    " RETURNING 1) ",
+    seals!("jsonb_array_elements($1::jsonb)"),
+    " WHERE (SELECT COUNT(*) FROM entries) >= 0"
 );
 
 /// Writes entries, and before them the accounts that are new, and seals them. The database refuses what
@@ -227,34 +246,15 @@ pub async fn write(
             })
         })
         .collect();
-    if !entries.is_empty() {
-        // Each once and in one order, so that two writers never wait for each other.
-        let accounts: BTreeSet<_> = entries
-            .iter()
-            .map(|entry| (entry.account, entry.currency))
-            .collect();
-        let accounts: Vec<_> = accounts.into_iter().collect();
-        let (accounts, entries) = (rows::json(&accounts)?, rows::json(&entries)?);
-        if connection.is_postgres() {
-            sqlx::query(ENTRIES_POSTGRES)
-                .bind(entries)
-                .bind(accounts)
-                .execute(&mut *connection)
-                .await?;
-        } else {
-            sqlx::query(ACCOUNTS_SQLITE)
-                .bind(accounts)
-                .execute(&mut *connection)
-                .await?;
-            sqlx::query(ENTRIES_SQLITE)
-                .bind(entries)
-                .execute(&mut *connection)
-                .await?;
-        }
-    }
-    let transactions: Vec<_> = named
+    // Each once and in one order, so that two writers never wait for each other.
+    let accounts: BTreeSet<_> = entries
         .iter()
-        .map(|(id, posting)| TransactionRow {
+        .map(|entry| (entry.account, entry.currency))
+        .collect();
+    let accounts: Vec<_> = accounts.into_iter().collect();
+    let seals: Vec<_> = named
+        .iter()
+        .map(|(id, posting)| SealRow {
             id,
             subject: posting.subject,
             kind: posting.kind,
@@ -262,12 +262,22 @@ pub async fn write(
             note: posting.note,
         })
         .collect();
-    sqlx::query(connection.over(TRANSACTIONS))
-        .bind(rows::json(&transactions)?)
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let (accounts, entries) = (rows::json(&accounts)?, rows::json(&entries)?);
+    let seals = rows::json(&seals)?;
+    if connection.is_postgres() {
+        let posted = sqlx::query(POST_POSTGRES)
+            .bind(seals)
+            .bind(now)
+            .bind(entries)
+            .bind(accounts);
+        return connection.tell(posted).await;
+    }
+    let opened = sqlx::query(ACCOUNTS_SQLITE).bind(accounts);
+    connection.tell(opened).await?;
+    let written = sqlx::query(ENTRIES_SQLITE).bind(entries);
+    connection.tell(written).await?;
+    let sealed = sqlx::query(SEALS_SQLITE).bind(seals).bind(now);
+    connection.tell(sealed).await
 }
 
 /// What the journal says about one programme.

@@ -111,6 +111,7 @@ on_both! {
     every_state_is_known_to_the_database_and_nothing_leaves_the_end,
     a_conversion_begins_before_its_debit_or_with_the_intent_of_it,
     writers_that_come_at_once_share_commits_and_not_their_failures,
+    accounts_are_opened_by_whoever_comes_first,
 }
 
 fn run<T>(scenario: impl Future<Output = T>) -> T {
@@ -413,5 +414,37 @@ fn writers_that_come_at_once_share_commits_and_not_their_failures(bed: &Bed) {
             .await
             .unwrap();
         assert_eq!(dropped, 0);
+    });
+}
+
+/// Many first postings to the same new accounts at once: each is stored.
+fn accounts_are_opened_by_whoever_comes_first(bed: &Bed) {
+    run(async {
+        let store = Arc::new(bed.store().await);
+        for account in 0..60 {
+            let mut writers = JoinSet::new();
+            for writer in 0..8 {
+                let store = Arc::clone(&store);
+                writers.spawn(async move {
+                    let entry = |side: &str, amount| Entry {
+                        account: format!("{account}:{side}"),
+                        currency: format!("MILES:{account}"),
+                        amount,
+                    };
+                    let entries = [entry("taken", 7), entry("to_convert", -7)];
+                    let subject = format!("{account}/{writer}");
+                    try_write(&store, &subject, "taken", &entries).await
+                });
+            }
+            while let Some(written) = writers.join_next().await {
+                written.unwrap().unwrap();
+            }
+        }
+        let many: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM accounts")
+            .fetch_one(store.read())
+            .await
+            .unwrap();
+        assert_eq!(many, 120);
+        assert!(store.books().await.unwrap().balanced);
     });
 }

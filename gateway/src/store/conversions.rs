@@ -238,13 +238,13 @@ macro_rules! insert {
 const INSERT_SQLITE: &str = insert!("json_each($1)");
 /// With their jobs and their events: one message to the server.
 const INSERT_POSTGRES: &str = concat!(
-    "WITH new AS (",
-    insert!(given!("object")),
+    "WITH given AS MATERIALIZED (SELECT value FROM ",
+    given!("object"),
+    "), new AS (",
+    insert!("given"),
     "), jobs_of_them AS (
          INSERT INTO jobs (kind, name, due_at, created_at, owner, owned_until)
-         SELECT $5, value ->> 'id', $2, $2, $3, $4 FROM ",
-    given!("object"),
-    ") ",
+         SELECT $5, value ->> 'id', $2, $2, $3, $4 FROM given) ",
     events!("jsonb_array_elements($6::jsonb)")
 );
 
@@ -293,21 +293,18 @@ pub async fn insert(
     }
     let text = rows::json(&rows)?;
     if connection.is_postgres() {
-        sqlx::query(INSERT_POSTGRES)
+        let statement = sqlx::query(INSERT_POSTGRES)
             .bind(text)
             .bind(now)
             .bind(run)
             .bind(jobs::claimed_until(now))
             .bind(Kind::Conversion.name())
-            .bind(rows::json(&events)?)
-            .execute(connection)
-            .await?;
+            .bind(rows::json(&events)?);
+        connection.tell(statement).await?;
         return Ok(());
     }
-    sqlx::query(INSERT_SQLITE)
-        .bind(text)
-        .execute(&mut *connection)
-        .await?;
+    let statement = sqlx::query(INSERT_SQLITE).bind(text);
+    connection.tell(statement).await?;
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     jobs::add_claimed(connection, Kind::Conversion, &ids, run, now).await?;
     add_events(connection, &events, now).await
@@ -362,28 +359,24 @@ macro_rules! transition {
     };
 }
 const TRANSITION_SQLITE: &str = transition!("json_each($1)", "*");
-/// With the events, and without the jobs of those that are settled: one message to the server.
+/// With the events, and without the jobs of those that are settled: one message to the server. What was asked for
+/// stays beside each row that moved, so that it is read once.
 const TRANSITION_POSTGRES: &str = concat!(
     "WITH moved AS (",
-    transition!(given!("object"), "conversions.*"),
+    transition!(given!("object"), "conversions AS row, value"),
     "), events_of_them AS (
          INSERT INTO conversion_events (conversion_id, from_state, to_state, note, at)
          SELECT id, from_state, to_state, note, $2 FROM (
-             SELECT moved.id, 1 AS step, value ->> 'from' AS from_state, value ->> 'via' AS to_state, NULL AS note
-             FROM moved JOIN ",
-    given!("object"),
-    " ON moved.id = value ->> 'id' AND value ->> 'via' IS NOT NULL
+             SELECT value ->> 'id' AS id, 1 AS step, value ->> 'from' AS from_state, value ->> 'via' AS to_state,
+                 NULL AS note
+             FROM moved WHERE value ->> 'via' IS NOT NULL
              UNION ALL
-             SELECT moved.id, 2, COALESCE(value ->> 'via', value ->> 'from'), value ->> 'to', value ->> 'reason'
-             FROM moved JOIN ",
-    given!("object"),
-    " ON moved.id = value ->> 'id') AS steps ORDER BY step
+             SELECT value ->> 'id', 2, COALESCE(value ->> 'via', value ->> 'from'), value ->> 'to',
+                 value ->> 'reason'
+             FROM moved) AS steps ORDER BY step
      ), done AS (
-         DELETE FROM jobs WHERE (kind, name) IN (
-             SELECT value ->> 'job', moved.id FROM moved JOIN ",
-    given!("object"),
-    " ON moved.id = value ->> 'id')
-     ) SELECT * FROM moved"
+         DELETE FROM jobs USING moved WHERE jobs.kind = value ->> 'job' AND jobs.name = value ->> 'id'
+     ) SELECT (row).* FROM moved"
 );
 
 /// Moves conversions, each if it is still where it must be; takes out the jobs of those that are settled.
@@ -489,12 +482,8 @@ async fn add_events(
     if events.is_empty() {
         return Ok(());
     }
-    sqlx::query(EVENTS)
-        .bind(rows::json(events)?)
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let statement = sqlx::query(EVENTS).bind(rows::json(events)?).bind(now);
+    connection.tell(statement).await
 }
 
 impl Store {

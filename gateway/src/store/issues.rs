@@ -96,7 +96,7 @@ pub async fn insert(
         Some(first) => &first.id,
         None => return Err(sqlx::Error::Encode("an issue for nobody".into())),
     };
-    sqlx::query(
+    let statement = sqlx::query(
         "INSERT INTO issue_transactions (issuer, nonce, conversion_id, hash, raw, outcome, created_at)
          VALUES ($1, $2, $3, $4, $5, 'pending', $6)",
     )
@@ -105,15 +105,13 @@ pub async fn insert(
     .bind(conversion)
     .bind(&transaction.hash)
     .bind(transaction.raw.as_slice())
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
+    .bind(now);
+    connection.tell(statement).await?;
     if entries.len() > 1 {
-        sqlx::query(connection.over(ENTRIES))
+        let statement = sqlx::query(connection.over(ENTRIES))
             .bind(rows::json(entries)?)
-            .bind(&transaction.hash)
-            .execute(connection)
-            .await?;
+            .bind(&transaction.hash);
+        connection.tell(statement).await?;
     }
     Ok(())
 }
@@ -130,12 +128,11 @@ pub async fn settle(
     hash: &str,
     outcome: Outcome,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE issue_transactions SET outcome = $1 WHERE hash = $2 AND outcome <> $1")
-        .bind(outcome.name())
-        .bind(hash)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let statement =
+        sqlx::query("UPDATE issue_transactions SET outcome = $1 WHERE hash = $2 AND outcome <> $1")
+            .bind(outcome.name())
+            .bind(hash);
+    connection.tell(statement).await
 }
 
 impl Store {

@@ -175,16 +175,14 @@ async fn insert(
     (owner, owned_until): (&str, i64),
 ) -> Result<(), sqlx::Error> {
     let names: Vec<_> = names.iter().map(|name| [name]).collect();
-    sqlx::query(connection.over(INSERT))
+    let statement = sqlx::query(connection.over(INSERT))
         .bind(rows::json(&names)?)
         .bind(kind.name())
         .bind(due_at)
         .bind(now)
         .bind(owner)
-        .bind(owned_until)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(owned_until);
+    connection.tell(statement).await
 }
 
 // The kind is in the rows, so that each job is looked up by both.
@@ -205,11 +203,8 @@ pub async fn done_all(
     names: &[impl Serialize],
 ) -> Result<(), sqlx::Error> {
     let names: Vec<_> = names.iter().map(|name| (kind.name(), name)).collect();
-    sqlx::query(connection.over(DONE))
-        .bind(rows::json(&names)?)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let statement = sqlx::query(connection.over(DONE)).bind(rows::json(&names)?);
+    connection.tell(statement).await
 }
 
 /// Puts a claimed job back, to be done later.

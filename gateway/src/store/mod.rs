@@ -7,8 +7,8 @@
 //! | | SQLite | PostgreSQL |
 //! |---|---|---|
 //! | writers | one at a time, in shared commits (`write`) | beside each other, rows locked |
-//! | readers | connections of their own, never wait for writers (`read`) | the same pool |
-//! | a statement | is a call on the thread that asks (`sqlite`) | is a message to the server |
+//! | readers | connections of their own, never wait for writers (`read`) | the writers' connections |
+//! | a statement | is a call on the thread that asks (`sqlite`) | is a message to the server, whose answer is waited for if somebody needs it (`postgres`) |
 //! | what many write at once | goes in as rows of JSON (`rows`) | the same, and several statements in one where that saves messages |
 //! | gateways | one, held by a lock beside the file | any number |
 //!
@@ -19,6 +19,7 @@ pub mod cases;
 pub mod clock;
 mod connection;
 pub mod conversions;
+mod found;
 pub mod histories;
 pub mod idempotency;
 pub mod issues;
@@ -29,6 +30,7 @@ pub mod members;
 pub mod operators;
 pub mod packets;
 pub mod partners;
+mod postgres;
 pub mod quotes;
 mod read;
 pub mod reconciliations;
@@ -51,6 +53,7 @@ pub use write::{Witness, Write};
 
 use connection::Way;
 use lock::Lock;
+use postgres::{Lines, Pipe};
 use read::{Readers, Source};
 use sqlite::Sqlite;
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, AnyRow, install_default_drivers};
@@ -67,7 +70,7 @@ use thiserror::Error;
 use url::Url;
 use write::Writer;
 
-/// Connections of a SQLite database that read much, or several things as of one moment.
+/// Connections that read much, or several things as of one moment.
 const SNAPSHOTS: u32 = 2;
 /// Connections to a PostgreSQL server.
 const CONNECTIONS: u32 = 16;
@@ -86,12 +89,14 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 #[derive(Debug)]
 pub struct Store {
     location: Location,
-    /// PostgreSQL's connections; on SQLite those that read much.
+    /// Connections that read much, or several things as of one moment.
     pool: AnyPool,
     /// SQLite's readers.
     readers: Option<Readers>,
     /// SQLite's one writer.
     writer: Option<Arc<Writer>>,
+    /// Connections to PostgreSQL.
+    lines: Option<Arc<Lines>>,
     /// Sees every commit; none but in tests.
     witness: OnceLock<Arc<dyn Witness>>,
     /// How far the sandbox's clock is ahead, in milliseconds.
@@ -226,6 +231,7 @@ impl Store {
                     pool,
                     readers: Some(readers),
                     writer: Some(writer),
+                    lines: None,
                     witness: OnceLock::new(),
                     ahead_ms: AtomicI64::new(0),
                     lock,
@@ -234,17 +240,8 @@ impl Store {
             Location::Postgres(url) => {
                 let options = url.as_str().parse().map_err(failed)?;
                 let pool = AnyPoolOptions::new()
-                    .max_connections(CONNECTIONS)
+                    .max_connections(SNAPSHOTS)
                     .acquire_timeout(ACQUIRE)
-                    .test_before_acquire(false)
-                    .before_acquire(|connection, state| {
-                        Box::pin(async move {
-                            if state.idle_for > DOUBTFUL {
-                                connection.ping().await?;
-                            }
-                            Ok(true)
-                        })
-                    })
                     .after_connect(|connection, _| {
                         Box::pin(async move {
                             connection.execute(POSTGRES_SESSION).await?;
@@ -259,11 +256,14 @@ impl Store {
                     .await
                     .map_err(migrate)?;
                 drop(connection);
+                let lines = Lines::to(url).map_err(failed)?;
+                drop(lines.take().await.map_err(failed)?);
                 Ok(Self {
                     location: location.clone(),
                     pool,
                     readers: None,
                     writer: None,
+                    lines: Some(lines),
                     witness: OnceLock::new(),
                     ahead_ms: AtomicI64::new(0),
                     lock: None,
@@ -294,9 +294,13 @@ impl Store {
 
     /// Begins to write.
     pub async fn write(&self) -> Result<Write, sqlx::Error> {
-        let write = match &self.writer {
-            Some(writer) => writer.begin().await.map(Write::sqlite),
-            None => self.pool.begin().await.map(Write::postgres),
+        let write = match (&self.writer, &self.lines) {
+            (Some(writer), _) => writer.begin().await.map(Write::sqlite),
+            (None, Some(lines)) => {
+                let line = lines.take().await?;
+                Pipe::begin(line).await.map(Write::postgres)
+            }
+            (None, None) => Err(sqlx::Error::PoolClosed),
         };
         write.map(|write| write.watched(self.witness.get().cloned()))
     }
@@ -310,7 +314,7 @@ impl Store {
         if let Some(witness) = witness {
             witness.before_commit().await;
         }
-        let rows = statement.fetch_all(&self.pool).await?;
+        let rows = statement.fetch_all(self.read()).await?;
         if let Some(witness) = witness {
             witness.after_commit().await;
         }
@@ -319,9 +323,10 @@ impl Store {
 
     /// Where to read. Sees every commit that returned before the read began.
     pub fn read(&self) -> Read<'_> {
-        Read(match &self.readers {
-            Some(readers) => Source::Call(readers),
-            None => Source::Pool(&self.pool),
+        Read(match (&self.readers, &self.lines) {
+            (Some(readers), _) => Source::Call(readers),
+            (None, Some(lines)) => Source::Lines(lines),
+            (None, None) => Source::Pool(&self.pool),
         })
     }
 
@@ -394,6 +399,9 @@ impl Store {
         }
         if let Some(writer) = &self.writer {
             writer.close().await;
+        }
+        if let Some(lines) = &self.lines {
+            lines.close();
         }
         // Dropping the file would do, but a store may live on in a task that is being ended.
         if let Some(lock) = &self.lock {

@@ -88,11 +88,8 @@ pub async fn insert(connection: &mut Connection, quotes: &[&Quote]) -> Result<()
             fee_payer: quote.fee.payer.name(),
         });
     }
-    sqlx::query(connection.over(INSERT))
-        .bind(rows::json(&rows)?)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let statement = sqlx::query(connection.over(INSERT)).bind(rows::json(&rows)?);
+    connection.tell(statement).await
 }
 
 const CLAIM: OverRows = over_tuples!(

@@ -1,15 +1,17 @@
 //! Reading. SQLite's readers are kept here: a pool would ask each connection whether it is alive when it is
 //! taken and when it is given back, and a file does not go away. A read is a call ([`super::sqlite`]), so there
-//! are hardly more at once than threads. PostgreSQL keeps the pool.
+//! are hardly more at once than threads. PostgreSQL is read on its writers' connections ([`super::postgres`]).
 
-use super::sqlite::{Sqlite, not_offered, told};
+use super::found::{self, not_offered, told};
+use super::postgres::Lines;
+use super::sqlite::Sqlite;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::any::{AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::{Any, AnyPool, Describe, Either, Execute, Executor, SqlStr};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Connections that are kept open.
 const KEPT: usize = 8;
@@ -86,6 +88,7 @@ pub struct Read<'a>(pub(super) Source<'a>);
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Source<'a> {
     Call(&'a Readers),
+    Lines(&'a Arc<Lines>),
     Pool(&'a AnyPool),
 }
 
@@ -102,6 +105,7 @@ impl<'p> Executor<'p> for Read<'p> {
     {
         match self.0 {
             Source::Pool(pool) => pool.fetch_many(query),
+            Source::Lines(lines) => told(lines.ask(query)),
             Source::Call(readers) => told(async move { readers.take()?.get()?.ask(query).await }),
         }
     }
@@ -116,6 +120,9 @@ impl<'p> Executor<'p> for Read<'p> {
     {
         match self.0 {
             Source::Pool(pool) => pool.fetch_optional(query),
+            Source::Lines(lines) => {
+                Box::pin(async move { lines.ask(query).await.map(found::first) })
+            }
             Source::Call(readers) => {
                 Box::pin(async move { readers.take()?.get()?.ask_first(query).await })
             }

@@ -63,8 +63,13 @@ pub(crate) use over_tuples;
 /// yet, and keep that plan while the table grows.
 macro_rules! given {
     ($kind:literal) => {
+        $crate::store::rows::given!($kind, "$1")
+    };
+    ($kind:literal, $parameter:literal) => {
         concat!(
-            "(SELECT value FROM jsonb_array_elements($1::jsonb) WHERE jsonb_typeof(value) = '",
+            "(SELECT value FROM jsonb_array_elements(",
+            $parameter,
+            "::jsonb) WHERE jsonb_typeof(value) = '",
             $kind,
             "') AS given"
         )

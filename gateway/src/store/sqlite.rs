@@ -8,23 +8,21 @@
 //! task ──call──▶ statement, from the cache ──rows──▶ task
 //! ```
 //!
-//! Rows are sqlx's, so that one text and one reading of each statement serve both databases. Their fields are
-//! public but not promised to stay: a newer sqlx may ask for another `columns` and `row` below.
+//! Rows are sqlx's ([`super::found`]).
 //!
 //! A call keeps its thread busy: what may look at a whole table is read by [`scan`](super::Store::scan) or
 //! [`snapshot`](super::Store::snapshot), and what may wait for the disk or for another process is
 //! [`waited`](Sqlite::waited) for.
 
-use futures::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
+use super::found::{self, Columns, Found, PREPARED, timed};
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Batch, OpenFlags, Row, Statement};
-use sqlx::any::{AnyArguments, AnyQueryResult, AnyRow, AnyTypeInfo, AnyTypeInfoKind, AnyValue};
+use sqlx::any::{AnyArguments, AnyRow, AnyTypeInfoKind};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Any, Either, Execute};
 use sqlx_core::HashMap;
-use sqlx_core::any::{AnyColumn, AnyValueKind};
-use sqlx_core::ext::ustr::UStr;
+use sqlx_core::any::AnyValueKind;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -35,15 +33,8 @@ use thiserror::Error;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{self, coop};
 
-/// Statements that stay prepared.
-const PREPARED: usize = 512;
 /// How long another process, that writes, is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A statement that takes longer is warned of.
-const SLOW: Duration = Duration::from_secs(1);
-
-/// What a statement brings: its rows, then how many it changed.
-pub(super) type Found = Either<AnyQueryResult, AnyRow>;
 
 /// An open file.
 pub(super) struct Sqlite {
@@ -63,33 +54,6 @@ impl fmt::Debug for Sqlite {
 enum Wanted {
     All,
     FirstRow,
-}
-
-/// The columns of a statement's rows.
-struct Columns {
-    names: Arc<HashMap<UStr, usize>>,
-    columns: Vec<AnyColumn>,
-}
-
-impl Columns {
-    fn of(statement: &Statement<'_>) -> Self {
-        let names = statement.column_names().into_iter().map(UStr::new);
-        let columns: Vec<_> = names
-            .enumerate()
-            .map(|(ordinal, name)| AnyColumn {
-                ordinal,
-                name,
-                type_info: AnyTypeInfo {
-                    kind: AnyTypeInfoKind::Null,
-                },
-            })
-            .collect();
-        let names = columns.iter().map(|one| (one.name.clone(), one.ordinal));
-        Self {
-            names: Arc::new(names.collect()),
-            columns,
-        }
-    }
 }
 
 /// SQLite refused something.
@@ -184,9 +148,8 @@ fn bind(statement: &mut Statement<'_>, values: &[AnyValueKind]) -> Result<(), sq
 }
 
 fn row(row: &Row<'_>, columns: &Columns) -> Result<AnyRow, sqlx::Error> {
-    let mut values = Vec::with_capacity(columns.columns.len());
-    for column in &columns.columns {
-        let kind = match row.get_ref(column.ordinal).map_err(fault)? {
+    columns.row(|ordinal| {
+        Ok(match row.get_ref(ordinal).map_err(fault)? {
             ValueRef::Null => AnyValueKind::Null(AnyTypeInfoKind::Null),
             ValueRef::Integer(value) => AnyValueKind::BigInt(value),
             ValueRef::Real(value) => AnyValueKind::Double(value),
@@ -196,13 +159,7 @@ fn row(row: &Row<'_>, columns: &Columns) -> Result<AnyRow, sqlx::Error> {
                 AnyValueKind::Text(Arc::new(text.to_owned()))
             }
             ValueRef::Blob(bytes) => AnyValueKind::Blob(Arc::new(bytes.to_vec())),
-        };
-        values.push(AnyValue { kind });
-    }
-    Ok(AnyRow {
-        column_names: Arc::clone(&columns.names),
-        columns: columns.columns.clone(),
-        values,
+        })
     })
 }
 
@@ -275,9 +232,9 @@ impl Sqlite {
             // Without values there may be several, and they are not asked again.
             let mut statements = Batch::new(&self.connection, text);
             while let Some(mut statement) = statements.next().map_err(fault)? {
-                let columns = Columns::of(&statement);
+                let columns = Columns::named(statement.column_names());
                 step(&mut statement, &columns, wanted, &mut found)?;
-                found.push(Either::Left(self.changed(&statement)));
+                found.push(self.changed(&statement));
             }
             return Ok(found);
         };
@@ -285,36 +242,29 @@ impl Sqlite {
         bind(&mut statement, &arguments.values.0)?;
         let count = statement.column_count();
         let known = self.columns.get(text);
-        let columns = match known.filter(|known| known.columns.len() == count) {
+        let columns = match known.filter(|known| known.len() == count) {
             Some(known) => Arc::clone(known),
             None => {
                 if self.columns.len() >= PREPARED {
                     self.columns.clear();
                 }
-                let columns = Arc::new(Columns::of(&statement));
+                let columns = Arc::new(Columns::named(statement.column_names()));
                 self.columns.insert(text.to_owned(), Arc::clone(&columns));
                 columns
             }
         };
         step(&mut statement, &columns, wanted, &mut found)?;
-        found.push(Either::Left(self.changed(&statement)));
-        let took = begun.elapsed();
-        if took > SLOW {
-            tracing::warn!(ms = took.as_millis(), statement = text, "a slow statement");
-        }
+        found.push(self.changed(&statement));
+        timed(text, begun.elapsed());
         Ok(found)
     }
 
-    fn changed(&self, statement: &Statement<'_>) -> AnyQueryResult {
+    fn changed(&self, statement: &Statement<'_>) -> Found {
         // After one that only reads, the count is still that of the statement before.
-        let rows_affected = match statement.readonly() {
+        found::changed(match statement.readonly() {
             true => 0,
             false => self.connection.changes(),
-        };
-        AnyQueryResult {
-            rows_affected,
-            last_insert_id: None,
-        }
+        })
     }
 
     /// Asks something. The answer is there at once; a task that asks much lets others run in between.
@@ -332,8 +282,7 @@ impl Sqlite {
         query: impl Execute<'q, Any>,
     ) -> Result<Option<AnyRow>, sqlx::Error> {
         coop::consume_budget().await;
-        let found = self.answer(query, Wanted::FirstRow)?;
-        Ok(found.into_iter().find_map(Either::right))
+        self.answer(query, Wanted::FirstRow).map(found::first)
     }
 
     fn answer<'q>(
@@ -344,23 +293,4 @@ impl Sqlite {
         let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
         self.run(query.sql().as_str(), arguments, wanted)
     }
-}
-
-/// An answer as sqlx gives it.
-pub(super) fn told<'e>(
-    asked: impl Future<Output = Result<Vec<Found>, sqlx::Error>> + Send + 'e,
-) -> BoxStream<'e, Result<Found, sqlx::Error>> {
-    let rows = async move {
-        asked
-            .await
-            .map(|found| stream::iter(found.into_iter().map(Ok)))
-    };
-    stream::once(rows).try_flatten().boxed()
-}
-
-/// What only a macro or a tool asks of a connection.
-pub(super) fn not_offered() -> sqlx::Error {
-    sqlx::Error::AnyDriverError(
-        "statements are not prepared or described apart from being run".into(),
-    )
 }

@@ -26,11 +26,8 @@ pub async fn remember(
     if traced.is_empty() {
         return Ok(());
     }
-    sqlx::query(connection.over(REMEMBER))
-        .bind(rows::json(&traced)?)
-        .execute(connection)
-        .await?;
-    Ok(())
+    let statement = sqlx::query(connection.over(REMEMBER)).bind(rows::json(&traced)?);
+    connection.tell(statement).await
 }
 
 impl Store {

@@ -1,13 +1,14 @@
 //! Events, the endpoints that are told of them, and the deliveries from one to the other.
 
 use super::Store;
-use super::rows::{self, OverRows, over_rows, over_tuples};
+use super::rows::{self, OverRows, given, over_tuples};
 use super::traces;
 use crate::store::Connection;
 use crate::webhook::Event;
 use serde::Serialize;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use std::collections::BTreeSet;
 
 /// Most endpoints of one partner.
 pub const MAX_ENDPOINTS: i64 = 10;
@@ -162,11 +163,64 @@ struct EventRow<'a> {
     body: &'a str,
 }
 
-const EVENTS: OverRows = over_rows!(
-    "INSERT INTO events (id, partner, kind, subject, body, at)
-     SELECT value ->> 'id', value ->> 'partner', value ->> 'kind', value ->> 'subject', value ->> 'body', $2
-     FROM"
+macro_rules! events {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO events (id, partner, kind, subject, body, at)
+             SELECT value ->> 'id', value ->> 'partner', value ->> 'kind', value ->> 'subject', value ->> 'body', $2
+             FROM ",
+            $rows
+        )
+    };
+}
+const EVENTS: OverRows = OverRows {
+    sqlite: events!("json_each($1)"),
+    postgres: events!("jsonb_array_elements($1::jsonb)"),
+};
+macro_rules! listening {
+    ($rows:expr) => {
+        concat!(
+            "SELECT * FROM webhook_endpoints WHERE status = 'enabled' AND partner IN (SELECT value ->> 0 FROM ",
+            $rows,
+            ") ORDER BY id"
+        )
+    };
+}
+const LISTENING_SQLITE: &str = listening!("json_each($1)");
+/// With the endpoints that may want to be told: one message to the server.
+const EVENTS_AND_LISTENING_POSTGRES: &str = concat!(
+    "WITH new AS (",
+    events!("jsonb_array_elements($1::jsonb)"),
+    ") ",
+    listening!(given!("array", "$3"))
 );
+
+/// Stores events of this moment. Gives the endpoints of their partners that are told of what happens.
+pub async fn insert_events_and_listen(
+    connection: &mut Connection,
+    new: &[NewEvent],
+    now: i64,
+) -> Result<Vec<Endpoint>, sqlx::Error> {
+    let partners = new.iter().map(|one| [one.event.partner.as_str()]);
+    let partners = partners.collect::<BTreeSet<_>>();
+    let partners = rows::json(&partners.into_iter().collect::<Vec<_>>())?;
+    let found = if connection.is_postgres() {
+        remember_traces(connection, new).await?;
+        sqlx::query(EVENTS_AND_LISTENING_POSTGRES)
+            .bind(events_json(new)?)
+            .bind(now)
+            .bind(partners)
+            .fetch_all(connection)
+            .await?
+    } else {
+        insert_events(connection, new, now).await?;
+        sqlx::query(LISTENING_SQLITE)
+            .bind(partners)
+            .fetch_all(connection)
+            .await?
+    };
+    found.iter().map(endpoint).collect()
+}
 
 /// Stores events of this moment.
 pub async fn insert_events(
@@ -174,6 +228,14 @@ pub async fn insert_events(
     new: &[NewEvent],
     now: i64,
 ) -> Result<(), sqlx::Error> {
+    remember_traces(connection, new).await?;
+    let statement = sqlx::query(connection.over(EVENTS))
+        .bind(events_json(new)?)
+        .bind(now);
+    connection.tell(statement).await
+}
+
+fn events_json(new: &[NewEvent]) -> Result<String, sqlx::Error> {
     let rows: Vec<_> = new
         .iter()
         .map(|NewEvent { event, .. }| EventRow {
@@ -184,33 +246,14 @@ pub async fn insert_events(
             body: &event.body,
         })
         .collect();
-    sqlx::query(connection.over(EVENTS))
-        .bind(rows::json(&rows)?)
-        .bind(now)
-        .execute(&mut *connection)
-        .await?;
+    rows::json(&rows)
+}
+
+async fn remember_traces(connection: &mut Connection, new: &[NewEvent]) -> Result<(), sqlx::Error> {
     let traced = new
         .iter()
         .map(|one| (one.event.id.as_str(), one.trace.as_deref()));
     traces::remember(connection, &traced.collect::<Vec<_>>()).await
-}
-
-const LISTENING: OverRows = over_tuples!(
-    "SELECT * FROM webhook_endpoints WHERE status = 'enabled' AND partner IN (SELECT value ->> 0 FROM",
-    ") ORDER BY id"
-);
-
-/// The endpoints of partners that are told of what happens.
-pub async fn listening(
-    connection: &mut Connection,
-    partners: &[&str],
-) -> Result<Vec<Endpoint>, sqlx::Error> {
-    let partners: Vec<_> = partners.iter().map(|partner| [partner]).collect();
-    let rows = sqlx::query(connection.over(LISTENING))
-        .bind(rows::json(&partners)?)
-        .fetch_all(connection)
-        .await?;
-    rows.iter().map(endpoint).collect()
 }
 
 const DELIVERIES: OverRows = over_tuples!(
@@ -226,12 +269,10 @@ pub async fn put_deliveries(
     deliveries: &[(&str, &str)],
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(connection.over(DELIVERIES))
+    let statement = sqlx::query(connection.over(DELIVERIES))
         .bind(rows::json(deliveries)?)
-        .bind(now)
-        .execute(connection)
-        .await?;
-    Ok(())
+        .bind(now);
+    connection.tell(statement).await
 }
 
 /// Notes an attempt, unless somebody else noted one meanwhile. Whether it did.

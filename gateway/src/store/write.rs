@@ -18,8 +18,8 @@
 //! failure of the database.
 
 use super::connection::{Connection, Way};
+use super::postgres::Pipe;
 use super::sqlite::Sqlite;
-use sqlx::{Any, Transaction};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -63,9 +63,9 @@ enum Inner {
 }
 
 impl Write {
-    pub(super) const fn postgres(transaction: Transaction<'static, Any>) -> Self {
+    pub(super) const fn postgres(pipe: Pipe) -> Self {
         Self {
-            inner: Inner::Postgres(Connection(Way::Message(transaction))),
+            inner: Inner::Postgres(Connection(Way::Pipe(pipe))),
             witness: None,
         }
     }
@@ -88,9 +88,8 @@ impl Write {
             witness.before_commit().await;
         }
         if let Inner::Postgres(connection) = &mut self.inner {
-            sqlx::query("SET LOCAL synchronous_commit = off")
-                .execute(connection)
-                .await?;
+            let lazily = sqlx::query("SET LOCAL synchronous_commit = off");
+            connection.tell(lazily).await?;
         }
         match self.inner {
             Inner::Postgres(connection) => connection.commit().await?,
@@ -235,7 +234,7 @@ impl State {
     fn sqlite(&self) -> Result<&Sqlite, sqlx::Error> {
         match &self.connection.0 {
             Way::Call(sqlite) => Ok(sqlite),
-            Way::Message(_) => Err(gone()),
+            Way::Pipe(_) | Way::Message(_) => Err(gone()),
         }
     }
 

@@ -147,11 +147,7 @@ pub async fn announce(
         return Ok(());
     }
     let new: Vec<_> = news.into_iter().map(|one| one.event(now)).collect();
-    webhooks::insert_events(connection, &new, now).await?;
-    let mut partners: Vec<_> = new.iter().map(|one| one.event.partner.as_str()).collect();
-    partners.sort_unstable();
-    partners.dedup();
-    let endpoints = webhooks::listening(connection, &partners).await?;
+    let endpoints = webhooks::insert_events_and_listen(connection, &new, now).await?;
     let mut deliveries = Vec::new();
     for NewEvent { event, .. } in &new {
         let listens = |one: &&Endpoint| one.partner == event.partner && one.wants(&event.kind);
