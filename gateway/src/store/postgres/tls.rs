@@ -214,3 +214,75 @@ impl ServerCertVerifier for Known {
             .supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use mileverse_fixtures::postgres::{Identity, Postgres};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+    fn authority() -> CertifiedIssuer<'static, KeyPair> {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_is_known_as_strictly_as_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, theirs) = (authority(), authority());
+        let key = KeyPair::generate().unwrap();
+        let names = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = names.signed_by(&key, &ours).unwrap();
+        let server = Postgres::start_with_tls(Identity {
+            certificate: &certificate.pem(),
+            key: &key.serialize_pem(),
+        });
+        let server = server.unwrap();
+        let file = |name: &str, pem: String| {
+            let path = folder.path().join(name);
+            fs::write(&path, pem).unwrap();
+            path.display().to_string()
+        };
+        let ours = file("ours.pem", ours.pem());
+        let theirs = file("theirs.pem", theirs.pem());
+        // Host, mode, authority: whether it is taken, and whether TLS is spoken then.
+        let cases = [
+            ("localhost", "disable", None, Some(false)),
+            ("localhost", "prefer", None, Some(true)),
+            ("127.0.0.1", "require", None, Some(true)),
+            ("localhost", "verify-ca", None, None),
+            ("localhost", "verify-ca", Some(&theirs), None),
+            ("127.0.0.1", "verify-ca", Some(&ours), Some(true)),
+            ("127.0.0.1", "verify-full", Some(&ours), None),
+            ("localhost", "verify-full", Some(&theirs), None),
+            ("localhost", "verify-full", Some(&ours), Some(true)),
+        ];
+        for (host, mode, authority, taken) in cases {
+            let mut url: Url = server.tcp_url(host, "postgres").unwrap().parse().unwrap();
+            url.query_pairs_mut().append_pair("sslmode", mode);
+            if let Some(authority) = authority {
+                url.query_pairs_mut().append_pair("sslrootcert", authority);
+            }
+            let connected = Server::of(&url).unwrap().connect().await;
+            assert_eq!(connected.is_ok(), taken.is_some(), "{url}: {connected:?}");
+            let Ok(client) = connected else { continue };
+            let asked = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+            let row = client.query_one(asked, &[]).await.unwrap();
+            assert_eq!(Some(row.get::<_, bool>(0)), taken, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_certificates_is_told() {
+        for wrong in [
+            "sslmode=verify-full&sslrootcert=/nowhere.pem",
+            "sslmode=require&sslcert=/nowhere.pem",
+            "sslmode=sometimes",
+        ] {
+            let url = format!("postgres://localhost/gateway?{wrong}");
+            assert!(Server::of(&url.parse().unwrap()).is_err(), "{wrong}");
+        }
+    }
+}
