@@ -13,7 +13,7 @@ mod net;
 use crate::error::{Error, within};
 use alloy::primitives::{Address, U256, keccak256};
 use clap::Args;
-use mileverse_node::config::{CACHE_MIB, MAX_CACHE_MIB};
+use mileverse_consensus::pages;
 use mileverse_primitives::staking::coins;
 use std::num::NonZeroU32;
 
@@ -34,7 +34,7 @@ pub struct Command {
     #[arg(long, default_value_t = 1_000)]
     per_block: u64,
     /// Memory for pages of the state, MiB, as `cache_mib` of a node's configuration.
-    #[arg(long, default_value_t = CACHE_MIB)]
+    #[arg(long, default_value_t = pages::LEAST_MIB)]
     cache_mib: NonZeroU32,
     /// One JSON object instead of a table.
     #[arg(long)]
@@ -50,7 +50,12 @@ pub fn run(command: &Command) -> Result<(), Error> {
     within("holders", command.holders, (1, MOST_HOLDERS), "")?;
     within("per-block", command.per_block, (1, 10_000), "")?;
     let cache = command.cache_mib.get().into();
-    within("cache-mib", cache, (1, MAX_CACHE_MIB.into()), " MiB")?;
+    within(
+        "cache-mib",
+        cache,
+        (1, pages::MOST_MIB.get().into()),
+        " MiB",
+    )?;
     let conserved = if command.net.asked() {
         within("holders", command.holders, (1, MOST_IN_A_NET), " in a net")?;
         net::run(command)?

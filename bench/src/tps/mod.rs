@@ -30,7 +30,8 @@ use crate::{
     runtime,
 };
 use clap::{Args, ValueEnum};
-use mileverse_node::config::{CACHE_MIB, MAX_CACHE_MIB};
+use mileverse_consensus::pages;
+use mileverse_node::memory;
 use serde::Serialize;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ use std::time::{Duration, Instant};
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Longest wait for what is under way when the measurement has ended.
 const DRAIN: Duration = Duration::from_secs(60);
+/// Bytes that an account takes in a validator's state on the disk, about.
+const ACCOUNT_BYTES: u64 = 300;
 
 /// What is sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
@@ -75,8 +78,9 @@ pub struct Command {
     #[arg(long, default_value_t = 0)]
     rate: u64,
     /// Memory of each validator for pages of the state, MiB, as `cache_mib` of a node's configuration.
-    #[arg(long, default_value_t = CACHE_MIB)]
-    cache_mib: NonZeroU32,
+    /// If it is not said, what a validator takes by itself when it starts with such a state.
+    #[arg(long)]
+    cache_mib: Option<NonZeroU32>,
     /// Entries of one batch.
     #[arg(long, default_value_t = 500)]
     entries: u64,
@@ -100,10 +104,26 @@ fn check(command: &Command) -> Result<(), Error> {
     within("accounts", command.accounts, (100, 10_000_000), "")?;
     within("seconds", command.seconds, (2, 3600), "")?;
     within("rate", command.rate, (0, 100_000), "")?;
-    let cache = command.cache_mib.get().into();
-    within("cache-mib", cache, (1, MAX_CACHE_MIB.into()), " MiB")?;
+    let cache = command.cache_mib.unwrap_or(pages::LEAST_MIB).get().into();
+    within(
+        "cache-mib",
+        cache,
+        (1, pages::MOST_MIB.get().into()),
+        " MiB",
+    )?;
     within("entries", command.entries, (1, 1000), "")?;
     within("prepared", command.prepared.unwrap_or(1), (1, 100_000), "")
+}
+
+/// Memory of each validator for pages of the state: the accounts come after its start, which is when a
+/// validator looks how large its state is.
+fn cache_mib(command: &Command) -> NonZeroU32 {
+    command.cache_mib.unwrap_or_else(|| {
+        let state = command.accounts.saturating_mul(ACCOUNT_BYTES);
+        let machine =
+            memory::of_machine() / u64::try_from(command.validators.max(1)).unwrap_or(u64::MAX);
+        pages::fitting(state, machine)
+    })
 }
 
 /// Transactions to sign for each second: somewhat more than a net of this size confirms here.
@@ -130,7 +150,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
     let pace = Pace::sample()?;
     let accounts = Accounts::new(command.accounts, command.mode)?;
     let mut plan = Plan::new(command.validators, pace, accounts.issuer())?;
-    plan.cache_mib = Some(command.cache_mib);
+    plan.cache_mib = Some(cache_mib(command));
     accounts.enter(&mut plan.genesis);
     let mut net = Net::start(root.path(), plan, Duration::ZERO).await?;
     let token = accounts.fund(&net, command, &progress).await?;
@@ -191,7 +211,7 @@ async fn measure(command: &Command) -> Result<Report, Error> {
         mode: command.mode,
         validators: command.validators,
         accounts: command.accounts,
-        cache_mib: command.cache_mib,
+        cache_mib: cache_mib(command),
         seconds: tenth(seconds),
         rate: (command.rate > 0).then_some(command.rate),
         transactions: counted.transactions,

@@ -94,6 +94,11 @@ impl Read for StoredValue {
 
 const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
 
+/// Begins the names of all its partitions, and of nobody else's.
+pub fn partitions(prefix: &str) -> String {
+    format!("{prefix}-state-")
+}
+
 /// The database's configuration under a partition prefix.
 ///
 /// The index keeps the first eight bytes of each key, as they are. Keys are keccak256 of what they name, so
@@ -101,19 +106,20 @@ const BUFFER: NonZeroUsize = NZUsize!(64 * 1024);
 /// neighbourhood of the index costs 2^30 hashes and a paid slot for each key that makes only its
 /// neighbours slower. A seeded hash on top would cost every reader more than that.
 pub fn config(prefix: &str, cache: CacheRef) -> VariableConfig<EightCap, ((), ()), Sequential> {
+    let partition = |part: &str| format!("{}{part}", partitions(prefix));
     VariableConfig {
         merkle_config: MerkleConfig {
-            journal_partition: format!("{prefix}-state-merkle"),
-            metadata_partition: format!("{prefix}-state-metadata"),
+            journal_partition: partition("merkle"),
+            metadata_partition: partition("metadata"),
             items_per_blob: NZU64!(65_536),
             write_buffer: BUFFER,
             replay_buffer: BUFFER,
             strategy: Sequential,
             page_cache: cache.clone(),
         },
-        grafted_metadata_partition: format!("{prefix}-state-grafted"),
+        grafted_metadata_partition: partition("grafted"),
         journal_config: LogConfig {
-            partition: format!("{prefix}-state-log"),
+            partition: partition("log"),
             items_per_section: NZU64!(65_536),
             compression: None,
             codec_config: ((), ()),

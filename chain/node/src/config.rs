@@ -9,7 +9,7 @@
 //! rpc = "127.0.0.1:8545"           # JSON-RPC; port 0 takes a free one
 //! ethereum_rpc = "http://127.0.0.1:8546"
 //! metrics = "127.0.0.1:9100"       # optional: Prometheus metrics, /health, /ready
-//! cache_mib = 64                   # optional: memory for pages of the disk; see docs/operations.md
+//! cache_mib = 1024                 # optional: memory for pages of the state; see docs/operations.md
 //!
 //! public_address = "203.0.113.7:9000"     # where others see this node, if not at `listen`
 //! introduce = ["http://203.0.113.1:8545"] # nodes that are asked, over JSON-RPC, to let it in
@@ -31,10 +31,10 @@
 //! ```
 
 use crate::error::Error;
-use commonware_utils::NZU32;
 use mileverse_consensus::{
     bls,
     index::{RECENT, Retention},
+    pages,
 };
 use mileverse_primitives::{
     B256,
@@ -50,10 +50,6 @@ use std::{
 
 /// Largest configuration or genesis file, bytes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Memory for pages of the disk if it is not told, MiB.
-pub const CACHE_MIB: NonZeroU32 = NZU32!(64);
-/// Most memory for pages of the disk, MiB.
-pub const MAX_CACHE_MIB: u32 = 65_536;
 
 /// What a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -82,9 +78,9 @@ pub struct Config {
     pub introduce: Vec<String>,
     /// Where metrics are served, if anywhere.
     pub metrics: Option<SocketAddr>,
-    /// Memory for pages of the disk, MiB: 1 to [`MAX_CACHE_MIB`].
-    #[serde(default = "cache_mib")]
-    pub cache_mib: NonZeroU32,
+    /// Memory for pages of the state, MiB: 1 to [`pages::MOST_MIB`]. If it is not said, what fits the state
+    /// that is there at the node's start ([`pages::fitting`]).
+    pub cache_mib: Option<NonZeroU32>,
     /// How many states of the past are kept.
     #[serde(default)]
     pub history: History,
@@ -94,10 +90,6 @@ pub struct Config {
     /// Nodes to talk to beside those that the chain names, or other addresses for some of those.
     #[serde(default)]
     pub peers: Vec<Peer>,
-}
-
-const fn cache_mib() -> NonZeroU32 {
-    CACHE_MIB
 }
 
 /// How many states of the past are kept.
@@ -153,10 +145,10 @@ impl Config {
             path: path.into(),
             message: error.message().into(),
         })?;
-        if config.cache_mib.get() > MAX_CACHE_MIB {
+        if config.cache_mib > Some(pages::MOST_MIB) {
             return Err(Error::Config {
                 path: path.into(),
-                message: format!("cache_mib is at most {MAX_CACHE_MIB}"),
+                message: format!("cache_mib is at most {}", pages::MOST_MIB),
             });
         }
         let base = path.parent().unwrap_or_else(|| Path::new("."));

@@ -14,6 +14,7 @@
 pub mod command;
 pub mod config;
 pub mod dealer;
+pub mod memory;
 pub mod metrics;
 pub mod secrets;
 

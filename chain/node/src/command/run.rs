@@ -3,7 +3,7 @@
 use crate::{
     config::Config,
     error::Error,
-    leftovers, metrics,
+    leftovers, memory, metrics,
     secrets::{self, Cost, Passphrase, Secrets, Setup, ValidatorKeys},
 };
 use alloy::transports::http::reqwest::Url;
@@ -43,6 +43,8 @@ use tokio::sync::mpsc;
 const GOSSIP_QUEUE: usize = 4096;
 /// The journal of transactions that came in here, in the data directory.
 const JOURNAL: &str = "transactions.journal";
+/// Begins the names of the folders of blocks and state, below [`Config::storage`].
+const PREFIX: &str = "chain";
 /// Added to the idle block time before a silent leader loses its turn.
 const LEADER_GRACE: Duration = Duration::from_millis(2000);
 
@@ -287,6 +289,9 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
     };
     let visiting = tokio::spawn(visit::run(visitor, hosts));
     let door = joined.peers.clone();
+    let cache_mib = config
+        .cache_mib
+        .unwrap_or_else(|| memory::for_state(&config.storage(), PREFIX));
     let starting = Box::pin(engine::start(
         context.child("consensus"),
         engine::Config {
@@ -294,7 +299,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             named: joined.peers.named(),
             peers: joined.peers,
             blocker: joined.blocker,
-            prefix: "chain".into(),
+            prefix: PREFIX.into(),
             genesis: genesis.clone(),
             genesis_hash,
             genesis_block: genesis_block.clone(),
@@ -319,7 +324,7 @@ async fn serve(context: runtime::Context, ready: Ready, start: Start) -> Result<
             tip: tips.clone(),
             schemes: Schemes::new(&namespace, *first.output.public().public()),
             leader_timeout: Duration::from_millis(genesis.idle_block_time_ms) + LEADER_GRACE,
-            cache_mib: config.cache_mib,
+            cache_mib,
             start,
             progress: progress.clone(),
         },
